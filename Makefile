@@ -1,0 +1,50 @@
+# Everything from nothing: each target installs what it needs into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m gaze_vlm
+# One thread a process where processes share the cores; waiting threads sleep.
+export OMP_WAIT_POLICY := PASSIVE
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo table test lint type bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(VENV)/installed  ## install the package and its tools into .venv
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: install  ## the main job on a small kitchen, one seed: table and picture (about 12 minutes on 2 cores)
+	$(RUN) kitchen --root data/demo --participants 14
+	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
+	$(RUN) compare --config lightning_configs/compare/demo.yaml
+	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
+
+table: install  ## the README's table: five arms, three seeds, the data-size curve (over an hour on 2 cores)
+	$(RUN) kitchen --root data/kitchen
+	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
+	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds '[0, 1, 2]'
+	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.png
+
+test: install  ## run the tests
+	$(BIN)/python -m pytest -n 2
+
+lint: install  ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: install  ## check types
+	$(BIN)/mypy
+
+bench: install  ## run the benchmarks, which write benchmarks/results/
+	$(BIN)/python benchmarks/patch_distribution.py
+
+clean:  ## remove data, runs and checkpoints, not the environment
+	rm -rf data runs checkpoints

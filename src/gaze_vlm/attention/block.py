@@ -1,0 +1,111 @@
+"""The gaze block: attention with a global query over the patches of each frame (paper §3)."""
+
+from typing import Literal
+
+import torch
+from einops import einsum, rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+BlockOutput = Literal["pool", "append", "modulate"]
+BlockQuery = Literal["global", "frame"]
+
+
+class PatchCrossAttention(nn.Module):
+    """Multi-head attention of one latent a frame over that frame's patch tokens."""
+
+    def __init__(self, width: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        inner = heads * head_width
+        self.heads = heads
+        self.scale = head_width**-0.5
+        self.norm_latent = nn.LayerNorm(width)
+        self.norm_tokens = nn.LayerNorm(width)
+        self.to_query = nn.Linear(width, inner, bias=False)
+        self.to_key_value = nn.Linear(width, 2 * inner, bias=False)
+        self.to_out = nn.Linear(inner, width, bias=False)
+
+    def forward(
+        self, latent: Float[Tensor, "batch frame width"], tokens: Float[Tensor, "batch frame patch width"]
+    ) -> tuple[Float[Tensor, "batch frame width"], Float[Tensor, "batch frame head patch"]]:
+        """The attended values, and the attention as fp32 log-probabilities."""
+        query = rearrange(self.to_query(self.norm_latent(latent)), "b t (h d) -> b t h d", h=self.heads)
+        key, value = rearrange(
+            self.to_key_value(self.norm_tokens(tokens)), "b t p (two h d) -> two b t h p d", two=2, h=self.heads
+        )
+        scores = einsum(query * self.scale, key, "b t h d, b t h p d -> b t h p")
+        log_probs = scores.float().log_softmax(dim=-1)
+        attended = einsum(log_probs.exp().to(value), value, "b t h p, b t h p d -> b t h d")
+        return self.to_out(rearrange(attended, "b t h d -> b t (h d)")), log_probs
+
+
+class GazeBlock(nn.Module):
+    """Sits between the vision encoder and the language model; its last layer's attention is what gaze pulls.
+
+    One query (the mean of all frames' tokens, or of each frame's own) becomes a latent a frame, which attends to
+    that frame's patches: q ← q + attention(q, patches); q ← q + feed-forward(q), `depth` times.
+
+    Args:
+        width: width of a visual token.
+        heads: attention heads.
+        head_width: width of a head.
+        depth: layers; the paper has 2.
+        output: `pool` (the paper: the latent is the frame's only token), `append` (the latent beside the patch
+            tokens), `modulate` (patch tokens scaled and shifted by the attention, zero-initialised: a pretrained model
+            starts unchanged).
+        query: `global` (the paper) or `frame`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int = 8,
+        head_width: int = 64,
+        depth: int = 2,
+        output: BlockOutput = "pool",
+        query: BlockQuery = "global",
+    ) -> None:
+        super().__init__()
+        self.output: BlockOutput = output
+        self.query: BlockQuery = query
+        self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False), nn.LayerNorm(width))
+        self.attentions = nn.ModuleList(PatchCrossAttention(width, heads, head_width) for _ in range(depth))
+        self.feed_forwards = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, 4 * width, bias=False),
+                nn.GELU(),
+                nn.Linear(4 * width, width, bias=False),
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        if output == "modulate":
+            self.scale = nn.Parameter(torch.zeros(width))
+            self.shift = nn.Parameter(torch.zeros(width))
+
+    def tokens_per_frame(self, patches: int) -> int:
+        """Visual tokens that the language model reads for a frame of so many patches."""
+        return {"pool": 1, "append": patches + 1, "modulate": patches}[self.output]
+
+    def forward(
+        self, tokens: Float[Tensor, "batch frame patch width"]
+    ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
+        """Tokens for the language model, and the last layer's attention as fp32 log-probabilities."""
+        if self.query == "global":
+            mean = repeat(tokens.mean((1, 2)), "b d -> b t d", t=tokens.shape[1])
+        else:
+            mean = tokens.mean(2)
+        latent = self.to_latent(mean)
+        for attention, feed_forward in zip(self.attentions, self.feed_forwards, strict=True):
+            attended, log_probs = attention(latent, tokens)
+            latent = latent + attended
+            latent = latent + feed_forward(latent)
+        pooled = rearrange(self.norm(latent), "b t d -> b t 1 d")
+        if self.output == "pool":
+            return pooled, log_probs
+        if self.output == "append":
+            return torch.cat([tokens, pooled], dim=2), log_probs
+        # Relative to uniform attention, so that a frame attended to evenly is left as it is.
+        excess = rearrange(log_probs.exp().mean(2) * tokens.shape[2] - 1, "b t p -> b t p 1").to(tokens)
+        return tokens + excess * (self.scale * tokens + self.shift * pooled), log_probs

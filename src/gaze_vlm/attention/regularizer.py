@@ -1,0 +1,121 @@
+"""The gaze regularizer: λ · divergence between attention and gaze, in fp32 from log-probabilities."""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gaze_vlm.attention.patch_attention import PatchAttention
+
+Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
+Schedule = Literal["constant", "warmup", "calibrated"]
+
+
+def kl_divergence(log_p: Float[Tensor, "*any patch"], log_q: Float[Tensor, "*any patch"]) -> Float[Tensor, "*any"]:
+    """KL(p ‖ q) = Σ p (log p − log q) in nats. A patch with p = 0 adds nothing; one with q = 0 is taken as e⁻¹⁰⁰,
+    so that the divergence is large and finite."""
+    log_p, log_q = log_p.clamp_min(-100), log_q.clamp_min(-100)  # 0 · −100 is 0 where 0 · −∞ is NaN
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def gaze_divergence(
+    log_attention: Float[Tensor, "*any patch"],
+    gaze: Float[Tensor, "*any patch"],
+    direction: Direction = "attention_to_gaze",
+    floor: float = 1e-3,
+) -> Float[Tensor, "*any"]:
+    """Divergence of attention A from gaze H̃, with the floor ε mixed in: H = (1 − ε) H̃ + ε / patches.
+
+    `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the Jensen–Shannon
+    divergence, at most log 2. The value scales with ε, so report both.
+    """
+    log_gaze = ((1 - floor) * gaze.float() + floor / gaze.shape[-1]).log()
+    log_attention = log_attention.float()
+    if direction == "attention_to_gaze":
+        return kl_divergence(log_attention, log_gaze)
+    if direction == "gaze_to_attention":
+        return kl_divergence(log_gaze, log_attention)
+    log_middle = torch.logaddexp(log_attention, log_gaze) - torch.tensor(2.0).log()
+    return (kl_divergence(log_attention, log_middle) + kl_divergence(log_gaze, log_middle)) / 2
+
+
+class GazeRegularizer(nn.Module):
+    """Pulls attention toward gaze with the weight λ. It knows attention and gaze, and no model.
+
+    Args:
+        weight: λ, the factor of the divergence beside the cross-entropy. 0 keeps everything else as it is.
+        direction: which divergence, see `gaze_divergence`.
+        floor: ε, the share of the gaze distribution that is spread evenly over the patches.
+        per_head: regularize each head by itself rather than the heads' mean.
+        schedule: `constant`; `warmup` (λ grows linearly from 0 over `warmup_steps`); `calibrated` (λ follows the
+            measured ratio of the two losses' gradient norms to `target_ratio`, starting at `weight`).
+        warmup_steps: steps of the warm-up.
+        target_ratio: ‖λ ∇divergence‖ / ‖∇cross-entropy‖ to hold by calibration.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        direction: Direction = "attention_to_gaze",
+        floor: float = 1e-3,
+        per_head: bool = False,
+        schedule: Schedule = "constant",
+        warmup_steps: int = 0,
+        target_ratio: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not weight >= 0:
+            raise ValueError(f"regularizer weight (λ) is {weight}: it must be 0 or more; 0 is the control arm")
+        if not 0 <= floor < 1:
+            raise ValueError(f"regularizer floor (ε) is {floor}: it must be in [0, 1), 0.001 is a good start")
+        if schedule == "warmup" and warmup_steps < 1:
+            raise ValueError(f"schedule 'warmup' with warmup_steps {warmup_steps}: give at least 1 step")
+        if schedule == "calibrated" and not (target_ratio > 0 and weight > 0):
+            raise ValueError(
+                f"schedule 'calibrated' with target_ratio {target_ratio} and weight {weight}: both must be above 0"
+            )
+        self.direction: Direction = direction
+        self.floor = floor
+        self.per_head = per_head
+        self.schedule = schedule
+        self.warmup_steps = warmup_steps
+        self.target_ratio = target_ratio
+        self.register_buffer("weight", torch.tensor(float(weight)))  # a buffer, so that a resumed run keeps it
+        self.weight: Tensor
+        self.pulls = weight > 0
+
+    def forward(
+        self,
+        attention: PatchAttention,
+        gaze: Float[Tensor, "batch frame patch"],
+        valid: Bool[Tensor, "batch frame"],
+    ) -> tuple[Float[Tensor, "batch frame"], Float[Tensor, ""]]:
+        """Divergence of each frame (0 where invalid, with no gradient), and the number of valid frames.
+
+        Raises:
+            ValueError: attention and gaze are on different grids.
+        """
+        if attention.log_probs.shape[-1] != gaze.shape[-1]:
+            raise ValueError(
+                f"attention is on a grid of {attention.grid} = {attention.log_probs.shape[-1]} patches, "
+                f"gaze on {gaze.shape[-1]}: collate the gaze on the grid of the attention's source"
+            )
+        if self.per_head:
+            gaze_of_heads = rearrange(gaze, "batch frame patch -> batch frame 1 patch")
+            divergence = gaze_divergence(attention.log_probs, gaze_of_heads, self.direction, self.floor).mean(-1)
+        else:
+            divergence = gaze_divergence(attention.head_mean(), gaze, self.direction, self.floor)
+        return torch.where(valid, divergence, 0.0), valid.sum().float()
+
+    def weight_at(self, step: int) -> Tensor:
+        """λ at a step of the optimiser."""
+        if self.schedule == "warmup":
+            return self.weight * min(1.0, (step + 1) / self.warmup_steps)
+        return self.weight
+
+    def calibrate(self, ratio: Tensor) -> None:
+        """Move λ half-way (on the log scale) toward the weight at which the measured gradient ratio is the target."""
+        if self.schedule == "calibrated" and ratio > 0 and torch.isfinite(ratio):
+            self.weight.mul_((self.target_ratio / ratio).sqrt())

@@ -1,0 +1,96 @@
+"""From clips to one batch of model inputs; runs in the loader's workers, so it holds processors and no model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gaze_vlm.datamodules.clip import Batch, Clip
+from gaze_vlm.gaze.view import Grid, View
+
+IGNORED = -100  # the label that the cross-entropy skips
+
+
+@dataclass
+class Collator:
+    """Collates clips for a backbone whose processor is a tokenizer with a chat template and an image processor.
+
+    Args:
+        processor: the checkpoint's own processor.
+        image_token: id of the placeholder that stands for one visual token.
+        tokens_per_frame: placeholders a frame takes in the language model's input.
+        grid: patches of the attention that gaze is compared with.
+        height_px, width_px: the frame size that the vision tower takes.
+        view: how a frame goes into the model.
+        least_in_view: share of a frame's gaze mass that must be in view for it to count.
+    """
+
+    processor: Any
+    image_token: int
+    tokens_per_frame: int
+    grid: Grid
+    height_px: int
+    width_px: int
+    view: View
+    least_in_view: float
+
+    def __call__(self, clips: list[Clip]) -> Batch:
+        pairs = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
+        pixel_values = torch.stack([self.pixel_values(clip) for clip in clips])
+        gaze, valid = zip(*(clip.gaze.on(self.grid, self.view, self.least_in_view) for clip in clips), strict=True)
+        inputs = self.pad([prompt + answer for prompt, answer in pairs])
+        labels = self.pad([[IGNORED] * len(prompt) + answer for prompt, answer in pairs], IGNORED)["input_ids"]
+        return Batch(
+            inputs={**inputs, "labels": labels, "pixel_values": pixel_values},
+            prompts={**self.pad([prompt for prompt, _ in pairs]), "pixel_values": pixel_values},
+            gaze=torch.stack(gaze),
+            valid=torch.stack(valid),
+            clips=clips,
+        )
+
+    def tokenize(self, prompt: str, target: str, frames: int) -> tuple[list[int], list[int]]:
+        """Token ids of the prompt, with its visual placeholders, and of the answer, with its end of text."""
+        tokenizer = self.processor.tokenizer
+        question, answer = self.render(prompt, target, frames)
+        ids: list[int] = tokenizer(question)["input_ids"]
+        found = ids.count(self.image_token)
+        if found != frames:
+            raise ValueError(
+                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} image placeholders "
+                f"for {frames} frames: its template must write one for each image of a message"
+            )
+        expanded = [
+            token for id_ in ids for token in [id_] * (self.tokens_per_frame if id_ == self.image_token else 1)
+        ]
+        answer_ids: list[int] = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        if answer_ids[-1] != tokenizer.eos_token_id:
+            answer_ids.append(tokenizer.eos_token_id)
+        return expanded, answer_ids
+
+    def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
+        """Prompt and answer as the checkpoint's chat template writes them."""
+        content = [{"type": "image"}] * frames + [{"type": "text", "text": prompt}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        question: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
+        whole: str = self.processor.apply_chat_template(messages, tokenize=False)
+        if not whole.startswith(question):
+            raise ValueError("the chat template does not begin an answered chat with the prompt itself: mend the template")
+        return question, whole.removeprefix(question)
+
+    def pixel_values(self, clip: Clip) -> Float[Tensor, "frame 3 height width"]:
+        """Normalised pixels; the view resizes, so that the processor must not."""
+        frames = self.view.pixels(clip.frames, self.height_px, self.width_px)
+        return self.processor.image_processor(
+            list(frames), do_resize=False, do_center_crop=False, return_tensors="pt"
+        )["pixel_values"]
+
+    def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
+        """Sequences padded on the left to one length, with their attention mask."""
+        fill = self.processor.tokenizer.pad_token_id if fill is None else fill
+        length = max(map(len, sequences))
+        ids = torch.tensor([[fill] * (length - len(one)) + one for one in sequences])
+        mask = torch.tensor([[0] * (length - len(one)) + [1] * len(one) for one in sequences])
+        return {"input_ids": ids, "attention_mask": mask}

@@ -1,0 +1,50 @@
+"""LLaVA 1.5: CLIP vision tower, MLP projector, one prompt image a frame."""
+
+from typing import Any
+
+from torch import nn
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from gaze_vlm.attention.capture import CAPTURING_SDPA
+from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.gaze.view import Grid
+
+
+class Llava(Backbone):
+    """`llava-hf/llava-1.5-7b-hf` and its kin. Frames are squashed to the tower's size: no centre crop, so that no
+    gaze falls outside."""
+
+    def load_checkpoint(self) -> tuple[nn.Module, Any]:
+        model = LlavaForConditionalGeneration.from_pretrained(
+            self.checkpoint, attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"}
+        )
+        return model, AutoProcessor.from_pretrained(self.checkpoint)
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        model = self.hf.model
+        return {
+            "vision": [model.vision_tower],
+            "projector": [model.multi_modal_projector],
+            "language": [model.language_model, self.hf.lm_head],
+        }
+
+    def vit_attention_modules(self) -> list[nn.Module]:
+        layers = self.hf.model.vision_tower.encoder.layers
+        # LLaVA reads one hidden state, by default the one before the last layer: layers above it do not matter.
+        used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
+        return [layer.self_attn for layer in layers[:used]]
+
+    @property
+    def has_class_token(self) -> bool:
+        return True
+
+    @property
+    def grid(self) -> Grid:
+        vision = self.hf.config.vision_config
+        side = vision.image_size // vision.patch_size
+        return Grid(side, side)
+
+    @property
+    def frame_size_px(self) -> tuple[int, int]:
+        size = self.hf.config.vision_config.image_size
+        return size, size

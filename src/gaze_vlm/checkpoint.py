@@ -1,0 +1,58 @@
+"""What a checkpoint holds beside Lightning's own state: the parameters that learn, and what they belong to."""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gaze_vlm.module import GazeVLM
+
+
+def learned_state(module: "GazeVLM") -> dict[str, Tensor]:
+    """The state without the frozen weights, which their own checkpoint holds."""
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+
+
+def describe(module: "GazeVLM") -> dict[str, Any]:
+    """Plain values by which a checkpoint is recognised."""
+    backbone, regularizer = module.backbone, module.regularizer
+    return {
+        "backbone": type(backbone).__name__,
+        "grid": str(backbone.grid),
+        "block": None if backbone.block is None else backbone.block.output,
+        "base_checkpoint": backbone.checkpoint,
+        "lambda": None if regularizer is None else float(regularizer.weight),
+        "floor": None if regularizer is None else regularizer.floor,
+    }
+
+
+def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another model; say where the run's own config overrules what it remembers.
+
+    Raises:
+        ValueError: another backbone, grid or block, or weights that are missing or too many.
+    """
+    remembered, present = checkpoint.get("gaze_vlm"), describe(module)
+    if remembered is None:
+        raise ValueError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
+    for key in ("backbone", "grid", "block"):
+        if remembered[key] != present[key]:
+            raise ValueError(
+                f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
+                f"{present[key]}: test it with the config.yaml that stands beside it"
+            )
+    for key in ("base_checkpoint", "lambda", "floor"):
+        if remembered[key] != present[key]:
+            warnings.warn(
+                f"the checkpoint remembers {key} {remembered[key]}, this run's config says {present[key]}: "
+                "the config is used",
+                stacklevel=2,
+            )
+    differing = checkpoint["state_dict"].keys() ^ learned_state(module).keys()
+    if differing:
+        raise ValueError(
+            f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "
+            f"{min(differing)}: test it with the config.yaml that stands beside it"
+        )

@@ -1,0 +1,79 @@
+"""The command line: `lightning fit|validate|test|predict` and `gaze-vlm kitchen|prepare|backbone|compare|attention`."""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+TRAINING = {
+    "fit": "train a run",
+    "validate": "score a checkpoint on the validation clips",
+    "test": "score a checkpoint on the test clips",
+    "predict": "describe clips",
+}
+COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
+    "kitchen": ("gaze_vlm.kitchen.build:build_kitchen", "render the embedded kitchen in EGTEA Gaze+'s files"),
+    "prepare": ("gaze_vlm.preparation.runner:prepare", "make a store of clips and gaze from a data set's files"),
+    "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train the kitchen's own tiny LLaVA"),
+    "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
+    "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
+}
+USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
+
+{commands}
+
+`gaze-vlm COMMAND --help` lists a command's options."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. An error of the user's is one line, any other a traceback."""
+    if args is not None:
+        sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
+    args = sys.argv[1:]
+    if not args or args[0] in ("-h", "--help"):
+        described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}
+        print(USAGE.format(commands="\n".join(f"  {name:10} {what}" for name, what in described.items())))
+        return 0
+    if args[0] not in TRAINING and args[0] not in COMMANDS:
+        elsewhere = _other_lightning() if Path(sys.argv[0]).stem == "lightning" else None
+        if elsewhere is not None:
+            return elsewhere() or 0
+        print(f"gaze-vlm: no command {args[0]!r}: choose from {', '.join([*TRAINING, *COMMANDS])}", file=sys.stderr)
+        return 2
+    try:
+        _run(args[0], args[1:])
+    except (ValueError, OSError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        print(f"gaze-vlm {args[0]}: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(command: str, args: list[str]) -> None:
+    if command in TRAINING:
+        import_module("gaze_vlm.training").train()
+        return
+    from docstring_parser import DocstringStyle
+    from jsonargparse import auto_cli, set_parsing_settings
+
+    set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
+    module, function = COMMANDS[command][0].split(":")
+    auto_cli(getattr(import_module(module), function), args=args, prog=f"gaze-vlm {command}", as_positional=False)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package raised the error on purpose: the innermost frame is one of its `raise` lines."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(__file__).parent in Path(frame.filename).parents and (frame.line or "").startswith("raise")
+
+
+def _other_lightning() -> Callable[[], int | None] | None:
+    """The `lightning` command of the Lightning platform's SDK, where that is installed."""
+    try:
+        scripts = distribution("lightning_sdk").entry_points
+    except PackageNotFoundError:
+        return None
+    return next((script.load() for script in scripts if script.name == "lightning"), None)

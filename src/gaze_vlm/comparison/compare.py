@@ -1,0 +1,110 @@
+"""`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markdown import Markdown
+
+from gaze_vlm.comparison.config import Comparison, load_comparison
+from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.launch import Launch, Plan, run_command, train_missing
+from gaze_vlm.comparison.markdown import NAMES, headline_metric, package_versions, render
+from gaze_vlm.comparison.runs import Run, read_run
+from gaze_vlm.comparison.table import build_table
+from gaze_vlm.metrics.semantic import Encoder, default_encoder
+
+
+def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = None) -> None:
+    """Trains and tests every arm and seed that is missing, and writes one table of them all.
+
+    Args:
+        config: YAML of the comparison; it says which arms, and where runs and results go.
+        seeds: seeds to compare; by default those of the config.
+        jobs: runs at a time; by default one on a GPU, else one a core.
+    """
+    _show(run_comparison(config, seeds, jobs, run_command, default_encoder()))
+
+
+def run_comparison(
+    config: Path, seeds: list[int] | None, jobs: int | None, launch: Launch, encoder: Encoder | None
+) -> Path:
+    """`compare` with its parts passed in; the page that was written.
+
+    Args:
+        config: see `compare`, also for `seeds` and `jobs`.
+        seeds: None is the config's.
+        jobs: None is one on a GPU, else one a core.
+        launch: runs one command.
+        encoder: sentence encoder of the oracles' semantic score; None leaves that out.
+    """
+    comparison = load_comparison(config)
+    if jobs is None:
+        jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    if jobs < 1:
+        raise ValueError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
+    chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
+    if not chosen:
+        raise ValueError(f"{config}: no seed to compare: give --seeds 0 1 2")
+    planned = train_missing(comparison, chosen, jobs, launch)
+    runs = {plan: _read(plan, comparison) for plan in planned}
+    command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
+    return write_results(comparison, runs, command, encoder)
+
+
+def write_results(comparison: Comparison, runs: dict[Plan, Run], command: str, encoder: Encoder | None) -> Path:
+    """Writes `<output>.md` and `.csv`, and `_curve.csv` and `_curve.png` where there is a curve."""
+    output = comparison.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    main = [run for plan, run in runs.items() if plan.train_clips == comparison.train_clips]
+    table = build_table(main, comparison.control, comparison.reach_s, encoder)
+    table.write_csv(output.with_name(f"{output.name}.csv"))
+    curve: Sequence[CurvePoint] = ()
+    picture = None
+    if comparison.curve.arms:
+        metric = headline_metric(main)
+        # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
+        shown = [
+            run
+            for plan, run in runs.items()
+            if plan.arm in comparison.curve.arms and plan.train_clips in comparison.curve.train_clips
+        ]
+        curve = curve_points(shown, comparison.control, metric)
+        picture = f"{output.name}_curve.png"
+        write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
+        title = f"{NAMES[metric]} on {comparison.dataset}, {comparison.backbone}"
+        plot_curve(curve, title, output.with_name(picture))
+    page = output.with_name(f"{output.name}.md")
+    text = render(table, main, comparison.reach_s, command, package_versions(), curve, picture)
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+def _read(plan: Plan, comparison: Comparison) -> Run:
+    run = read_run(plan.directory)
+    wanted = {
+        "arm": (run.arm, plan.arm),
+        "seed": (run.seed, plan.seed),
+        "train_clips": (run.train_clips, plan.train_clips),
+        "dataset": (run.dataset, comparison.dataset),
+        "backbone": (run.backbone, comparison.backbone),
+    }
+    for key, (found, asked) in wanted.items():
+        if found != asked:
+            raise ValueError(
+                f"{run.path / 'run.json'}: {key} is {found!r}, the comparison asks for {asked!r}: "
+                "mend the comparison's config, or move the run away"
+            )
+    return run
+
+
+def _show(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if sys.stdout.isatty():
+        Console().print(Markdown(text))
+    else:
+        print(text)
+    print(f"written: {page}", file=sys.stderr)

@@ -1,0 +1,123 @@
+"""What a comparison is: the YAML that `gaze-vlm compare` reads."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The data-size curve: these arms, each trained on each of these numbers of clips. No arms, no curve."""
+
+    arms: tuple[str, ...] = ()
+    train_clips: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arms to train and compare. Paths are relative to the working directory, as on the command line.
+
+    Args:
+        dataset: name of the data set, for the page's title and as a check of the runs.
+        backbone: name of the backbone, likewise.
+        runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's.
+        output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
+        configs: YAML files that every run is composed of, before its arm's.
+        arms: name of the arm → its YAML file.
+        control: arm that the others are compared with.
+        train_clips: number of train clips of the main table.
+        seeds: to train every arm with.
+        curve: the data-size curve; none leaves it out.
+        before_seed: command to run once before the runs of a seed; `{seed}` is filled in.
+        overrides: arguments of every run; `{seed}`, `{train_clips}` and `{arm}` are filled in.
+        reach_s: how long before its step the hand's reach is visible, in seconds (`groups.future_group`).
+    """
+
+    dataset: str
+    backbone: str
+    runs: Path
+    output: Path
+    configs: tuple[Path, ...]
+    arms: dict[str, Path]
+    control: str
+    train_clips: int
+    seeds: tuple[int, ...] = (0, 1, 2)
+    curve: Curve = Curve()
+    before_seed: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    reach_s: float = 0.8
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of train clips that each arm is trained on, the main table's first."""
+        more = {arm: self.curve.train_clips for arm in self.curve.arms}
+        return {arm: tuple(dict.fromkeys((self.train_clips, *more.get(arm, ())))) for arm in self.arms}
+
+
+def load_comparison(file: Path) -> Comparison:
+    """Reads the YAML of a comparison.
+
+    Raises ValueError in one line that names the file, the key and the mend, when a key is unknown, missing or
+    of the wrong type, when a file that it names does not exist, or when keys contradict each other.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file} does not exist: name the comparison's YAML file with --config")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    comparison = _parse(values, file)
+    _check(comparison, file)
+    return comparison
+
+
+def _check(comparison: Comparison, file: Path) -> None:
+    known = f"one of {', '.join(comparison.arms)}"
+    if comparison.control not in comparison.arms:
+        raise ValueError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
+    for path in (*comparison.configs, *comparison.arms.values()):
+        if not path.is_file():
+            raise ValueError(f"{file}: configs and arms: {path} does not exist, mend the path or run from the project")
+    for arm in comparison.curve.arms:
+        if arm not in comparison.arms:
+            raise ValueError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
+    if comparison.curve.arms and not comparison.curve.train_clips:
+        raise ValueError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
+    if comparison.curve.arms and not any("{train_clips}" in override for override in comparison.overrides):
+        raise ValueError(
+            f"{file}: overrides: none uses {{train_clips}}, so every point of the curve would train alike: "
+            "add the argument that limits the train clips"
+        )
+    for key, templates in (("before_seed", comparison.before_seed), ("overrides", comparison.overrides)):
+        for template in templates:
+            try:
+                template.format(seed=0, train_clips=1, arm="control")
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(
+                    f"{file}: {key}: {template!r} cannot be filled in ({error}), "
+                    "use {seed}, {train_clips} and {arm}, and double any other brace"
+                ) from error
+
+
+def _parse(values: Any, file: Path) -> Comparison:
+    """The YAML's mapping as a `Comparison`, types checked by jsonargparse; an empty key is its default."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
+    for key in values:
+        if key not in _keys():
+            raise ValueError(f"{file}: {key}: unknown key, use {', '.join(_keys())}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Comparison)
+    try:
+        parsed = parser.parse_object({key: value for key, value in values.items() if value is not None}).as_dict()
+    except ArgumentError as error:
+        # Some of jsonargparse's messages run over several lines.
+        raise ValueError(f"{file}: {' '.join(str(error).split())}: mend that key") from error
+    return Comparison(**{**parsed, "curve": Curve(**parsed["curve"])})
+
+
+def _keys() -> list[str]:
+    return [field.name for field in fields(Comparison)]

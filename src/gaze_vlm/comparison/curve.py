@@ -1,0 +1,120 @@
+"""The data-size curve: what the gaze is worth with few and with many train clips."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gaze_vlm.comparison.runs import TASKS, Run, by_arm, check_same_clips
+from gaze_vlm.comparison.statistics import Estimate, paired_bootstrap, session_bootstrap
+from gaze_vlm.comparison.table import points, score_matrix
+
+COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
+CSV_COLUMNS = (
+    "arm",
+    "task",
+    "metric",
+    "train_clips",
+    "seeds",
+    "mean",
+    "low",
+    "high",
+    "diff",
+    "diff_low",
+    "diff_high",
+)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One arm at one number of train clips, as fractions; `difference` from the control at the same number,
+    None for the control itself and where no pair exists."""
+
+    arm: str
+    task: str
+    metric: str
+    train_clips: int
+    seeds: int
+    mean: Estimate
+    difference: Estimate | None
+
+
+def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePoint]:
+    """Points of the curve for both tasks, by train clips, then arm.
+
+    Args:
+        runs: of one data set and backbone, tested on the same clips (else ValueError); they differ in arm,
+            seed and train clips.
+        control: arm that the others are compared with.
+        metric: one of `runs.METRICS`.
+    """
+    check_same_clips(runs)
+    made = []
+    for task in TASKS:
+        for train_clips in sorted({run.train_clips for run in runs}):
+            arms = by_arm(run for run in runs if run.train_clips == train_clips)
+            for arm, seeds in arms.items():
+                values, sessions = score_matrix(seeds.values(), task, metric, reach_s=0)
+                difference = None
+                shared = [seed for seed in seeds if arm != control and seed in arms.get(control, {})]
+                if shared:
+                    treated, _ = score_matrix([seeds[seed] for seed in shared], task, metric, reach_s=0)
+                    untreated, _ = score_matrix([arms[control][seed] for seed in shared], task, metric, reach_s=0)
+                    difference = paired_bootstrap(treated, untreated, sessions)
+                mean = session_bootstrap(values, sessions)
+                made.append(CurvePoint(arm, task, metric, train_clips, len(seeds), mean, difference))
+    return made
+
+
+def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
+    """Writes the points as CSV, in points of a hundred, blank where there is no difference."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for p in curve:
+            numbers = [
+                _shown(p.metric, p.mean),
+                ["", "", ""] if p.difference is None else _shown(p.metric, p.difference),
+            ]
+            writer.writerow([p.arm, p.task, p.metric, p.train_clips, p.seeds, *numbers[0], *numbers[1]])
+
+
+def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
+    """Draws the metric over the number of train clips, a panel a task, with 95 % intervals, as PNG."""
+    # A Figure without pyplot: no backend is chosen for the whole process, and no figure stays open.
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(1, len(TASKS), sharey=True)
+    arms = list(dict.fromkeys(point.arm for point in curve))
+    sizes = sorted({point.train_clips for point in curve})
+    for panel, task in zip(panels, TASKS, strict=True):
+        for arm, colour in zip(arms, _colours(len(arms)), strict=True):
+            own = [p for p in curve if p.arm == arm and p.task == task]
+            x = [p.train_clips for p in own]
+            low, mean, high = (
+                [points(p.metric, getattr(p.mean, part)) for p in own] for part in ("low", "mean", "high")
+            )
+            panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            panel.plot(x, mean, color=colour, marker="o", markersize=5, linewidth=2, label=arm)
+        panel.set_title(task.capitalize(), loc="left", fontsize=11)
+        panel.set_xscale("log")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.minorticks_off()
+        panel.margins(x=0.1)
+        panel.set_xlabel("train clips")
+        panel.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+        panel.spines[["top", "right"]].set_visible(False)
+    if curve:
+        panels[0].set_ylabel(f"{curve[0].metric.replace('_', ' ')} (points)")
+    panels[-1].legend(frameon=False, loc="lower right")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.savefig(file, dpi=160)
+
+
+def _shown(metric: str, estimate: Estimate) -> list[str]:
+    return [f"{points(metric, value):.4f}" for value in (estimate.mean, estimate.low, estimate.high)]
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[index % len(COLOURS)] for index in range(count)]

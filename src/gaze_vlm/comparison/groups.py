@@ -1,0 +1,121 @@
+"""The parts of the future task, and what an oracle without a model would score on it.
+
+Half of all futures are the step that is already going on. A gain there is a gain in naming what is seen, not
+in anticipation, so the future is always shown in three parts beside an oracle that repeats the current step.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from gaze_vlm.comparison.runs import TASKS, Prediction
+from gaze_vlm.metrics.semantic import Encoder, semantic_similarity
+from gaze_vlm.metrics.text import exact_match, normalise, rouge_l
+
+GROUPS = ("same", "reach", "unseen")
+SPLIT_TASKS = (*TASKS, *(f"future/{group}" for group in GROUPS))
+
+
+def future_group(same_step: bool, next_starts_in_s: float, reach_s: float) -> str:
+    """Which part of the future task a clip is.
+
+    Args:
+        same_step: the future is the step that goes on at the end of the clip.
+        next_starts_in_s: seconds from the end of the clip to the start of the next step.
+        reach_s: how long before its step the hand's reach is visible.
+
+    Returns:
+        `same`; `reach` when the next step starts within `reach_s`, so that its reach may show; else `unseen`.
+    """
+    if same_step:
+        return "same"
+    return "reach" if next_starts_in_s <= reach_s else "unseen"
+
+
+def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
+    """Whether a prediction belongs to one of `SPLIT_TASKS`."""
+    if task in TASKS:
+        return prediction.task == task
+    group = future_group(prediction.same_step, prediction.next_starts_in_s, reach_s)
+    return prediction.task == "future" and task == f"future/{group}"
+
+
+def repeat_current(
+    predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None
+) -> dict[str, float]:
+    """Scores of an oracle that knows the current step and answers it to the future question.
+
+    Clips without a current target are left out: nothing is there to be repeated.
+
+    Args:
+        predictions: of one run, both tasks; only their targets are used.
+        task: one of the future tasks of `SPLIT_TASKS`.
+        reach_s: see `future_group`.
+        encoder: for the semantic score; None leaves it out.
+
+    Returns:
+        Means of `METRICS`, as far as the targets allow: noun and verb need labelled targets.
+    """
+    predictions = list(predictions)
+    current = {p.clip_id: p for p in predictions if p.task == "activity"}
+    pairs = [(current[p.clip_id], p) for p in predictions if in_task(p, task, reach_s) and p.clip_id in current]
+    answers, targets = [now.target for now, _ in pairs], [next_.target for _, next_ in pairs]
+    return (
+        _label_match("noun", [(now.target_noun, next_.target_noun) for now, next_ in pairs])
+        | _label_match("verb", [(now.target_verb, next_.target_verb) for now, next_ in pairs])
+        | _text_scores(answers, targets, encoder)
+    )
+
+
+def majority(predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None) -> dict[str, float]:
+    """Scores of always giving the commonest answer of these targets: no constant answer is more accurate.
+
+    The commonest noun for noun, the commonest verb for verb, the commonest text for the scores of texts.
+    Arguments and result as for `repeat_current`; any of `SPLIT_TASKS`.
+    """
+    chosen = [p for p in predictions if in_task(p, task, reach_s)]
+    texts = [normalise(p.target) for p in chosen]
+    return (
+        _label_match("noun", _constant([p.target_noun for p in chosen]))
+        | _label_match("verb", _constant([p.target_verb for p in chosen]))
+        | _text_scores([answer for answer, _ in _constant(texts)], texts, encoder)
+    )
+
+
+ORACLES: dict[str, Callable[[Iterable[Prediction], str, float, Encoder | None], dict[str, float]]] = {
+    "repeat_current": repeat_current,
+    "majority": majority,
+}
+
+
+def oracles_of(task: str) -> Sequence[str]:
+    """The oracles that say something about a task: repeating the current step is the activity task itself."""
+    return [name for name in ORACLES if name != "repeat_current" or task != "activity"]
+
+
+def _constant(targets: Sequence[str | None]) -> list[tuple[str, str]]:
+    given = [target for target in targets if target is not None]
+    if not given:
+        return []
+    commonest = Counter(given).most_common(1)[0][0]
+    return [(commonest, target) for target in given]
+
+
+def _label_match(name: str, pairs: Sequence[tuple[str | None, str | None]]) -> dict[str, float]:
+    labelled = [(a, b) for a, b in pairs if a is not None and b is not None]
+    return {name: float(np.mean([exact_match(a, b) for a, b in labelled]))} if labelled else {}
+
+
+def _text_scores(answers: Sequence[str], targets: Sequence[str], encoder: Encoder | None) -> dict[str, float]:
+    if not answers:
+        return {}
+    pairs = list(zip(answers, targets, strict=True))
+    rouge = {pair: rouge_l(*pair) for pair in set(pairs)}
+    scores = {
+        "exact_match": float(np.mean([exact_match(*pair) for pair in pairs])),
+        "rouge_l": float(np.mean([rouge[pair] for pair in pairs])),
+    }
+    if encoder is not None:
+        scores["semantic"] = float(semantic_similarity(answers, targets, encoder).mean())
+    return scores

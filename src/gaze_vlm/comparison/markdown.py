@@ -1,0 +1,200 @@
+"""The table for readers: one Markdown page of a comparison."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from math import isnan
+
+from gaze_vlm.comparison.curve import CurvePoint
+from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
+from gaze_vlm.comparison.runs import METRICS, TASKS, Run, by_arm
+from gaze_vlm.comparison.table import Row, Table, points
+
+PACKAGES = (
+    "gaze-vlm-lightning",
+    "torch",
+    "lightning",
+    "transformers",
+    "torchmetrics",
+    "sentence-transformers",
+)
+NAMES = {
+    "noun": "Noun",
+    "verb": "Verb",
+    "exact_match": "Exact match",
+    "rouge_l": "ROUGE-L",
+    "semantic": "Semantic",
+    "attention_kl": "KL",
+}
+TITLES = {
+    "activity": "Activity: the step at the end of the clip",
+    "future": "Future: the step that comes",
+    "future/same": "Future, part 1: the same step goes on",
+    "future/reach": "Future, part 2: the next step, begun within {reach_s:g} s, so that its reach may show",
+    "future/unseen": "Future, part 3: the next step, later than {reach_s:g} s, with nothing of it to see",
+}
+ORACLE_NAMES = {
+    "repeat_current": "oracle: repeats the current step",
+    "majority": "oracle: the commonest answer of this test",
+}
+NOTHING = "—"
+
+
+def package_versions() -> str:
+    """The versions that a figure depends on, as one line."""
+    return ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+
+
+def headline_metric(runs: Sequence[Run]) -> str:
+    """Noun accuracy where the data set labels nouns, else the semantic score."""
+    labelled = any("noun" in prediction.scores for run in runs for prediction in run.predictions)
+    return "noun" if labelled else "semantic"
+
+
+def render(
+    table: Table,
+    runs: Sequence[Run],
+    reach_s: float,
+    command: str,
+    versions: str,
+    curve: Sequence[CurvePoint] = (),
+    picture: str | None = None,
+) -> str:
+    """The page: what was run, one table a task with the oracles below the arms, and the data-size curve.
+
+    Args:
+        table: of the runs.
+        runs: that the table was made of.
+        reach_s: see `groups.future_group`.
+        command: that makes this page again.
+        versions: see `package_versions`.
+        curve: points of the data-size curve; none leaves the section out.
+        picture: file name of the curve's picture, relative to the page.
+    """
+    metric = headline_metric(runs)
+    lines: list[str] = []
+    for dataset in dict.fromkeys(run.dataset for run in runs):
+        for backbone in dict.fromkeys(run.backbone for run in runs if run.dataset == dataset):
+            own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
+            lines += [f"# {dataset}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
+            for task in SPLIT_TASKS:
+                lines += _task(table, dataset, backbone, task, metric, reach_s)
+    if curve:
+        lines += _curve(curve, table.control, picture)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versions: str) -> list[str]:
+    arms = by_arm(runs)
+    clips, sessions = table.tested[dataset, "activity"]
+    future_clips, _ = table.tested[dataset, "future"]
+    return [
+        f"- Command: `{command}`",
+        f"- Test: {clips:,} clips of {sessions:,} sessions for the activity, {future_clips:,} for the future",
+        f"- Seeds: {_by_arm(arms, lambda seeds: ', '.join(map(str, sorted(seeds))))}",
+        f"- Train clips: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: f'{run.train_clips:,}'))}",
+        f"- λ: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.weight)))}",
+        f"- ε (floor): {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.floor)))}",
+        f"- Versions: {versions}",
+        "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
+        f"in nats. Differences are paired with `{table.control}` on the same seeds and clips; the interval "
+        "resamples sessions (10,000 draws, seeds averaged first), so it holds for these trained seeds.",
+    ]
+
+
+def _task(table: Table, dataset: str, backbone: str, task: str, metric: str, reach_s: float) -> list[str]:
+    clips, sessions = table.tested[dataset, task]
+    title = TITLES[task].format(reach_s=reach_s)
+    lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
+    if not clips:
+        return lines
+    against = f"{NAMES[metric]} vs {table.control} [95 % interval]"
+    lines += _header(["Arm", *(NAMES[name] for name in METRICS), against])
+    for arm, rows in table.of(dataset, backbone, task).items():
+        cells = [_mean(rows.get(name)) for name in METRICS]
+        lines.append(_line([arm, *cells, _difference(rows.get(metric))]))
+    for oracle in oracles_of(task):
+        scores = table.oracles[dataset, task, oracle]
+        cells = [f"{scores[name]:.1f}" if name in scores else NOTHING for name in METRICS]
+        lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
+    return [*lines, ""]
+
+
+def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> list[str]:
+    metric = curve[0].metric
+    arms = list(dict.fromkeys(point.arm for point in curve))
+    others = [arm for arm in arms if arm != control]
+    lines = ["## Data-size curve", ""]
+    if picture:
+        lines += [f"![{NAMES[metric]} over the number of train clips]({picture})", ""]
+    lines += _header(
+        [
+            "Task",
+            "Train clips",
+            "Seeds",
+            *(f"{arm} [95 % interval]" for arm in arms),
+            *(f"{arm} vs {control} [95 % interval]" for arm in others),
+        ]
+    )
+    for task in TASKS:
+        for size in sorted({point.train_clips for point in curve}):
+            at = {p.arm: p for p in curve if p.task == task and p.train_clips == size}
+            seeds = ", ".join(dict.fromkeys(str(point.seeds) for point in at.values()))
+            means = [_interval(at.get(arm), metric) for arm in arms]
+            lines.append(_line([task, f"{size:,}", seeds, *means, *(_gain(at.get(arm), metric) for arm in others)]))
+    return [*lines, ""]
+
+
+def _header(names: Sequence[str]) -> list[str]:
+    return [_line(names), _line(["---", *("---:" for _ in names[1:])])]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _mean(row: Row | None) -> str:
+    if row is None:
+        return NOTHING
+    decimals = 2 if row.metric == "attention_kl" else 1
+    deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
+    return f"{row.mean:.{decimals}f}{deviation}"
+
+
+def _difference(row: Row | None) -> str:
+    return NOTHING if row is None else _signed(row.diff, row.diff_low, row.diff_high)
+
+
+def _gain(point: CurvePoint | None, metric: str) -> str:
+    if point is None or point.difference is None:
+        return NOTHING
+    gain = point.difference
+    return _signed(*(points(metric, value) for value in (gain.mean, gain.low, gain.high)))
+
+
+def _interval(point: CurvePoint | None, metric: str) -> str:
+    if point is None:
+        return NOTHING
+    mean, low, high = (points(metric, value) for value in (point.mean.mean, point.mean.low, point.mean.high))
+    return f"{mean:.1f}" if isnan(low) else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _signed(mean: float, low: float, high: float) -> str:
+    if isnan(mean):
+        return NOTHING
+    return f"{mean:+.1f}" if isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:
+    """What holds for every arm, once where all agree."""
+    said = {arm: say(seeds) for arm, seeds in arms.items()}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"{arm} {text}" for arm, text in said.items())
+
+
+def _setting(seeds: dict[int, Run], say: Callable[[Run], str]) -> str:
+    return " / ".join(dict.fromkeys(say(run) for run in seeds.values()))
+
+
+def _plain(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:g}"

@@ -1,0 +1,167 @@
+"""Runs: the directories that `fit` and `test` leave, read back for comparison."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TASKS = ("activity", "future")
+METRICS = ("noun", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
+FILES = ("config.yaml", "run.json", "metrics.json", "predictions.jsonl")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One line of predictions.jsonl: the answer to one task on one clip.
+
+    `scores` holds those of `METRICS` that the sample has: text scores in [0, 1], semantic in [-1, 1],
+    attention_kl in nats. `next_starts_in_s`: seconds from the end of the clip to the start of the next step,
+    infinite where none follows. `target_verb` and `target_noun` are the target's labels, if it has any.
+    """
+
+    clip_id: str
+    video_id: str
+    task: str
+    prediction: str
+    target: str
+    scores: dict[str, float]
+    same_step: bool
+    next_starts_in_s: float
+    target_verb: str | None
+    target_noun: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained arm. `weight` is λ of the regularizer and `floor` its ε; None where the arm has none."""
+
+    path: Path
+    arm: str
+    seed: int
+    backbone: str
+    dataset: str
+    weight: float | None
+    floor: float | None
+    train_clips: int
+    predictions: tuple[Prediction, ...]
+
+    def of_task(self, task: str) -> list[Prediction]:
+        """The predictions of one task."""
+        return [prediction for prediction in self.predictions if prediction.task == task]
+
+
+def read_run(path: Path) -> Run:
+    """Reads a run directory.
+
+    Raises ValueError naming the file and the mend when one of `FILES` is missing, cut short or lacks a key.
+    """
+    for name in FILES:
+        if not (path / name).is_file():
+            raise ValueError(f"{path / name} is missing: the run did not finish, train and test it again")
+    about = _object(path / "run.json", (path / "run.json").read_text(encoding="utf-8"))
+    try:
+        return Run(
+            path=path,
+            arm=str(about["arm"]),
+            seed=int(about["seed"]),
+            backbone=str(about["backbone"]),
+            dataset=str(about["dataset"]),
+            weight=_number(about["lambda"]),
+            floor=_number(about["floor"]),
+            train_clips=int(about["train_clips"]),
+            predictions=_read_predictions(path / "predictions.jsonl"),
+        )
+    except KeyError as error:
+        raise ValueError(f"{path / 'run.json'} has no key {error}: test the run again") from error
+
+
+def find_runs(root: Path) -> list[Run]:
+    """Every run below a directory, in the order of their paths. Raises ValueError when there is none."""
+    runs = [read_run(file.parent) for file in sorted(root.rglob("run.json"))]
+    if not runs:
+        raise ValueError(f"{root} holds no run (no run.json below it): train one, or name another directory")
+    return runs
+
+
+def by_arm(runs: Iterable[Run]) -> dict[str, dict[int, Run]]:
+    """The runs by arm, then by seed, in the order given.
+
+    Raises ValueError when two runs are the same arm and seed: which of them counts?
+    """
+    arms: dict[str, dict[int, Run]] = {}
+    for run in runs:
+        seeds = arms.setdefault(run.arm, {})
+        if run.seed in seeds:
+            raise ValueError(
+                f"{seeds[run.seed].path} and {run.path} both are {run.arm!r}, seed {run.seed}: move one away"
+            )
+        seeds[run.seed] = run
+    return arms
+
+
+def check_same_clips(runs: Iterable[Run]) -> None:
+    """Raises ValueError naming the run that was not tested on the clips that the first run was tested on."""
+    first: Run | None = None
+    for run in runs:
+        first = first or run
+        clips, expected = _clips(run), _clips(first)
+        if clips != expected:
+            raise ValueError(
+                f"{run.path / 'predictions.jsonl'} lacks {len(expected - clips)} of the {len(expected)} "
+                f"answers in {first.path}, has {len(clips - expected)} others: test both on the same store"
+            )
+
+
+def _clips(run: Run) -> set[tuple[str, str]]:
+    return {(prediction.task, prediction.clip_id) for prediction in run.predictions}
+
+
+def _read_predictions(file: Path) -> tuple[Prediction, ...]:
+    predictions = []
+    seen: set[tuple[str, str]] = set()
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{file}:{number}"
+        prediction = _prediction(where, _object(where, line))
+        if (prediction.task, prediction.clip_id) in seen:
+            raise ValueError(f"{where} is a second {prediction.task} answer for clip {prediction.clip_id}: test again")
+        seen.add((prediction.task, prediction.clip_id))
+        predictions.append(prediction)
+    if not predictions:
+        raise ValueError(f"{file} is empty: the test did not finish, test the run again")
+    return tuple(predictions)
+
+
+def _prediction(where: str, row: dict[str, Any]) -> Prediction:
+    try:
+        if row["task"] not in TASKS:
+            raise ValueError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
+        starts_in_s = _number(row["next_starts_in_s"])
+        return Prediction(
+            clip_id=str(row["clip_id"]),
+            video_id=str(row["video_id"]),
+            task=row["task"],
+            prediction=str(row["prediction"]),
+            target=str(row["target"]),
+            scores={name: float(row[name]) for name in METRICS if row.get(name) is not None},
+            same_step=bool(row["same_step"]),
+            next_starts_in_s=float("inf") if starts_in_s is None else starts_in_s,
+            target_verb=row.get("target_verb"),
+            target_noun=row.get("target_noun"),
+        )
+    except KeyError as error:
+        raise ValueError(f"{where} has no key {error}: test the run again") from error
+
+
+def _object(where: Path | str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is cut short or no JSON ({error}): test the run again") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} holds {type(value).__name__}, not a JSON object: test the run again")
+    return value
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,47 @@
+"""A clip, which a datamodule serves, and a batch, which a backbone's collator makes of some."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from gaze_vlm.gaze.mixture import GazeMixture
+
+Task = Literal["activity", "future"]
+
+
+@dataclass
+class Clip:
+    """One clip with one task.
+
+    `frames` are RGB in [0, 255] at the video's own size, in time order. `verb` and `noun` are None where the data
+    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action.
+    """
+
+    clip_id: str
+    video_id: str
+    task: Task
+    frames: UInt8[Tensor, "frame 3 height width"]
+    gaze: GazeMixture
+    prompt: str
+    target: str
+    verb: str | None
+    noun: str | None
+    same_step: bool
+    next_starts_in_s: float
+
+
+@dataclass
+class Batch:
+    """A collated batch. `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation.
+    Sequences end at the right edge. Gaze lies beside the inputs, never inside them."""
+
+    inputs: dict[str, Tensor]
+    prompts: dict[str, Tensor]
+    gaze: Float[Tensor, "batch frame patch"]
+    valid: Bool[Tensor, "batch frame"]
+    clips: list[Clip]
+
+    def __len__(self) -> int:
+        return len(self.clips)

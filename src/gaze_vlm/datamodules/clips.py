@@ -1,0 +1,224 @@
+"""Clips of a prepared store, served to any backbone."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from gaze_vlm.datamodules.clip import Batch, Clip, Task
+from gaze_vlm.datamodules.gaze_options import GazeOptions, TrainingGaze, centre_prior
+from gaze_vlm.datamodules.sampling import EvenBatches
+from gaze_vlm.formats.video import frames_at
+from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.preparation.records import ClipRecord, Split
+from gaze_vlm.preparation.store import Store
+
+PROMPTS: dict[Task, str] = {
+    "activity": "What is the camera wearer doing?",
+    "future": "What will the camera wearer do next?",
+}
+
+
+class ClipDataset(Dataset[Clip]):
+    """Clips × tasks. Frames are decoded by pts when they are asked for; the last `cached_clips` are kept."""
+
+    def __init__(
+        self,
+        store: Store,
+        records: list[ClipRecord],
+        tasks: dict[Task, str],
+        options: GazeOptions,
+        gaze: TrainingGaze = "own",
+        shift: int = 0,
+        cached_clips: int = 0,
+    ) -> None:
+        self.store = store
+        self.records = records
+        self.samples = [(index, task) for index in range(len(records)) for task in tasks]
+        self.tasks = tasks
+        self.options = options
+        self.gaze = gaze
+        self.shift = shift
+        self.frames = lru_cache(maxsize=cached_clips)(self.decode)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Clip:
+        position, task = self.samples[index]
+        record = self.records[position]
+        return Clip(
+            clip_id=record.clip_id,
+            video_id=record.video_id,
+            task=task,
+            frames=self.frames(position),
+            gaze=self.mixture(position),
+            prompt=self.tasks[task],
+            target=record.activity_text if task == "activity" else record.future_text,
+            verb=record.activity_verb if task == "activity" else record.future_verb,
+            noun=record.activity_noun if task == "activity" else record.future_noun,
+            same_step=record.same_step,
+            next_starts_in_s=record.next_starts_in_s,
+        )
+
+    def decode(self, position: int) -> torch.Tensor:
+        """Frames of a record, uint8 [frame, 3, height, width]."""
+        record = self.records[position]
+        pts = self.store.video(record.video_id).frame_pts[record.sampled_frames]
+        return to_frames(torch.from_numpy(frames_at(self.store.video_path(record.video_id), pts)))
+
+    def mixture(self, position: int) -> GazeMixture:
+        """The gaze that the arm trains with."""
+        record = self.records[position]
+        if self.gaze == "centre":
+            return centre_prior(record.frames, self.store.manifest.videos[record.video_id].aspect)
+        if self.gaze == "shuffled":
+            record = self.records[(position + self.shift) % len(self.records)]
+        return self.options.mixture(
+            self.store.video(record.video_id), record.sampled_frames, self.store.manifest.videos[record.video_id].aspect
+        )
+
+
+class ClipDataModule(L.LightningDataModule):
+    """Serves the clips of a store, split as they were prepared.
+
+    Args:
+        store: folder that `gaze-vlm prepare` wrote.
+        tasks: tasks to serve, each clip once a task.
+        batch_size: samples a process.
+        train_clips: train on so many clips, drawn by `seed`; None takes all.
+        train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another video (`shuffled`), or
+            none of it (`centre`, a broad Gaussian at the centre). Validation and test always have the clip's own.
+        gaze: how gaze points become a mixture.
+        prompts: the question of each task.
+        workers: loader processes; 0 decodes in the main process.
+        cached_clips: decoded clips kept in memory a dataset; for small frames, where decoding outweighs the model.
+        seed: draws the training clips, their order and the shuffling.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        tasks: tuple[Task, ...] = ("activity", "future"),
+        batch_size: int = 32,
+        train_clips: int | None = None,
+        train_gaze: TrainingGaze = "own",
+        gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
+        prompts: dict[Task, str] | None = None,
+        workers: int = 0,
+        cached_clips: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.store_path = store
+        self.tasks = tasks
+        self.batch_size = batch_size
+        self.train_clips = train_clips
+        self.train_gaze: TrainingGaze = train_gaze
+        self.gaze = gaze
+        self.prompts = PROMPTS | (prompts or {})
+        self.workers = workers
+        self.cached_clips = cached_clips
+        self.seed = seed
+        self.datasets: dict[Split, ClipDataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Open the store; nothing but its clip index is read."""
+        if self.datasets:
+            return
+        self.store = Store(self.store_path)
+        splits: tuple[Split, ...] = ("train", "validation", "test")
+        self.datasets = {split: self.dataset(split) for split in splits}
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """The data set's verb labels."""
+        return self.store.manifest.verbs
+
+    @property
+    def nouns(self) -> tuple[str, ...]:
+        """The data set's noun labels."""
+        return self.store.manifest.nouns
+
+    def clips_in(self, split: Split) -> int:
+        """Number of clips that a split serves."""
+        return len(self.datasets[split].records)
+
+    def dataset(self, split: Split) -> ClipDataset:
+        """The clips of a split.
+
+        Raises:
+            ValueError: more training clips are asked for than there are, or none is left to shuffle with.
+        """
+        records = [record for record in self.store.clips if record.split == split]
+        gaze: TrainingGaze = self.train_gaze if split == "train" else "own"
+        draw = np.random.default_rng(self.seed)
+        if split == "train" and self.train_clips is not None:
+            if not 0 < self.train_clips <= len(records):
+                raise ValueError(
+                    f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips"
+                )
+            records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
+        shift = _shift_to_other_videos(records, draw) if gaze == "shuffled" else 0
+        tasks = {task: self.prompts[task] for task in self.tasks}
+        return ClipDataset(self.store, records, tasks, self.gaze, gaze, shift, self.cached_clips)
+
+    def train_dataloader(self) -> DataLoader[Clip]:
+        dataset = self.datasets["train"]
+        sampler: DistributedSampler[Clip] = DistributedSampler(
+            dataset,
+            num_replicas=self.trainer.world_size,
+            rank=self.trainer.global_rank,
+            seed=self.seed,
+            drop_last=True,
+        )
+        if len(sampler) < self.batch_size:
+            raise ValueError(
+                f"{len(dataset)} training samples do not fill one batch of {self.batch_size} on each of "
+                f"{self.trainer.world_size} processes: lower batch_size or serve more clips"
+            )
+        return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._loading())
+
+    def val_dataloader(self) -> DataLoader[Clip]:
+        return self._evaluation("validation")
+
+    def test_dataloader(self) -> DataLoader[Clip]:
+        return self._evaluation("test")
+
+    def predict_dataloader(self) -> DataLoader[Clip]:
+        return self._evaluation("test")
+
+    def _evaluation(self, split: Split) -> DataLoader[Clip]:
+        dataset = self.datasets[split]
+        batches = EvenBatches(len(dataset), self.batch_size, self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(dataset, batch_sampler=batches, **self._loading())
+
+    def _loading(self) -> dict[str, Any]:
+        module = self.trainer.lightning_module
+        return {
+            "collate_fn": module.backbone.collator(),
+            "num_workers": self.workers,
+            "persistent_workers": self.workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The tensors go to the device; the clips, with their frames, stay."""
+        clips, batch.clips = batch.clips, []
+        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        batch.clips = clips
+        return batch
+
+
+def _shift_to_other_videos(records: list[ClipRecord], draw: np.random.Generator) -> int:
+    """A rotation of records, which stand by video, that gives each clip one of another video."""
+    videos = [record.video_id for record in records]
+    longest = max(map(videos.count, set(videos)))
+    if 2 * longest > len(records):
+        raise ValueError("gaze cannot be shuffled: more than half of the training clips are of one video")
+    return int(draw.integers(longest, len(records) - longest + 1))

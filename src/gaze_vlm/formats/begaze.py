@@ -1,0 +1,163 @@
+"""Gaze text of SMI BeGaze: tab separated, latin-1, in the column layouts of versions 3.1 and 3.4."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+BEGAZE_WIDTH_PX = 1280
+BEGAZE_HEIGHT_PX = 960
+FRAME_HZ = 24  # rate of the scene camera, which the Frame column counts in
+EVENTS = {"fixation": GazeEvent.FIXATION, "saccade": GazeEvent.SACCADE, "blink": GazeEvent.UNTRACKED}
+MAX_STEP_BACK_S = 1.0  # rows may swap places; a larger jump back means another clock
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a row keeps its values: indices into the row split by `split`."""
+
+    split: Callable[[str], list[str]]
+    count: int
+    x: int
+    y: int
+    frame: int
+    event: int
+
+
+def by_tabs(line: str) -> list[str]:
+    """Fields of a tab-separated row; empty fields are kept."""
+    return [field.strip() for field in line.rstrip("\r\n").split("\t")]
+
+
+TOKEN_LAYOUTS = {  # tokens of a row split at white space, where the empty Aux1 column vanishes
+    7: Columns(str.split, 7, x=3, y=4, frame=5, event=6),
+    26: Columns(str.split, 26, x=5, y=6, frame=24, event=25),
+}
+
+
+def read_begaze(path: Path) -> GazeSamples:
+    """Read one export of either version.
+
+    Columns are found by the header line; without one, or for rows that do not fit it, by their position among
+    the white-space separated tokens (7 in version 3.1, 26 in 3.4).
+
+    Time: the Time column is in microseconds from an arbitrary origin, so the Frame column ties it to the
+        video. With f the frame (counted from 0 at 24 fps) of the first sample, that sample is at f / 24 s
+        and the others keep their distance to it: t = f / 24 + (Time − Time of the first sample) / 1e6. The
+        frame's start stands for the moment of the first sample, so all times share an error of at most one
+        frame (42 ms).
+
+    Points: (0, 0) and blinks are `UNTRACKED`, with NaN for xy; points outside 1280 × 960 px are
+        `OUT_OF_FRAME` and keep their place. Rows whose Type is not SMP are skipped. Several samples of one
+        frame are all kept.
+
+    Raises:
+        ValueError: no sample at all, or a row that cannot be read; the message names the file and the line.
+    """
+    time_us: list[float] = []
+    xy: list[tuple[float, float]] = []
+    event: list[int] = []
+    header: Columns | None = None
+    first_frame: int | None = None
+    frame_overflow = False
+    with path.open(encoding="latin-1") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.startswith("##") or not line.strip():
+                continue
+            if line.split(maxsplit=1)[0] == "Time":
+                header = _columns_of_header(line)
+                continue
+            tokens = line.split()
+            if len(tokens) < 2 or tokens[1] != "SMP":
+                continue
+            where = f"{path}, line {number}"
+            fields, columns = _fields(line, header, where)
+            time_us.append(_number(fields[0], "Time", where))
+            frame, overflow = _frame(fields[columns.frame], where)
+            first_frame = frame if first_frame is None else first_frame
+            frame_overflow |= overflow
+            point, code = _point(fields[columns.x], fields[columns.y], fields[columns.event], where)
+            xy.append(point)
+            event.append(code)
+    if first_frame is None:
+        raise ValueError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
+    if frame_overflow:
+        warnings.warn(
+            f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
+            stacklevel=2,
+        )
+    t_s = first_frame / FRAME_HZ + (np.array(time_us) - time_us[0]) / 1e6
+    _check_clock(t_s, path)
+    order = np.argsort(t_s, kind="stable")
+    return GazeSamples(t_s[order], np.array(xy)[order], np.array(event, dtype=np.uint8)[order])
+
+
+def _columns_of_header(line: str) -> Columns | None:
+    """Columns that the header names; None if it does not name them all."""
+    names = by_tabs(line)
+    eye = next((eye for eye in "BLR" if f"{eye} POR X [px]" in names and f"{eye} POR Y [px]" in names), None)
+    event = next((i for i, name in enumerate(names) if name.endswith("Event Info")), None)
+    if eye is None or event is None or "Frame" not in names or names[:2] != ["Time", "Type"]:
+        return None
+    x, y = names.index(f"{eye} POR X [px]"), names.index(f"{eye} POR Y [px]")
+    return Columns(by_tabs, len(names), x=x, y=y, frame=names.index("Frame"), event=event)
+
+
+def _fields(line: str, header: Columns | None, where: str) -> tuple[list[str], Columns]:
+    if header is not None:
+        fields = header.split(line)
+        if len(fields) == header.count:
+            return fields, header
+    tokens = line.split()
+    if len(tokens) not in TOKEN_LAYOUTS:
+        expected = "7 or 26 columns" if header is None else f"the {header.count} columns of the header"
+        raise ValueError(f"{where}: {len(tokens)} values where {expected} are expected; is the file cut short?")
+    return tokens, TOKEN_LAYOUTS[len(tokens)]
+
+
+def _point(x_field: str, y_field: str, event_field: str, where: str) -> tuple[tuple[float, float], GazeEvent]:
+    """Normalised place and event of one row."""
+    if x_field == y_field == "-":  # BeGaze's mark for no data
+        return (math.nan, math.nan), GazeEvent.UNTRACKED
+    x_px, y_px = _number(x_field, "x", where), _number(y_field, "y", where)
+    event = EVENTS.get(event_field.lower(), GazeEvent.UNKNOWN)
+    if event == GazeEvent.UNTRACKED or (x_px == 0 and y_px == 0):
+        return (math.nan, math.nan), GazeEvent.UNTRACKED
+    if not (0 <= x_px <= BEGAZE_WIDTH_PX and 0 <= y_px <= BEGAZE_HEIGHT_PX):
+        event = GazeEvent.OUT_OF_FRAME
+    return (x_px / BEGAZE_WIDTH_PX, y_px / BEGAZE_HEIGHT_PX), event
+
+
+def _number(field: str, name: str, where: str) -> float:
+    try:
+        value = float(field)
+    except ValueError as error:
+        raise ValueError(f"{where}: {name} is {field!r}, not a number; mend or delete the row") from error
+    if not math.isfinite(value):
+        raise ValueError(f"{where}: {name} is {field!r}, not a finite number; mend or delete the row")
+    return value
+
+
+def _frame(field: str, where: str) -> tuple[int, bool]:
+    """Frame number, and whether a timecode counts more frames than a second has."""
+    parts = field.split(":")
+    if not all(part.isdecimal() for part in parts) or len(parts) not in (1, 4):
+        raise ValueError(f"{where}: Frame is {field!r}; expected a whole number or HH:MM:SS:FF")
+    if len(parts) == 1:
+        return int(field), False
+    hours, minutes, seconds, frames = map(int, parts)
+    return ((hours * 60 + minutes) * 60 + seconds) * FRAME_HZ + frames, frames >= FRAME_HZ
+
+
+def _check_clock(t_s: np.ndarray, path: Path) -> None:
+    back = np.flatnonzero(np.diff(t_s) < -MAX_STEP_BACK_S)
+    if len(back):
+        raise ValueError(
+            f"{path}: time runs back by {t_s[back[0]] - t_s[back[0] + 1]:.1f} s at sample {back[0] + 2}; "
+            "split the export where its clock starts again"
+        )

@@ -1,0 +1,89 @@
+"""What a reader of a data set returns: recordings, their actions and their gaze."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gaze_vlm.gaze.samples import GazeSamples
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One annotated action of the camera wearer, from `start_s` up to, but not including, `end_s`.
+
+    `text` is the target text in plain words ("cut red cup"); `verb` and `noun` are labels of the reader's
+    vocabularies, or None where the data set has sentences only.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    verb: str | None
+    noun: str | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One video with the file of its gaze and its actions, sorted by their start.
+
+    `gaze_width_px` × `gaze_height_px` is the pixel space of the gaze file. Its aspect is the frame's; the
+    decoded video may be smaller. `gaze` is None where the file is missing.
+    """
+
+    video_id: str
+    video: Path
+    gaze: Path | None
+    participant: str
+    gaze_width_px: int
+    gaze_height_px: int
+    actions: tuple[Action, ...]
+
+    def __post_init__(self) -> None:
+        check_name(self.video_id, f"video {self.video}")
+        check_name(self.participant, f"participant of {self.video}")
+
+
+class Reader(Protocol):
+    """What the preparation asks of a data set. Readers are pickled to worker processes: keep them small."""
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, as in `egtea`."""
+        ...
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Verb labels, empty where the data set has none."""
+        ...
+
+    @property
+    def nouns(self) -> tuple[str, ...]:
+        """Noun labels, empty where the data set has none."""
+        ...
+
+    def recordings(self) -> list[Recording]:
+        """All videos of the data set, sorted by `video_id`."""
+        ...
+
+    def read_gaze(self, recording: Recording) -> GazeSamples:
+        """Gaze of one recording, in seconds from the start of its video.
+
+        Raises:
+            ValueError: the gaze file is missing or unreadable; the message names it.
+        """
+        ...
+
+
+def check_name(name: str, where: str) -> str:
+    """`name` unchanged if it is safe as a file name, for names become paths of the store.
+
+    Raises:
+        ValueError: the name has other characters than letters, digits and . _ + -, or begins with none of
+            letter and digit.
+    """
+    if not SAFE_NAME.fullmatch(name):
+        raise ValueError(f"{where}: the name {name!r} cannot be a file name here; use letters, digits and . _ + - only")
+    return name

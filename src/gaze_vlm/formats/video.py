@@ -1,0 +1,262 @@
+"""Video files through PyAV: what they hold, all frames in order, and single frames by their timestamps.
+
+Time is always taken from presentation timestamps (pts), never from a frame's index: many recordings have a
+variable frame rate. `t_s` is in seconds from the start of the video stream. Decoding uses one thread, because
+workers run beside each other.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from jaxtyping import UInt8
+
+TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
+MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
+SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header states. `frames` is 0 where the container does not say; `start_pts` is t = 0."""
+
+    width_px: int
+    height_px: int
+    frames: int
+    duration_s: float
+    average_hz: float
+    time_base: Fraction
+    start_pts: int
+
+    def seconds(self, pts: int) -> float:
+        """Time of a presentation timestamp from the start of the video."""
+        return float((pts - self.start_pts) * self.time_base)
+
+
+@dataclass(frozen=True)
+class TimedFrame:
+    """A decoded frame that is turned into pixels only when they are asked for."""
+
+    pts: int
+    t_s: float
+    duration_s: float
+    frame: av.VideoFrame
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Container and first video stream, set to decode with one thread.
+
+    Raises:
+        ValueError: no such file, an empty or damaged file (also while it is decoded), or no video in it.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path}: no video stream; copy the file again or delete it")
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            stream.codec_context.thread_type = "NONE"
+            yield container, stream
+    except av.FFmpegError as error:
+        raise ValueError(
+            f"{path}: cannot be decoded ({error.strerror}); is it empty or cut short? Copy it again"
+        ) from error
+
+
+def video_info(path: Path) -> VideoInfo:
+    """What the header of `path` states.
+
+    Raises:
+        ValueError: the file cannot be read as a video.
+    """
+    with open_video(path) as (container, stream):
+        return _info(container, stream, path)
+
+
+def timed_frames(path: Path) -> Iterator[TimedFrame]:
+    """All frames in order of presentation, not yet turned into pixels.
+
+    Raises:
+        ValueError: the file cannot be decoded, or ends before its header says.
+    """
+    with open_video(path) as (container, stream):
+        info = _info(container, stream, path)
+        end_s = 0.0
+        for frame in container.decode(stream):
+            pts = _pts(frame, path)
+            t_s = info.seconds(pts)
+            duration_s = float((frame.duration or 0) * info.time_base) or 1 / info.average_hz
+            end_s = t_s + duration_s
+            yield TimedFrame(pts, t_s, duration_s, frame)
+        if end_s < info.duration_s - MAX_MISSING_S:
+            raise ValueError(
+                f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again"
+            )
+
+
+def iterate_frames(path: Path) -> Iterator[tuple[int, float, UInt8[np.ndarray, "height width 3"]]]:
+    """All frames in order: (pts, t_s, RGB pixels in [0, 255], HWC).
+
+    Raises:
+        ValueError: the file cannot be decoded, or ends before its header says.
+    """
+    pixels = Pixels("rgb24")
+    for timed in timed_frames(path):
+        yield timed.pts, timed.t_s, pixels(timed.frame)
+
+
+def frames_at(
+    path: Path, pts: Sequence[int], width_px: int | None = None, height_px: int | None = None
+) -> UInt8[np.ndarray, "frame height width 3"]:
+    """Exactly the frames with these timestamps, as RGB in [0, 255].
+
+    Seeks to the key frame before each one, unless decoding on from the previous one is shorter.
+
+    Args:
+        path: the video.
+        pts: presentation timestamps that exist in the video, ascending, as `timed_frames` gives them.
+        width_px: width of the result; the video's own if None.
+        height_px: height of the result; the video's own if None.
+
+    Raises:
+        ValueError: `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
+    """
+    wanted = _ascending(pts, "pts")
+    pixels = Pixels("rgb24", width_px, height_px)
+    images = []
+    with open_video(path) as (container, stream):
+        decoder = _Decoder(container, stream, path)
+        for target in wanted:
+            frame = decoder.at_or_before(int(target))
+            if frame is None or frame.pts != target:
+                raise ValueError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
+            images.append(pixels(frame))
+    return np.stack(images)
+
+
+def frames_at_times(
+    path: Path, times_s: Sequence[float], width_px: int | None = None, height_px: int | None = None
+) -> UInt8[np.ndarray, "frame height width 3"]:
+    """The frames on screen at these times, each the last that starts at or before it, as RGB in [0, 255].
+
+    Args:
+        path: the video.
+        times_s: seconds from the start of the video, ascending. A time after the end gives the last frame.
+        width_px: width of the result; the video's own if None.
+        height_px: height of the result; the video's own if None.
+
+    Raises:
+        ValueError: `times_s` is empty or not ascending, a time precedes the first frame, or decoding fails.
+    """
+    wanted = _ascending(times_s, "times_s")
+    pixels = Pixels("rgb24", width_px, height_px)
+    images = []
+    with open_video(path) as (container, stream):
+        info = _info(container, stream, path)
+        decoder = _Decoder(container, stream, path)
+        for t_s in wanted:
+            target = info.start_pts + int((float(t_s) + TIME_TOLERANCE_S) / info.time_base)
+            frame = decoder.at_or_before(target)
+            if frame is None:
+                raise ValueError(f"{path}: no frame at or before {t_s} s")
+            images.append(pixels(frame))
+    return np.stack(images)
+
+
+class Pixels:
+    """Turns frames into arrays; keeps the scaler, whose set-up costs more than a small frame."""
+
+    def __init__(self, pixel_format: str, width_px: int | None = None, height_px: int | None = None) -> None:
+        self.pixel_format = pixel_format
+        self.width_px = width_px
+        self.height_px = height_px
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "..."]:
+        """Pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
+        converted = self._reformatter.reformat(
+            frame,
+            width=self.width_px or frame.width,
+            height=self.height_px or frame.height,
+            format=self.pixel_format,
+            threads=1,
+        )
+        return converted.to_ndarray()
+
+
+class _Decoder:
+    """Forward decoding with seeks: holds the last frame given and, once it is known, the one after it."""
+
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
+        self.container, self.stream, self.path = container, stream, path
+        self.frames: Iterator[av.VideoFrame] = container.decode(stream)
+        self.current: av.VideoFrame | None = None
+        self.following: av.VideoFrame | None = None
+        self.reach_pts = int(SEEK_S / (stream.time_base or 1))
+
+    def at_or_before(self, target: int) -> av.VideoFrame | None:
+        """The last frame whose pts is at most `target`, None if there is none; targets must ascend."""
+        if self._seek_is_shorter(target):
+            self._seek(target)
+        while self.current is None or self.current.pts != target:  # an exact hit needs no look ahead
+            if self.following is None:
+                self.following = next(self.frames, None)
+            if self.following is None or _pts(self.following, self.path) > target:
+                break
+            self.current, self.following = self.following, None
+        return self.current
+
+    def _seek_is_shorter(self, target: int) -> bool:
+        position = (self.stream.start_time or 0) if self.current is None else _pts(self.current, self.path)
+        index = self.stream.index_entries
+        key = index.search_timestamp(target, backward=True)
+        if key >= 0:
+            return index[key].timestamp > position
+        return target - position > self.reach_pts
+
+    def _seek(self, target: int) -> None:
+        """To a key frame at or before `target`; further back where a container lands late."""
+        start = self.stream.start_time or 0
+        for offset in (target, max(start, target - self.reach_pts), start):
+            self.container.seek(offset, stream=self.stream, backward=True)
+            self.frames = self.container.decode(self.stream)
+            self.current, self.following = None, next(self.frames, None)
+            if self.following is not None and _pts(self.following, self.path) <= target:
+                return
+
+
+def _info(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
+    if stream.time_base is None or not stream.average_rate:
+        raise ValueError(f"{path}: no time base or frame rate in its header; convert it to mp4")
+    if stream.duration is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    else:  # matroska states it for the container alone
+        duration_s = (container.duration or 0) / av.time_base
+    return VideoInfo(
+        width_px=stream.codec_context.width,
+        height_px=stream.codec_context.height,
+        frames=stream.frames,
+        duration_s=duration_s,
+        average_hz=float(stream.average_rate),
+        time_base=stream.time_base,
+        start_pts=stream.start_time or 0,
+    )
+
+
+def _pts(frame: av.VideoFrame, path: Path) -> int:
+    if frame.pts is None:
+        raise ValueError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
+    return frame.pts
+
+
+def _ascending(values: Sequence[int] | Sequence[float], name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.size == 0 or np.any(np.diff(array) < 0):
+        raise ValueError(f"{name} must be ascending and not empty, not {values!r}")
+    return array

@@ -1,0 +1,71 @@
+"""Gaze mixtures, and their exact mass on any patch grid."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gaze_vlm.gaze.view import Grid, View
+
+
+@dataclass
+class GazeMixture:
+    """Gaze of the frames of one clip: weighted Gaussians, isotropic in the pixels of the full frame.
+
+    Shapes and units: `xy` [frame, point, 2] normalised to the full frame, origin top left; `weight` [frame, point],
+    0 for a point that does not count; `sigma` in frame widths (the paper: 20 px of 1088, 0.0184); `aspect` is the
+    frame's width over its height.
+    """
+
+    xy: Float[Tensor, "frame point 2"]
+    weight: Float[Tensor, "frame point"]
+    sigma: float
+    aspect: float
+
+    def on(
+        self, grid: Grid, view: View, least_in_view: float
+    ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
+        """Patch distribution of each frame, and whether it is valid: some point counts, and at least the share
+        `least_in_view` of the mass is in the view."""
+        distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
+        return distribution, in_view >= least_in_view
+
+
+def patch_distribution(
+    xy: Float[Tensor, "*frame point 2"],
+    weight: Float[Tensor, "*frame point"],
+    sigma: float,
+    aspect: float,
+    view: View,
+    grid: Grid,
+) -> tuple[Float[Tensor, "*frame patch"], Float[Tensor, "*frame"]]:
+    """Mass of a gaze mixture in each patch of the view, exactly (paper §3: H̃, without drawing a map).
+
+    The mass of an isotropic Gaussian in an axis-aligned patch is a product of two differences of the normal CDF.
+    Mass outside the view is lost and the rest renormalised.
+
+    Returns:
+        The distribution [*frame, patch], row-major, which sums to 1 (or is all 0 where no mass is in view), and the
+        share of the mass that is in view [*frame], 0 where no point counts.
+    """
+    if sigma <= 0:
+        raise ValueError(f"gaze sigma {sigma} must be above 0: give it in frame widths, the paper's is 0.0184")
+    # A point without weight may lie anywhere, NaN included.
+    xy = torch.where(weight[..., None] > 0, xy, 0.5).float()
+    centre, (width, height) = view.points(xy), view.size
+    mass_x = _axis_mass(centre[..., 0], sigma / width, grid.columns)
+    mass_y = _axis_mass(centre[..., 1], sigma * aspect / height, grid.rows)
+    mass = einsum(weight.float(), mass_y, mass_x, "... point, ... point row, ... point column -> ... row column")
+    mass = rearrange(mass, "... row column -> ... (row column)")
+    total = mass.sum(-1)
+    distribution = mass / total.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
+    return distribution, total / weight.float().sum(-1).clamp_min(torch.finfo(mass.dtype).tiny)
+
+
+def _axis_mass(centre: Float[Tensor, "*frame point"], sigma: float, cells: int) -> Float[Tensor, "*frame point cell"]:
+    """Mass of one-dimensional Gaussians in each of `cells` equal cells of [0, 1]."""
+    edges = torch.linspace(0, 1, cells + 1, device=centre.device)
+    cdf = torch.special.ndtr((edges - centre[..., None]) / sigma)
+    return cdf.diff(dim=-1)

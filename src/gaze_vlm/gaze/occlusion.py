@@ -1,0 +1,126 @@
+"""Carrying gaze from the frame it was looked at in to a later one, and telling where that fails.
+
+Pixel coordinates are (x, y) with (0, 0) at the centre of the top left pixel, so the frame spans
+[−0.5, width − 0.5] × [−0.5, height − 0.5]. Flow is [height, width, 2] in pixels, (x, y).
+"""
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+OcclusionTest = Literal["local", "frame", "none"]
+LOCAL_EPSILON = 1 / 96  # of the frame's width, between the noise of the flow and the step at an occluder's edge
+FRAME_EPSILON = 20 / 1088  # of the frame's width; the paper's 20 px on frames of 1088 px
+FRAME_ETA = 0.6
+
+
+def to_px(xy: Float[np.ndarray, "point 2"], width_px: int, height_px: int) -> Float[np.ndarray, "point 2"]:
+    """Normalised coordinates to pixel coordinates."""
+    return xy * (width_px, height_px) - 0.5
+
+
+def from_px(points_px: Float[np.ndarray, "point 2"], width_px: int, height_px: int) -> Float[np.ndarray, "point 2"]:
+    """Pixel coordinates to normalised coordinates."""
+    return (points_px + 0.5) / (width_px, height_px)
+
+
+def inside(points_px: Float[np.ndarray, "*shape 2"], width_px: int, height_px: int) -> Bool[np.ndarray, "*shape"]:
+    """True for points of the frame, its border included; NaN is outside."""
+    x, y = points_px[..., 0], points_px[..., 1]
+    return (x >= -0.5) & (x <= width_px - 0.5) & (y >= -0.5) & (y <= height_px - 0.5)
+
+
+def sample(
+    field: Float32[np.ndarray, "height width channel"], points_px: Float[np.ndarray, "*shape 2"]
+) -> Float32[np.ndarray, "*shape channel"]:
+    """Bilinear values of `field` at `points_px`; beyond the outermost pixel centres the border goes on."""
+    # The rows of an image stay rows: OpenCV takes no map with a side of 32767 or more.
+    maps = np.ascontiguousarray(points_px, dtype=np.float32).reshape(-1, points_px.shape[-2], 2)
+    values = cv2.remap(field, maps, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return values.reshape(*points_px.shape[:-1], field.shape[2])
+
+
+def carry(
+    points_px: Float[np.ndarray, "point 2"], flow: Float32[np.ndarray, "height width 2"]
+) -> Float[np.ndarray, "point 2"]:
+    """Points of the source frame moved by the flow at their place; they may land outside the frame."""
+    return points_px + sample(flow, points_px)
+
+
+def forward_backward_error(
+    forward: Float32[np.ndarray, "height width 2"], backward: Float32[np.ndarray, "height width 2"]
+) -> Float32[np.ndarray, "height width"]:
+    """Δ(p) = ‖f(p) + b(p + f(p))‖ in pixels; how far the way there and back misses the start.
+
+    Small where both frames show the same thing, large where it is hidden in one of them. Pixels that the
+    forward flow moves out of the frame have no way back: Δ = ∞.
+
+    Raises:
+        ValueError: the two flows differ in shape.
+    """
+    if forward.shape != backward.shape or forward.shape[2:] != (2,):
+        raise ValueError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
+    height, width = forward.shape[:2]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    landed = np.stack([columns, rows], axis=-1) + forward
+    error = np.linalg.norm(forward + sample(backward, landed), axis=-1)
+    error[~inside(landed, width, height)] = np.inf
+    return error
+
+
+def error_at(
+    points_px: Float[np.ndarray, "point 2"], error: Float32[np.ndarray, "height width"], radius_px: float
+) -> Float32[np.ndarray, "point"]:
+    """Median of the error over the pixels within `radius_px` of each point (at least the nearest one).
+
+    The median keeps single bad flow vectors from deciding. Points outside the frame get ∞.
+    """
+    height, width = error.shape
+    result = np.full(len(points_px), np.inf, dtype=np.float32)
+    for i in np.flatnonzero(inside(points_px, width, height)):
+        x, y = points_px[i]
+        left, right = max(0, int(np.ceil(x - radius_px))), min(width - 1, int(np.floor(x + radius_px)))
+        top, bottom = max(0, int(np.ceil(y - radius_px))), min(height - 1, int(np.floor(y + radius_px)))
+        rows, columns = np.mgrid[top : bottom + 1, left : right + 1]
+        disc = (columns - x) ** 2 + (rows - y) ** 2 <= radius_px**2
+        if disc.any():
+            result[i] = np.median(error[rows[disc], columns[disc]])
+        else:
+            result[i] = error[min(max(round(y), 0), height - 1), min(max(round(x), 0), width - 1)]
+    return result
+
+
+def occluded_share(error: Float32[np.ndarray, "height width"], epsilon_px: float) -> float:
+    """Share of the pixels with Δ > ε, those that leave the frame included."""
+    return float(np.mean(error > epsilon_px))
+
+
+def visible(
+    error: Float[np.ndarray, "*shape"],
+    occluded_share: Float[np.ndarray, "*shape"],
+    test: OcclusionTest = "local",
+    epsilon: float = LOCAL_EPSILON,
+    eta: float = FRAME_ETA,
+) -> Bool[np.ndarray, "*shape"]:
+    """Which carried points still show what was looked at, from the values that the store keeps.
+
+    Args:
+        error: forward-backward error at the points, in fractions of the frame's width.
+        occluded_share: share of occluded pixels of the points' own frames (its ε was set by the preparation).
+        test: `local` drops points whose own error exceeds `epsilon`; `frame` is the paper's test and drops
+            all points of a frame whose occluded share exceeds `eta`; `none` drops nothing.
+        epsilon: largest error of a visible point, in fractions of the frame's width; for `local` alone.
+        eta: largest occluded share of a usable frame; for `frame` alone.
+
+    Raises:
+        ValueError: an unknown test.
+    """
+    if test == "local":
+        return error <= epsilon
+    if test == "frame":
+        return occluded_share <= eta
+    if test == "none":
+        return np.ones(np.shape(error), dtype=bool)
+    raise ValueError(f"occlusion test {test!r} is unknown; use 'local', 'frame' or 'none'")

@@ -1,0 +1,52 @@
+"""Gaze samples: the one form that every reader returns."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+
+class GazeEvent(IntEnum):
+    """What the eye did when a sample was taken. The first three are places that were looked at."""
+
+    FIXATION = 0
+    SACCADE = 1
+    UNKNOWN = 2
+    OUT_OF_FRAME = 3
+    UNTRACKED = 4
+
+
+@dataclass(frozen=True)
+class GazeSamples:
+    """Gaze of one video, sorted by time.
+
+    Shapes and units: `t_s` seconds from the start of the video; `xy` normalised to the *full* frame, origin at
+    the top left, (x, y); `event` one `GazeEvent` a sample. `xy` of an untracked sample is NaN, so that it cannot
+    be mistaken for a place.
+    """
+
+    t_s: Float[np.ndarray, "sample"]
+    xy: Float[np.ndarray, "sample 2"]
+    event: UInt8[np.ndarray, "sample"]
+
+    def __post_init__(self) -> None:
+        if not (len(self.t_s) == len(self.xy) == len(self.event)):
+            raise ValueError(
+                f"gaze samples disagree in length: t_s {len(self.t_s)}, xy {len(self.xy)}, event {len(self.event)}"
+            )
+        if np.any(np.diff(self.t_s) < 0):
+            raise ValueError("gaze samples are not sorted by time: sort t_s, xy and event together first")
+
+    def __len__(self) -> int:
+        return len(self.t_s)
+
+    @property
+    def tracked(self) -> Bool[np.ndarray, "sample"]:
+        """True where the eye looked at a place inside the frame."""
+        return self.event <= GazeEvent.UNKNOWN
+
+    def window(self, after_s: float, until_s: float) -> "GazeSamples":
+        """Samples with `after_s` < t ≤ `until_s`."""
+        low, high = np.searchsorted(self.t_s, [after_s, until_s], side="right")
+        return GazeSamples(self.t_s[low:high], self.xy[low:high], self.event[low:high])

@@ -1,0 +1,81 @@
+"""A view: how a frame goes into the model, for pixels and gaze together."""
+
+from dataclasses import dataclass
+
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import functional as pixels
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Patches of one frame, row-major from the top left."""
+
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.columns < 1:
+            raise ValueError(f"grid {self.rows}×{self.columns} has no patch: rows and columns must be at least 1")
+
+    def __len__(self) -> int:
+        return self.rows * self.columns
+
+    def __str__(self) -> str:
+        return f"{self.rows}×{self.columns}"
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of the frame that the model sees, stretched over its whole input.
+
+    The box is in normalised frame coordinates (origin top left). The default box is the whole frame: a squash to
+    the model's size, with no gaze left outside. A box inside [0, 1] is a crop; one beyond it is a padding.
+    """
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.left < self.right and self.top < self.bottom):
+            raise ValueError(f"{self} is empty: left must be below right, and top below bottom")
+
+    @classmethod
+    def centre_crop(cls, aspect: float) -> "View":
+        """The largest central square of a frame whose width is `aspect` times its height."""
+        width, height = min(1.0, 1 / aspect), min(1.0, aspect)
+        return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
+
+    @classmethod
+    def letterbox(cls, aspect: float) -> "View":
+        """The smallest central square that holds the whole frame."""
+        width, height = max(1.0, 1 / aspect), max(1.0, aspect)
+        return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
+
+    def points(self, xy: Float[Tensor, "*any 2"]) -> Float[Tensor, "*any 2"]:
+        """Points of the frame in the model's input, both normalised."""
+        origin, size = xy.new_tensor([self.left, self.top]), xy.new_tensor(self.size)
+        return (xy - origin) / size
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the box in frame widths and heights."""
+        return self.right - self.left, self.bottom - self.top
+
+    def pixels(
+        self, frames: UInt8[Tensor, "frame 3 height width"], height_px: int, width_px: int
+    ) -> UInt8[Tensor, "frame 3 height_px width_px"]:
+        """The frames as the model sees them: RGB in [0, 255], padded with black, antialiased."""
+        rows, columns = frames.shape[-2:]
+        top, left = round(self.top * rows), round(self.left * columns)
+        height, width = round(self.bottom * rows) - top, round(self.right * columns) - left
+        frames = pixels.crop(frames, top, left, height, width)  # outside the frame torchvision pads with black
+        return pixels.resize(frames, [height_px, width_px], antialias=True)
+
+
+def to_frames(images: UInt8[Tensor, "frame height width 3"]) -> UInt8[Tensor, "frame 3 height width"]:
+    """Decoded images (channel last) as frames (channel first)."""
+    return rearrange(images, "frame height width channel -> frame channel height width").contiguous()

@@ -1,0 +1,70 @@
+"""How things move: smooth random walks, reaches, and the head camera that follows the gaze."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.signal import lfilter
+
+VIEW_HEIGHT = 0.75
+"""Height of the view in frame widths: 4:3. All geometry is in frame widths, where pixels are square."""
+
+
+def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Share of a reach that is done after the share `progress` of its time (Flash and Hogan 1985)."""
+    s = np.clip(progress, 0.0, 1.0)
+    return s**3 * (10 - 15 * s + 6 * s * s)
+
+
+def smooth_walk(
+    rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], sigma: float, pace_s: float, width: int
+) -> Float[np.ndarray, "tick width"]:
+    """Gaussian values every `pace_s` seconds with standard deviation `sigma`, joined smoothly."""
+    knots = rng.normal(0.0, sigma, (int(t_s[-1] / pace_s) + 3, width))
+    place = t_s / pace_s
+    knot = place.astype(int)
+    share = (place - knot)[:, None]
+    share = share * share * (3 - 2 * share)
+    return knots[knot] * (1 - share) + knots[knot + 1] * share
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where the head camera looks, a row a tick: centre of the view in world units, roll in radians, zoom."""
+
+    centre: Float[np.ndarray, "tick 2"]
+    roll: Float[np.ndarray, "tick"]
+    zoom: Float[np.ndarray, "tick"]
+
+    def to_view(
+        self, world: Float[np.ndarray, "... 2"], tick: Int[np.ndarray, "..."] | int
+    ) -> Float[np.ndarray, "... 2"]:
+        """World points in the view at `tick`: frame widths from the top left corner of the frame."""
+        offset = (world - self.centre[tick]) * np.asarray(self.zoom[tick])[..., None]
+        cos, sin = np.cos(self.roll[tick]), np.sin(self.roll[tick])
+        x, y = offset[..., 0], offset[..., 1]
+        return np.stack([0.5 + cos * x - sin * y, 0.5 * VIEW_HEIGHT + sin * x + cos * y], axis=-1)
+
+    def affine(self, tick: int) -> Float[np.ndarray, "2 3"]:
+        """The same map as a matrix, for warping the table."""
+        cos = np.cos(self.roll[tick]) * self.zoom[tick]
+        sin = np.sin(self.roll[tick]) * self.zoom[tick]
+        turn = np.array([[cos, -sin], [sin, cos]])
+        shift = np.array([0.5, 0.5 * VIEW_HEIGHT]) - turn @ self.centre[tick]
+        return np.column_stack([turn, shift])
+
+
+def follow(rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
+    """A head that turns part of the way towards `target`, half a second late, with sway and jitter."""
+    lag_s, part = 0.55, 0.4
+    rest = np.array([0.5, 0.36])
+    goal = rest + part * (target - rest)
+    gain = 1 - np.exp(-(t_s[1] - t_s[0]) / lag_s)
+    start = rest + rng.normal(0.0, 0.03, 2)
+    turned, _ = lfilter([gain], [1, gain - 1], goal, axis=0, zi=(1 - gain) * start[None])
+    sway = smooth_walk(rng, t_s, 0.025, 0.6, 2) + smooth_walk(rng, t_s, 0.006, 0.13, 2)
+    return Camera(
+        centre=turned + sway,
+        roll=smooth_walk(rng, t_s, 0.05, 0.7, 1)[:, 0],
+        zoom=0.96 + smooth_walk(rng, t_s, 0.035, 1.0, 1)[:, 0],
+    )

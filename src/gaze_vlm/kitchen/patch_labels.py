@@ -1,0 +1,31 @@
+"""What each patch of a still shows: the dense labels that the kitchen's encoder is trained on."""
+
+import cv2
+import numpy as np
+from einops import rearrange
+from jaxtyping import Int
+
+from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
+from gaze_vlm.kitchen.scene import HAND_LABEL
+from gaze_vlm.kitchen.stills import Still
+
+CLASSES = [1 + len(KINDS), 1 + len(COLOURS), 2 + len(VERBS)]
+"""Number of classes of the three labels: object kind, its colour, hand. 0 is nothing; 1 an empty hand, 2 + v the hand
+with the tool of verb v."""
+
+
+def patch_labels(still: Still, side: int, least_share: float = 0.15) -> Int[np.ndarray, "3 patch"]:
+    """Kind, colour and hand of every patch of a `side` × `side` grid, row-major.
+
+    A patch shows the object that covers most of it, and the hand, each if it covers at least `least_share`.
+    """
+    size = 12 * side  # whole pixels for every patch
+    cells = cv2.resize(still.object_map, (size, size), interpolation=cv2.INTER_NEAREST)
+    cells = rearrange(cells, "(row y) (column x) -> (row column) (y x)", row=side, column=side)
+    shares = np.stack([(cells == item + 1).mean(1) for item in range(len(still.objects))])
+    best, shown = shares.argmax(0), shares.max(0) >= least_share
+    kinds = np.array([KINDS.index(kind) + 1 for kind, *_ in still.objects])
+    colours = np.array([list(COLOURS).index(colour) + 1 for _, colour, *_ in still.objects])
+    tool = 1 if still.verb is None else 2 + VERBS.index(still.verb)
+    hand = np.where((cells == HAND_LABEL).mean(1) >= least_share, tool, 0)
+    return np.stack([np.where(shown, kinds[best], 0), np.where(shown, colours[best], 0), hand])

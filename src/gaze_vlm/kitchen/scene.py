@@ -1,0 +1,186 @@
+"""A stretch of cooking that can be looked at: every frame as a picture, and as a map of what is where."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gaze_vlm.kitchen.canvas import Canvas, Point
+from gaze_vlm.kitchen.drawing import draw_object, draw_occluder
+from gaze_vlm.kitchen.hand import draw_hand
+from gaze_vlm.kitchen.layout import TRAY, Layout
+from gaze_vlm.kitchen.look import TABLE_ORIGIN, TABLE_PX_PER_UNIT, Look, light_table, table_texture
+from gaze_vlm.kitchen.motion import VIEW_HEIGHT, Camera, follow, smooth_walk
+from gaze_vlm.kitchen.passing import Passing, passings
+from gaze_vlm.kitchen.wearer import Fixations, HandPath, gaze_path, look_around, move_hand
+
+FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 128, 96
+FRAME_HZ = 24
+TICK_HZ = 120
+"""The clock of the simulation: a multiple of the frame rate and of the eye tracker's."""
+SUPERSAMPLING = 2
+HAND_RADIUS = 0.05
+HAND_LABEL = 255
+NOISE_SIGMA = 2.5
+DRAWN_RADII = 2.0
+"""How far an object with its marks extends from its centre."""
+
+
+@dataclass(frozen=True)
+class SeenObject:
+    """An object of a frame; x and y normalised to the frame, outside [0, 1] where it is out of view."""
+
+    kind: str
+    colour: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a frame shows.
+
+    `object_map`: uint8 [96, 128], 0 background (also whatever passes in front), i + 1 object i, 255 hand or
+    tool. `verb`: the verb of the tool in the working hand, None while it is empty. `hand_xy`: its palm,
+    normalised.
+    """
+
+    object_map: UInt8[np.ndarray, "height width"]
+    objects: tuple[SeenObject, ...]
+    verb: str | None
+    hand_xy: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that moves, a row a tick of 1/120 s."""
+
+    layout: Layout
+    look: Look
+    t_s: Float[np.ndarray, "tick"]
+    paths: Float[np.ndarray, "object tick 2"]
+    fixations: Fixations
+    hand: HandPath
+    camera: Camera
+    idle_hand: Float[np.ndarray, "tick 2"]
+    idle_elbow: Float[np.ndarray, "2"]
+    passings: tuple[Passing, ...]
+
+    @property
+    def frame_count(self) -> int:
+        return 1 + (len(self.t_s) - 1) * FRAME_HZ // TICK_HZ
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
+        """Frame `index` of the 24 fps video, RGB in [0, 255]."""
+        tick = index * TICK_HZ // FRAME_HZ
+        size = (SUPERSAMPLING * FRAME_WIDTH_PX, SUPERSAMPLING * FRAME_HEIGHT_PX)
+        image = cv2.resize(self._table_in_view(tick), size, interpolation=cv2.INTER_NEAREST)
+        self._drawing(tick).paint_picture(image, SUPERSAMPLING)
+        image = cv2.resize(image, (FRAME_WIDTH_PX, FRAME_HEIGHT_PX), interpolation=cv2.INTER_AREA)
+        image = cv2.LUT(image, light_table(self.look))
+        return cv2.add(image, _noise(self.look.seed + index), dtype=cv2.CV_8U)
+
+    def labels(self, index: int) -> Labels:
+        """What frame `index` shows, drawn with the shapes of the frame but hard edges."""
+        tick = index * TICK_HZ // FRAME_HZ
+        object_map = np.zeros((FRAME_HEIGHT_PX, FRAME_WIDTH_PX), np.uint8)
+        self._drawing(tick).paint_labels(object_map)
+        height = np.array([1.0, VIEW_HEIGHT])
+        seen = self.camera.to_view(self.paths[:, tick], tick) / height
+        hand_x, hand_y = (self.camera.to_view(self.hand.xy[tick], tick) / height).tolist()
+        objects = tuple(
+            SeenObject(kind, colour, x, y)
+            for kind, colour, (x, y) in zip(self.layout.kinds, self.layout.colours, seen.tolist(), strict=True)
+        )
+        return Labels(object_map, objects, self.hand.verb(self.layout, tick), (hand_x, hand_y))
+
+    @cached_property
+    def _table(self) -> UInt8[np.ndarray, "height width 3"]:
+        return table_texture(self.look)
+
+    def _table_in_view(self, tick: int) -> UInt8[np.ndarray, "96 128 3"]:
+        turn = self.camera.affine(tick)
+        turn[:, 2] += turn[:, :2] @ np.array(TABLE_ORIGIN)
+        turn[:, :2] /= TABLE_PX_PER_UNIT
+        size = (FRAME_WIDTH_PX, FRAME_HEIGHT_PX)
+        return cv2.warpAffine(self._table, FRAME_WIDTH_PX * turn, size, borderMode=cv2.BORDER_REFLECT)
+
+    def _drawing(self, tick: int) -> Canvas:
+        """Everything on the table and before it, in pixels of the frame."""
+        t_s = float(self.t_s[tick])
+        look, layout = self.look, self.layout
+        left, top, right, bottom = TRAY
+        world = [
+            *((left, top), (right, top), (right, bottom), (left, bottom)),
+            *(self.hand.xy[tick], self.hand.elbow, self.idle_hand[tick], self.idle_elbow),
+            *self.paths[:, tick],
+        ]
+        points: list[Point] = [
+            (x, y) for x, y in (FRAME_WIDTH_PX * self.camera.to_view(np.array(world), tick)).tolist()
+        ]
+        zoom_px = FRAME_WIDTH_PX * float(self.camera.zoom[tick])
+        canvas = Canvas()
+        canvas.polygon(points[:4], look.tray)
+        hand, elbow, idle_hand, idle_elbow = points[4:8]
+        things = points[8:]
+        for item in sorted(range(len(things)), key=lambda index: things[index][1]):
+            radius = float(layout.radius[item]) * zoom_px
+            if not _in_view(things[item], DRAWN_RADII * radius):
+                continue
+            canvas.label = item + 1
+            kind, colour = layout.kinds[item], layout.colours[item]
+            draw_object(canvas, kind, colour, things[item], radius, layout.done(item, t_s), look.shadow)
+        canvas.label = HAND_LABEL
+        radius = HAND_RADIUS * zoom_px
+        draw_hand(canvas, idle_hand, idle_elbow, 0.0, None, radius, look.skin, look.sleeve)
+        verb, angle = self.hand.verb(layout, tick), float(self.hand.angle[tick])
+        draw_hand(canvas, hand, elbow, angle, verb, radius, look.skin, look.sleeve)
+        canvas.label = 0
+        for passing in self.passings:
+            if passing.start_s <= t_s <= passing.end_s:
+                x, y = (FRAME_WIDTH_PX * passing.centre(np.array([t_s]))[0]).tolist()
+                draw_occluder(canvas, (x, y), FRAME_WIDTH_PX * passing.radius, passing.colour)
+        return canvas
+
+
+def act_out(rng: np.random.Generator, layout: Layout, look: Look, until_s: float | None = None) -> Scene:
+    """Lets a wearer do the steps of `layout` once, or those that begin before `until_s`."""
+    t_s = np.arange(0.0, layout.duration_s if until_s is None else until_s, 1 / TICK_HZ)
+    paths = layout.paths(t_s)
+    fixations = look_around(rng, layout)
+    eyes, _ = gaze_path(fixations, paths, t_s)
+    camera = follow(rng, t_s, eyes)
+    idle_rest = np.array([rng.uniform(0.0, 0.34), rng.uniform(0.64, 0.74)])
+    return Scene(
+        layout=layout,
+        look=look,
+        t_s=t_s,
+        paths=paths,
+        fixations=fixations,
+        hand=move_hand(rng, layout, paths, t_s),
+        camera=camera,
+        idle_hand=idle_rest + smooth_walk(rng, t_s, 0.02, 0.5, 2),
+        idle_elbow=np.array([rng.uniform(-0.1, 0.2), 1.15]),
+        passings=passings(rng, layout.duration_s, t_s, camera.to_view(eyes, np.arange(len(t_s)))),
+    )
+
+
+def _in_view(centre: Point, reach_px: float) -> bool:
+    x, y = centre
+    return -reach_px < x < FRAME_WIDTH_PX + reach_px and -reach_px < y < FRAME_HEIGHT_PX + reach_px
+
+
+def _noise(seed: int) -> np.ndarray:
+    """Sensor noise [96, 128, 3]: a seeded piece of one sheet, for fresh noise costs as much as drawing."""
+    sheet = _noise_sheet()
+    start = (seed * 7919) % (len(sheet) - FRAME_HEIGHT_PX * FRAME_WIDTH_PX * 3)
+    piece = sheet[start : start + FRAME_HEIGHT_PX * FRAME_WIDTH_PX * 3]
+    return piece.reshape(FRAME_HEIGHT_PX, FRAME_WIDTH_PX, 3)
+
+
+@cache
+def _noise_sheet() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.rint(NOISE_SIGMA * rng.standard_normal(1 << 18, dtype=np.float32)).astype(np.int16)

@@ -1,0 +1,127 @@
+"""One cooking session of one participant: its scene, and what the eye tracker recorded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from gaze_vlm.kitchen.layout import lay_out
+from gaze_vlm.kitchen.look import random_look
+from gaze_vlm.kitchen.motion import VIEW_HEIGHT
+from gaze_vlm.kitchen.recipes import RECIPE_NAMES, RECIPES, noun, swap_neighbours
+from gaze_vlm.kitchen.scene import TICK_HZ, Labels, Scene, act_out
+from gaze_vlm.kitchen.wearer import gaze_path
+
+GAZE_HZ = 30
+CALIBRATION_SIGMA = 0.02
+NOISE_SIGMA = 0.012
+DROPOUT = 0.03
+BLINK_S = (0.1, 0.25)
+BLINK_EVERY_S = 4.0
+LEAST_DURATION_S = 30.0
+EARLY_END_S = 1.5
+
+
+@dataclass(frozen=True)
+class GazeTrack:
+    """What the eye tracker recorded at 30 Hz, and what the simulation knows about it.
+
+    `xy`: normalised to the frame, (0, 0) where the tracker lost the eye; points outside [0, 1] are kept.
+    `event`: `Fixation`, `Saccade`, `Blink` or `-`. `item`: the object that the eyes were on.
+    `hidden`: something passing in front of the camera covered the point on that object.
+    """
+
+    t_s: Float[np.ndarray, "sample"]
+    xy: Float[np.ndarray, "sample 2"]
+    event: tuple[str, ...]
+    item: Int[np.ndarray, "sample"]
+    hidden: Bool[np.ndarray, "sample"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A participant doing one of the recipes, with video and gaze."""
+
+    participant: int
+    recipe: int
+    scene: Scene
+    gaze: GazeTrack
+
+    @property
+    def name(self) -> str:
+        return session_name(self.participant, self.recipe)
+
+    @property
+    def frame_count(self) -> int:
+        return self.scene.frame_count
+
+    @property
+    def actions(self) -> tuple[tuple[float, float, str, str], ...]:
+        """(start_s, end_s, verb label, noun label) of each step."""
+        layout = self.scene.layout
+        return tuple(
+            (float(start_s), float(end_s), step.verb, noun(layout.colours[item], step.kind))
+            for start_s, end_s, step, item in zip(
+                layout.step_start_s, layout.step_start_s[1:], layout.steps, layout.step_object, strict=False
+            )
+        )
+
+    def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
+        """Frame `index` of the 24 fps video, RGB in [0, 255]."""
+        return self.scene.frame(index)
+
+    def labels(self, index: int) -> Labels:
+        """What frame `index` shows."""
+        return self.scene.labels(index)
+
+
+def session_name(participant: int, recipe: int) -> str:
+    """The name of a session's files; participants and recipes count from 1."""
+    return f"P{participant:02d}-R{recipe:02d}-{RECIPE_NAMES[recipe - 1]}"
+
+
+def simulate_session(seed: int, participant: int, recipe: int, gaze_ends_early: bool = False) -> Session:
+    """The same arguments give the same session.
+
+    Args:
+        seed: Seed of the whole kitchen.
+        participant: From 1; decides skin, sleeve, light and table.
+        recipe: From 1 to 6.
+        gaze_ends_early: Whether the gaze recording stops 1.5 s before the video.
+    """
+    rng = np.random.default_rng([seed, participant, recipe])
+    look = random_look(np.random.default_rng([seed, participant]))
+    steps = RECIPES[recipe - 1]
+    if rng.random() < 0.5:
+        steps = swap_neighbours(steps, rng)
+    scene = act_out(rng, lay_out(rng, steps, LEAST_DURATION_S), look)
+    gaze = record_gaze(rng, scene, EARLY_END_S if gaze_ends_early else 0.0)
+    return Session(participant, recipe, scene, gaze)
+
+
+def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0) -> GazeTrack:
+    """The wearer's gaze as a tracker with a calibration bias, noise, blinks and losses records it."""
+    end_s = scene.t_s[-1] - early_end_s
+    tick = np.arange(0, len(scene.t_s), TICK_HZ // GAZE_HZ)
+    tick = tick[scene.t_s[tick] <= end_s]
+    t_s = scene.t_s[tick]
+    eyes, in_flight = gaze_path(scene.fixations, scene.paths, scene.t_s)
+    meant = scene.camera.to_view(eyes[tick], tick)
+    view = meant.copy()
+    hidden = np.zeros(len(tick), bool)
+    for passing in scene.passings:
+        covered = passing.covers(t_s, meant)
+        hidden |= covered
+        if passing.distracts:
+            view[covered] = passing.centre(t_s[covered]) + rng.normal(0.0, 0.05, 2)
+    view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + rng.normal(0.0, NOISE_SIGMA, view.shape)
+    event = np.where(in_flight[tick], "Saccade", "Fixation")
+    event[rng.random(len(tick)) < DROPOUT] = "-"
+    blink_s = np.cumsum(rng.exponential(BLINK_EVERY_S, 1 + int(2 * end_s / BLINK_EVERY_S)))
+    for start_s in blink_s:
+        length_s = rng.uniform(*BLINK_S)
+        event[(t_s >= start_s) & (t_s < start_s + length_s)] = "Blink"
+    xy = view / np.array([1.0, VIEW_HEIGHT])
+    xy[(event == "-") | (event == "Blink")] = 0.0
+    item = scene.fixations.item[scene.fixations.at(t_s)]
+    return GazeTrack(t_s, xy, tuple(event.tolist()), item, hidden)

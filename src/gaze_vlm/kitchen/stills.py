@@ -1,0 +1,63 @@
+"""Stills of kitchens that no session shows: for pretraining an encoder, never written to disk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gaze_vlm.kitchen.layout import lay_out
+from gaze_vlm.kitchen.look import random_look
+from gaze_vlm.kitchen.recipes import random_recipe
+from gaze_vlm.kitchen.scene import FRAME_HZ, Scene, act_out
+
+STEPS = 2
+"""Enough for a hand at work, on its way and at rest; marks of earlier steps are drawn at random."""
+EARLIEST_FRAME = FRAME_HZ
+
+
+@dataclass(frozen=True)
+class Still:
+    """One frame and what it shows.
+
+    `image`: uint8 [96, 128, 3], RGB. `object_map`: uint8 [96, 128], 0 background, i + 1 object i, 255 hand or
+    tool. `objects`: (kind, colour, x, y) each, x and y normalised to the frame, outside [0, 1] where out of
+    view. `verb`: of the tool in the working hand, None while it is empty. `hand_xy`: normalised.
+    """
+
+    image: UInt8[np.ndarray, "96 128 3"]
+    object_map: UInt8[np.ndarray, "96 128"]
+    objects: tuple[tuple[str, str, float, float], ...]
+    verb: str | None
+    hand_xy: tuple[float, float]
+
+
+def still(rng: np.random.Generator) -> Still:
+    """A random frame of a random recipe in a fresh kitchen."""
+    return stills(rng, 1)[0]
+
+
+def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> list[Still]:
+    """So many frames of one fresh kitchen, `spacing` frames of its video apart, in time order.
+
+    Raises:
+        ValueError: If they reach further back than the kitchen lasts.
+    """
+    layout = lay_out(rng, random_recipe(rng, STEPS), least_duration_s=0.0, marks=True)
+    first_choice = max(EARLIEST_FRAME, (frames - 1) * spacing)
+    frame_count = int(layout.duration_s * FRAME_HZ)
+    if first_choice >= frame_count:
+        raise ValueError(f"{frames} frames {spacing} apart do not fit into {frame_count}: ask for fewer")
+    last = int(rng.integers(first_choice, frame_count))
+    scene = act_out(rng, layout, random_look(rng), until_s=(last + 1) / FRAME_HZ)
+    return [_still(scene, last - back * spacing) for back in reversed(range(frames))]
+
+
+def _still(scene: Scene, index: int) -> Still:
+    labels = scene.labels(index)
+    return Still(
+        image=scene.frame(index),
+        object_map=labels.object_map,
+        objects=tuple((seen.kind, seen.colour, seen.x, seen.y) for seen in labels.objects),
+        verb=labels.verb,
+        hand_xy=labels.hand_xy,
+    )

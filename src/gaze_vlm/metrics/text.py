@@ -1,0 +1,22 @@
+"""Scores of a prediction against a target text by their words."""
+
+from torchmetrics.functional.text import rouge_score
+
+
+def normalise(text: str) -> str:
+    """Lower case, with every run of white space one space and none at the ends."""
+    return " ".join(text.lower().split())
+
+
+def exact_match(prediction: str, target: str) -> float:
+    """1.0 when both are the same text apart from case and white space, else 0.0."""
+    return float(normalise(prediction) == normalise(target))
+
+
+def rouge_l(prediction: str, target: str) -> float:
+    """ROUGE-L F1 in [0, 1] (Lin 2004): harmonic mean of |LCS| / |prediction| and |LCS| / |target| in words.
+
+    LCS is the longest common subsequence of the lower-cased alphanumeric words. Only this variant is asked
+    for: ROUGE-Lsum would split sentences with nltk data that has to be downloaded.
+    """
+    return float(rouge_score(prediction, target, rouge_keys="rougeL")["rougeL_fmeasure"])

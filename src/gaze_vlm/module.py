@@ -1,0 +1,204 @@
+"""GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
+
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from transformers import SchedulerType, get_scheduler
+
+from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.checkpoint import check_belongs, describe, learned_state
+from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.metrics.scores import mean_scores, score_sample
+from gaze_vlm.metrics.semantic import Encoder, default_encoder, semantic_similarity
+
+if TYPE_CHECKING:
+    from gaze_vlm.datamodules.clips import ClipDataModule
+
+Row = dict[str, Any]
+FLOOR = 1e-3  # of the reported KL where no regularizer states one
+
+
+class GazeVLM(L.LightningModule):
+    """Trains L = cross-entropy + λ · KL(attention ‖ gaze), and scores free generation.
+
+    Both terms are normalised over the batches of all processes (by answer tokens and by valid frames), so that so
+    many processes train as one would. Gaze meets attention in the regularizer and nowhere else.
+
+    Args:
+        backbone: the vision-language model.
+        regularizer: the pull toward gaze; None trains on the cross-entropy alone.
+        optimizer: makes the optimiser from the parameters that learn.
+        schedule: learning-rate schedule over the whole run, one of `transformers`' names.
+        warmup: share of the run over which the learning rate rises.
+        ratio_every_n_steps: how often the ratio of the two losses' gradient norms is measured; 0 never.
+        encoder: sentence encoder of the semantic score; None is all-MiniLM-L6-v2 from an installed package.
+    """
+
+    strict_loading = False  # checkpoints hold what learns; `check_belongs` sees to the rest
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        regularizer: GazeRegularizer | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        schedule: SchedulerType = SchedulerType.COSINE,
+        warmup: float = 0.1,
+        ratio_every_n_steps: int = 50,
+        encoder: Encoder | None = None,
+    ) -> None:
+        super().__init__()
+        if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
+            raise ValueError(
+                f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
+                "attention: give it a `block` or a `vit_layer`, or set `regularizer: null`"
+            )
+        self.backbone = backbone
+        self.regularizer = regularizer
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.warmup = warmup
+        self.ratio_every_n_steps = ratio_every_n_steps
+        self.encoder = encoder or default_encoder()
+        self.rows: list[Row] = []
+
+    def configure_model(self) -> None:
+        self.backbone.load()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = get_scheduler(
+            self.schedule, optimizer, num_warmup_steps=round(self.warmup * steps), num_training_steps=steps
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self.backbone(batch)
+        cross_entropy = output.cross_entropy.sum() / self.mean_over_processes(output.tokens)
+        self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=len(batch))
+        if self.regularizer is None or output.attention is None:
+            return cross_entropy
+        weight = self.regularizer.weight_at(self.global_step)
+        with torch.set_grad_enabled(self.regularizer.pulls):
+            frames, valid = self.regularizer(output.attention, batch.gaze, batch.valid)
+            divergence = frames.sum() / self.mean_over_processes(valid).clamp_min(1)
+        self.log("train/divergence", divergence, prog_bar=True, batch_size=len(batch))
+        self.log("train/lambda", weight, batch_size=len(batch))
+        if not self.regularizer.pulls:
+            return cross_entropy
+        if not divergence.requires_grad:
+            raise ValueError(
+                "the divergence has no gradient: nothing that learns lies below the regularized attention. "
+                "Train the part it comes from (`train: [vision, …]` for a vit_layer), or regularize a `block`"
+            )
+        if self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
+            ratio = self.gradient_ratio(cross_entropy, weight * divergence)
+            self.log("train/gradient_ratio", ratio, batch_size=len(batch))
+            self.regularizer.calibrate(ratio)
+        return cross_entropy + weight * divergence
+
+    def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
+        """‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over the parameters that the divergence reaches, and over all
+        processes."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        pulled = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
+        reached = [p for p, gradient in zip(trained, pulled, strict=True) if gradient is not None]
+        told = torch.autograd.grad(cross_entropy, reached, retain_graph=True, allow_unused=True)
+        square = [sum(g.float().square().sum() for g in side if g is not None) for side in (pulled, told)]
+        pull, tell = (self.mean_over_processes(torch.as_tensor(part)) for part in square)
+        return (pull / torch.as_tensor(tell).clamp_min(1e-20)).sqrt()
+
+    def mean_over_processes(self, value: Tensor) -> Tensor:
+        """The mean of a number over the processes; itself on one."""
+        return self.trainer.strategy.reduce(value.detach().clone(), reduce_op="mean")
+
+    # Validation and test: free generation.
+
+    def on_validation_epoch_start(self) -> None:
+        self.rows = []
+
+    def on_test_epoch_start(self) -> None:
+        self.rows = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.rows += self.score(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.rows += self.score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_means("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self.log_means("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Row]:
+        answers = self.backbone.generate(batch.prompts)
+        return [
+            {"clip_id": clip.clip_id, "task": clip.task, "prediction": answer}
+            for clip, answer in zip(batch.clips, answers, strict=True)
+        ]
+
+    def score(self, batch: Batch) -> list[Row]:
+        """One row a sample: the answer, its scores, and how far attention was from the wearer's held-out gaze."""
+        data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        output = self.backbone(batch)
+        answers = self.backbone.generate(batch.prompts)
+        semantic = semantic_similarity(answers, [clip.target for clip in batch.clips], self.encoder)
+        rows: list[Row] = []
+        for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
+            rows.append(
+                {
+                    "clip_id": clip.clip_id,
+                    "video_id": clip.video_id,
+                    "task": clip.task,
+                    "prediction": answer,
+                    "target": clip.target,
+                    "target_verb": clip.verb,
+                    "target_noun": clip.noun,
+                    "cross_entropy": float(output.cross_entropy[i]),
+                    "semantic": float(semantic[i]),
+                    **score_sample(answer, clip.target, clip.verb, clip.noun, data.verbs, data.nouns),
+                    "attention_kl": self.attention_kl(output.attention, batch, i),
+                    "same_step": clip.same_step,
+                    "next_starts_in_s": clip.next_starts_in_s,
+                }
+            )
+        return rows
+
+    def attention_kl(self, attention: PatchAttention | None, batch: Batch, index: int) -> float | None:
+        """KL(attention ‖ gaze) of a clip, mean over its valid frames; None without attention or valid gaze."""
+        valid = batch.valid[index]
+        if attention is None or not valid.any():
+            return None
+        floor = FLOOR if self.regularizer is None else self.regularizer.floor
+        kl = gaze_divergence(attention.head_mean()[index], batch.gaze[index], "attention_to_gaze", floor)
+        return float(kl[valid].mean())
+
+    def log_means(self, stage: str) -> None:
+        """Log the mean of every score of every task, over the rows of all processes."""
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, self.rows)
+            self.rows = [row for part in parts for row in part]
+        self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
+        for task, means in mean_scores(self.rows).items():
+            for name, value in means.items():
+                # Every process holds the same rows, so there is nothing left to reduce.
+                self.log(f"{stage}/{task}/{name}", value)
+        semantic = [row["semantic"] for row in self.rows]
+        self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
+
+    # Checkpoints hold what learns, and what they belong to.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = learned_state(self)
+        checkpoint["gaze_vlm"] = describe(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_belongs(self, checkpoint)

@@ -1,0 +1,90 @@
+"""Which clips a video gives, and what happens in them and after them."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.records import ClipRecord
+
+NO_ACTIVITY = "no action at the end of the clip"
+NO_FUTURE = "no action after the anticipation time"
+AFTER_VIDEO = "the anticipation time is after the end of the video"
+TIME_TOLERANCE_S = 1e-6
+
+
+def action_at(actions: Sequence[Action], t_s: float) -> Action | None:
+    """The action that is going on at `t_s`; of overlapping ones the last that started."""
+    going_on = [action for action in actions if action.start_s <= t_s + TIME_TOLERANCE_S and t_s < action.end_s]
+    return max(going_on, key=lambda action: action.start_s, default=None)
+
+
+def next_start_s(actions: Sequence[Action], t_s: float) -> float:
+    """Start of the first action that starts after `t_s`, NaN if none does."""
+    return min((action.start_s for action in actions if action.start_s > t_s + TIME_TOLERANCE_S), default=math.nan)
+
+
+def video_clips(
+    recording: Recording,
+    frame_t_s: Sequence[float],
+    duration_s: float,
+    split: str,
+    parameters: PreparationParameters,
+) -> tuple[list[ClipRecord], Counter[str]]:
+    """Clips of one video, and the reasons for which others were dropped, counted.
+
+    Clips end at sampled frames and start at 0 or later; the first is the earliest that fits. The activity
+    is the action at the clip's end, the future the one `anticipation_s` later.
+
+    Args:
+        recording: the video with its actions.
+        frame_t_s: times of the sampled frames.
+        duration_s: length of the video.
+        split: split that the video belongs to.
+        parameters: observation, anticipation and stride.
+    """
+    clips: list[ClipRecord] = []
+    dropped: Counter[str] = Counter()
+    for last in range(parameters.clip_frames - 1, len(frame_t_s), parameters.stride_frames):
+        end_s = float(frame_t_s[last])
+        activity = action_at(recording.actions, end_s)
+        future = action_at(recording.actions, end_s + parameters.anticipation_s)
+        if end_s + parameters.anticipation_s > duration_s + TIME_TOLERANCE_S:
+            dropped[AFTER_VIDEO] += 1
+        elif activity is None:
+            dropped[NO_ACTIVITY] += 1
+        elif future is None:
+            dropped[NO_FUTURE] += 1
+        else:
+            clips.append(
+                ClipRecord(
+                    clip_id=f"{recording.video_id}-{last:06d}",
+                    video_id=recording.video_id,
+                    participant=recording.participant,
+                    split=split,
+                    last_frame=last,
+                    frames=parameters.clip_frames,
+                    start_s=max(0.0, end_s - parameters.observation_s),
+                    end_s=end_s,
+                    activity_text=activity.text,
+                    activity_verb=activity.verb,
+                    activity_noun=activity.noun,
+                    future_text=future.text,
+                    future_verb=future.verb,
+                    future_noun=future.noun,
+                    same_step=activity is future,
+                    next_starts_in_s=next_start_s(recording.actions, end_s) - end_s,
+                )
+            )
+    return clips, dropped
+
+
+def count_clips(clips: Sequence[ClipRecord], dropped: Mapping[str, int]) -> dict[str, object]:
+    """Numbers of clips for the quality report."""
+    return {
+        "total": len(clips),
+        "by_split": dict(sorted(Counter(clip.split for clip in clips).items())),
+        "same_step_share": sum(clip.same_step for clip in clips) / len(clips) if clips else None,
+        "dropped": dict(sorted(dropped.items())),
+    }

@@ -1,0 +1,112 @@
+"""What the preparation is asked to do."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from gaze_vlm.gaze.flow import DIS_PRESETS, DisPreset
+from gaze_vlm.gaze.occlusion import FRAME_EPSILON
+
+VIDEO_FIELDS = (
+    "frame_hz",
+    "window_s",
+    "flow_preset",
+    "flow_refine",
+    "flow_max_width_px",
+    "frame_epsilon",
+    "error_radius",
+)
+
+
+@dataclass(frozen=True)
+class PreparationParameters:
+    """Choices of a preparation. Those that change a video's file make it again; the others cost seconds.
+
+    Args:
+        frame_hz: rate of the sampled frames.
+        window_s: gaze up to this long before a sampled frame is carried to it (δ in the paper).
+        flow_preset: preset of the DIS optical flow.
+        flow_refine: smooth the flow; twice as slow, and it hides occluders from the occlusion test.
+        flow_max_width_px: wider frames are reduced to this width before the flow.
+        frame_epsilon: forward-backward error above which a pixel counts as occluded in a frame's share, as a
+            fraction of the frame's width. The paper: 20 px of 1088.
+        error_radius: the error at a point is the median over a disc of this radius, a fraction of the width.
+        observation_s: length of the clips.
+        anticipation_s: how far after a clip's end the future action is looked up.
+        stride_s: distance between the ends of successive clips of a video.
+        split_by: what stays together: all clips of a session, or all sessions of a participant.
+        split_fractions: shares of sessions (or participants) in train, validation and test; they sum to 1.
+        split_seed: seed of the split.
+        max_quarantined: largest share of videos that may be unusable before the preparation fails.
+    """
+
+    frame_hz: float = 1.0
+    window_s: float = 0.2
+    flow_preset: DisPreset = "medium"
+    flow_refine: bool = False
+    flow_max_width_px: int = 640
+    frame_epsilon: float = FRAME_EPSILON
+    error_radius: float = 1 / 96
+    observation_s: float = 5.0
+    anticipation_s: float = 2.0
+    stride_s: float = 1.0
+    split_by: Literal["session", "participant"] = "session"
+    split_fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    split_seed: int = 0
+    max_quarantined: float = 0.1
+
+    def __post_init__(self) -> None:
+        # From a command line or JSON the fractions come as a list, which would not hash or compare.
+        object.__setattr__(self, "split_fractions", tuple(self.split_fractions))
+        for name in ("frame_hz", "window_s", "frame_epsilon", "observation_s", "stride_s"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        for name in ("error_radius", "anticipation_s"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(self.flow_max_width_px >= 16, "flow_max_width_px", self.flow_max_width_px, "16 or more")
+        _require(
+            self.flow_preset in DIS_PRESETS,
+            "flow_preset",
+            self.flow_preset,
+            f"one of {', '.join(DIS_PRESETS)}",
+        )
+        _require(self.split_by in ("session", "participant"), "split_by", self.split_by, "session or participant")
+        _require(0 <= self.max_quarantined <= 1, "max_quarantined", self.max_quarantined, "in [0, 1]")
+        _require(
+            len(self.split_fractions) == 3
+            and min(self.split_fractions) >= 0
+            and math.isclose(sum(self.split_fractions), 1, abs_tol=1e-6),
+            "split_fractions",
+            self.split_fractions,
+            "three shares (train, validation, test) that sum to 1",
+        )
+        for name in ("observation_s", "stride_s"):
+            frames = getattr(self, name) * self.frame_hz
+            _require(
+                frames >= 1 - 1e-6 and math.isclose(frames, round(frames), abs_tol=1e-6),
+                name,
+                getattr(self, name),
+                f"a multiple of the time between frames, {1 / self.frame_hz:g} s",
+            )
+
+    @property
+    def clip_frames(self) -> int:
+        """Sampled frames in a clip."""
+        return round(self.observation_s * self.frame_hz)
+
+    @property
+    def stride_frames(self) -> int:
+        """Sampled frames between the ends of successive clips."""
+        return round(self.stride_s * self.frame_hz)
+
+    def video_digest(self, schema_version: int, video_bytes: int, gaze_bytes: int) -> str:
+        """Digest of what a video's file in the store depends on: with the same one it is not made again."""
+        values = {name: value for name, value in asdict(self).items() if name in VIDEO_FIELDS}
+        values.update(schema_version=schema_version, video_bytes=video_bytes, gaze_bytes=gaze_bytes)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value!r}; expected {expected}")

@@ -1,0 +1,69 @@
+"""Rows of a store's tables: clips, videos, and the manifest that binds them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """One clip: the sampled frames `last_frame - frames + 1` … `last_frame` of a video, ending at `end_s`.
+
+    `activity_*` is the action at `end_s`, `future_*` the one at `end_s` + anticipation_s; `same_step` if
+    both are one and the same action. `next_starts_in_s` is the time from `end_s` to the next start of an
+    action, NaN if none follows.
+    """
+
+    clip_id: str
+    video_id: str
+    participant: str
+    split: str
+    last_frame: int
+    frames: int
+    start_s: float
+    end_s: float
+    activity_text: str
+    activity_verb: str | None
+    activity_noun: str | None
+    future_text: str
+    future_verb: str | None
+    future_noun: str | None
+    same_step: bool
+    next_starts_in_s: float
+
+    @property
+    def sampled_frames(self) -> slice:
+        """The clip's frames among the video's sampled ones."""
+        return slice(self.last_frame - self.frames + 1, self.last_frame + 1)
+
+
+@dataclass(frozen=True)
+class VideoEntry:
+    """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's."""
+
+    path: str
+    participant: str
+    width_px: int
+    height_px: int
+    duration_s: float
+    frames: int
+
+    @property
+    def aspect(self) -> float:
+        """Width of the frame over its height."""
+        return self.width_px / self.height_px
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds. `points` is the number of gaze points that frames are padded to when read."""
+
+    schema_version: int
+    dataset: str
+    parameters: dict[str, Any]
+    root: str
+    verbs: tuple[str, ...]
+    nouns: tuple[str, ...]
+    points: int
+    videos: dict[str, VideoEntry]

@@ -1,0 +1,183 @@
+"""The prepared data set on disk: one file a video, one table of clips, one manifest.
+
+Files are written beside their place and moved there, so a killed preparation leaves no half file.
+"""
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from gaze_vlm.formats.recording import check_name
+from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
+from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
+
+SCHEMA_VERSION = 1
+METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
+ARROW_TYPES = {
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    str: pa.string(),
+    str | None: pa.string(),
+}
+CLIP_SCHEMA = pa.schema([(field.name, ARROW_TYPES[field.type]) for field in fields(ClipRecord)])  # type: ignore[index]
+
+
+class Store:
+    """Reads a prepared data set.
+
+    Args:
+        path: folder that `gaze-vlm prepare` wrote.
+        cached_videos: how many videos' arrays stay in memory.
+
+    Raises:
+        ValueError: not a finished store, or one of another schema version.
+    """
+
+    def __init__(self, path: Path, cached_videos: int = 16) -> None:
+        self.path = Path(path)
+        self.cached_videos = cached_videos
+        self.manifest = read_manifest(self.path)
+        self.clips = read_clips(self.path / "clips.parquet")
+        self._cache: OrderedDict[str, VideoGaze] = OrderedDict()
+
+    def video(self, video_id: str) -> VideoGaze:
+        """Arrays of one video, padded to the store's number of points.
+
+        Raises:
+            ValueError: the store has no such video, or its file is damaged.
+        """
+        if video_id not in self._cache:
+            self._entry(video_id)
+            gaze, _ = read_video(video_file(self.path, video_id))
+            self._cache[video_id] = gaze.padded(self.manifest.points)
+            if len(self._cache) > self.cached_videos:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(video_id)
+        return self._cache[video_id]
+
+    def video_path(self, video_id: str, root: Path | None = None) -> Path:
+        """The video's raw file, below `root` if the raw data have moved since the preparation.
+
+        Raises:
+            ValueError: the store has no such video, or its path leads out of the root.
+        """
+        relative = PurePosixPath(self._entry(video_id).path)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise ValueError(f"{self.path / 'manifest.json'}: path {str(relative)!r} leads out of the raw root")
+        return Path(root or self.manifest.root) / relative
+
+    def _entry(self, video_id: str) -> VideoEntry:
+        if video_id not in self.manifest.videos:
+            raise ValueError(f"{self.path}: no video {video_id!r}; see quarantine.jsonl there, or prepare it again")
+        return self.manifest.videos[video_id]
+
+
+def video_file(store: Path, video_id: str) -> Path:
+    """Where a video's arrays are."""
+    return store / "videos" / f"{check_name(video_id, str(store))}.safetensors"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, all or nothing; concurrent writers of one path do not mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def write_video(path: Path, gaze: VideoGaze, digest: str) -> None:
+    """Writes a video's arrays; `digest` marks what they were made from."""
+    arrays = {name: np.ascontiguousarray(getattr(gaze, name)) for name in ARRAYS}
+    metadata = {"schema_version": SCHEMA_VERSION, "digest": digest, **asdict(gaze.counts)}
+    write_atomically(path, save(arrays, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def read_video(path: Path) -> tuple[VideoGaze, str]:
+    """Arrays of a video as written, and the digest of what they were made from.
+
+    Raises:
+        ValueError: the file is missing, damaged or of another schema version.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            _check_version(metadata.get("schema_version"), path)
+            arrays = {name: file.get_tensor(name) for name in ARRAYS}
+    except OSError as error:
+        raise ValueError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
+    counts = VideoCounts(metadata["duration_s"], metadata["events"], metadata["carried"])
+    return VideoGaze(**arrays, counts=counts), metadata["digest"]
+
+
+def write_manifest(store: Path, manifest: Manifest) -> None:
+    """Writes `manifest.json`; it comes last, so a store with one is complete."""
+    write_atomically(store / "manifest.json", _json(asdict(manifest)))
+
+
+def read_manifest(store: Path) -> Manifest:
+    """Reads `manifest.json`.
+
+    Raises:
+        ValueError: missing, not JSON, incomplete, or of another schema version.
+    """
+    path = store / "manifest.json"
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        _check_version(values.get("schema_version"), path)
+        videos = {video_id: VideoEntry(**entry) for video_id, entry in values.pop("videos").items()}
+        verbs, nouns = tuple(values.pop("verbs")), tuple(values.pop("nouns"))
+        return Manifest(verbs=verbs, nouns=nouns, videos=videos, **values)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}); run `gaze-vlm prepare` again") from error
+
+
+def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
+    """Writes the table of clips."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([asdict(clip) for clip in clips], schema=CLIP_SCHEMA), sink)
+    write_atomically(path, sink.getvalue().to_pybytes())
+
+
+def read_clips(path: Path) -> list[ClipRecord]:
+    """Reads the table of clips.
+
+    Raises:
+        ValueError: missing or damaged.
+    """
+    try:
+        # partitioning=None: a folder named like "a=b" above the store must not become a column.
+        rows = pq.read_table(path, partitioning=None).to_pylist()
+        return [ClipRecord(**row) for row in rows]
+    except (OSError, pa.ArrowInvalid, TypeError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes JSON with sorted keys."""
+    write_atomically(path, _json(values))
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _check_version(version: object, path: Path) -> None:
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; run `gaze-vlm prepare` again"
+        )

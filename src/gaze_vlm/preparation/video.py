@@ -1,0 +1,155 @@
+"""The work on one video: sample frames, and carry the gaze before each of them to it."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames, video_info
+from gaze_vlm.gaze.flow import DisFlow, FlowEstimator
+from gaze_vlm.gaze.occlusion import (
+    carry,
+    error_at,
+    forward_backward_error,
+    from_px,
+    inside,
+    occluded_share,
+    to_px,
+)
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
+
+
+@dataclass
+class Moment:
+    """One sampled frame: the time of the sample, the frame on screen then, and those of the gaze window."""
+
+    t_s: float
+    target: TimedFrame
+    shown: list[TimedFrame]  # ascending, `target` last; the first was on screen when the window began
+
+
+@dataclass
+class GreyFrames:
+    """Grey pixels of the frames in use, reduced to the width that the flow works at."""
+
+    pixels: Pixels
+    kept: dict[int, UInt8[np.ndarray, "height width"]] = field(default_factory=dict)
+
+    def __call__(self, frame: TimedFrame) -> UInt8[np.ndarray, "height width"]:
+        if frame.pts not in self.kept:
+            self.kept[frame.pts] = self.pixels(frame.frame)
+        return self.kept[frame.pts]
+
+    def forget_before(self, pts: int) -> None:
+        """Drops frames that no later window can show."""
+        self.kept = {key: value for key, value in self.kept.items() if key >= pts}
+
+
+def sampled_moments(path: Path, frame_hz: float, window_s: float) -> Iterator[Moment]:
+    """Sampled frame k is the one on screen at t = (k + 1) / frame_hz, the last that starts at or before t.
+
+    The first sample thus ends the first interval, so that a clip of n frames covers exactly n / frame_hz
+    seconds and every gaze window of up to that interval lies inside the video. The grid ends with the
+    video. Decoding is sequential.
+
+    Raises:
+        ValueError: the video cannot be decoded, or is shorter than one interval.
+    """
+    count = 1
+    shown: deque[TimedFrame] = deque()  # what the next window can show
+
+    def moments_until(limit_s: float) -> Iterator[Moment]:
+        nonlocal count
+        while (t_s := count / frame_hz) <= limit_s:
+            _drop_before(shown, t_s - window_s)
+            yield Moment(t_s, shown[-1], list(shown))
+            count += 1
+
+    for frame in timed_frames(path):
+        if not shown and frame.t_s > TIME_TOLERANCE_S:
+            raise ValueError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
+        yield from moments_until(frame.t_s - 2 * TIME_TOLERANCE_S)
+        shown.append(frame)
+        _drop_before(shown, count / frame_hz - window_s)
+    end_s = shown[-1].t_s + shown[-1].duration_s if shown else 0.0
+    yield from moments_until(end_s + TIME_TOLERANCE_S)
+    if count == 1:
+        raise ValueError(f"{path}: {end_s:.2f} s long, shorter than the {1 / frame_hz:g} s between sampled frames")
+
+
+def _drop_before(shown: deque[TimedFrame], t_s: float) -> None:
+    """Drops frames that were off screen at `t_s`."""
+    while len(shown) > 1 and shown[1].t_s <= t_s + TIME_TOLERANCE_S:
+        shown.popleft()
+
+
+def prepare_video(path: Path, gaze: GazeSamples, parameters: PreparationParameters) -> VideoGaze:
+    """Sampled frames of a video and the gaze of each one's window (t − window_s, t], carried to it.
+
+    Every sample of a window is kept with its event; only those on a place in the frame are carried. A point
+    that the flow carries out of the frame becomes `OUT_OF_FRAME`. Gaze that ends before the video leaves
+    frames without points, and so does a window without samples.
+
+    Raises:
+        ValueError: the video cannot be decoded, or is shorter than one interval.
+    """
+    info = video_info(path)
+    width = min(info.width_px, parameters.flow_max_width_px)
+    height = round(info.height_px * width / info.width_px)
+    grey = GreyFrames(Pixels("gray", width, height))
+    flow = DisFlow(parameters.flow_preset, parameters.flow_refine)
+    times, pts, rows = [], [], []
+    for moment in sampled_moments(path, parameters.frame_hz, parameters.window_s):
+        grey.forget_before(moment.shown[0].pts)
+        window = gaze.window(moment.t_s - parameters.window_s + TIME_TOLERANCE_S, moment.t_s + TIME_TOLERANCE_S)
+        rows.append(carry_window(moment, window, grey, flow, parameters))
+        times.append(moment.t_s)
+        pts.append(moment.target.pts)
+    return VideoGaze.pack(np.array(times), np.array(pts, dtype=np.int64), rows, info.duration_s)
+
+
+def carry_window(
+    moment: Moment,
+    gaze: GazeSamples,
+    grey: GreyFrames,
+    flow: FlowEstimator,
+    parameters: PreparationParameters,
+) -> FramePoints:
+    """Gaze of one window in the sampled frame. Flow between two frames is computed once for all points."""
+    target = grey(moment.target)
+    height, width = target.shape
+    count = len(gaze)
+    raw = gaze.xy.astype(np.float64)
+    xy, event = raw.copy(), gaze.event.copy()
+    error, share = np.zeros(count), np.zeros(count)
+    starts = np.array([frame.t_s for frame in moment.shown])
+    shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
+    carried = 0
+    for index in np.unique(shown[gaze.tracked]):
+        source = moment.shown[index]
+        if source.pts == moment.target.pts:
+            continue  # looked at in the sampled frame itself
+        points = np.flatnonzero((shown == index) & gaze.tracked)
+        forward, backward = flow(grey(source), target), flow(target, grey(source))
+        delta = forward_backward_error(forward, backward)
+        carried += len(points)
+        points_px = to_px(raw[points], width, height)
+        carried_px = carry(points_px, forward)
+        xy[points] = from_px(carried_px, width, height)
+        error[points] = error_at(points_px, delta, parameters.error_radius * width) / width
+        share[points] = occluded_share(delta, parameters.frame_epsilon * width)
+        event[points[~inside(carried_px, width, height)]] = GazeEvent.OUT_OF_FRAME
+    return FramePoints(
+        xy=xy,
+        raw_xy=raw,
+        age_s=np.maximum(moment.t_s - gaze.t_s, 0),
+        event=event,
+        error=error,
+        occluded_share=share,
+        carried=carried,
+    )

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from gaze_vlm.attention import GazeBlock
+
+
+def test_size_of_the_papers_block() -> None:
+    assert sum(parameter.numel() for parameter in GazeBlock(1024).parameters()) == 22_038_528
+
+
+@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("append", 10), ("modulate", 9)])
+def test_outputs(output: str, tokens: int) -> None:
+    block = GazeBlock(32, heads=4, head_width=8, output=output)  # type: ignore[arg-type]
+    made, log_probs = block(torch.randn(2, 3, 9, 32))
+    assert made.shape == (2, 3, tokens, 32)
+    assert block.tokens_per_frame(9) == tokens
+    assert log_probs.shape == (2, 3, 4, 9)
+    assert torch.allclose(log_probs.exp().sum(-1), torch.ones(2, 3, 4), atol=1e-6)
+
+
+def test_append_and_modulate_start_from_the_patch_tokens() -> None:
+    tokens = torch.randn(2, 3, 9, 32)
+    appended, _ = GazeBlock(32, 4, 8, output="append")(tokens)
+    modulated, _ = GazeBlock(32, 4, 8, output="modulate")(tokens)
+    assert torch.equal(appended[:, :, :9], tokens)
+    assert torch.equal(modulated, tokens)
+
+
+@pytest.mark.parametrize("output", ["pool", "append", "modulate"])
+def test_every_parameter_learns(output: str) -> None:
+    block = GazeBlock(32, 4, 8, output=output)  # type: ignore[arg-type]
+    if output == "modulate":  # at zero the gates hide what is behind them
+        torch.nn.init.normal_(block.scale)
+        torch.nn.init.normal_(block.shift)
+    block(torch.randn(2, 3, 9, 32))[0].square().sum().backward()
+    assert all(p.grad is not None and p.grad.ne(0).any() for p in block.parameters())
+
+
+def test_a_global_query_sees_all_frames_and_a_frame_query_its_own() -> None:
+    tokens = torch.randn(1, 3, 9, 32)
+    changed = tokens.clone()
+    changed[:, 2] = torch.randn(1, 9, 32)
+    for query, same in (("global", False), ("frame", True)):
+        block = GazeBlock(32, 4, 8, query=query)  # type: ignore[arg-type]
+        before, after = block(tokens)[1][:, 0], block(changed)[1][:, 0]
+        assert torch.allclose(before, after, atol=1e-6) is same

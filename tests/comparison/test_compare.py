@@ -1,0 +1,211 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.compare import run_comparison
+from gaze_vlm.comparison.config import load_comparison
+from gaze_vlm.comparison.launch import Plan, commands, run_command, thread_environment
+
+CLIPS = 24
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A working directory with configs, and a comparison of them."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("base", "control", "gaze"):
+        Path(f"{name}.yaml").write_text(f"# {name}\n")
+    write_config()
+    return Path("compare.yaml")
+
+
+def write_config(**changed):
+    values = {
+        "dataset": "kitchen",
+        "backbone": "tiny-llava",
+        "runs": "runs/kitchen",
+        "output": "results/kitchen",
+        "configs": ["base.yaml"],
+        "arms": {"control": "control.yaml", "gaze": "gaze.yaml"},
+        "control": "control",
+        "train_clips": 800,
+        "curve": {"arms": ["control", "gaze"], "train_clips": [400, 800]},
+        "before_seed": ["gaze-vlm", "backbone", "--output", "checkpoints/seed{seed}"],
+        "overrides": ["--data.train_clips={train_clips}", "--checkpoint=checkpoints/seed{seed}"],
+    }
+    values |= changed
+    text = yaml.safe_dump({key: value for key, value in values.items() if value != "absent"})
+    Path("compare.yaml").write_text(text)
+
+
+class Stub:
+    """Writes the files of a run where the real commands would train it."""
+
+    def __init__(self, fail=()):
+        self.fail = fail
+        self.calls = []
+
+    def __call__(self, command, log, environment):
+        self.calls.append((command, environment))
+        with log.open("a") as stream:
+            stream.write(f"{command[3]}\nlast words\n")
+        if command[3] in self.fail:
+            return 3
+        if command[3] == "test":
+            run = log.parent
+            arm, _, size = run.parent.name.partition("-")
+            seed = int(run.name.removeprefix("seed"))
+            share = 0.5 if arm == "control" else 0.8
+            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800))
+        return 0
+
+    @property
+    def subcommands(self):
+        return [command[3] for command, _ in self.calls]
+
+
+def test_trains_what_is_missing_and_writes_everything(project):
+    stub = Stub()
+    page = run_comparison(project, [0, 1], 2, stub, None)
+    assert page == Path("results/kitchen.md")
+    assert sorted(stub.subcommands) == ["backbone"] * 2 + ["fit"] * 8 + ["test"] * 8
+    assert set(stub.subcommands[:2]) == {"backbone"}
+    assert all(environment == thread_environment(2) for _, environment in stub.calls)
+    text = page.read_text()
+    assert "gaze-vlm compare --config compare.yaml --seeds 0 1" in text
+    assert "## Data-size curve" in text
+    for suffix in (".csv", "_curve.csv", "_curve.png"):
+        assert Path(f"results/kitchen{suffix}").is_file()
+    assert {p.parent.name for p in Path("runs/kitchen").glob("*/seed0")} == {
+        "control",
+        "control-400",
+        "gaze",
+        "gaze-400",
+    }
+
+    again = Stub()
+    assert run_comparison(project, [0, 1], 2, again, None).read_text() == text
+    assert again.calls == []
+
+
+@pytest.mark.parametrize("lost", ["predictions.jsonl", "compare.json"])
+def test_an_interrupted_run_is_redone_from_its_beginning(project, lost):
+    run_comparison(project, [0], 1, Stub(), None)
+    run = Path("runs/kitchen/gaze/seed0")
+    (run / lost).unlink()
+    (run / "checkpoints").mkdir()
+    stub = Stub()
+    run_comparison(project, [0], 1, stub, None)
+    assert stub.subcommands == ["backbone", "fit", "test"]
+    assert all(f"--run.dir={run}" in command for command, _ in stub.calls[1:])
+    assert not (run / "checkpoints").exists()
+
+
+def test_a_run_made_by_hand_counts_if_it_is_what_it_should_be(project):
+    write_config(curve=None, arms={"control": "control.yaml"})
+    run = write_run(Path("runs/kitchen/control/seed0"), rows(answers(CLIPS, 0.5, 0)))
+    stub = Stub()
+    run_comparison(project, [0], 1, stub, None)
+    assert stub.calls == []
+    write_run(run, rows(answers(CLIPS, 0.5, 0)), train_clips=500)
+    with pytest.raises(ValueError, match=r"run\.json: train_clips is 500, the comparison asks for 800"):
+        run_comparison(project, [0], 1, stub, None)
+
+
+def test_what_is_no_run_is_not_touched(project):
+    file = Path("runs/kitchen/control/seed0/thesis.txt")
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    with pytest.raises(ValueError, match="is not empty and holds no finished run"):
+        run_comparison(project, [0], 1, Stub(), None)
+    assert file.is_file()
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_asked_one(project):
+    run_comparison(project, [0], 1, Stub(), None)
+    Path("gaze.yaml").write_text("weight: 3\n")
+    with pytest.raises(ValueError, match=r"gaze/seed0 was trained with other settings .*\(gaze\.yaml\): move it"):
+        run_comparison(project, [0], 1, Stub(), None)
+
+
+def test_a_failing_run_stops_with_the_end_of_its_log(project):
+    with pytest.raises(RuntimeError, match=r"status 3: .*\n  fit\n  last words\nwhole log: .*seed0/log\.txt"):
+        run_comparison(project, [0, 1], 1, Stub(fail=("fit",)), None)
+    stub = Stub()
+    run_comparison(project, [0, 1], 1, stub, None)
+    assert stub.subcommands.count("fit") == 8
+
+
+def test_commands(project):
+    comparison = load_comparison(project)
+    plan = Plan("gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
+    shared = [
+        "--config=base.yaml",
+        "--config=gaze.yaml",
+        "--seed_everything=2",
+        "--run.dir=runs/kitchen/gaze-400/seed2",
+        "--data.train_clips=400",
+        "--checkpoint=checkpoints/seed2",
+    ]
+    fit, test = commands(plan, comparison)
+    assert fit == [sys.executable, "-m", "gaze_vlm", "fit", *shared]
+    best = "--ckpt_path=runs/kitchen/gaze-400/seed2/checkpoints/best.ckpt"
+    assert test == [sys.executable, "-m", "gaze_vlm", "test", *shared, best]
+
+
+def test_a_command_runs_with_its_log_and_environment(tmp_path):
+    log = tmp_path / "log.txt"
+    code = "import os, sys; print(os.environ['OMP_NUM_THREADS']); sys.exit('no luck')"
+    assert run_command([sys.executable, "-c", code], log, {"OMP_NUM_THREADS": "1"}) == 1
+    assert log.read_text() == "1\nno luck\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seed": 1}, r"compare\.yaml: seed: unknown key, use dataset, "),
+        ({"control": "absent"}, r"compare\.yaml: .*required: control"),
+        ({"control": "none"}, r"compare\.yaml: control: 'none' is no arm, name one of control, gaze"),
+        ({"train_clips": "many"}, r'compare\.yaml: .*"train_clips".*int.*many'),
+        ({"configs": ["gone.yaml"]}, r"compare\.yaml: configs and arms: gone\.yaml does not exist"),
+        ({"curve": {"arms": ["x"], "train_clips": [1]}}, r"compare\.yaml: curve\.arms: 'x' is no arm"),
+        ({"curve": {"arm": ["gaze"]}}, r"compare\.yaml: .*'curve' does not accept option 'arm'"),
+        ({"curve": {"arms": ["gaze"]}}, r"compare\.yaml: curve\.train_clips: empty"),
+        ({"overrides": []}, r"compare\.yaml: overrides: none uses \{train_clips\}"),
+        (
+            {"overrides": ["{lambda}{train_clips}"]},
+            r"compare\.yaml: overrides: '\{lambda\}.*cannot be filled in",
+        ),
+    ],
+)
+def test_errors_name_file_key_and_mend_in_one_line(project, changed, message):
+    write_config(**changed)
+    with pytest.raises(ValueError, match=message) as error:
+        load_comparison(project)
+    assert "\n" not in str(error.value)
+
+
+def test_errors_without_a_config(project):
+    with pytest.raises(ValueError, match=r"gone\.yaml does not exist: name the comparison's YAML"):
+        load_comparison(Path("gone.yaml"))
+    project.write_text("[1, 2]")
+    with pytest.raises(ValueError, match="holds list, not keys"):
+        load_comparison(project)
+    project.write_text("a: [")
+    with pytest.raises(ValueError, match="is no YAML"):
+        load_comparison(project)
+
+
+def test_defaults_and_stamp(project):
+    write_config(curve=None, before_seed=None, overrides=None)
+    comparison = load_comparison(project)
+    assert (comparison.seeds, comparison.reach_s, comparison.curve.arms) == ((0, 1, 2), 0.8, ())
+    stub = Stub()
+    run_comparison(project, None, 2, stub, None)
+    assert sorted(stub.subcommands) == ["fit"] * 6 + ["test"] * 6
+    stamp = json.loads(Path("runs/kitchen/gaze/seed0/compare.json").read_text())
+    assert set(stamp) == {"command fit", "command test", "base.yaml", "gaze.yaml"}

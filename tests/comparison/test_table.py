@@ -1,0 +1,160 @@
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.curve import curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.markdown import headline_metric, render
+from gaze_vlm.comparison.runs import read_run
+from gaze_vlm.comparison.statistics import paired_bootstrap
+from gaze_vlm.comparison.table import build_table
+
+COLUMNS = "backbone,arm,task,dataset,metric,seeds,mean,sd,diff,diff_low,diff_high,clips"
+CLIPS = 48
+
+
+@pytest.fixture
+def right():
+    """[task, clip] of right answers for every arm and seed."""
+    shares = {"baseline": 0.4, "control": 0.5, "gaze": 0.7}
+    return {(arm, seed): answers(CLIPS, shares[arm], seed * 10 + len(arm)) for arm in shares for seed in (0, 1)}
+
+
+@pytest.fixture
+def runs(tmp_path, right):
+    made = []
+    for (arm, seed), of_run in right.items():
+        weight = {"baseline": None, "control": 0.0, "gaze": 1.0}[arm]
+        kl = {"baseline": None, "control": 2.5, "gaze": 1.5}[arm]
+        made.append(read_run(write_run(tmp_path / arm / str(seed), rows(of_run, kl), arm, seed, weight=weight)))
+    return made
+
+
+def test_csv_holds_the_worked_out_numbers(tmp_path, runs, right):
+    table = build_table(runs, "control", reach_s=0.8)
+    table.write_csv(tmp_path / "table.csv")
+    text = (tmp_path / "table.csv").read_text()
+    assert text.splitlines()[0] == COLUMNS
+    lines = list(csv.DictReader(text.splitlines()))
+
+    def line(arm, task, metric):
+        found = [x for x in lines if (x["arm"], x["task"], x["metric"]) == (arm, task, metric)]
+        assert len(found) == 1
+        return found[0]
+
+    gaze = line("gaze", "activity", "noun")
+    seeds = np.array([right["gaze", seed][0].mean() for seed in (0, 1)])
+    assert (gaze["seeds"], gaze["clips"], gaze["dataset"], gaze["backbone"]) == (
+        "2",
+        "48",
+        "kitchen",
+        "tiny-llava",
+    )
+    assert float(gaze["mean"]) == pytest.approx(100 * seeds.mean(), abs=1e-3)
+    assert float(gaze["sd"]) == pytest.approx(100 * seeds.std(ddof=1), abs=1e-3)
+    arms = [np.stack([right[arm, seed][0] for seed in (0, 1)]).astype(float) for arm in ("gaze", "control")]
+    expected = paired_bootstrap(*arms, [f"P{clip // 4:02d}" for clip in range(CLIPS)])
+    got = [float(gaze[name]) for name in ("diff", "diff_low", "diff_high")]
+    assert got == pytest.approx([100 * x for x in (expected.mean, expected.low, expected.high)], abs=1e-3)
+
+    same = line("gaze", "future/same", "exact_match")
+    assert same["clips"] == "16"
+    assert float(same["mean"]) == pytest.approx(
+        100 * np.mean([right["gaze", seed][1, ::3] for seed in (0, 1)]), abs=1e-3
+    )
+    control = line("control", "future", "noun")
+    assert [control[name] for name in ("diff", "diff_low", "diff_high")] == ["", "", ""]
+    kl = line("gaze", "future", "attention_kl")
+    assert (float(kl["mean"]), float(kl["diff"])) == pytest.approx((1.5, -1.0))
+    assert not [x for x in lines if x["arm"] == "baseline" and x["metric"] == "attention_kl"]
+    assert {x["task"] for x in lines} == {
+        "activity",
+        "future",
+        "future/same",
+        "future/reach",
+        "future/unseen",
+    }
+
+
+def test_without_a_shared_seed_there_is_no_difference(runs):
+    chosen = [run for run in runs if (run.arm, run.seed) in {("control", 0), ("gaze", 1)}]
+    gaze = build_table(chosen, "control", reach_s=0.8).of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
+    assert math.isnan(gaze.diff)
+    assert math.isnan(gaze.sd)
+
+
+def test_backbones_are_compared_with_their_own_control(tmp_path, runs):
+    other = write_run(tmp_path / "other", rows(answers(CLIPS, 0.9, 5)), "gaze")
+    about = other / "run.json"
+    about.write_text(about.read_text().replace("tiny-llava", "tiny-qwen"))
+    table = build_table([*runs, read_run(other)], "control", reach_s=0.8)
+    assert math.isnan(table.of("kitchen", "tiny-qwen", "activity")["gaze"]["noun"].diff)
+    assert not math.isnan(table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"].diff)
+
+
+def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
+    table = build_table(runs, "control", reach_s=0.8)
+    page = render(table, runs, 0.8, "gaze-vlm compare --config x.yaml --seeds 0 1", "torch 2")
+    assert "`gaze-vlm compare --config x.yaml --seeds 0 1`" in page
+    assert "48 clips of 12 sessions" in page
+    assert "- Seeds: 0, 1\n- Train clips: 800\n" in page
+    assert "- λ: baseline —; control 0; gaze 1\n" in page
+    assert "torch 2" in page
+    head = "| Arm | Noun | Verb | Exact match | ROUGE-L | Semantic | KL | Noun vs control [95 % interval] |"
+    assert page.count(head) == 5
+    noun = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
+    activity = page.split("## ")[1]
+    assert f"| gaze | {noun.mean:.1f} ± {noun.sd:.1f} | 100.0 ± 0.0 |" in activity
+    assert f"| 1.50 ± 0.00 | {noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}] |" in activity
+    assert "repeats the current step" not in activity
+    same = page.split("## ")[3]
+    assert "| *oracle: repeats the current step* | 100.0 | 100.0 | 100.0 | 100.0 | — | — | — |" in same
+    assert page.count("repeats the current step") == 4
+
+
+def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
+    lines = rows(answers(8, 0.5, 0))
+    for line in lines:
+        del line["verb"], line["noun"], line["target_verb"], line["target_noun"]
+    runs = [
+        read_run(write_run(tmp_path / "control", lines)),
+        read_run(write_run(tmp_path / "gaze", lines, arm="gaze", weight=1.0)),
+    ]
+    assert headline_metric(runs) == "semantic"
+    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    assert "Semantic vs control" in page
+    assert "| control | — | — |" in page
+
+
+def test_curve(tmp_path):
+    runs = []
+    for train_clips, shares in {400: (0.2, 0.5), 800: (0.4, 0.6), 2000: (0.7, 0.7)}.items():
+        for arm, share in zip(("control", "gaze"), shares, strict=True):
+            lines = rows(answers(CLIPS, share, train_clips + len(arm)))
+            path = write_run(tmp_path / f"{arm}-{train_clips}", lines, arm, 0, train_clips)
+            runs.append(read_run(path))
+    curve = curve_points(runs, "control", "noun")
+    assert len(curve) == 2 * 3 * 2
+    point = next(p for p in curve if (p.arm, p.task, p.train_clips) == ("gaze", "activity", 400))
+    values = [answers(CLIPS, share, 400 + length)[0].mean() for share, length in ((0.5, 4), (0.2, 7))]
+    assert point.mean.mean == pytest.approx(values[0])
+    assert point.difference is not None
+    assert point.difference.mean == pytest.approx(values[0] - values[1])
+    assert all((p.difference is None) == (p.arm == "control") for p in curve)
+
+    write_curve_csv(curve, tmp_path / "curve.csv")
+    lines = list(csv.DictReader((tmp_path / "curve.csv").read_text().splitlines()))
+    assert len(lines) == len(curve)
+    assert lines[0]["diff"] == ""
+    plot_curve(curve, "Noun on kitchen", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+    main = [run for run in runs if run.train_clips == 800]
+    page = render(build_table(main, "control", 0.8), main, 0.8, "x", "y", curve, "curve.png")
+    assert "![Noun over the number of train clips](curve.png)" in page
+    difference = point.difference
+    text = f"{100 * difference.mean:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    assert f"| activity | 400 | 1 | {100 * values[1]:.1f} [" in page
+    assert text in page

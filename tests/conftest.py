@@ -1,0 +1,40 @@
+"""What tests share: a prepared tiny data set, and a tiny backbone with random weights."""
+
+from pathlib import Path
+
+import pytest
+
+from egtea_files import write_root
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.runner import prepare
+
+SESSIONS = ["P01-R01-Pizza", "P01-R02-Salad", "P02-R01-Pizza", "P02-R02-Salad"]
+
+
+@pytest.fixture(scope="session")
+def parameters() -> PreparationParameters:
+    return PreparationParameters(observation_s=4, anticipation_s=2, stride_s=1, split_fractions=(0.6, 0.1, 0.3))
+
+
+@pytest.fixture(scope="session")
+def raw_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four sessions of two participants; not to be changed."""
+    return write_root(tmp_path_factory.mktemp("raw"), SESSIONS)
+
+
+@pytest.fixture(scope="session")
+def prepared(raw_root: Path, parameters: PreparationParameters, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `raw_root`; not to be changed."""
+    return prepare("egtea", raw_root, tmp_path_factory.mktemp("prepared") / "store", parameters, workers=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaVA checkpoint of the real classes with random weights; not to be changed."""
+    from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save  # slow to import
+
+    words = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
+    size = TinyLlavaSize(image=48, patch=12, vision_width=32, vision_layers=2, language_width=32)
+    folder = tmp_path_factory.mktemp("tiny-llava")
+    save(*build_tiny_llava(words, size), folder)
+    return folder

@@ -1,0 +1,124 @@
+"""Small EGTEA Gaze+ files for the tests: moving texture, and gaze that follows one of its points."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+WIDTH_PX, HEIGHT_PX = 128, 96
+TICKS_S = 2400  # time base of the test videos: fine enough for a variable frame rate
+PREAMBLE = "".join(f"## line {i}:\t\n" for i in range(33))
+HEADER_31 = "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tFrame\tAux1\tL Event Info\n"
+HEADER_34 = (
+    "Time\tType\tTrial\tL Pupil Diameter [mm]\tR Pupil Diameter [mm]\tB POR X [px]\tB POR Y [px]\t"
+    "L POR X [px]\t"
+    "L POR Y [px]\tR POR X [px]\tR POR Y [px]\tL EPOS X\tL EPOS Y\tL EPOS Z\tR EPOS X\tR EPOS Y\tR EPOS Z\t"
+    "L GVEC X\tL GVEC Y\tL GVEC Z\tR GVEC X\tR GVEC Y\tR GVEC Z\tTrigger\tFrame\tAux1\tB Event Info\n"
+)
+
+
+def texture(seed: int, height_px: int = 240, width_px: int = 480) -> np.ndarray:
+    """Smooth noise, RGB: flow finds its way on it."""
+    noise = np.random.default_rng(seed).uniform(0, 255, (height_px, width_px, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return np.clip((smooth - smooth.mean()) * 5 + 128, 0, 255).astype(np.uint8)
+
+
+def write_video(path: Path, images: Sequence[np.ndarray], pts: Sequence[int] | None = None, gop: int = 12) -> Path:
+    """h264 in mp4; `pts` in 1 / 2400 s, 24 fps if None."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pts = [i * TICKS_S // 24 for i in range(len(images))] if pts is None else pts
+    with av.open(str(path), "w") as container:
+        options = {"g": str(gop), "preset": "veryfast", "crf": "18", "threads": "1"}
+        stream = container.add_stream("libx264", rate=24, options=options)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_S)
+        for image, tick in zip(images, pts, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = int(tick), Fraction(1, TICKS_S)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def row_31(t_s: float, x_px: float, y_px: float, frame: int, event: str) -> str:
+    """One sample of BeGaze 3.1."""
+    return f"{round(t_s * 1e6) + 7_000_000}\tSMP\t1\t{x_px:.2f}\t{y_px:.2f}\t{frame}\t\t{event}\n"
+
+
+def row_34(t_s: float, x_px: float, y_px: float, frame: int, event: str) -> str:
+    """One sample of BeGaze 3.4."""
+    point = f"{x_px:.2f}\t{y_px:.2f}"
+    timecode = f"00:{frame // 1440:02d}:{frame // 24 % 60:02d}:{frame % 24:02d}"
+    eyes = "\t".join(["0.10"] * 12)
+    values = f"3.10\t3.20\t{point}\t{point}\t{point}\t{eyes}\t0\t{timecode}"
+    return f"{round(t_s * 1e6) + 9_000_000}\tSMP\t1\t{values}\t\t{event}\n"
+
+
+def write_gaze(
+    path: Path,
+    samples: Sequence[tuple[float, float, float, str]],
+    version: str = "3.1",
+    header: bool = True,
+) -> Path:
+    """A BeGaze export of samples (t_s, x_px, y_px, event)."""
+    row: Callable[..., str] = row_31 if version == "3.1" else row_34
+    lines = [PREAMBLE, (HEADER_31 if version == "3.1" else HEADER_34) if header else ""]
+    lines += [row(t_s, x, y, int(t_s * 24 + 1e-6), event) for t_s, x, y, event in samples]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("".join(lines).encode("latin-1"))
+    return path
+
+
+def shift_px(frame: int) -> int:
+    """How far the camera has panned: 2 px a frame, there and back, turning between the seconds."""
+    return 2 * abs((frame + 12) % 48 - 24)
+
+
+def write_session(
+    root: Path,
+    session: str,
+    seconds: int = 8,
+    gaze_s: float | None = None,
+    seed: int = 0,
+    version: str = "3.1",
+) -> None:
+    """A panning video of a still texture; gaze at 30 Hz follows its point at x = 100 − shift px."""
+    image = texture(seed)
+    images = [image[:HEIGHT_PX, shift_px(i) :][:, :WIDTH_PX] for i in range(24 * seconds)]
+    write_video(root / "videos" / f"{session}.mp4", images)
+    samples = []
+    for k in range(int((seconds if gaze_s is None else gaze_s) * 30)):
+        t_s = k / 30
+        x_px = (100.5 - shift_px(int(t_s * 24 + 1e-6))) * 1280 / WIDTH_PX
+        samples.append((t_s, x_px, 480.0, "Saccade" if k % 10 == 0 else "Fixation"))
+    write_gaze(root / "gaze_data" / f"{session}.txt", samples, version)
+
+
+def write_annotations(root: Path, sessions: Sequence[str], seconds: int = 8) -> None:
+    """Two actions of two seconds each, over and over, without gaps."""
+    folder = root / "action_annotation"
+    (folder / "raw_annotations").mkdir(parents=True, exist_ok=True)
+    (folder / "verb_idx.txt").write_text("Cut 1\nPick up 2\n")
+    (folder / "noun_idx.txt").write_text("red_cup 1\nonion 2\n")
+    (folder / "action_idx.txt").write_text("Cut onion 1\nPick up red_cup 2\n")
+    lines = ["# Clip ID; Clip Prefix; Video Session; Starting Time (ms);  Ending Time (ms); Action; Verb; Noun(s)"]
+    for session in sessions:
+        for start in range(0, seconds, 2):
+            verb, noun = (("Cut", "onion"), ("Pick up", "red_cup"))[start // 2 % 2]
+            times = f"{start * 1000}; {start * 1000 + 2000}"
+            prefix = f"{session}-{start * 1000}-{start * 1000 + 2000}"
+            lines.append(f"{len(lines)}; {prefix}; {session}; {times}; {verb} {noun}; {verb}; {noun}")
+    (folder / "raw_annotations" / "action_labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_root(root: Path, sessions: Sequence[str], seconds: int = 8) -> Path:
+    """A whole data set."""
+    for seed, session in enumerate(sessions):
+        write_session(root, session, seconds, seed=seed, version="3.1" if seed % 2 else "3.4")
+    write_annotations(root, sessions, seconds)
+    return root

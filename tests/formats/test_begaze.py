@@ -1,0 +1,113 @@
+"""BeGaze exports: both versions, with and without a header, and what can be wrong in them."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from egtea_files import PREAMBLE, row_31, write_gaze
+from gaze_vlm.formats.begaze import read_begaze
+from gaze_vlm.gaze.samples import GazeEvent
+
+SAMPLES = [
+    (1.0, 640.0, 48.0, "Fixation"),  # near the top
+    (1.0 + 1 / 30, 320.0, 912.0, "Saccade"),  # near the bottom
+    (1.0 + 2 / 30, 0.0, 0.0, "Blink"),
+    (1.0 + 3 / 30, 1400.0, 480.0, "Fixation"),
+    (1.0 + 4 / 30, 0.0, 480.0, "Unknown"),
+]
+
+
+@pytest.mark.parametrize("version", ["3.1", "3.4"])
+@pytest.mark.parametrize("header", [True, False])
+def test_both_versions_with_and_without_header(tmp_path: Path, version: str, header: bool) -> None:
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header))
+    np.testing.assert_allclose(gaze.t_s, [sample[0] for sample in SAMPLES], atol=1e-6)
+    np.testing.assert_allclose(gaze.xy[0], [0.5, 0.05], atol=1e-5)
+    np.testing.assert_allclose(gaze.xy[1], [0.25, 0.95], atol=1e-5)
+    assert np.isnan(gaze.xy[2]).all()
+    np.testing.assert_allclose(gaze.xy[3], [1400 / 1280, 0.5], atol=1e-5)
+    assert gaze.event.tolist() == [
+        GazeEvent.FIXATION,
+        GazeEvent.SACCADE,
+        GazeEvent.UNTRACKED,
+        GazeEvent.OUT_OF_FRAME,
+        GazeEvent.UNKNOWN,
+    ]
+
+
+def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
+    samples = [(2.5, 1.0, 1.0, "Fixation"), (2.6, 1.0, 1.0, "Fixation")]
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))  # the file's clock starts elsewhere
+    np.testing.assert_allclose(gaze.t_s, [2.5, 2.6], atol=1e-6)
+
+
+def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))
+    assert gaze.event.tolist() == [GazeEvent.UNTRACKED]
+    assert np.isnan(gaze.xy).all()
+
+
+def test_several_samples_of_one_frame_are_kept(tmp_path: Path) -> None:
+    samples = [(k / 100, 100.0 + k, 100.0, "Fixation") for k in range(4)]
+    assert len(read_begaze(write_gaze(tmp_path / "gaze.txt", samples))) == 4
+
+
+def test_other_rows_are_skipped_and_latin1_is_read(tmp_path: Path) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", SAMPLES)
+    message = "1000\tMSG\t1\t# Message: Größe.jpg\n".encode("latin-1")
+    path.write_bytes(path.read_bytes() + message)
+    assert len(read_begaze(path)) == len(SAMPLES)
+
+
+def test_swapped_rows_are_sorted(tmp_path: Path) -> None:
+    rows = [
+        row_31(0.0, 10, 10, 0, "Fixation"),
+        row_31(0.2, 30, 10, 4, "Fixation"),
+        row_31(0.1, 20, 10, 2, "Fixation"),
+    ]
+    path = tmp_path / "gaze.txt"
+    path.write_text(PREAMBLE + "".join(rows))
+    np.testing.assert_allclose(read_begaze(path).xy[:, 0] * 1280, [10, 20, 30])
+
+
+def test_too_large_frame_number_warns_once(tmp_path: Path) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", SAMPLES, "3.4")
+    path.write_text(path.read_text().replace("00:00:01:01", "00:00:01:29").replace("00:00:01:02", "00:00:01:29"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_begaze(path)
+    assert len(caught) == 1
+    assert "24 frames a second or more" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (row_31(2.0, 10, 10, 48, "Fixation").replace("10.00", "ten", 1), "x is 'ten'"),
+        (row_31(2.0, 10, 10, 48, "Fixation").replace("10.00", "inf", 1), "x is 'inf'"),
+        (row_31(2.0, 10, 10, 48, "Fixation").replace("\t48\t", "\tlate\t"), "Frame is 'late'"),
+        ("9000000\tSMP\t1\t10.00\n", "4 values"),
+        (row_31(2.0, 10, 10, 48, "Fixation").replace("9000000", "soon"), "Time is 'soon'"),
+    ],
+)
+def test_malformed_row_names_file_and_line(tmp_path: Path, row: str, said: str) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", SAMPLES)
+    path.write_text(path.read_text() + row)
+    with pytest.raises(ValueError, match=said) as error:
+        read_begaze(path)
+    assert f"{path}, line {33 + 1 + len(SAMPLES) + 1}" in str(error.value)
+
+
+def test_file_without_samples(tmp_path: Path) -> None:
+    path = tmp_path / "gaze.txt"
+    path.write_text(PREAMBLE)
+    with pytest.raises(ValueError, match=r"gaze.txt: no SMP rows"):
+        read_begaze(path)
+
+
+def test_clock_that_starts_again(tmp_path: Path) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", [(60.0, 1, 1, "Fixation"), (0.0, 1, 1, "Fixation")])
+    with pytest.raises(ValueError, match=r"runs back by 60.0 s"):
+        read_begaze(path)

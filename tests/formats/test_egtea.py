@@ -1,0 +1,135 @@
+"""The EGTEA reader: file-name variants, labels, and roots that lack something."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+from egtea_files import write_annotations, write_gaze
+from gaze_vlm.formats.egtea import EgteaReader, plain, read_action_labels, read_index
+from gaze_vlm.formats.recording import Recording
+
+GAZE = [(0.0, 640.0, 480.0, "Fixation")]
+
+
+def make_root(root: Path, sessions: list[str]) -> Path:
+    """A root whose videos are empty: the reader lists them and never opens them."""
+    (root / "videos").mkdir(parents=True)
+    (root / "gaze_data").mkdir()
+    for session in sessions:
+        (root / "videos" / f"{session}.mp4").touch()
+    write_annotations(root, sessions)
+    return root
+
+
+def test_recordings_with_their_actions(tmp_path: Path) -> None:
+    root = make_root(tmp_path, ["P21-R04-ContinentalBreakfast", "OP01-R01-PastaSalad"])
+    reader = EgteaReader(root)
+    first, second = reader.recordings()
+    assert (first.video_id, first.participant) == ("OP01-R01-PastaSalad", "OP01")
+    assert (second.gaze_width_px, second.gaze_height_px) == (1280, 960)
+    action = second.actions[1]
+    assert (action.start_s, action.end_s) == (2.0, 4.0)
+    assert (action.text, action.verb, action.noun) == ("pick up red cup", "pick up", "red cup")
+    assert reader.verbs == ("cut", "pick up")
+    assert reader.nouns == ("red cup", "onion")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gaze_data/P16-R03-BaconAndEggs.txt",
+        "gaze_data/P16-R03-BaconAndEggs-GazeData.txt",
+        "gaze_data/P16-r03-BaconAndEggs.txt",
+        "gaze_data/gaze_data/P16-R03-BaconAndEggs.txt",
+    ],
+)
+def test_gaze_names(tmp_path: Path, name: str) -> None:
+    reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
+    path = write_gaze(tmp_path / name, GAZE)
+    (recording,) = reader.recordings()
+    assert recording.gaze == path
+    assert len(reader.read_gaze(recording)) == 1
+
+
+def test_missing_gaze_names_the_file(tmp_path: Path) -> None:
+    reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
+    (recording,) = reader.recordings()
+    with pytest.raises(ValueError, match=r"P16-R03-BaconAndEggs.txt is missing"):
+        reader.read_gaze(recording)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "videos",
+        "gaze_data",
+        "action_annotation/raw_annotations/action_labels.csv",
+        "action_annotation/verb_idx.txt",
+    ],
+)
+def test_incomplete_root(tmp_path: Path, missing: str) -> None:
+    path = make_root(tmp_path, ["P16-R03-BaconAndEggs"]) / missing
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    with pytest.raises(ValueError, match=r"is missing: is .* the root of EGTEA") as error:
+        EgteaReader(tmp_path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_two_gaze_files_of_one_session(tmp_path: Path) -> None:
+    reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
+    write_gaze(tmp_path / "gaze_data" / "P16-R03-BaconAndEggs.txt", GAZE)
+    write_gaze(tmp_path / "gaze_data" / "P16-R03-BaconAndEggs-GazeData.txt", GAZE)
+    with pytest.raises(ValueError, match="several files of one session"):
+        reader.recordings()
+
+
+def test_sessions_without_video(tmp_path: Path) -> None:
+    root = make_root(tmp_path, ["P16-R03-BaconAndEggs"])
+    write_annotations(root, ["P16-R03-BaconAndEggs", "P17-R01-Pizza"])
+    assert EgteaReader(root).sessions_without_video == ["p17-r01-pizza"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "-flag", "a b"])
+def test_unsafe_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a file name"):
+        Recording(name, Path("video.mp4"), None, "P01", 1280, 960, ())
+
+
+def test_reader_pickles(tmp_path: Path) -> None:
+    reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
+    assert pickle.loads(pickle.dumps(reader)).recordings() == reader.recordings()
+
+
+def test_plain_text() -> None:
+    assert plain("Cut red_cup") == "cut red cup"
+    assert plain("Mix mixture,eating_utensil") == "mix mixture, eating utensil"
+
+
+def test_index_splits_at_the_last_space(tmp_path: Path) -> None:
+    path = tmp_path / "verb_idx.txt"
+    path.write_text("Move Around 2\nCut 1\n")
+    assert read_index(path) == ("cut", "move around")
+
+
+@pytest.mark.parametrize("text", ["Cut\n", "Cut 1\nWash 3\n"])
+def test_damaged_index(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "verb_idx.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"verb_idx.txt"):
+        read_index(path)
+
+
+@pytest.mark.parametrize(
+    "row", ["1; a; b; 5", "1; a; b; 5; 3; Cut onion; Cut; onion", "1; a; b; x; 9; Cut onion; Cut; onion"]
+)
+def test_malformed_label(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "action_labels.csv"
+    path.write_text("# header\n" + row + "\n")
+    with pytest.raises(ValueError, match=r"action_labels.csv, line 2"):
+        read_action_labels(path)

@@ -1,0 +1,97 @@
+"""Frames by their timestamps, on videos whose frame rate varies, and damaged videos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from egtea_files import TICKS_S, shift_px, texture, write_video
+from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, video_info
+
+FRAMES = 150
+
+
+@pytest.fixture(scope="module", params=[12, 250], ids=["short gop", "one key frame"])
+def variable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video whose frames last 1/24 s or 1/12 s, at random."""
+    ticks = np.random.default_rng(0).choice([100, 200], FRAMES).cumsum()
+    image = texture(0)
+    images = [image[:96, shift_px(i) :][:, :128] for i in range(FRAMES)]
+    return write_video(tmp_path_factory.mktemp("video") / "v.mp4", images, ticks - ticks[0], gop=request.param)
+
+
+def test_info(variable: Path) -> None:
+    info = video_info(variable)
+    assert (info.width_px, info.height_px, info.frames) == (128, 96, FRAMES)
+    assert info.duration_s == pytest.approx(FRAMES * 150 / TICKS_S, rel=0.1)
+
+
+def test_frames_at_pts_are_exact_on_a_variable_frame_rate(variable: Path) -> None:
+    frames = list(iterate_frames(variable))
+    pts = [frame[0] for frame in frames]
+    assert pts == sorted(pts)
+    assert len(set(np.diff(pts))) > 1
+    generator = np.random.default_rng(1)
+    for _ in range(10):
+        chosen = np.sort(generator.choice(FRAMES, 4, replace=False))
+        images = frames_at(variable, [pts[i] for i in chosen])
+        np.testing.assert_array_equal(images, [frames[i][2] for i in chosen])
+    every = frames_at(variable, pts)
+    np.testing.assert_array_equal(every, [frame[2] for frame in frames])
+
+
+def test_frames_at_times_is_the_frame_on_screen(variable: Path) -> None:
+    frames = list(iterate_frames(variable))
+    starts = np.array([frame[1] for frame in frames])
+    times = np.sort(np.random.default_rng(2).uniform(0, starts[-1] + 1, 20))
+    images = frames_at_times(variable, times)
+    for image, t_s in zip(images, times, strict=True):
+        np.testing.assert_array_equal(image, frames[np.flatnonzero(starts <= t_s)[-1]][2])
+    np.testing.assert_array_equal(frames_at_times(variable, starts[[3, 3, 50]])[1:], [frames[i][2] for i in (3, 50)])
+
+
+def test_size_of_the_result(variable: Path) -> None:
+    assert frames_at(variable, [0], width_px=64, height_px=32).shape == (1, 32, 64, 3)
+
+
+@pytest.mark.parametrize("pts", [[], [5000, 0]])
+def test_timestamps_must_ascend(variable: Path, pts: list[int]) -> None:
+    with pytest.raises(ValueError, match="ascending"):
+        frames_at(variable, pts)
+
+
+def test_unknown_timestamp(variable: Path) -> None:
+    with pytest.raises(ValueError, match=r"v.mp4: no frame with pts 1"):
+        frames_at(variable, [1])
+
+
+def test_damaged_videos_name_the_file(variable: Path, tmp_path: Path) -> None:
+    content = variable.read_bytes()
+    for name, data in [
+        ("empty.mp4", b""),
+        ("noise.mp4", b"no video at all" * 99),
+        ("cut.mp4", content[: len(content) // 2]),
+    ]:
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ValueError, match=f"{name}: cannot be decoded"):
+            list(iterate_frames(tmp_path / name))
+    with pytest.raises(ValueError, match=r"none.mp4: cannot be decoded \(No such file"):
+        video_info(tmp_path / "none.mp4")
+
+
+def test_video_that_ends_early(tmp_path: Path) -> None:
+    """A cut file whose header survives: mp4 with the header in front."""
+    import av
+
+    path = write_video(tmp_path / "whole.mp4", [texture(0)[:96, shift_px(i) :][:, :128] for i in range(120)])
+    front = tmp_path / "front.mp4"
+    with av.open(str(path)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    content = front.read_bytes()
+    front.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(ValueError, match=r"front.mp4: (cut short|cannot be decoded)"):
+        list(iterate_frames(front))

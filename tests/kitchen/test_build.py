@@ -1,0 +1,123 @@
+import json
+import re
+import shutil
+
+import av
+import numpy as np
+import pytest
+
+from gaze_vlm.formats.egtea import EgteaReader
+from gaze_vlm.kitchen.build import build_kitchen
+from gaze_vlm.kitchen.session import simulate_session
+from gaze_vlm.kitchen.writer import gaze_text
+
+CLIP = re.compile(r"^(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})$")
+
+
+@pytest.fixture(scope="module")
+def kitchen(tmp_path_factory):
+    return build_kitchen(tmp_path_factory.mktemp("kitchen") / "root", participants=2, recipes=1, workers=2)
+
+
+def test_gaze_and_text_do_not_depend_on_the_workers(kitchen):
+    for participant in (1, 2):
+        session = simulate_session(0, participant, 1, gaze_ends_early=participant == 2)
+        written = (kitchen / "gaze_data" / f"{session.name}.txt").read_bytes()
+        assert written == gaze_text(session).encode()
+
+
+def test_the_videos_show_the_frames(kitchen):
+    session = simulate_session(0, 1, 1)
+    with av.open(str(kitchen / "videos" / f"{session.name}.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.average_rate == 24
+        frames = list(container.decode(stream))
+    assert len(frames) == session.frame_count
+    assert [round(frame.time * 24) for frame in frames] == list(range(len(frames)))
+    for index in (0, 333, len(frames) - 1):
+        error = frames[index].to_ndarray(format="rgb24").astype(float) - session.frame(index)
+        assert np.abs(error).mean() < 8
+
+
+def test_the_reader_of_egtea_reads_it(kitchen):
+    reader = EgteaReader(kitchen)
+    recordings = reader.recordings()
+    truth = json.loads((kitchen / "kitchen.json").read_text())["sessions"]
+    assert [recording.video_id for recording in recordings] == sorted(truth)
+    assert len(reader.verbs) == 6
+    assert len(reader.nouns) == 48
+    for recording in recordings:
+        known = truth[recording.video_id]
+        assert len(recording.actions) == len(known["steps"])
+        for action, step in zip(recording.actions, known["steps"], strict=True):
+            assert action.start_s == pytest.approx(step["start_s"], abs=0.002)
+            assert action.text == f"{step['verb']} {step['noun']}".lower().replace("_", " ")
+        gaze = reader.read_gaze(recording)
+        assert len(gaze) == known["gaze_samples"]
+        assert gaze.t_s[-1] == pytest.approx(known["gaze_end_s"], abs=0.002)
+        assert 0.8 < gaze.tracked.mean() < 1
+
+
+def test_one_session_in_ten_has_gaze_that_ends_early(kitchen):
+    truth = json.loads((kitchen / "kitchen.json").read_text())["sessions"]
+    missing_s = [known["duration_s"] - known["gaze_end_s"] for known in truth.values()]
+    assert missing_s[0] < 0.1
+    assert missing_s[1] == pytest.approx(1.5, abs=0.1)
+
+
+def test_splits_are_disjoint_by_session_and_name_their_labels(kitchen):
+    annotations = kitchen / "action_annotation"
+    names = [line.rpartition(" ")[0] for line in (annotations / "action_idx.txt").read_text().splitlines()]
+    assert len(names) == len(set(names)) == 156
+    for split in (1, 2, 3):
+        sessions = {}
+        for part in ("train", "test"):
+            lines = (annotations / f"{part}_split{split}.txt").read_text().splitlines()
+            clips = [CLIP.match(line.split()[0]) for line in lines]
+            assert all(clips)
+            assert all(int(clip[5]) - int(clip[4]) >= 24 for clip in clips)
+            sessions[part] = {clip[1] for clip in clips}
+        assert not sessions["train"] & sessions["test"]
+    lines = (annotations / "train_split3.txt").read_text().splitlines()
+    labels = (annotations / "raw_annotations" / "action_labels.csv").read_text().splitlines()[1:]
+    assert [names[int(line.split()[1]) - 1] for line in lines] == [row.split("; ")[5] for row in labels]
+
+
+def test_a_contact_sheet_is_drawn(kitchen):
+    assert (kitchen / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_kitchen_is_left_alone(kitchen):
+    before = {path: path.stat().st_mtime_ns for path in kitchen.rglob("*")}
+    build_kitchen(kitchen, participants=2, recipes=1)
+    assert {path: path.stat().st_mtime_ns for path in kitchen.rglob("*")} == before
+
+
+def test_another_kitchen_is_not_overwritten(kitchen):
+    with pytest.raises(ValueError, match=r"kitchen\.json describes another kitchen"):
+        build_kitchen(kitchen, participants=2, recipes=1, seed=1)
+
+
+def test_other_files_are_not_mixed_with(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ValueError, match="choose an empty folder"):
+        build_kitchen(tmp_path)
+
+
+def test_an_interrupted_kitchen_is_finished(kitchen, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(kitchen, root)
+    description = json.loads((root / "kitchen.json").read_text())
+    (root / "kitchen.json").write_text(json.dumps(description | {"complete": False, "sessions": {}}))
+    lost = root / "gaze_data" / "P02-R01-Breakfast.txt"
+    lost.unlink()
+    build_kitchen(root, participants=2, recipes=1, workers=1)
+    assert lost.read_bytes() == (kitchen / "gaze_data" / lost.name).read_bytes()
+    assert (root / "kitchen.json").read_bytes() == (kitchen / "kitchen.json").read_bytes()
+
+
+@pytest.mark.parametrize("wrong", [{"participants": 0}, {"recipes": 7}, {"workers": 0}])
+def test_impossible_numbers_are_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
+        build_kitchen(tmp_path / "root", **wrong)

@@ -1,0 +1,82 @@
+import copy
+import socket
+
+import numpy as np
+import pytest
+import torch
+
+from gaze_vlm.metrics.semantic import MiniLM, SemanticSimilarity, default_encoder, semantic_similarity
+
+
+class Letters:
+    """Counts of letters: an encoder whose cosines can be worked out by hand."""
+
+    def __init__(self):
+        self.calls = []
+
+    def encode(self, sentences):
+        self.calls.append(sentences)
+        return np.array([[s.count(letter) for letter in "abc"] for s in sentences], dtype=np.float32)
+
+
+def test_cosine_of_the_embeddings():
+    got = semantic_similarity(["a", "a", "ab", "aab"], ["a", "b", "a", "abb"], Letters())
+    assert got == pytest.approx([1, 0, 1 / np.sqrt(2), 4 / 5])
+
+
+def test_every_distinct_sentence_is_encoded_once():
+    encoder = Letters()
+    semantic_similarity(["a", "b", "a"], ["a", "a", "c"], encoder)
+    assert encoder.calls == [["a", "b", "c"]]
+
+
+def test_edges():
+    assert semantic_similarity([], [], Letters()).shape == (0,)
+    assert semantic_similarity(["zz"], ["a"], Letters()).tolist() == [0]
+    with pytest.raises(ValueError, match="2 predictions for 1 targets"):
+        semantic_similarity(["a", "b"], ["a"], Letters())
+
+    class Flat:
+        def encode(self, sentences):
+            return np.zeros(3)
+
+    with pytest.raises(ValueError, match=r"must return \[sentence, dimension\]"):
+        semantic_similarity(["a"], ["b"], Flat())
+
+
+def test_metric_is_the_mean_over_updates_and_processes():
+    first, second = SemanticSimilarity(Letters()), SemanticSimilarity(Letters())
+    first.update(["a", "ab"], ["a", "a"])
+    second.update(["b"], ["a"])
+    expected = (1 + 1 / np.sqrt(2) + 0) / 3
+    first.total += second.total  # what dist_reduce_fx="sum" does between two processes
+    first.samples += second.samples
+    assert first._reductions.keys() == {"total", "samples"}
+    assert all(reduce.__name__ == "dim_zero_sum" for reduce in first._reductions.values())
+    assert float(first.compute()) == pytest.approx(expected)
+
+
+def test_an_encoder_that_is_a_module_stays_out_of_the_checkpoint():
+    class Model(torch.nn.Linear):
+        def encode(self, sentences):
+            return self(torch.ones(len(sentences), 2)).detach().numpy()
+
+    metric = SemanticSimilarity(Model(2, 2))
+    assert not list(metric.parameters())
+    assert not metric.state_dict()
+    assert isinstance(copy.deepcopy(metric), SemanticSimilarity)
+
+
+def test_default_encoder_needs_no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the encoder opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    encoder = default_encoder()
+    assert isinstance(encoder, MiniLM)
+    same, near, far = semantic_similarity(
+        ["cut red cup", "slice the red cup", "wash blue pot"], ["cut red cup"] * 3, encoder
+    )
+    assert same == pytest.approx(1, abs=1e-5)
+    assert same > near > far

@@ -1,0 +1,67 @@
+"""The index of clips: times, texts, and what is dropped."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.preparation.clips import (
+    AFTER_VIDEO,
+    NO_ACTIVITY,
+    NO_FUTURE,
+    action_at,
+    next_start_s,
+    video_clips,
+)
+from gaze_vlm.preparation.parameters import PreparationParameters
+
+ACTIONS = (
+    Action(0.0, 5.0, "cut onion", "cut", "onion"),
+    Action(5.0, 9.0, "wash red cup", "wash", "red cup"),
+    Action(10.0, 12.0, "open fridge", "open", "fridge"),
+)
+RECORDING = Recording("P01-R01-Pizza", Path("v.mp4"), None, "P01", 1280, 960, ACTIONS)
+
+
+def test_action_includes_its_start_and_not_its_end() -> None:
+    assert action_at(ACTIONS, 5.0) is ACTIONS[1]
+    assert action_at(ACTIONS, 9.0) is None
+    assert action_at(ACTIONS, 4.999) is ACTIONS[0]
+
+
+def test_last_started_action_wins() -> None:
+    inner = Action(2.0, 3.0, "look", None, None)
+    assert action_at((*ACTIONS, inner), 2.5) is inner
+
+
+def test_next_start() -> None:
+    assert next_start_s(ACTIONS, 5.0) == 10.0
+    assert math.isnan(next_start_s(ACTIONS, 10.0))
+
+
+def test_clips_of_a_video() -> None:
+    parameters = PreparationParameters(observation_s=4, anticipation_s=2, stride_s=1)
+    clips, dropped = video_clips(RECORDING, [float(t) for t in range(1, 14)], 13.0, "test", parameters)
+    assert [clip.end_s for clip in clips] == [4, 5, 6, 8]
+    first, second = clips[:2]
+    assert (first.start_s, first.last_frame, first.frames) == (0.0, 3, 4)
+    assert (first.activity_text, first.future_text, first.same_step) == ("cut onion", "wash red cup", False)
+    assert first.next_starts_in_s == 1.0
+    assert (second.activity_text, second.same_step, second.next_starts_in_s) == ("wash red cup", True, 5.0)
+    assert (first.future_verb, first.future_noun, first.split) == ("wash", "red cup", "test")
+    assert dropped == {NO_FUTURE: 3, NO_ACTIVITY: 1, AFTER_VIDEO: 2}
+
+
+def test_stride_and_video_shorter_than_a_clip() -> None:
+    parameters = PreparationParameters(observation_s=4, anticipation_s=0, stride_s=2)
+    clips, _ = video_clips(RECORDING, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 6.0, "train", parameters)
+    assert [clip.end_s for clip in clips] == [4, 6]
+    assert video_clips(RECORDING, [1.0, 2.0], 2.0, "train", parameters)[0] == []
+
+
+def test_end_of_the_last_action_has_no_next() -> None:
+    parameters = PreparationParameters(observation_s=1, anticipation_s=0, stride_s=1)
+    clips, _ = video_clips(RECORDING, [float(t) for t in range(1, 12)], 12.0, "train", parameters)
+    assert clips[-1].next_starts_in_s != clips[-1].next_starts_in_s
+    assert clips[-1].end_s == pytest.approx(11)

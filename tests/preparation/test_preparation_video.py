@@ -1,0 +1,135 @@
+"""The work on one video: sampling, carrying, and gaze that is short, outside or missing."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from egtea_files import shift_px, texture, write_video
+from gaze_vlm.formats.video import timed_frames
+from gaze_vlm.gaze.occlusion import visible
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.video import prepare_video, sampled_moments
+
+PARAMETERS = PreparationParameters()
+
+
+@pytest.fixture(scope="module")
+def panning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of a camera that pans over a still scene."""
+    image = texture(0)
+    images = [image[:96, shift_px(i) :][:, :128] for i in range(96)]
+    return write_video(tmp_path_factory.mktemp("video") / "v.mp4", images)
+
+
+def gaze_of(rows: list[tuple[float, float, float, GazeEvent]]) -> GazeSamples:
+    t_s, x, y, event = zip(*rows, strict=True)
+    return GazeSamples(np.array(t_s), np.stack([x, y], axis=1).astype(float), np.array(event, dtype=np.uint8))
+
+
+def shown(path: Path, t_s: float) -> int:
+    """Brute force: pts of the frame on screen at `t_s`."""
+    return [frame.pts for frame in timed_frames(path) if frame.t_s <= t_s + 1e-6][-1]
+
+
+def test_samples_are_the_frames_on_screen_at_the_grid(panning: Path) -> None:
+    moments = list(sampled_moments(panning, 1.0, 0.2))
+    assert [moment.t_s for moment in moments] == [1, 2, 3, 4]
+    assert [moment.target.pts for moment in moments] == [shown(panning, t_s) for t_s in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(("frame_hz", "window_s"), [(1.0, 0.2), (4.0, 0.5), (2.5, 0.05)])
+def test_windows_on_a_variable_frame_rate(tmp_path: Path, frame_hz: float, window_s: float) -> None:
+    ticks = np.random.default_rng(0).choice([100, 200, 2000], 60, p=[0.5, 0.45, 0.05]).cumsum()
+    path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 60, ticks - ticks[0])
+    frames = list(timed_frames(path))
+    end_s = frames[-1].t_s + frames[-1].duration_s
+    moments = list(sampled_moments(path, frame_hz, window_s))
+    assert len(moments) == int(end_s * frame_hz + 1e-6)
+    for k, moment in enumerate(moments):
+        t_s = (k + 1) / frame_hz
+        starts = [frame for frame in frames if frame.t_s <= t_s + 1e-6]
+        before = [frame for frame in starts if frame.t_s <= t_s - window_s + 1e-6]
+        expected = [frame.pts for frame in starts[max(0, len(before) - 1) :]]
+        assert [frame.pts for frame in moment.shown] == expected
+        assert moment.target.pts == expected[-1]
+
+
+def test_points_are_carried_with_the_scene(panning: Path) -> None:
+    """The pan moves the scene point left; all samples land where it is in the sampled frame."""
+    rows = []
+    for i in range(20, 25):
+        rows.append((i / 24, (100.5 - shift_px(i)) / 128, 0.5, GazeEvent.FIXATION))
+    gaze = prepare_video(panning, gaze_of(rows), PARAMETERS)
+    expected = (100.5 - shift_px(24)) / 128
+    assert gaze.event[0].tolist() == [GazeEvent.FIXATION] * 5
+    np.testing.assert_allclose(gaze.xy[0, :, 0], expected, atol=0.5 / 128)
+    np.testing.assert_allclose(gaze.xy[0, :, 1], 0.5, atol=0.5 / 96)
+    np.testing.assert_allclose(gaze.raw_xy[0, :, 0], [row[1] for row in rows], atol=1e-6)
+    np.testing.assert_allclose(gaze.age_s[0], [4 / 24, 3 / 24, 2 / 24, 1 / 24, 0], atol=1e-6)
+    assert (gaze.error[0] < 1 / 96).all()
+    assert gaze.error[0, -1] == gaze.occluded_share[0, -1] == 0  # of the sampled frame itself
+    assert (gaze.occluded_share[0, :-1] > 0).all()  # the strip that the pan moves out
+    assert gaze.counts.carried == 4
+
+
+def test_window_is_open_at_its_start_and_closed_at_its_end(panning: Path) -> None:
+    gaze = gaze_of([(0.8, 0.5, 0.5, 0), (0.81, 0.5, 0.5, 0), (1.0, 0.5, 0.5, 0), (1.01, 0.5, 0.5, 0)])
+    assert prepare_video(panning, gaze, PARAMETERS).age_s[0].tolist() == pytest.approx([0.19, 0.0])
+
+
+def test_gaze_that_ends_before_the_video_is_untracked_after_it(panning: Path) -> None:
+    gaze = prepare_video(panning, gaze_of([(0.95, 0.5, 0.5, GazeEvent.FIXATION)]), PARAMETERS)
+    assert gaze.event.tolist() == [[GazeEvent.FIXATION]] + [[GazeEvent.UNTRACKED]] * 3
+    assert np.isnan(gaze.xy[1:]).all()
+
+
+def test_gaze_longer_than_the_video(panning: Path) -> None:
+    rows = [(k / 10, 0.5, 0.5, GazeEvent.FIXATION) for k in range(100)]
+    assert prepare_video(panning, gaze_of(rows), PARAMETERS).event.shape[0] == 4
+
+
+def test_events_are_kept_and_points_that_leave_are_marked(panning: Path) -> None:
+    rows = [
+        (20 / 24, 0.02, 0.5, GazeEvent.SACCADE),  # the pan moves it out at the left
+        (21 / 24, np.nan, np.nan, GazeEvent.UNTRACKED),
+        (22 / 24, 1.2, 0.5, GazeEvent.OUT_OF_FRAME),
+        (23 / 24, 0.5, 0.5, GazeEvent.SACCADE),
+    ]
+    gaze = prepare_video(panning, gaze_of(rows), PARAMETERS)
+    assert gaze.event[0].tolist() == [
+        GazeEvent.OUT_OF_FRAME,
+        GazeEvent.UNTRACKED,
+        GazeEvent.OUT_OF_FRAME,
+        GazeEvent.SACCADE,
+    ]
+    assert gaze.xy[0, 0, 0] < 0
+    np.testing.assert_allclose(gaze.raw_xy[0, 0], [0.02, 0.5])
+    assert np.isnan(gaze.xy[0, 1]).all()
+
+
+def test_occluded_point_has_a_large_error(tmp_path: Path) -> None:
+    """A disc comes in from the left and covers the middle in the sampled frame, 24."""
+    images = [np.ascontiguousarray(texture(9)[:96, :128]) for _ in range(25)]
+    for i, image in enumerate(images):
+        cv2.circle(image, (64 - 11 * (24 - i), 48), 18, (30, 30, 30), -1)
+        cv2.circle(image, (64 - 11 * (24 - i), 48), 9, (220, 220, 220), -1)
+    path = write_video(tmp_path / "v.mp4", images)
+    rows = [(20 / 24, x / 128, 0.5, GazeEvent.FIXATION) for x in (64.5, 110.5)]
+    gaze = prepare_video(path, gaze_of(rows), PARAMETERS)
+    assert visible(gaze.error[0], gaze.occluded_share[0], "local").tolist() == [False, True]
+    assert visible(gaze.error[0], gaze.occluded_share[0], "frame").tolist() == [True, True]
+
+
+def test_wide_frames_are_reduced_for_the_flow(panning: Path) -> None:
+    rows = [(i / 24, (100.5 - shift_px(i)) / 128, 0.5, GazeEvent.FIXATION) for i in range(20, 25)]
+    gaze = prepare_video(panning, gaze_of(rows), PreparationParameters(flow_max_width_px=64))
+    np.testing.assert_allclose(gaze.xy[0, :, 0], (100.5 - shift_px(24)) / 128, atol=2 / 128)
+
+
+def test_video_shorter_than_a_sample(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 12)
+    with pytest.raises(ValueError, match=r"v.mp4: 0.50 s long"):
+        prepare_video(path, gaze_of([(0.0, 0.5, 0.5, 0)]), PARAMETERS)

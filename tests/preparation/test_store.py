@@ -1,0 +1,117 @@
+"""The store: round trips, padding, and files that are missing, damaged or of another version."""
+
+import json
+import math
+import pickle
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gaze_vlm.formats.video import frames_at
+from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation.store import ARRAYS, Store, read_clips, read_video, video_file, write_clips
+
+
+@pytest.fixture
+def copy(prepared: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared, tmp_path / "store"))
+
+
+def test_store_gives_what_a_clip_needs(prepared: Path) -> None:
+    store = Store(prepared)
+    clip = store.clips[0]
+    gaze = store.video(clip.video_id)
+    rows = slice(clip.last_frame - clip.frames + 1, clip.last_frame + 1)
+    assert gaze.frame_t_s[rows][-1] == clip.end_s
+    assert frames_at(store.video_path(clip.video_id), gaze.frame_pts[rows]).shape == (4, 96, 128, 3)
+    points = store.manifest.points
+    assert gaze.xy.shape == gaze.raw_xy.shape == (8, points, 2)
+    for name in ("age_s", "event", "error", "occluded_share"):
+        assert getattr(gaze, name).shape == (8, points)
+    assert (gaze.age_s >= 0).all()
+    assert store.manifest.videos[clip.video_id].width_px == 1280
+    assert store.manifest.verbs == ("cut", "pick up")
+
+
+def test_padding_is_untracked(prepared: Path) -> None:
+    gaze = next(iter(Store(prepared)._cache.values()), None) or read_video(next((prepared / "videos").glob("P*")))[0]
+    wide = gaze.padded(gaze.event.shape[1] + 3)
+    assert (wide.event[:, -3:] == GazeEvent.UNTRACKED).all()
+    assert np.isnan(wide.xy[:, -3:]).all()
+    np.testing.assert_array_equal(wide.error[:, :-3], gaze.error)
+    with pytest.raises(ValueError, match="cannot be padded"):
+        gaze.padded(1)
+
+
+def test_cache_keeps_the_last_videos(prepared: Path) -> None:
+    store = Store(prepared, cached_videos=2)
+    ids = sorted(store.manifest.videos)
+    first = store.video(ids[0])
+    assert store.video(ids[0]) is first
+    store.video(ids[1])
+    store.video(ids[2])
+    assert store.video(ids[0]) is not first
+    assert pickle.loads(pickle.dumps(store)).clips == store.clips
+
+
+def test_clips_round_trip(prepared: Path, tmp_path: Path) -> None:
+    clips = [replace(clip, activity_verb=None, next_starts_in_s=math.nan) for clip in Store(prepared).clips]
+    write_clips(tmp_path / "a=b" / "clips.parquet", clips)
+    again = read_clips(tmp_path / "a=b" / "clips.parquet")
+    assert [str(asdict(clip)) for clip in again] == [str(asdict(clip)) for clip in clips]
+
+
+def test_empty_table_of_clips(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.parquet", [])
+    assert read_clips(tmp_path / "clips.parquet") == []
+
+
+def test_unknown_video(prepared: Path) -> None:
+    with pytest.raises(ValueError, match=r"no video '../other'; see quarantine.jsonl"):
+        Store(prepared).video("../other")
+
+
+def test_paths_cannot_leave_the_root(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    video_id = next(iter(manifest["videos"]))
+    for path in ("../../secret.mp4", "/secret.mp4"):
+        manifest["videos"][video_id]["path"] = path
+        (copy / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ValueError, match="leads out of the raw root"):
+            Store(copy).video_path(video_id)
+
+
+def test_moved_raw_data(prepared: Path) -> None:
+    assert Store(prepared).video_path("P01-R01-Pizza", Path("/data")) == Path("/data/videos/P01-R01-Pizza.mp4")
+
+
+def test_other_schema_version(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
+    with pytest.raises(ValueError, match=r"manifest.json has schema version 99, this program reads 1; run `gaze-vlm"):
+        Store(copy)
+
+
+def test_damaged_files(copy: Path, tmp_path: Path) -> None:
+    path = video_file(copy, "P01-R01-Pizza")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is damaged"):
+        Store(copy).video("P01-R01-Pizza")
+    path.unlink()
+    with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is missing"):
+        Store(copy).video("P01-R01-Pizza")
+    save_file({name: np.zeros(1) for name in ARRAYS}, path)
+    with pytest.raises(ValueError, match="schema version None"):
+        Store(copy).video("P01-R01-Pizza")
+    (copy / "clips.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"clips.parquet is missing or damaged"):
+        Store(copy)
+    (copy / "manifest.json").write_text('{"schema_version": 1}')
+    with pytest.raises(ValueError, match=r"manifest.json is damaged"):
+        Store(copy)
+    with pytest.raises(ValueError, match=r"is not a finished store; run `gaze-vlm prepare`"):
+        Store(tmp_path / "nowhere")
