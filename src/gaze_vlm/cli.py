@@ -45,9 +45,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _run(args[0], args[1:])
     except (ValueError, OSError, RuntimeError) as error:
-        if not _is_ours(error):
+        ours = _ours(error)
+        if ours is None:
             raise
-        print(f"gaze-vlm {args[0]}: error: {error}", file=sys.stderr)
+        print(f"gaze-vlm {args[0]}: error: {ours}", file=sys.stderr)
         return 1
     return 0
 
@@ -64,10 +65,15 @@ def _run(command: str, args: list[str]) -> None:
     auto_cli(getattr(import_module(module), function), args=args, prog=f"gaze-vlm {command}", as_positional=False)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether this package raised the error on purpose: the innermost frame is one of its `raise` lines."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return Path(__file__).parent in Path(frame.filename).parents and (frame.line or "").startswith("raise")
+def _ours(error: BaseException | None) -> BaseException | None:
+    """The error that this package raised on purpose, be it wrapped by the parser: its innermost frame is one of our
+    `raise` lines."""
+    while error is not None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        if Path(__file__).parent in Path(frame.filename).parents and (frame.line or "").startswith("raise"):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _other_lightning() -> Callable[[], int | None] | None:

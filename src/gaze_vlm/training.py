@@ -28,7 +28,8 @@ class GazeCLI(LightningCLI):
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
         if self._get(self.config_init, "trainer.logger") is None:
-            kwargs["logger"] = CSVLogger(options.dir, name="", version="")
+            # A test's logger would delete what the training logged.
+            kwargs["logger"] = CSVLogger(options.dir, name="", version="") if self.subcommand == "fit" else False
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 
     @property

@@ -8,7 +8,7 @@ def test_size_of_the_papers_block() -> None:
     assert sum(parameter.numel() for parameter in GazeBlock(1024).parameters()) == 22_038_528
 
 
-@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("append", 10), ("modulate", 9)])
+@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("mean", 1), ("append", 10), ("modulate", 9)])
 def test_outputs(output: str, tokens: int) -> None:
     block = GazeBlock(32, heads=4, head_width=8, output=output)  # type: ignore[arg-type]
     made, log_probs = block(torch.randn(2, 3, 9, 32))
@@ -26,12 +26,19 @@ def test_append_and_modulate_start_from_the_patch_tokens() -> None:
     assert torch.equal(modulated, tokens)
 
 
-@pytest.mark.parametrize("output", ["pool", "append", "modulate"])
+def test_mean_starts_as_the_mean_weighted_by_attention() -> None:
+    tokens = torch.randn(2, 3, 9, 32)
+    made, log_probs = GazeBlock(32, 4, 8, output="mean")(tokens)
+    weights = log_probs.exp().mean(2)[..., None]
+    assert torch.allclose(made[:, :, 0], (weights * tokens).sum(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("output", ["pool", "mean", "append", "modulate"])
 def test_every_parameter_learns(output: str) -> None:
     block = GazeBlock(32, 4, 8, output=output)  # type: ignore[arg-type]
-    if output == "modulate":  # at zero the gates hide what is behind them
-        torch.nn.init.normal_(block.scale)
-        torch.nn.init.normal_(block.shift)
+    for gate in (getattr(block, name, None) for name in ("scale", "shift")):
+        if gate is not None:  # at zero it hides what is behind it
+            torch.nn.init.normal_(gate)
     block(torch.randn(2, 3, 9, 32))[0].square().sum().backward()
     assert all(p.grad is not None and p.grad.ne(0).any() for p in block.parameters())
 

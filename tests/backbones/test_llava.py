@@ -44,7 +44,7 @@ def batch_of(backbone: Llava, clips: int = 3) -> Batch:
     return backbone.collator()([clip(i, targets[i % 3]) for i in range(clips)])
 
 
-@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("append", 17), ("modulate", 16), (None, 16)])
+@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("mean", 1), ("append", 17), ("modulate", 16), (None, 16)])
 def test_forward_and_generate(tiny_llava: Path, output: str | None, tokens: int) -> None:
     backbone = make(tiny_llava, output)
     batch = batch_of(backbone)
@@ -185,3 +185,15 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_layer_that_the_model_does_not_use_is_refused(tiny_llava: Path) -> None:
     with pytest.raises(ValueError, match="vit_layer 2: the model uses 2 vision layers, choose from -2 to 1"):
         make(tiny_llava, None, vit_layer=2)
+
+
+def test_a_frozen_tower_remembers_its_outputs(tiny_llava: Path) -> None:
+    plain, cached = make(tiny_llava, "mean"), make(tiny_llava, "mean", cached_frames=7)
+    calls = []
+    cached.hf.model.vision_tower.embeddings.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
+    for clips, seen in ((2, 6), (2, 6), (3, 9)):
+        batch = batch_of(plain, clips)
+        assert torch.allclose(plain(batch).cross_entropy, cached(batch).cross_entropy, atol=1e-5)
+        assert sum(calls) == seen  # frames of the third clip alone are new
+    with pytest.raises(ValueError, match="take vision out of train"):
+        make(tiny_llava, cached_frames=7, train=("vision",))

@@ -8,7 +8,7 @@ import yaml
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.launch import Plan, commands, run_command, thread_environment
+from gaze_vlm.comparison.launch import Plan, fit_command, run_command, thread_environment
 
 CLIPS = 24
 
@@ -55,7 +55,7 @@ class Stub:
             stream.write(f"{command[3]}\nlast words\n")
         if command[3] in self.fail:
             return 3
-        if command[3] == "test":
+        if command[3] == "fit":
             run = log.parent
             arm, _, size = run.parent.name.partition("-")
             seed = int(run.name.removeprefix("seed"))
@@ -72,7 +72,7 @@ def test_trains_what_is_missing_and_writes_everything(project):
     stub = Stub()
     page = run_comparison(project, [0, 1], 2, stub, None)
     assert page == Path("results/kitchen.md")
-    assert sorted(stub.subcommands) == ["backbone"] * 2 + ["fit"] * 8 + ["test"] * 8
+    assert sorted(stub.subcommands) == ["backbone"] * 2 + ["fit"] * 8
     assert set(stub.subcommands[:2]) == {"backbone"}
     assert all(environment == thread_environment(2) for _, environment in stub.calls)
     text = page.read_text()
@@ -100,7 +100,7 @@ def test_an_interrupted_run_is_redone_from_its_beginning(project, lost):
     (run / "checkpoints").mkdir()
     stub = Stub()
     run_comparison(project, [0], 1, stub, None)
-    assert stub.subcommands == ["backbone", "fit", "test"]
+    assert stub.subcommands == ["backbone", "fit"]
     assert all(f"--run.dir={run}" in command for command, _ in stub.calls[1:])
     assert not (run / "checkpoints").exists()
 
@@ -140,21 +140,19 @@ def test_a_failing_run_stops_with_the_end_of_its_log(project):
     assert stub.subcommands.count("fit") == 8
 
 
-def test_commands(project):
+def test_the_command_of_a_run(project):
     comparison = load_comparison(project)
     plan = Plan("gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
-    shared = [
+    assert fit_command(plan, comparison) == [
+        *(sys.executable, "-m", "gaze_vlm", "fit"),
         "--config=base.yaml",
         "--config=gaze.yaml",
-        "--seed_everything=2",
         "--run.dir=runs/kitchen/gaze-400/seed2",
+        "--run.test_after_fit=true",
+        "--seed_everything=2",
         "--data.train_clips=400",
         "--checkpoint=checkpoints/seed2",
     ]
-    fit, test = commands(plan, comparison)
-    assert fit == [sys.executable, "-m", "gaze_vlm", "fit", *shared]
-    best = "--ckpt_path=runs/kitchen/gaze-400/seed2/checkpoints/best.ckpt"
-    assert test == [sys.executable, "-m", "gaze_vlm", "test", *shared, best]
 
 
 def test_a_command_runs_with_its_log_and_environment(tmp_path):
@@ -206,6 +204,6 @@ def test_defaults_and_stamp(project):
     assert (comparison.seeds, comparison.reach_s, comparison.curve.arms) == ((0, 1, 2), 0.8, ())
     stub = Stub()
     run_comparison(project, None, 2, stub, None)
-    assert sorted(stub.subcommands) == ["fit"] * 6 + ["test"] * 6
+    assert sorted(stub.subcommands) == ["fit"] * 6
     stamp = json.loads(Path("runs/kitchen/gaze/seed0/compare.json").read_text())
     assert set(stamp) == {"command fit", "command test", "base.yaml", "gaze.yaml"}

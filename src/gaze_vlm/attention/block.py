@@ -7,7 +7,7 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-BlockOutput = Literal["pool", "append", "modulate"]
+BlockOutput = Literal["pool", "mean", "append", "modulate"]
 BlockQuery = Literal["global", "frame"]
 
 
@@ -50,9 +50,10 @@ class GazeBlock(nn.Module):
         heads: attention heads.
         head_width: width of a head.
         depth: layers; the paper has 2.
-        output: `pool` (the paper: the latent is the frame's only token), `append` (the latent beside the patch
-            tokens), `modulate` (patch tokens scaled and shifted by the attention, zero-initialised: a pretrained model
-            starts unchanged).
+        output: `pool` (the paper: the latent is the frame's only token), `mean` (one token too, the patch tokens'
+            mean weighted by the attention, which a language model that knows patch tokens can read at once; the
+            latent joins through a zero-initialised gate), `append` (the latent beside the patch tokens), `modulate`
+            (patch tokens scaled and shifted by the attention, zero-initialised: a pretrained model starts unchanged).
         query: `global` (the paper) or `frame`.
     """
 
@@ -80,13 +81,14 @@ class GazeBlock(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
+        if output in ("mean", "modulate"):
+            self.shift = nn.Parameter(torch.zeros(width))
         if output == "modulate":
             self.scale = nn.Parameter(torch.zeros(width))
-            self.shift = nn.Parameter(torch.zeros(width))
 
     def tokens_per_frame(self, patches: int) -> int:
         """Visual tokens that the language model reads for a frame of so many patches."""
-        return {"pool": 1, "append": patches + 1, "modulate": patches}[self.output]
+        return {"pool": 1, "mean": 1, "append": patches + 1, "modulate": patches}[self.output]
 
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
@@ -104,6 +106,9 @@ class GazeBlock(nn.Module):
         pooled = rearrange(self.norm(latent), "b t d -> b t 1 d")
         if self.output == "pool":
             return pooled, log_probs
+        if self.output == "mean":
+            mean = einsum(log_probs.exp().mean(2).to(tokens), tokens, "b t p, b t p d -> b t d")
+            return rearrange(mean, "b t d -> b t 1 d") + self.shift * pooled, log_probs
         if self.output == "append":
             return torch.cat([tokens, pooled], dim=2), log_probs
         # Relative to uniform attention, so that a frame attended to evenly is left as it is.

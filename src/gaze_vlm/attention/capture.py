@@ -7,6 +7,7 @@ inside the layer would be done twice under gradient checkpointing.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from einops import einsum
@@ -27,7 +28,7 @@ def _capturing_sdpa(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """The library's SDPA; a module whose `captured` is a list also hands over its query, key and scaling."""
     captured = getattr(module, "captured", None)

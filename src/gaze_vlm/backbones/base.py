@@ -49,6 +49,7 @@ class Backbone(nn.Module, ABC):
         view: how a frame goes into the model; the whole frame squashed by default.
         least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         max_new_tokens: longest generated answer.
+        cached_frames: keep a frozen vision tower's outputs of so many frames; for data that fit in memory.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Backbone(nn.Module, ABC):
         view: View = View(),  # noqa: B008 (frozen)
         least_in_view: float = 0.5,
         max_new_tokens: int = 32,
+        cached_frames: int = 0,
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
@@ -69,6 +71,7 @@ class Backbone(nn.Module, ABC):
         self.view = view
         self.least_in_view = least_in_view
         self.max_new_tokens = max_new_tokens
+        self.cached_frames = cached_frames
         self.hf: Any = None
         self.processor: Any = None
         self.block: GazeBlock | None = None
@@ -104,6 +107,10 @@ class Backbone(nn.Module, ABC):
     def frame_size_px(self) -> tuple[int, int]:
         """Height and width of a frame at the vision tower."""
 
+    @abstractmethod
+    def keep_vision_outputs(self, frames: int) -> None:
+        """Make the frozen vision tower remember its outputs of the last so many frames."""
+
     # What all share.
 
     def load(self) -> None:
@@ -137,6 +144,10 @@ class Backbone(nn.Module, ABC):
                     f"choose from {-len(layers)} to {len(layers) - 1}"
                 )
             self.capture = AttentionCapture(layers[self.vit_layer])
+        if self.cached_frames:
+            if self.capture is not None:
+                raise ValueError("cached_frames skips the vision tower, vit_layer looks into it: set one of them")
+            self.keep_vision_outputs(self.cached_frames)
 
     @property
     def hands_over_attention(self) -> bool:

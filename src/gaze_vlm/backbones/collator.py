@@ -37,18 +37,24 @@ class Collator:
     least_in_view: float
 
     def __call__(self, clips: list[Clip]) -> Batch:
-        pairs = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
+        inputs = self.collate_text([(clip.prompt, clip.target) for clip in clips], len(clips[0].frames))
+        prompts = [self.tokenize(clip.prompt, clip.target, len(clip.frames))[0] for clip in clips]
         pixel_values = torch.stack([self.pixel_values(clip) for clip in clips])
         gaze, valid = zip(*(clip.gaze.on(self.grid, self.view, self.least_in_view) for clip in clips), strict=True)
-        inputs = self.pad([prompt + answer for prompt, answer in pairs])
-        labels = self.pad([[IGNORED] * len(prompt) + answer for prompt, answer in pairs], IGNORED)["input_ids"]
         return Batch(
-            inputs={**inputs, "labels": labels, "pixel_values": pixel_values},
-            prompts={**self.pad([prompt for prompt, _ in pairs]), "pixel_values": pixel_values},
+            inputs={**inputs, "pixel_values": pixel_values},
+            prompts={**self.pad(prompts), "pixel_values": pixel_values},
             gaze=torch.stack(gaze),
             valid=torch.stack(valid),
             clips=clips,
         )
+
+    def collate_text(self, pairs: list[tuple[str, str]], frames: int) -> dict[str, Int[Tensor, "batch token"]]:
+        """Questions with their answers as model inputs, `labels` on the answers alone."""
+        tokens = [self.tokenize(question, answer, frames) for question, answer in pairs]
+        inputs = self.pad([question + answer for question, answer in tokens])
+        labels = self.pad([[IGNORED] * len(question) + answer for question, answer in tokens], IGNORED)
+        return {**inputs, "labels": labels["input_ids"]}
 
     def tokenize(self, prompt: str, target: str, frames: int) -> tuple[list[int], list[int]]:
         """Token ids of the prompt, with its visual placeholders, and of the answer, with its end of text."""

@@ -7,6 +7,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from gaze_vlm.attention.capture import CAPTURING_SDPA
 from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.gaze.view import Grid
 
 
@@ -19,6 +20,9 @@ class Llava(Backbone):
             self.checkpoint, attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"}
         )
         return model, AutoProcessor.from_pretrained(self.checkpoint)
+
+    def keep_vision_outputs(self, frames: int) -> None:
+        keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         model = self.hf.model

@@ -88,6 +88,7 @@ def build_tiny_llava(
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
         max_position_embeddings=4096,
+        initializer_range=size.language_width**-0.5,  # the usual 0.02 is meant for wide models, and learns slowly
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

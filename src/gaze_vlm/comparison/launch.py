@@ -47,19 +47,14 @@ def plans(comparison: Comparison, seeds: Sequence[int]) -> list[Plan]:
     return made
 
 
-def commands(plan: Plan, comparison: Comparison) -> list[list[str]]:
-    """The command lines that train a run and test its best checkpoint: the only place that knows the CLI."""
+def fit_command(plan: Plan, comparison: Comparison) -> list[str]:
+    """The command line that trains a run and tests its best checkpoint: the only place that knows the CLI."""
     program = [sys.executable, "-m", "gaze_vlm"]
     configs = [f"--config={path}" for path in (*comparison.configs, comparison.arms[plan.arm])]
     values = {"seed": plan.seed, "train_clips": plan.train_clips, "arm": plan.arm}
     overrides = [override.format(**values) for override in comparison.overrides]
-    directory = f"--run.dir={plan.directory}"
-    seed = f"--seed_everything={plan.seed}"
-    best = f"--ckpt_path={plan.directory / 'checkpoints' / 'best.ckpt'}"
-    return [
-        [*program, "fit", *configs, seed, directory, *overrides],
-        [*program, "test", *configs, seed, directory, *overrides, best],
-    ]
+    options = [f"--run.dir={plan.directory}", "--run.test_after_fit=true", f"--seed_everything={plan.seed}"]
+    return [*program, "fit", *configs, *options, *overrides]
 
 
 def before_seed_command(comparison: Comparison, seed: int) -> list[str]:
@@ -129,8 +124,7 @@ def train_missing(comparison: Comparison, seeds: Sequence[int], jobs: int, launc
         plan.directory.mkdir(parents=True)
         log = plan.directory / LOG
         log.write_text("", encoding="utf-8")
-        for command in commands(plan, comparison):
-            _must(launch, command, log, environment)
+        _must(launch, fit_command(plan, comparison), log, environment)
         read_run(plan.directory)
         stamp = json.dumps(_stamp(plan, comparison), indent=2, ensure_ascii=False)
         (plan.directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
@@ -179,8 +173,8 @@ def _is_whole(directory: Path) -> bool:
 
 
 def _stamp(plan: Plan, comparison: Comparison) -> dict[str, str]:
-    """What a run depends on: its commands (without the interpreter) and the content of its configs."""
-    parts = {f"command {command[3]}": " ".join(command[3:]) for command in commands(plan, comparison)}
+    """What a run depends on: its command (without the interpreter) and the content of its configs."""
+    parts = {"command": " ".join(fit_command(plan, comparison)[3:])}
     for path in (*comparison.configs, comparison.arms[plan.arm]):
         parts[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return parts

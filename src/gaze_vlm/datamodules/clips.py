@@ -69,7 +69,7 @@ class ClipDataset(Dataset[Clip]):
     def decode(self, position: int) -> torch.Tensor:
         """Frames of a record, uint8 [frame, 3, height, width]."""
         record = self.records[position]
-        pts = self.store.video(record.video_id).frame_pts[record.sampled_frames]
+        pts = self.store.video(record.video_id).frame_pts[record.sampled_frames].tolist()
         return to_frames(torch.from_numpy(frames_at(self.store.video_path(record.video_id), pts)))
 
     def mixture(self, position: int) -> GazeMixture:
@@ -100,6 +100,8 @@ class ClipDataModule(L.LightningDataModule):
         cached_clips: decoded clips kept in memory a dataset; for small frames, where decoding outweighs the model.
         seed: draws the training clips, their order and the shuffling.
     """
+
+    trainer: L.Trainer  # type: ignore[assignment]  # the loaders are asked for by a trainer
 
     def __init__(
         self,
@@ -199,9 +201,9 @@ class ClipDataModule(L.LightningDataModule):
         return DataLoader(dataset, batch_sampler=batches, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
-        module = self.trainer.lightning_module
+        backbone: Any = self.trainer.lightning_module.backbone
         return {
-            "collate_fn": module.backbone.collator(),
+            "collate_fn": backbone.collator(),
             "num_workers": self.workers,
             "persistent_workers": self.workers > 0,
             "pin_memory": torch.cuda.is_available(),

@@ -1,6 +1,9 @@
 """Stills of kitchens that no session shows: for pretraining an encoder, never written to disk."""
 
+import multiprocessing
+import os
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,6 +12,7 @@ from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
 from gaze_vlm.kitchen.scene import FRAME_HZ, Scene, act_out
+from gaze_vlm.progress import track
 
 STEPS = 2
 """Enough for a hand at work, on its way and at rest; marks of earlier steps are drawn at random."""
@@ -61,3 +65,14 @@ def _still(scene: Scene, index: int) -> Still:
         verb=labels.verb,
         hand_xy=labels.hand_xy,
     )
+
+
+def render_stills(clips: int, frames: int, seed: int) -> list[list[Still]]:
+    """`stills` of so many kitchens, rendered on all cores; the same for the same seed."""
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        rendered = pool.imap(partial(_clip, frames, seed), range(clips), chunksize=20)
+        return list(track(rendered, "rendering stills", clips))
+
+
+def _clip(frames: int, seed: int, index: int) -> list[Still]:
+    return stills(np.random.default_rng([seed, index]), frames)

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gaze_vlm.datamodules import ClipDataModule
+from gaze_vlm.datamodules.gaze_options import GazeOptions
+from gaze_vlm.datamodules.sampling import EvenBatches
+from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.video_gaze import VideoGaze
+
+
+def module(store: Path, **options) -> ClipDataModule:  # type: ignore[no-untyped-def]
+    made = ClipDataModule(store, **options)
+    made.setup("fit")
+    return made
+
+
+def test_a_clip(prepared: Path) -> None:
+    made = module(prepared)
+    dataset = made.datasets["train"]
+    first, second = dataset[0], dataset[1]
+    record = dataset.records[0]
+    assert (first.task, second.task) == ("activity", "future")
+    assert first.frames.shape == (4, 3, 96, 128)
+    assert first.frames.dtype == torch.uint8
+    assert first.target == record.activity_text
+    assert second.target == record.future_text
+    assert first.prompt != second.prompt
+    assert first.gaze.aspect == pytest.approx(4 / 3)
+    assert made.verbs == ("cut", "pick up")
+
+
+def test_every_clip_is_in_one_split_and_served_once_a_task(prepared: Path) -> None:
+    made = module(prepared)
+    served = [(clip.clip_id, clip.task) for data in made.datasets.values() for clip in map(data.__getitem__, range(len(data)))]
+    assert len(served) == len(set(served)) == 2 * len(Store(prepared).clips)
+
+
+def test_train_clips_are_drawn_by_the_seed(prepared: Path) -> None:
+    def drawn(seed: int) -> list[str]:
+        return [record.clip_id for record in module(prepared, train_clips=3, seed=seed).datasets["train"].records]
+
+    assert len(drawn(0)) == 3
+    assert drawn(0) == drawn(0)
+    assert len({tuple(drawn(seed)) for seed in range(8)}) > 1
+
+
+def test_shuffled_gaze_is_of_another_video_and_only_in_training(prepared: Path) -> None:
+    own, shuffled = module(prepared), module(prepared, train_gaze="shuffled")
+    data = shuffled.datasets["train"]
+    for position, record in enumerate(data.records):
+        donor = data.records[(position + data.shift) % len(data.records)]
+        assert donor.video_id != record.video_id
+        assert torch.equal(
+            data.mixture(position).xy.nan_to_num(),
+            data.options.mixture(data.store.video(donor.video_id), donor.sampled_frames, 4 / 3).xy.nan_to_num(),
+        )
+    for split in ("validation", "test"):
+        assert torch.equal(own.datasets[split][0].gaze.xy, shuffled.datasets[split][0].gaze.xy)
+
+
+def test_the_centre_prior_knows_no_gaze(prepared: Path) -> None:
+    mixture = module(prepared, train_gaze="centre").datasets["train"].mixture(0)
+    assert mixture.xy.eq(0.5).all()
+    assert mixture.weight.eq(1).all()
+
+
+def points() -> VideoGaze:
+    """One frame with a point of its own, an older one, an occluded one, a saccade, and one untracked."""
+    row = np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.4, 0.4], [np.nan, np.nan]], dtype=np.float32)[None]
+    event = [GazeEvent.FIXATION, GazeEvent.FIXATION, GazeEvent.UNKNOWN, GazeEvent.SACCADE, GazeEvent.UNTRACKED]
+    return VideoGaze(
+        frame_t_s=np.array([1.0]),
+        frame_pts=np.array([24]),
+        xy=row,
+        raw_xy=row + 0.05,
+        age_s=np.array([[0, 0.15, 0.05, 0, 0]], dtype=np.float32),
+        event=np.array([event], dtype=np.uint8),
+        error=np.array([[0, 0, 0.5, 0, 0]], dtype=np.float32),
+        occluded_share=np.array([[0, 0.7, 0, 0, 0]], dtype=np.float32),
+        counts=None,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({}, [1, 1, 0, 1, 0]),
+        ({"window_s": 0.1}, [1, 0, 0, 1, 0]),
+        ({"occlusion": "frame"}, [1, 0, 1, 1, 0]),
+        ({"occlusion": "none"}, [1, 1, 1, 1, 0]),
+        ({"saccades": False}, [1, 1, 0, 0, 0]),
+    ],
+)
+def test_which_points_count(options: dict, weights: list[int]) -> None:
+    assert GazeOptions(**options).mixture(points(), slice(0, 1), 1.0).weight.tolist() == [weights]
+
+
+def test_transport_is_a_choice() -> None:
+    carried = GazeOptions().mixture(points(), slice(0, 1), 1.0).xy[0, 0]
+    stayed = GazeOptions(transport=False).mixture(points(), slice(0, 1), 1.0).xy[0, 0]
+    assert torch.allclose(stayed - carried, torch.tensor(0.05))
+
+
+@pytest.mark.parametrize("samples", [1, 7, 32, 33, 100])
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_even_batches(samples: int, processes: int) -> None:
+    if samples < processes:
+        with pytest.raises(ValueError, match="evaluate on at most 1 processes"):
+            EvenBatches(samples, 8, 0, processes)
+        return
+    ranks = [list(EvenBatches(samples, 8, rank, processes)) for rank in range(processes)]
+    assert len({len(batches) for batches in ranks}) == 1
+    assert sorted(i for batches in ranks for batch in batches for i in batch) == list(range(samples))
+    assert all(1 <= len(batch) <= 8 for batches in ranks for batch in batches)

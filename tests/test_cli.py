@@ -1,0 +1,22 @@
+import pytest
+
+from gaze_vlm.cli import COMMANDS, TRAINING, main
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--help"]) == 0
+    page = capsys.readouterr().out
+    assert all(f"  {name} " in page for name in (*TRAINING, *COMMANDS))
+
+
+def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture) -> None:
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err.startswith("gaze-vlm: no command 'train': choose from fit, ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"gaze-vlm {command}" in capsys.readouterr().out

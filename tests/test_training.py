@@ -1,0 +1,167 @@
+"""`fit`, `test` and `predict` through the real command line, on tiny files in the real formats."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from gaze_vlm.cli import main
+from gaze_vlm.comparison.runs import read_run
+from training_files import ARMS, arguments, fit
+
+STEPS = 3
+
+
+def learned(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+
+
+def logged(run: Path, name: str) -> list[float]:
+    with (run / "metrics.csv").open() as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+
+
+@pytest.fixture(scope="module")
+def gaze_run(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(tmp_path_factory.mktemp("runs") / "gaze", tiny_llava, prepared)
+
+
+def test_a_run_leaves_its_directory(gaze_run: Path) -> None:
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "checkpoints/best.ckpt",
+        "run.json",
+        "metrics.json",
+        "predictions.jsonl",
+    ):
+        assert (gaze_run / name).is_file(), name
+    run = read_run(gaze_run)
+    assert (run.arm, run.seed, run.dataset) == ("gaze", 0, "kitchen")
+    means = json.loads((gaze_run / "metrics.json").read_text())
+    assert means["activity"]["clips"] == means["future"]["clips"] > 0
+    assert {"semantic", "rouge_l", "exact_match", "verb", "noun", "attention_kl"} <= means["future"].keys()
+    assert len(logged(gaze_run, "train/divergence")) == STEPS
+    assert logged(gaze_run, "train/gradient_ratio")
+
+
+def test_the_checkpoint_holds_what_learns_and_no_more(gaze_run: Path) -> None:
+    names = learned(gaze_run)
+    assert not any("vision_tower" in name for name in names)
+    assert any(".block." in name for name in names)
+
+
+def test_every_arm_trains(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    for arm in ("baseline", "shuffled", "centre"):
+        run = fit(tmp_path / arm, tiny_llava, prepared, arm=arm, steps=1)
+        assert json.loads((run / "run.json").read_text())["arm"] == arm
+
+
+def test_the_control_arm_equals_no_regularizer_at_all(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    control = fit(tmp_path / "control", tiny_llava, prepared, arm="control")
+    none = fit(tmp_path / "none", tiny_llava, prepared, "--model.regularizer=null", arm="control")
+    first, second = learned(control), learned(none)
+    first.pop("regularizer.weight")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_gaze_changes_what_is_learned(gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    shuffled = learned(fit(tmp_path / "shuffled", tiny_llava, prepared, arm="shuffled"))
+    assert any(not torch.equal(value, shuffled[name]) for name, value in learned(gaze_run).items())
+
+
+def test_predict_writes_answers(gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    options = arguments(tmp_path / "predict", tiny_llava, prepared)
+    assert main(["predict", *options, f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "predict" / "predictions.jsonl").read_text().splitlines()]
+    tested = [json.loads(line) for line in (gaze_run / "predictions.jsonl").read_text().splitlines()]
+    assert {(row["clip_id"], row["task"]): row["prediction"] for row in rows} == {
+        (row["clip_id"], row["task"]): row["prediction"] for row in tested
+    }
+
+
+def test_vit_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    run = fit(
+        tmp_path / "vit",
+        tiny_llava,
+        prepared,
+        "--model.backbone.init_args.block=null",
+        "--model.backbone.init_args.vit_layer=-1",
+        "--model.backbone.init_args.train=[vision,projector,language]",
+    )
+    divergence = logged(run, "train/divergence")
+    assert divergence[-1] != divergence[0]
+
+
+def test_the_config_wins_over_what_the_checkpoint_remembers(
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    options = [*arguments(tmp_path / "other", tiny_llava, prepared), "--model.regularizer.init_args.floor=0.01"]
+    with pytest.warns(UserWarning, match=r"remembers floor 0.001, this run's config says 0.01: the config is used"):
+        assert main(["test", *options, f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]) == 0
+    assert json.loads((tmp_path / "other" / "run.json").read_text())["floor"] == 0.01
+
+
+def bad(message: str, *options: str) -> object:
+    return pytest.param(list(options), message, id=options[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        bad("must be 0 or more", "--model.regularizer.init_args.weight=-1"),
+        bad("hands over no attention", "--model.backbone.init_args.block=null"),
+        bad("has no config.json", "--model.backbone.init_args.checkpoint=./nowhere"),
+        bad("run `gaze-vlm prepare`", "--data.store=./nowhere"),
+        bad("train_clips is 999", "--data.train_clips=999"),
+        bad("do not fill one batch of 500", "--data.batch_size=500"),
+        bad("nothing that learns lies below", "--model.backbone.init_args.vit_layer=0"),
+    ],
+)
+def test_bad_input_is_one_line(
+    options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    status = main(["fit", *arguments(tmp_path, tiny_llava, prepared), *options])
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert status == 1
+    assert error.startswith("gaze-vlm fit: error: ")
+    assert message in error
+
+
+def test_a_wrong_key_is_named(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("data: {batchsize: 4}\n")
+    with pytest.raises(SystemExit):
+        main(["fit", *arguments(tmp_path, tiny_llava, prepared), f"--config={wrong}"])
+    assert "batchsize" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_grid_is_refused(
+    gaze_run: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
+
+    other = tmp_path / "other"
+    size = TinyLlavaSize(image=48, patch=8, vision_width=32, vision_layers=2, language_width=32)
+    save(*build_tiny_llava(["what"], size), other)
+    checkpoint = gaze_run / "checkpoints" / "best.ckpt"
+    assert main(["test", *arguments(tmp_path / "run", other, prepared), f"--ckpt_path={checkpoint}"]) == 1
+    assert "was trained with grid 4×4, this run's config builds grid 6×6" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ARMS.parent.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_every_yaml_begins_with_its_command_and_parses(file: Path, capsys: pytest.CaptureFixture) -> None:
+    command = file.read_text().splitlines()[0].removeprefix("# ").split()
+    assert command[0] in ("lightning", "gaze-vlm"), file
+    yaml.safe_load(file.read_text())
+    if command[1] in ("fit", "test"):
+        with pytest.raises(SystemExit) as stop:
+            main([*command[1:], "--print_config"])
+        assert stop.value.code in (0, None)
+        assert "backbone" in capsys.readouterr().out
