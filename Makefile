@@ -24,7 +24,7 @@ $(VENV)/installed: pyproject.toml
 demo: install  ## the main job on a small kitchen, one seed: table and picture (under 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory -j 2 demo-store demo-backbone
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
-	$(RUN) attention --runs '[runs/demo/control/seed0, runs/demo/gaze/seed0]' --output results/demo/attention.png
+	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
 
 .PHONY: demo-store demo-backbone
 demo-store: install
@@ -38,8 +38,8 @@ demo-backbone: install
 table: install  ## the README's table: five arms, three seeds, the data-size curve (over an hour on 2 cores)
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
-	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds '[0, 1, 2]'
-	$(RUN) attention --runs '[runs/kitchen/control/seed0, runs/kitchen/gaze/seed0]' --output results/kitchen_attention.png
+	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
+	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.png
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n 2

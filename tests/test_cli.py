@@ -1,6 +1,6 @@
 import pytest
 
-from gaze_vlm.cli import COMMANDS, TRAINING, main
+from gaze_vlm.cli import COMMANDS, TRAINING, _join_lists, main
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
@@ -20,3 +20,16 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> 
         main([command, "--help"])
     assert stop.value.code == 0
     assert f"gaze-vlm {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        (["--seeds", "0", "1", "2", "--jobs", "2"], ["--seeds=[0,1,2]", "--jobs", "2"]),
+        (["--jobs", "2", "--seeds", "0"], ["--jobs", "2", "--seeds=[0]"]),
+        (["--seeds", "[0, 1]"], ["--seeds=[0, 1]"]),
+        (["--jobs", "2"], ["--jobs", "2"]),
+    ],
+)
+def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None:
+    assert _join_lists(given, {"--seeds"}) == joined

@@ -1,5 +1,6 @@
 """The command line: `lightning fit|validate|test|predict` and `gaze-vlm kitchen|prepare|backbone|compare|attention`."""
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -58,11 +59,40 @@ def _run(command: str, args: list[str]) -> None:
         import_module("gaze_vlm.training").train()
         return
     from docstring_parser import DocstringStyle
-    from jsonargparse import auto_cli, set_parsing_settings
+    from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
-    module, function = COMMANDS[command][0].split(":")
-    auto_cli(getattr(import_module(module), function), args=args, prog=f"gaze-vlm {command}", as_positional=False)
+    module, name = COMMANDS[command][0].split(":")
+    function = getattr(import_module(module), name)
+    parser = ArgumentParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
+    parameters = inspect.signature(function, eval_str=True).parameters
+    if "config" not in parameters:  # `compare` has one of its own
+        parser.add_argument("--config", action="config", help="a YAML with these options")
+    parser.add_function_arguments(function, as_positional=False)
+    lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
+    options = parser.instantiate_classes(parser.parse_args(_join_lists(args, lists)))
+    function(**{name: options[name] for name in parameters})
+
+
+def _join_lists(args: list[str], lists: set[str]) -> list[str]:
+    """`--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
+    joined: list[str] = []
+    rest = iter([*args, "--"])
+    option: str | None = None
+    values: list[str] = []
+    for arg in rest:
+        if option is not None and not arg.startswith("-"):
+            values.append(arg)
+            continue
+        if option is not None:
+            listed = values[0] if len(values) == 1 and values[0].startswith("[") else f"[{','.join(values)}]"
+            joined.append(f"{option}={listed}")
+            option = None
+        if arg in lists:
+            option, values = arg, []
+        else:
+            joined.append(arg)
+    return joined[:-1]
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from gaze_vlm.datamodules.clip import Batch, Clip
@@ -37,21 +37,19 @@ class Collator:
     least_in_view: float
 
     def __call__(self, clips: list[Clip]) -> Batch:
-        inputs = self.collate_text([(clip.prompt, clip.target) for clip in clips], len(clips[0].frames))
-        prompts = [self.tokenize(clip.prompt, clip.target, len(clip.frames))[0] for clip in clips]
-        pixel_values = torch.stack([self.pixel_values(clip) for clip in clips])
+        tokens = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
+        pixel_values = self.pixel_values([clip.frames for clip in clips])
         gaze, valid = zip(*(clip.gaze.on(self.grid, self.view, self.least_in_view) for clip in clips), strict=True)
         return Batch(
-            inputs={**inputs, "pixel_values": pixel_values},
-            prompts={**self.pad(prompts), "pixel_values": pixel_values},
+            inputs={**self.with_labels(tokens), "pixel_values": pixel_values},
+            prompts={**self.pad([question for question, _ in tokens]), "pixel_values": pixel_values},
             gaze=torch.stack(gaze),
             valid=torch.stack(valid),
             clips=clips,
         )
 
-    def collate_text(self, pairs: list[tuple[str, str]], frames: int) -> dict[str, Int[Tensor, "batch token"]]:
-        """Questions with their answers as model inputs, `labels` on the answers alone."""
-        tokens = [self.tokenize(question, answer, frames) for question, answer in pairs]
+    def with_labels(self, tokens: list[tuple[list[int], list[int]]]) -> dict[str, Int[Tensor, "batch token"]]:
+        """Tokenized questions and answers as model inputs, `labels` on the answers alone."""
         inputs = self.pad([question + answer for question, answer in tokens])
         labels = self.pad([[IGNORED] * len(question) + answer for question, answer in tokens], IGNORED)
         return {**inputs, "labels": labels["input_ids"]}
@@ -86,12 +84,15 @@ class Collator:
             raise ValueError("the chat template does not begin an answered chat with the prompt itself: mend the template")
         return question, whole.removeprefix(question)
 
-    def pixel_values(self, clip: Clip) -> Float[Tensor, "frame 3 height width"]:
+    def pixel_values(
+        self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
+    ) -> Float[Tensor, "clip frame 3 height width"]:
         """Normalised pixels; the view resizes, so that the processor must not."""
-        frames = self.view.pixels(clip.frames, self.height_px, self.width_px)
-        return self.processor.image_processor(
+        frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
+        processed = self.processor.image_processor(
             list(frames), do_resize=False, do_center_crop=False, return_tensors="pt"
-        )["pixel_values"]
+        )
+        return processed["pixel_values"].unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
         """Sequences padded on the left to one length, with their attention mask."""

@@ -25,7 +25,7 @@ from gaze_vlm.backbones.collator import IGNORED, Collator
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
-from gaze_vlm.gaze.view import View, to_frames
+from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import Still, render_stills
@@ -74,23 +74,15 @@ def make_backbone(output: Path, seed: int = 0, pretraining: Pretraining = Pretra
     backbone = Llava(str(output))
     backbone.load()
     collator = backbone.collator()
-    pixels = torch.stack([see(collator, clip) for clip in track(clips, "seeing")])
+    pixels = collator.pixel_values(
+        [to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips]
+    )
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts |= train_encoder(backbone.hf, pixels, labels, pretraining)
     facts |= align(backbone.hf, collator, pixels, clips, pretraining, np.random.default_rng(seed))
     save(backbone.hf, processor, output)
     page.write_text(json.dumps(facts, indent=1) + "\n")
     return output
-
-
-def see(collator: Collator, clip: list[Still]) -> Float[Tensor, "frame 3 height width"]:
-    """The stills of a clip as the vision tower takes them."""
-    frames = View().pixels(
-        to_frames(torch.from_numpy(np.stack([still.image for still in clip]))),
-        collator.height_px,
-        collator.width_px,
-    )
-    return collator.processor.image_processor(list(frames), do_resize=False, return_tensors="pt")["pixel_values"]
 
 
 def train_encoder(
@@ -166,7 +158,8 @@ def align(
             visual = projected[:, -1]
             questions = [ask_of_scene(clips[i][-1], rng) for i in index]
         frames, per_frame = (FRAMES, 1) if crops else (1, len(collator.grid))
-        inputs = replace(collator, tokens_per_frame=per_frame).collate_text(questions, frames)
+        asker = replace(collator, tokens_per_frame=per_frame)
+        inputs = asker.with_labels([asker.tokenize(text, reply, frames) for text, reply in questions])
         labels = inputs.pop("labels")
         embedded = model.get_input_embeddings()(inputs["input_ids"])
         places = (inputs.pop("input_ids") == collator.image_token)[..., None]
