@@ -48,6 +48,19 @@ def test_a_run_leaves_its_directory(gaze_run: Path) -> None:
     assert logged(gaze_run, "train/gradient_ratio")
 
 
+def test_a_run_is_tested_from_its_own_config(gaze_run: Path) -> None:
+    before = (gaze_run / "predictions.jsonl").read_text()
+    options = [f"--config={gaze_run / 'config.yaml'}", f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]
+    assert main(["test", *options]) == 0
+    assert (gaze_run / "predictions.jsonl").read_text() == before
+
+
+def test_the_picture_of_a_run(gaze_run: Path, tmp_path: Path) -> None:
+    output = tmp_path / "attention.png"
+    assert main(["attention", "--runs", str(gaze_run), "--output", str(output), "--clips", "1"]) == 0
+    assert output.read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_checkpoint_holds_what_learns_and_no_more(gaze_run: Path) -> None:
     names = learned(gaze_run)
     assert not any("vision_tower" in name for name in names)

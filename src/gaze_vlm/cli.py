@@ -30,9 +30,7 @@ USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. An error of the user's is one line, any other a traceback."""
-    if args is not None:
-        sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
-    args = sys.argv[1:]
+    args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
         described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}
         print(USAGE.format(commands="\n".join(f"  {name:10} {what}" for name, what in described.items())))
@@ -56,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(command: str, args: list[str]) -> None:
     if command in TRAINING:
-        import_module("gaze_vlm.training").train()
+        import_module("gaze_vlm.training").train([command, *args])
         return
     from docstring_parser import DocstringStyle
     from jsonargparse import ArgumentParser, set_parsing_settings

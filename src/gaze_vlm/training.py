@@ -1,9 +1,11 @@
 """`fit`, `validate`, `test` and `predict`: Lightning's CLI over our module and datamodule."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import yaml
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 
@@ -47,8 +49,22 @@ class GazeCLI(LightningCLI):
         write_lines(self.options.dir / "predictions.jsonl", [row for batch in batches for row in batch])
 
 
-def train(args: ArgsType = None, run: bool = True) -> GazeCLI:
-    """Parse a command line and, unless `run` is False, do what it says."""
+def train(args: list[str]) -> GazeCLI:
+    """Do what a command line says."""
+    sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
+    return _cli(None, run=True)
+
+
+def load(config: Path) -> GazeCLI:
+    """Module and datamodule of a run's config, neither trained nor loaded."""
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    for of_fit in ("ckpt_path", "weights_only"):
+        values.pop(of_fit, None)
+    sys.argv = sys.argv[:1]
+    return _cli(values, run=False)
+
+
+def _cli(args: ArgsType, run: bool) -> GazeCLI:
     return GazeCLI(
         GazeVLM,
         ClipDataModule,

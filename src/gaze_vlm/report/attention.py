@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.run import best_checkpoint
-from gaze_vlm.training import GazeCLI, train
+from gaze_vlm.training import GazeCLI, load
 
 CLIPS = 6
 
@@ -57,7 +57,7 @@ def load_run(run: Path) -> GazeCLI:
     for file in (run / "config.yaml", best_checkpoint(run)):
         if not file.is_file():
             raise ValueError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
-    cli = train(["--config", str(run / "config.yaml")], run=False)
+    cli = load(run / "config.yaml")
     cli.model.configure_model()
     checkpoint = torch.load(best_checkpoint(run), weights_only=True, map_location="cpu")
     cli.model.on_load_checkpoint(checkpoint)
