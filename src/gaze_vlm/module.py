@@ -1,5 +1,6 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -14,7 +15,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checkpoint import check_belongs, describe, learned_state
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.metrics.scores import mean_scores, score_sample
-from gaze_vlm.metrics.semantic import Encoder, default_encoder, semantic_similarity
+from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
 
 if TYPE_CHECKING:
     from gaze_vlm.datamodules.clips import ClipDataModule
@@ -64,6 +65,7 @@ class GazeVLM(L.LightningModule):
         self.warmup = warmup
         self.ratio_every_n_steps = ratio_every_n_steps
         self.encoder = encoder or default_encoder()
+        self.semantic = SemanticSimilarity(self.encoder)
         self.rows: list[Row] = []
 
     def configure_model(self) -> None:
@@ -149,7 +151,9 @@ class GazeVLM(L.LightningModule):
         data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         output = self.backbone(batch)
         answers = self.backbone.generate(batch.prompts)
-        semantic = semantic_similarity(answers, [clip.target for clip in batch.clips], self.encoder)
+        targets = [clip.target for clip in batch.clips]
+        self.semantic.update(answers, targets)
+        semantic = semantic_similarity(answers, targets, self.encoder)
         rows: list[Row] = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
             rows.append(
@@ -166,7 +170,7 @@ class GazeVLM(L.LightningModule):
                     **score_sample(answer, clip.target, clip.verb, clip.noun, data.verbs, data.nouns),
                     "attention_kl": self.attention_kl(output.attention, batch, i),
                     "same_step": clip.same_step,
-                    "next_starts_in_s": clip.next_starts_in_s,
+                    "next_starts_in_s": None if isnan(clip.next_starts_in_s) else clip.next_starts_in_s,
                 }
             )
         return rows
@@ -181,7 +185,8 @@ class GazeVLM(L.LightningModule):
         return float(kl[valid].mean())
 
     def log_means(self, stage: str) -> None:
-        """Log the mean of every score of every task, over the rows of all processes."""
+        """Log the mean of every score of every task over the rows of all processes, and `score`, the semantic
+        similarity over all tasks, which checkpoints are chosen by."""
         if self.trainer.world_size > 1:
             parts: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(parts, self.rows)
@@ -191,8 +196,7 @@ class GazeVLM(L.LightningModule):
             for name, value in means.items():
                 # Every process holds the same rows, so there is nothing left to reduce.
                 self.log(f"{stage}/{task}/{name}", value)
-        semantic = [row["semantic"] for row in self.rows]
-        self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
+        self.log(f"{stage}/score", self.semantic, prog_bar=True)
 
     # Checkpoints hold what learns, and what they belong to.
 

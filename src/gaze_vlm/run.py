@@ -127,4 +127,4 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """JSON Lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    path.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), encoding="utf-8")

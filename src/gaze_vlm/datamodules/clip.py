@@ -16,7 +16,7 @@ class Clip:
     """One clip with one task.
 
     `frames` are RGB in [0, 255] at the video's own size, in time order. `verb` and `noun` are None where the data
-    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action.
+    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action, NaN where none follows.
     """
 
     clip_id: str

