@@ -1,5 +1,6 @@
 """What tests share: a prepared tiny data set, and a tiny backbone with random weights."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from egtea_files import write_root
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports it: no test asks a hub
 SESSIONS = ["P01-R01-Pizza", "P01-R02-Salad", "P02-R01-Pizza", "P02-R02-Salad"]
 
 

@@ -76,7 +76,8 @@ class Backbone(nn.Module, ABC):
         self.processor: Any = None
         self.block: GazeBlock | None = None
         self.capture: AttentionCapture | None = None
-        self._seen: tuple[int, Float[Tensor, "image head patch"] | None] = (0, None)
+        self._frames = 0  # a clip has in the pass under way
+        self._block_log_probs: Float[Tensor, "batch frame head patch"] | None = None
 
     # What a family adds.
 
@@ -122,13 +123,7 @@ class Backbone(nn.Module, ABC):
         """
         if self.hf is not None:
             return
-        looks_like_path = self.checkpoint.startswith((".", "/")) or self.checkpoint.count("/") != 1
-        if (looks_like_path or Path(self.checkpoint).exists()) and not (Path(self.checkpoint) / "config.json").is_file():
-            raise FileNotFoundError(
-                f"no model in {self.checkpoint}: it has no config.json; "
-                "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
-            )
-        self.hf, self.processor = self.load_checkpoint()
+        self.hf, self.processor = self._load_checkpoint()
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
         for part, modules in self.parts().items():
             for module in modules:
@@ -148,6 +143,18 @@ class Backbone(nn.Module, ABC):
             if self.capture is not None:
                 raise ValueError("cached_frames skips the vision tower, vit_layer looks into it: set one of them")
             self.keep_vision_outputs(self.cached_frames)
+
+    def _load_checkpoint(self) -> tuple[Any, Any]:
+        make = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
+        is_hub_name = self.checkpoint.count("/") == 1 and not self.checkpoint.startswith((".", "/"))
+        if (Path(self.checkpoint).exists() or not is_hub_name) and not Path(self.checkpoint, "config.json").is_file():
+            raise FileNotFoundError(f"no model in {self.checkpoint}: it has no config.json; {make}")
+        try:
+            return self.load_checkpoint()
+        except OSError as error:
+            raise FileNotFoundError(
+                f"no model in {self.checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {make}"
+            ) from error
 
     @property
     def hands_over_attention(self) -> bool:
@@ -179,10 +186,8 @@ class Backbone(nn.Module, ABC):
             features = original(*args, **kwargs)
             assert self.block is not None
             tokens = torch.stack(list(features.pooler_output))
-            frames = self._seen[0]
-            tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=frames)
-            tokens, log_probs = self.block(tokens)
-            self._seen = (frames, log_probs)
+            tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=self._frames)
+            tokens, self._block_log_probs = self.block(tokens)
             features.pooler_output = list(rearrange(tokens, "batch frame token width -> (batch frame) token width"))
             return features
 
@@ -204,23 +209,23 @@ class Backbone(nn.Module, ABC):
             ignore_index=IGNORED,
             reduction="none",
         )
-        attention = self.attention()
-        self._seen = (0, None)
-        return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), attention)
+        return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), self.take_attention())
 
-    def attention(self) -> PatchAttention | None:
-        """Attention of the last forward pass, from the backbone's source."""
-        frames, block_log_probs = self._seen
+    def take_attention(self) -> PatchAttention | None:
+        """Attention of the last forward pass, from the backbone's source; it is kept no longer."""
+        log_probs, self._block_log_probs = self._block_log_probs, None
         if self.capture is not None:
-            log_probs = self.capture.log_probs(self.has_class_token)
-            log_probs = rearrange(log_probs, "(batch frame) head patch -> batch frame head patch", frame=frames)
-            return PatchAttention(log_probs, self.grid)
-        return None if block_log_probs is None else PatchAttention(block_log_probs, self.grid)
+            log_probs = rearrange(
+                self.capture.log_probs(self.has_class_token),
+                "(batch frame) head patch -> batch frame head patch",
+                frame=self._frames,
+            )
+        return None if log_probs is None else PatchAttention(log_probs, self.grid)
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The model's own inputs: frames of all clips in one row, and positions that skip the padding."""
         pixel_values = inputs["pixel_values"]
-        self._seen = (pixel_values.shape[1], None)
+        self._frames, self._block_log_probs = pixel_values.shape[1], None
         return {
             **inputs,
             "pixel_values": rearrange(pixel_values, "batch frame ... -> (batch frame) ..."),
