@@ -104,6 +104,7 @@ def test_vit_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_
         prepared,
         "--model.backbone.init_args.block=null",
         "--model.backbone.init_args.vit_layer=-1",
+        "--model.backbone.init_args.cached_frames=0",
         "--model.backbone.init_args.train=[vision,projector,language]",
     )
     divergence = logged(run, "train/divergence")
@@ -133,7 +134,12 @@ def bad(message: str, *options: str) -> object:
         bad("run `gaze-vlm prepare`", "--data.store=./nowhere"),
         bad("train_clips is 999", "--data.train_clips=999"),
         bad("do not fill one batch of 500", "--data.batch_size=500"),
-        bad("nothing that learns lies below", "--model.backbone.init_args.vit_layer=0"),
+        bad("vit_layer looks into it: set one of them", "--model.backbone.init_args.vit_layer=0"),
+        bad(
+            "nothing that learns lies below",
+            "--model.backbone.init_args.cached_frames=0",
+            "--model.backbone.init_args.vit_layer=0",
+        ),
     ],
 )
 def test_bad_input_is_one_line(
