@@ -30,7 +30,7 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
 
     Args:
         runs: run directories of arms with attention, in the order of the columns.
-        output: the PNG to write.
+        output: the picture to write, PNG or JPEG by its name.
         clips: how many test clips, one a session.
         seed: draws the clips.
 
