@@ -8,6 +8,7 @@ of random kitchens, no recipe and no gaze, and is the same for all arms that are
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,12 +67,16 @@ def make_backbone(output: Path, seed: int = 0, pretraining: Pretraining = Pretra
         return output
     if output.exists() and any(output.iterdir()):
         raise ValueError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
+    unfinished = output.with_name(
+        f".{output.name}.unfinished"
+    )  # moved into place at the end: a stopped one is made again
+    shutil.rmtree(unfinished, ignore_errors=True)
     torch.manual_seed(seed)
     clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
     words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
     model, processor = build_tiny_llava(words, SIZE, seed)
-    save(model, processor, output)
-    backbone = Llava(str(output))
+    save(model, processor, unfinished)
+    backbone = Llava(str(unfinished))
     backbone.load()
     collator = backbone.collator()
     pixels = collator.pixel_values(
@@ -80,8 +85,11 @@ def make_backbone(output: Path, seed: int = 0, pretraining: Pretraining = Pretra
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts |= train_encoder(backbone.hf, pixels, labels, pretraining)
     facts |= align(backbone.hf, collator, pixels, clips, pretraining, np.random.default_rng(seed))
-    save(backbone.hf, processor, output)
-    page.write_text(json.dumps(facts, indent=1) + "\n")
+    save(backbone.hf, processor, unfinished)
+    (unfinished / page.name).write_text(json.dumps(facts, indent=1) + "\n")
+    if output.exists():
+        output.rmdir()  # empty, as was checked
+    unfinished.rename(output)
     return output
 
 
