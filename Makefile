@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: install  ## the main job on a small kitchen, one seed: table and picture (under 15 minutes on 2 cores)
+demo: install  ## the main job on a small kitchen, one seed: table and picture (about 15 minutes on 2 cores)
 	$(MAKE) --no-print-directory -j 2 demo-store demo-backbone
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
 	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
@@ -33,7 +33,7 @@ demo-store: install
 
 demo-backbone: install
 	OMP_NUM_THREADS=1 $(RUN) backbone --output checkpoints/demo-llava \
-		--pretraining.encoder_steps 600 --pretraining.alignment_steps 500
+		--pretraining.encoder_steps 800 --pretraining.alignment_steps 700
 
 table: install  ## the README's table: five arms, three seeds, the data-size curve (over an hour on 2 cores)
 	$(RUN) kitchen --root data/kitchen
