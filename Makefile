@@ -35,7 +35,7 @@ demo-backbone: install
 	OMP_NUM_THREADS=1 $(RUN) backbone --output checkpoints/demo-llava \
 		--pretraining.encoder_steps 800 --pretraining.alignment_steps 700
 
-table: install  ## the README's table: five arms, three seeds, the data-size curve (over an hour on 2 cores)
+table: install  ## the README's table: five arms, three seeds, the data-size curve
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
 	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
