@@ -15,7 +15,8 @@ class Action:
     """One annotated action of the camera wearer, from `start_s` up to, but not including, `end_s`.
 
     `text` is the target text in plain words ("cut red cup"); `verb` and `noun` are labels of the reader's
-    vocabularies, or None where the data set has sentences only.
+    vocabularies, or None where the data set has sentences only. `split` is the data set's own split of this
+    action, None where it has none.
     """
 
     start_s: float
@@ -23,6 +24,7 @@ class Action:
     text: str
     verb: str | None
     noun: str | None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Recording:
     """One video with the file of its gaze and its actions, sorted by their start.
 
     `gaze_width_px` × `gaze_height_px` is the pixel space of the gaze file. Its aspect is the frame's; the
-    decoded video may be smaller. `gaze` is None where the file is missing.
+    decoded video may be smaller. `gaze` is None where the file is missing. `redacted_s` are spans (start, end)
+    in which the video shows nothing. `split` is the data set's own split of this video, None where it has none.
     """
 
     video_id: str
@@ -40,6 +43,8 @@ class Recording:
     gaze_width_px: int
     gaze_height_px: int
     actions: tuple[Action, ...]
+    redacted_s: tuple[tuple[float, float], ...] = ()
+    split: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.video_id, f"video {self.video}")
