@@ -8,6 +8,7 @@ from gaze_vlm.kitchen.recipes import (
     KINDS,
     POSSIBLE_STEPS,
     RECIPE_NAMES,
+    RECIPE_STEPS,
     RECIPES,
     VERBS,
     random_recipe,
@@ -25,7 +26,7 @@ def assert_can_be_done(recipe):
 def test_every_name_has_a_recipe_that_can_be_done():
     assert len(RECIPES) == len(RECIPE_NAMES) == 6
     for recipe in RECIPES:
-        assert len(recipe) == 10
+        assert len(recipe) == RECIPE_STEPS
         assert_can_be_done(recipe)
 
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -92,6 +92,7 @@ class ClipDataModule(L.LightningDataModule):
         tasks: tasks to serve, each clip once a task.
         batch_size: samples a process.
         train_clips: train on so many clips, drawn by `seed`; None takes all.
+        test_split: what `test` and `predict` serve; `validation` where something is still to be chosen.
         train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another video (`shuffled`), or
             none of it (`centre`, a broad Gaussian at the centre). Validation and test always have the clip's own.
         gaze: how gaze points become a mixture.
@@ -109,6 +110,7 @@ class ClipDataModule(L.LightningDataModule):
         tasks: tuple[Task, ...] = ("activity", "future"),
         batch_size: int = 32,
         train_clips: int | None = None,
+        test_split: Literal["validation", "test"] = "test",
         train_gaze: TrainingGaze = "own",
         gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
         prompts: dict[Task, str] | None = None,
@@ -121,6 +123,7 @@ class ClipDataModule(L.LightningDataModule):
         self.tasks = tasks
         self.batch_size = batch_size
         self.train_clips = train_clips
+        self.test_split = test_split
         self.train_gaze: TrainingGaze = train_gaze
         self.gaze = gaze
         self.prompts = PROMPTS | (prompts or {})
@@ -190,10 +193,10 @@ class ClipDataModule(L.LightningDataModule):
         return self._evaluation("validation")
 
     def test_dataloader(self) -> DataLoader[Clip]:
-        return self._evaluation("test")
+        return self._evaluation(self.test_split)
 
     def predict_dataloader(self) -> DataLoader[Clip]:
-        return self._evaluation("test")
+        return self._evaluation(self.test_split)
 
     def _evaluation(self, split: Split) -> DataLoader[Clip]:
         dataset = self.datasets[split]

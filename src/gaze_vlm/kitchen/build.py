@@ -18,7 +18,7 @@ from gaze_vlm.kitchen.truth import session_truth
 from gaze_vlm.kitchen.writer import gaze_text, labelled_actions, write_annotations, write_text, write_video
 from gaze_vlm.progress import track
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
 DESCRIPTION_FILE = "kitchen.json"
 EARLY_END_EVERY = 10

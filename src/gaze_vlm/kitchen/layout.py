@@ -17,7 +17,7 @@ TRAY = (-0.02, 0.56, 0.46, 0.78)
 REACH_S = 0.8
 """How long before contact the hand starts, with the tool already in it."""
 LEAD_IN_S = 1.8
-STEP_S = (2.5, 5.0)
+STEP_S = (4.0, 7.0)
 
 
 @dataclass(frozen=True)

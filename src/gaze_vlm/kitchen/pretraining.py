@@ -27,6 +27,7 @@ from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.kitchen.build import VERSION
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import Still, render_stills
@@ -60,7 +61,7 @@ def make_backbone(output: Path, seed: int = 0, pretraining: Pretraining = Pretra
     Raises:
         ValueError: the folder holds something else.
     """
-    facts: dict[str, Any] = {"seed": seed, **vars(pretraining)}
+    facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **vars(pretraining)}
     page = output / "pretraining.json"
     if page.is_file() and facts.items() <= json.loads(page.read_text()).items():
         print(f"{output} is there already")

@@ -29,7 +29,7 @@ AFFORDANCES: dict[str, tuple[str, ...]] = {
 }
 RECIPE_NAMES = ("Breakfast", "GardenSoup", "PickledSalad", "Stew", "AfternoonTea", "PackedLunch")
 RECIPE_SEED = 7
-RECIPE_STEPS = 10
+RECIPE_STEPS = 8
 RECIPE_KINDS = 6
 MOST_STEPS_A_KIND = 2
 TRAY_PLACES = 2

@@ -10,7 +10,8 @@ from gaze_vlm.kitchen.motion import minimum_jerk
 
 ON_TARGET, LOOK_AHEAD = 0.84, 0.09
 FIXATION_S = (0.25, 0.45)
-GAZE_LEAD_S = (0.2, 0.7)
+GAZE_LEAD_S = (0.4, 1.0)
+"""How long before contact the eyes turn to the next object; the hand leaves `REACH_S` before it."""
 SACCADE_S = 0.05
 HAND_OFFSET = (0.045, 0.105)
 """From an object to the hand that works on it: the object stays visible."""
@@ -31,7 +32,7 @@ class Fixations:
 
 def look_around(rng: np.random.Generator, layout: Layout) -> Fixations:
     """Eyes that turn to the next object before the hand does, and now and then look ahead or elsewhere."""
-    turn_s = layout.step_start_s[:-1] - REACH_S - rng.uniform(*GAZE_LEAD_S, len(layout.steps))
+    turn_s = layout.step_start_s[:-1] - rng.uniform(*GAZE_LEAD_S, len(layout.steps))
     starts, items = [], []
     t_s = 0.0
     while t_s < layout.duration_s:
