@@ -7,24 +7,31 @@ import numpy as np
 import pytest
 
 from ego4d_files import TEST_UIDS, TRAIN_UIDS, still_gaze, write_root
+from gaze_vlm.cli import main
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.clips import REDACTED
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
+from training_files import ROOT
 
 UIDS = [TRAIN_UIDS[0], TRAIN_UIDS[1], TEST_UIDS[0]]
 SHORT, LONG = UIDS[:2]  # gaze that ends before its video, and after it
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_root(tmp_path_factory.mktemp("ego4d"), UIDS, seconds=8, redacted_s=((6.25, 6.75),))
     (root / "v2" / "gaze" / f"{SHORT}.csv").write_text(still_gaze(3.5))
     (root / "v2" / "gaze" / f"{LONG}.csv").write_text(still_gaze(20))
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     parameters = PreparationParameters(observation_s=4, anticipation_s=1, split_fractions=(0.6, 0.0, 0.4))
-    return prepare("ego4d", root, root / "store", parameters, workers=1)
+    return prepare("ego4d", root, tmp_path_factory.mktemp("ego4d") / "store", parameters, workers=1)
 
 
 def test_gaze_near_the_top_of_the_file_is_near_the_top_of_the_frame(store: Path) -> None:
@@ -63,3 +70,10 @@ def test_the_manifest(store: Path) -> None:
     entry = manifest.videos[LONG]
     assert (entry.path, entry.participant) == (f"v2/full_scale/{LONG}.mp4", LONG)
     assert entry.aspect == 1088 / 1080
+
+
+def test_the_shipped_configuration(root: Path, tmp_path: Path) -> None:
+    config = ROOT / "lightning_configs" / "ego4d" / "preparation.yaml"
+    options = [f"--root={root}", f"--store={tmp_path / 'store'}", "--workers=1"]
+    assert main(["prepare", f"--config={config}", *options]) == 0
+    assert {clip.frames for clip in Store(tmp_path / "store").clips} == {5}
