@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 WIDTH_PX, HEIGHT_PX = 128, 96
+SPEED = {"libx264": {"preset": "veryfast"}, "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"}}
 TICKS_S = 2400  # time base of the test videos: fine enough for a variable frame rate
 PREAMBLE = "".join(f"## line {i}:\t\n" for i in range(33))
 HEADER_31 = "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tFrame\tAux1\tL Event Info\n"
@@ -27,13 +28,20 @@ def texture(seed: int, height_px: int = 240, width_px: int = 480) -> np.ndarray:
     return np.clip((smooth - smooth.mean()) * 5 + 128, 0, 255).astype(np.uint8)
 
 
-def write_video(path: Path, images: Sequence[np.ndarray], pts: Sequence[int] | None = None, gop: int = 12) -> Path:
-    """h264 in mp4; `pts` in 1 / 2400 s, 24 fps if None."""
+def write_video(
+    path: Path,
+    images: Sequence[np.ndarray],
+    pts: Sequence[int] | None = None,
+    gop: int = 12,
+    codec: str = "libx264",
+    frame_hz: int = 24,
+) -> Path:
+    """h264 (or VP9, `libvpx-vp9`) in mp4; `pts` in 1 / 2400 s, at `frame_hz` if None."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pts = [i * TICKS_S // 24 for i in range(len(images))] if pts is None else pts
+    pts = [i * TICKS_S // frame_hz for i in range(len(images))] if pts is None else pts
     with av.open(str(path), "w") as container:
-        options = {"g": str(gop), "preset": "veryfast", "crf": "18", "threads": "1"}
-        stream = container.add_stream("libx264", rate=24, options=options)
+        options = {"g": str(gop), "crf": "18", "threads": "1", **SPEED[codec]}
+        stream = container.add_stream(codec, rate=frame_hz, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_S)

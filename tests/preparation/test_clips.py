@@ -1,6 +1,7 @@
 """The index of clips: times, texts, and what is dropped."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from gaze_vlm.preparation.clips import (
     AFTER_VIDEO,
     NO_ACTIVITY,
     NO_FUTURE,
+    REDACTED,
     action_at,
     next_start_s,
     video_clips,
@@ -65,3 +67,21 @@ def test_end_of_the_last_action_has_no_next() -> None:
     clips, _ = video_clips(RECORDING, [float(t) for t in range(1, 12)], 12.0, "train", parameters)
     assert clips[-1].next_starts_in_s != clips[-1].next_starts_in_s
     assert clips[-1].end_s == pytest.approx(11)
+
+
+@pytest.mark.parametrize(
+    ("span", "kept"),
+    [
+        ((5.5, 5.6), [4, 5, 10]),
+        ((5.0, 5.5), [4, 10]),  # the frame on screen at 5 s is redacted
+        ((3.0, 4.0), [8, 9, 10]),  # the clip that begins at 4 s shows none of it
+        ((0.0, 99.0), []),
+        ((99.0, 100.0), [4, 5, 6, 7, 8, 9, 10]),
+    ],
+)
+def test_clips_that_show_a_redacted_span_are_dropped(span: tuple[float, float], kept: list[int]) -> None:
+    recording = replace(RECORDING, actions=(Action(0.0, 20.0, "cut onion", None, None),), redacted_s=(span,))
+    parameters = PreparationParameters(observation_s=4, anticipation_s=0, stride_s=1)
+    clips, dropped = video_clips(recording, [float(t) for t in range(1, 11)], 10.0, "train", parameters)
+    assert [clip.end_s for clip in clips] == kept
+    assert dropped[REDACTED] == 7 - len(kept)

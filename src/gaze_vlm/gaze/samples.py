@@ -1,5 +1,6 @@
 """Gaze samples: the one form that every reader returns."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,3 +51,12 @@ class GazeSamples:
         """Samples with `after_s` < t ≤ `until_s`."""
         low, high = np.searchsorted(self.t_s, [after_s, until_s], side="right")
         return GazeSamples(self.t_s[low:high], self.xy[low:high], self.event[low:high])
+
+    def untracked_in(self, spans_s: Iterable[tuple[float, float]]) -> "GazeSamples":
+        """The same, with the samples of these spans (start, end) untracked; both ends belong to a span."""
+        lost = np.zeros(len(self), dtype=bool)
+        for start_s, end_s in spans_s:
+            lost |= (start_s <= self.t_s) & (self.t_s <= end_s)
+        xy = np.where(lost[:, None], np.nan, self.xy)
+        event = np.where(lost, np.uint8(GazeEvent.UNTRACKED), self.event)
+        return GazeSamples(self.t_s, xy, event)

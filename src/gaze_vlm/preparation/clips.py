@@ -11,6 +11,7 @@ from gaze_vlm.preparation.records import ClipRecord
 NO_ACTIVITY = "no action at the end of the clip"
 NO_FUTURE = "no action after the anticipation time"
 AFTER_VIDEO = "the anticipation time is after the end of the video"
+REDACTED = "a part of the clip is redacted"
 TIME_TOLERANCE_S = 1e-6
 
 
@@ -25,6 +26,11 @@ def next_start_s(actions: Sequence[Action], t_s: float) -> float:
     return min((action.start_s for action in actions if action.start_s > t_s + TIME_TOLERANCE_S), default=math.nan)
 
 
+def is_redacted(spans_s: Sequence[tuple[float, float]], start_s: float, end_s: float) -> bool:
+    """Whether something in (`start_s`, `end_s`] is redacted; the frame on screen at `end_s` is a clip's last."""
+    return any(start < end_s + TIME_TOLERANCE_S and end > start_s + TIME_TOLERANCE_S for start, end in spans_s)
+
+
 def video_clips(
     recording: Recording,
     frame_t_s: Sequence[float],
@@ -35,10 +41,11 @@ def video_clips(
     """Clips of one video, and the reasons for which others were dropped, counted.
 
     Clips end at sampled frames and start at 0 or later; the first is the earliest that fits. The activity
-    is the action at the clip's end, the future the one `anticipation_s` later.
+    is the action at the clip's end, the future the one `anticipation_s` later. A clip that shows a redacted
+    span is dropped.
 
     Args:
-        recording: the video with its actions.
+        recording: the video with its actions and redacted spans.
         frame_t_s: times of the sampled frames.
         duration_s: length of the video.
         split: split that the video belongs to.
@@ -48,10 +55,13 @@ def video_clips(
     dropped: Counter[str] = Counter()
     for last in range(parameters.clip_frames - 1, len(frame_t_s), parameters.stride_frames):
         end_s = float(frame_t_s[last])
+        start_s = max(0.0, end_s - parameters.observation_s)
         activity = action_at(recording.actions, end_s)
         future = action_at(recording.actions, end_s + parameters.anticipation_s)
         if end_s + parameters.anticipation_s > duration_s + TIME_TOLERANCE_S:
             dropped[AFTER_VIDEO] += 1
+        elif is_redacted(recording.redacted_s, start_s, end_s):
+            dropped[REDACTED] += 1
         elif activity is None:
             dropped[NO_ACTIVITY] += 1
         elif future is None:
@@ -65,7 +75,7 @@ def video_clips(
                     split=split,
                     last_frame=last,
                     frames=parameters.clip_frames,
-                    start_s=max(0.0, end_s - parameters.observation_s),
+                    start_s=start_s,
                     end_s=end_s,
                     activity_text=activity.text,
                     activity_verb=activity.verb,

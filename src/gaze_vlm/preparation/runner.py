@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Literal
 
 import cv2
 
+from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.clips import video_clips
@@ -33,7 +34,7 @@ from gaze_vlm.preparation.store import (
 from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.progress import track
 
-READERS = {"egtea": EgteaReader}
+READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Outcome:
 
 
 def prepare(
-    dataset: Literal["egtea"],
+    dataset: Literal["egtea", "ego4d"],
     root: Path,
     store: Path,
     parameters: PreparationParameters = PreparationParameters(),  # noqa: B008, frozen

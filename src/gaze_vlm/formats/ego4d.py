@@ -1,0 +1,207 @@
+"""Ego4D's videos with gaze, as its download tool lays them out."""
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from gaze_vlm.formats.captions import read_captions
+from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
+from gaze_vlm.formats.ego4d_metadata import Ego4dVideo, read_metadata
+from gaze_vlm.formats.ego4d_split import DOUBTFUL, de_facto_split
+from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
+from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
+from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.gaze.samples import GazeSamples
+
+Videos = Literal["full_scale", "video_540ss"]
+Gaze = Literal["csv", "glc"]
+Text = Literal["narrations", "captions"]
+Split = Literal["de_facto", "none"]
+Doubtful = Literal["drop", "keep"]
+CHOICES = {
+    "gaze": get_args(Gaze),
+    "text": get_args(Text),
+    "others": get_args(Others),
+    "narration_pass": get_args(NarrationPass),
+    "split": get_args(Split),
+    "doubtful": get_args(Doubtful),
+}
+BURNED_IN = "full_scale.gaze"
+LABEL_SUFFIX = "_frame_label"
+NARRATIONS = ("narration.json", "all_narrations_redacted.json")
+UNTRACKED = "ego4d_gaze_untracked.csv"
+
+
+@dataclass(frozen=True)
+class Ego4dReader:
+    """Reader of `<root>/ego4d.json` and `<root>/v2/{full_scale,video_540ss,gaze,annotations}`.
+
+    `ego4d.json` may lie in `v2`, and `root` may be the folder `v2` itself. Only videos with a file of gaze and a
+    video are read. Ego4D does not tell who wears the camera, so each video is its own participant.
+
+    Args:
+        root: folder that the download tool wrote to.
+        videos: folder of the videos; None takes `full_scale` if it is there, else `video_540ss`.
+        gaze: `csv` for the data set's own `gaze/<uid>.csv`, `glc` for `gaze_frame_label/<uid>_frame_label.csv`. Spans
+            in `ego4d_gaze_untracked.csv`, where there is one, are untracked in both.
+        text: what becomes actions: `narrations` of `annotations/`, or the captions in `captions`.
+        captions: CSV of `video_id,second,text`, or folder of `<uid>/image_descriptions.txt`.
+        caption_chunk_s: seconds that a line "Skipping chunk N due to error" stands for.
+        others: `drop` or `keep` narrations of what other people do.
+        narration_pass: `first` or `second` (the other one where it is missing), or `both`.
+        longest_action_s: a narration is valid until the next one, at most so long.
+        split: `de_facto` fills `Recording.split` with train or test, `none` leaves it empty.
+        doubtful: `drop` or `keep` (for training) the four videos whose gaze is of doubtful quality.
+
+    Raises:
+        ValueError: an option is none of its choices, a part of the data set is missing, or the videos have the gaze
+            drawn into their pixels.
+    """
+
+    dataset: ClassVar[str] = "ego4d"
+    verbs: ClassVar[tuple[str, ...]] = ()
+    nouns: ClassVar[tuple[str, ...]] = ()
+
+    root: Path
+    _: KW_ONLY
+    videos: Videos | None = None
+    gaze: Gaze = "csv"
+    text: Text = "narrations"
+    captions: Path | None = None
+    caption_chunk_s: int = 1
+    others: Others = "drop"
+    narration_pass: NarrationPass = "first"
+    longest_action_s: float = 10.0
+    split: Split = "de_facto"
+    doubtful: Doubtful = "drop"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        if self.captions is not None:
+            object.__setattr__(self, "captions", Path(self.captions))
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
+        for name in ("longest_action_s", "caption_chunk_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected a number above 0")
+        if (self.text == "captions") != (self.captions is not None):
+            raise ValueError(
+                f"text is {self.text!r} and captions is {self.captions}: set captions to a path if text is captions, "
+                "and only then"
+            )
+        self._metadata()
+        self._video_folder()
+        self._gaze_folder()
+        self._text_file()
+
+    @property
+    def videos_without_video(self) -> list[str]:
+        """Videos that have gaze and no video file."""
+        folder = self._video_folder()
+        return [uid for uid in self._gaze_files() if not _video_file(folder, uid).is_file()]
+
+    def recordings(self) -> list[Recording]:
+        """All videos that have gaze and a video file, sorted by uid.
+
+        Raises:
+            ValueError: there are none, or metadata or texts are damaged.
+        """
+        folder, gaze, metadata = self._video_folder(), self._gaze_files(), read_metadata(self._metadata())
+        uids = [uid for uid in gaze if _video_file(folder, uid).is_file()]
+        if not uids:
+            raise ValueError(f"{folder} holds no <uid>.mp4 of the {len(gaze)} videos with gaze: download them there")
+        actions = self._actions(uids)
+        return [
+            Recording(
+                video_id=uid,
+                video=_video_file(folder, uid),
+                gaze=gaze[uid],
+                participant=uid,
+                gaze_width_px=video.width_px,
+                gaze_height_px=video.height_px,
+                actions=actions.get(uid, ()),
+                redacted_s=video.redacted_s,
+                split=de_facto_split(uid) if self.split == "de_facto" else None,
+            )
+            for uid in uids
+            for video in [metadata.get(uid, Ego4dVideo(uid, 0.0))]
+        ]
+
+    def read_gaze(self, recording: Recording) -> GazeSamples:
+        """Gaze of one video; untracked where the video is redacted.
+
+        Raises:
+            ValueError: the gaze file is missing or malformed.
+        """
+        if recording.gaze is None:
+            raise ValueError(f"{recording.video_id} has no gaze file in {self._gaze_folder()}: download the gaze again")
+        samples = read_ego4d_gaze(recording.gaze) if self.gaze == "csv" else read_frame_labels(recording.gaze)
+        listed = next((path for path in self._candidates(UNTRACKED) if path.is_file()), None)
+        lost = read_untracked_spans(listed).get(recording.video_id, ()) if listed is not None else ()
+        return samples.untracked_in([*recording.redacted_s, *lost])
+
+    def _actions(self, uids: list[str]) -> dict[str, tuple[Action, ...]]:
+        path = self._text_file()
+        if self.text == "captions":
+            return read_captions(path, uids, self.caption_chunk_s)
+        narrations = read_narrations(path, uids, self.narration_pass)
+        return {uid: narrated_actions(narrations[uid], self.others, self.longest_action_s) for uid in uids}
+
+    def _gaze_files(self) -> dict[str, Path]:
+        """Files of gaze by the uid of their video, sorted; doubtful ones only where they are kept."""
+        folder = self._gaze_folder()
+        # Gaze was once shipped as <uid>.mp4; of two files of one video the later wins, the .csv.
+        files = [*_files(folder, ".mp4"), *_files(folder, ".csv")] if self.gaze == "csv" else _files(folder, ".csv")
+        suffix = LABEL_SUFFIX if self.gaze == "glc" else ""
+        by_uid = {path.stem.removesuffix(suffix): path for path in files if path.stem.endswith(suffix)}
+        if not by_uid:
+            raise ValueError(f"{folder} holds no <uid>{suffix}.csv: download the gaze there")
+        return {uid: by_uid[uid] for uid in sorted(by_uid) if self.doubtful == "keep" or uid not in DOUBTFUL}
+
+    def _candidates(self, name: str) -> list[Path]:
+        """Where a part may lie: in `v2`, or in the root."""
+        return [self.root / "v2" / name, self.root / name]
+
+    def _part(self, names: tuple[str, ...], mend: str) -> Path:
+        """The first of the names that is there."""
+        found = next((path for name in names for path in self._candidates(name) if path.exists()), None)
+        if found is None:
+            missing = " or ".join(str(self._candidates(name)[0]) for name in names)
+            raise ValueError(f"{missing} is missing: is {self.root} the root of Ego4D? If so, {mend}")
+        return found
+
+    def _metadata(self) -> Path:
+        return self._part(("ego4d.json",), "download its metadata")
+
+    def _video_folder(self) -> Path:
+        names = get_args(Videos) if self.videos is None else (self.videos,)
+        there = [path for name in names for path in self._candidates(name) if path.is_dir()]
+        burned_in = [path for path in self._candidates(BURNED_IN) if path.is_dir()]
+        if BURNED_IN in names or (not there and burned_in) or (there and BURNED_IN in there[0].resolve().parts):
+            raise ValueError(
+                f"{(there or burned_in or [self.root])[0]}: the videos of {BURNED_IN} have the gaze drawn into their "
+                "pixels, which a model would read off; download full_scale or video_540ss"
+            )
+        if not set(names) <= set(get_args(Videos)):
+            raise ValueError(f"videos is {self.videos!r}; expected one of {', '.join(get_args(Videos))}")
+        return self._part(names, "download the videos with gaze")
+
+    def _gaze_folder(self) -> Path:
+        return self._part(("gaze" if self.gaze == "csv" else "gaze_frame_label",), "put the files of gaze there")
+
+    def _text_file(self) -> Path:
+        if self.captions is not None:
+            return self.captions
+        names = tuple(f"annotations/{name}" for name in NARRATIONS)
+        return self._part(names, "download the annotations, or set text: captions")
+
+
+def _files(folder: Path, suffix: str) -> Iterator[Path]:
+    """Files with this suffix; the download tool's manifest and hidden files are none of them."""
+    return (path for path in sorted(folder.glob(f"*{suffix}")) if path.stem != "manifest" and path.name[0] != ".")
+
+
+def _video_file(folder: Path, uid: str) -> Path:
+    return folder / f"{uid}.mp4"

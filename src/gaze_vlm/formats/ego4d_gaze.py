@@ -1,0 +1,73 @@
+"""Gaze tables of Ego4D: one CSV of 23 columns a video, about 200 samples a second."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from gaze_vlm.formats.text_files import csv_rows, number
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")
+COLUMNS = (
+    *("component_idx", "component_timestamp_s", "canonical_timestamp_s", "world_index", "confidence"),
+    *("norm_pos_x", "norm_pos_y", "base_data"),
+    *(f"{vector}_{axis}" for vector in VECTORS for axis in "xyz"),
+)
+READ = ("canonical_timestamp_s", "confidence", "norm_pos_x", "norm_pos_y")
+FARTHEST = 1e6  # in frames; the store keeps places as float32
+
+
+def read_ego4d_gaze(path: Path) -> GazeSamples:
+    """Read one gaze table, whatever the file's suffix says.
+
+    Columns are found by the header line; without one, in the documented order of 23.
+
+    Time: `canonical_timestamp_s`, seconds of the video. Rows are sorted by it; rows of the same time stay in their
+        order. `world_index` counts frames of the untrimmed recording and is not used. A row without a finite time is
+        left out, with a warning that counts them. Rows that repeat another (same time, place and flag) count once.
+
+    Points: the file's origin is at the bottom left, so y = 1 − norm_pos_y. `confidence` tells whether the tracker was
+        worn, not how good a sample is: 0 or none is `UNTRACKED`. So is a coordinate that is not finite. Places outside
+        [0, 1] are `OUT_OF_FRAME`, all others `UNKNOWN`, for the file does not tell fixations from saccades.
+
+    Raises:
+        ValueError: an empty file, a video under the table's name, a missing column, a row that cannot be read, or no
+            sample at all.
+    """
+    with path.open("rb") as file:
+        if file.read(8)[4:] == b"ftyp":
+            raise ValueError(f"{path} is a video, not a gaze table: download the gaze again")
+    lines: dict[tuple[str, ...], int] = {}
+    for line, fields in csv_rows(path, READ, COLUMNS):
+        lines.setdefault(tuple(fields), line)
+    values = np.array(
+        [
+            [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
+            for fields, line in lines.items()
+        ]
+    ).reshape(-1, len(READ))
+    timed = np.isfinite(values[:, 0])
+    if not timed.any():
+        raise ValueError(f"{path}: no sample with a time: download the gaze again")
+    if not timed.all():
+        warnings.warn(f"{path}: {np.sum(~timed)} rows without a time are left out", stacklevel=2)
+    t_s, worn, x, y = values[timed].T
+    event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
+    return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))
+
+
+def placed_samples(
+    t_s: Float[np.ndarray, "sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, "sample"]
+) -> GazeSamples:
+    """Samples sorted by time, stably; their events agree with their places.
+
+    Without a finite place a sample becomes `UNTRACKED`, and outside [0, 1] `OUT_OF_FRAME`.
+    """
+    tracked = np.isfinite(xy).all(axis=1) & (event != GazeEvent.UNTRACKED)
+    inside = ((xy >= 0) & (xy <= 1)).all(axis=1)
+    event = np.select([~tracked, ~inside], [GazeEvent.UNTRACKED, GazeEvent.OUT_OF_FRAME], event).astype(np.uint8)
+    xy = np.where(tracked[:, None], np.clip(xy, -FARTHEST, FARTHEST), np.nan)
+    order = np.argsort(t_s, kind="stable")
+    return GazeSamples(t_s[order], xy[order], event[order])

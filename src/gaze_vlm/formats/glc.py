@@ -1,0 +1,69 @@
+"""Gaze labels that the GLC project derived from Ego4D's gaze: one row a frame, and spans without gaze."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from gaze_vlm.formats.ego4d_gaze import placed_samples
+from gaze_vlm.formats.recording import check_name
+from gaze_vlm.formats.text_files import csv_rows, number
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")
+SPAN_COLUMNS = ("video_uid", "start", "end", "reason")
+FRAME_HZ = 30  # of the canonical videos, which the labels count frames of
+EVENTS = (GazeEvent.FIXATION, GazeEvent.SACCADE, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED)  # by gaze_type
+
+
+def read_frame_labels(path: Path) -> GazeSamples:
+    """Read `<uid>_frame_label.csv`: frame (from 0), place, and type.
+
+    Time: frame / 30 s. Points: normalised, origin at the top left already. Types: 0 fixation, 1 saccade, 2 out of the
+    frame (its place is clipped to the border), 3 untracked (its place, (0, 0), means nothing). The labels do not know
+    Ego4D's worn flag.
+
+    Raises:
+        ValueError: an empty file, a missing column, a row that cannot be read, or no row at all.
+    """
+    t_s, xy, event = [], [], []
+    for line, fields in csv_rows(path, LABEL_COLUMNS, LABEL_COLUMNS):
+        frame, x, y, kind = (number(field, name, path, line) for name, field in zip(LABEL_COLUMNS, fields, strict=True))
+        if not np.isfinite(frame):
+            raise ValueError(f"{path}, line {line}: frame is {fields[0]!r}; mend or delete the row")
+        if kind not in range(len(EVENTS)):
+            raise ValueError(f"{path}, line {line}: gaze_type is {fields[3]!r}; expected 0, 1, 2 or 3")
+        t_s.append(frame / FRAME_HZ)
+        xy.append((x, y))
+        event.append(EVENTS[int(kind)])
+    if not t_s:
+        raise ValueError(f"{path}: no rows; make or copy the labels again")
+    return placed_samples(np.array(t_s), np.array(xy), np.array(event, dtype=np.uint8))
+
+
+def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Spans of `ego4d_gaze_untracked.csv` in seconds, by video: no header, times as HH:MM:SS.
+
+    A row that repeats another counts once; one that ends before it starts is left out, with a warning.
+
+    Raises:
+        ValueError: a row that cannot be read.
+    """
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for line, (uid, *clock) in csv_rows(path, SPAN_COLUMNS[:3], SPAN_COLUMNS):
+        where = f"{path}, line {line}"
+        start_s, end_s = (_seconds(field.strip(), where) for field in clock)
+        listed = spans.setdefault(check_name(uid.strip(), where), [])
+        if end_s < start_s:
+            warnings.warn(f"{where}: ends before it starts and is left out", stacklevel=2)
+        elif (start_s, end_s) not in listed:
+            listed.append((start_s, end_s))
+    return {uid: tuple(sorted(listed)) for uid, listed in spans.items()}
+
+
+def _seconds(field: str, where: str) -> float:
+    parts = field.split(":")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise ValueError(f"{where}: {field!r} is not a time; expected HH:MM:SS")
+    hours, minutes, seconds = map(int, parts)
+    return float((hours * 60 + minutes) * 60 + seconds)

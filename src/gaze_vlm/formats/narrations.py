@@ -1,0 +1,93 @@
+"""Narrations of Ego4D: sentences at points in time, turned into actions."""
+
+import math
+import re
+from collections.abc import Collection, Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from gaze_vlm.formats.recording import Action
+from gaze_vlm.formats.text_files import read_json
+
+Others = Literal["drop", "keep"]
+NarrationPass = Literal["first", "second", "both"]
+TAG = re.compile(r"#\s*(?:(?P<wearer>C[\s_]*C\b|C\b)|(?P<other>O\b)|(?P<summary>summary\b)|unsure\b)", re.IGNORECASE)
+
+
+class Narration(NamedTuple):
+    """A sentence as the file has it, tags included, and its time in the video."""
+
+    t_s: float
+    text: str
+
+
+def read_narrations(
+    path: Path, videos: Collection[str], narration_pass: NarrationPass = "first"
+) -> dict[str, list[Narration]]:
+    """Narrations of `videos`, from `narration.json` or `all_narrations_redacted.json`; summaries are left out.
+
+    `narration.json` has two passes, by two annotators. `first` takes the second where the first is missing or
+    empty, and the other way round; `both` takes all. The other file has one list a video.
+
+    Raises:
+        ValueError: not such a file, or a narration without a time or a text.
+    """
+    values = read_json(path)
+    entries = values.get("videos", values)
+    try:
+        return {uid: _narrations(entries.get(uid) or {}, narration_pass) for uid in videos}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): download the annotations again") from error
+
+
+def _narrations(entry: dict[str, Any], narration_pass: NarrationPass) -> list[Narration]:
+    if "narrations" in entry:
+        return _listed(entry)
+    first, second = (_listed(entry.get(f"narration_pass_{number}") or {}) for number in (1, 2))
+    if narration_pass == "both":
+        return first + second
+    return first or second if narration_pass == "first" else second or first
+
+
+def _listed(entry: dict[str, Any]) -> list[Narration]:
+    narrations = []
+    for item in entry.get("narrations") or []:
+        if item.get("is_summary"):
+            continue
+        old = "timestamp_sec" in item
+        t_s, text = (item["timestamp_sec"], item["narration_text"]) if old else (item["time"], item["text"])
+        if not math.isfinite(t_s):
+            raise ValueError(f"time {t_s} of {text!r}")
+        narrations.append(Narration(float(t_s), str(text or "")))
+    return narrations
+
+
+def narrated_actions(narrations: Iterable[Narration], others: Others, longest_s: float) -> tuple[Action, ...]:
+    """An action from each narration to the next one that is kept, at most `longest_s` long.
+
+    Left out: summaries, narrations that say nothing beside their tags ("#C C #unsure"), a sentence said twice at one
+    time, and, if `others` is `drop`, what other people do. Narrations of one time last equally long.
+    """
+    said = dict.fromkeys(
+        (narration.t_s, text)
+        for narration in sorted(narrations, key=lambda narration: narration.t_s)
+        if (text := plain_narration(narration.text, others)) is not None
+    )
+    times = sorted({t_s for t_s, _ in said})
+    following = dict(pairwise([*times, math.inf]))
+    return tuple(Action(t_s, min(following[t_s], t_s + longest_s), text, None, None) for t_s, text in said)
+
+
+def plain_narration(text: str, others: Others) -> str | None:
+    """The words of a narration: "#C C walks into the kitchen" → "walks into the kitchen".
+
+    None for a summary, for one without words, and for what another person does if `others` is `drop`. Whose
+    narration it is tells the first tag of a person; without one it is the camera wearer's.
+    """
+    tags = list(TAG.finditer(text))
+    person = next((tag for tag in tags if tag["wearer"] or tag["other"]), None)
+    if any(tag["summary"] for tag in tags) or (others == "drop" and person is not None and person["other"]):
+        return None
+    words = " ".join(TAG.sub(" ", text).split())
+    return words if any(letter.isalnum() for letter in words) else None

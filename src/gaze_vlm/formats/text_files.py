@@ -1,0 +1,87 @@
+"""CSV and JSON as data sets ship them; what cannot be read is named by file and line."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV file: the number of the line, and the fields of `columns`.
+
+    Columns are found by their names in the first line. A file whose first line has none of the names has no header;
+    its columns stand in `order`. Blank lines are skipped.
+
+    Raises:
+        ValueError: an empty file, one that is not UTF-8, a header that lacks a column, or a row that is too short or
+            too long.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _rows(csv.reader(file), columns, order, path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
+
+
+def _rows(
+    lines: Any,  # a csv.reader, whose type has no public name
+    columns: Sequence[str],
+    order: Sequence[str],
+    path: Path,
+) -> Iterator[tuple[int, list[str]]]:
+    places: list[int] = []
+    width = 0
+    for fields in lines:
+        if not any(field.strip() for field in fields):
+            continue
+        if not places:
+            names = [field.strip() for field in fields]
+            header = not set(columns).isdisjoint(names)
+            names = names if header else list(order)
+            missing = [name for name in columns if name not in names]
+            if missing:
+                raise ValueError(f"{path}: no column {', '.join(missing)} in the header; download the file again")
+            places, width = [names.index(name) for name in columns], len(names)
+            if header:
+                continue
+        if len(fields) != width:
+            raise ValueError(
+                f"{path}, line {lines.line_num}: {len(fields)} values where {width} are expected; "
+                "is the file cut short? Download it again"
+            )
+        yield lines.line_num, [fields[place] for place in places]
+
+
+def number(field: str, name: str, path: Path, line: int) -> float:
+    """The number in a field; NaN where it is empty.
+
+    Raises:
+        ValueError: the field is no number.
+    """
+    if not field.strip():
+        return math.nan
+    try:
+        return float(field)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: {name} is {field!r}, not a number; mend or delete the row") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: missing, not JSON, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is missing: download it") from error
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise ValueError(f"{path} is not JSON ({error}): download it again") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__}, not an object: download it again")
+    return values

@@ -1,0 +1,163 @@
+"""Narrations and captions: how sentences become actions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gaze_vlm.formats.captions import described_seconds, read_captions
+from gaze_vlm.formats.narrations import Narration, narrated_actions, plain_narration, read_narrations
+from gaze_vlm.formats.recording import Action
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("#C C walks into the kitchen", "walks into the kitchen"),
+        ("#c c  Picks #unsure up ", "Picks up"),
+        ("# C C cuts onion", "cuts onion"),
+        ("#CC cuts onion", "cuts onion"),
+        ("#C Cuts onion", "Cuts onion"),
+        ("#C C talks to #O man", "talks to man"),
+        ("cuts onion", "cuts onion"),
+        ("#C C sees the # sign of C", "sees the # sign of C"),
+        ("#unsure", None),
+        ("#C C #Unsure.", None),
+        ("#C C", None),
+        ("", None),
+        ("#O A man X walks", None),
+        ("#unsure #o man walks", None),
+        ("#summary C cooked a meal", None),
+    ],
+)
+def test_tags(text: str, words: str | None) -> None:
+    assert plain_narration(text, "drop") == words
+
+
+def test_other_people_can_be_kept() -> None:
+    assert plain_narration("#O A man X walks", "keep") == "A man X walks"
+
+
+def test_narrations_last_until_the_next() -> None:
+    narrations = [
+        Narration(9.0, "#C C washes"),
+        Narration(1.0, "#C C cuts"),
+        Narration(3.0, "#O man talks"),
+        Narration(4.0, "#C C looks"),
+        Narration(4.0, "#C C looks"),
+        Narration(4.0, "#C C turns"),
+    ]
+    assert narrated_actions(narrations, "drop", longest_s=4) == (
+        Action(1.0, 4.0, "cuts", None, None),
+        Action(4.0, 8.0, "looks", None, None),
+        Action(4.0, 8.0, "turns", None, None),
+        Action(9.0, 13.0, "washes", None, None),
+    )
+    kept = narrated_actions(narrations, "keep", longest_s=4)
+    assert [(action.text, action.end_s) for action in kept[:2]] == [("cuts", 3.0), ("man talks", 4.0)]
+    assert narrated_actions([], "drop", 4) == ()
+
+
+def said(*texts: tuple[float, str]) -> dict[str, object]:
+    listed = [{"timestamp_sec": t, "timestamp_frame": int(t * 30), "narration_text": text} for t, text in texts]
+    return {"narrations": listed, "summaries": [{"start_sec": 0, "end_sec": 9, "summary_text": "#summary C cooks"}]}
+
+
+def test_either_pass_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "narration.json"
+    one, two = said((5, "one"), (2, "early")), said((3, "two"))
+    entries = {
+        "both": {"narration_pass_1": one, "narration_pass_2": two, "status": "complete"},
+        "first": {"narration_pass_1": one, "status": "complete"},
+        "second": {"narration_pass_2": two, "narration_pass_1": {"narrations": [], "summaries": []}},
+        "null": {"narration_pass_1": None},
+        "redacted": {"status": "redacted"},
+    }
+    path.write_text(json.dumps(entries))
+
+    def texts(narration_pass: str) -> dict[str, list[str]]:
+        found = read_narrations(path, [*entries, "absent"], narration_pass)  # type: ignore[arg-type]
+        return {uid: [narration.text for narration in narrations] for uid, narrations in found.items()}
+
+    nothing = {"null": [], "redacted": [], "absent": []}
+    assert texts("first") == {"both": ["one", "early"], "first": ["one", "early"], "second": ["two"], **nothing}
+    assert texts("second") == {"both": ["two"], "first": ["one", "early"], "second": ["two"], **nothing}
+    assert texts("both")["both"] == ["one", "early", "two"]
+
+
+def test_the_redacted_file(tmp_path: Path) -> None:
+    path = tmp_path / "all_narrations_redacted.json"
+    listed = [
+        {"time": 4.5, "text": "#C C cuts", "is_summary": False},
+        {"time": 0, "text": "C cooked", "is_summary": True},
+    ]
+    path.write_text(json.dumps({"videos": {"uid": {"narrations": listed}}}))
+    assert read_narrations(path, ["uid"]) == {"uid": [Narration(4.5, "#C C cuts")]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"uid": ',
+        '{"uid": {"narration_pass_1": {"narrations": [{"timestamp_sec": 1}]}}}',
+        '{"uid": {"narration_pass_1": {"narrations": [{"timestamp_sec": NaN, "narration_text": "cuts"}]}}}',
+        '{"uid": {"narration_pass_1": {"narrations": [{"timestamp_sec": null, "narration_text": "cuts"}]}}}',
+        '{"uid": {"narration_pass_1": [1]}}',
+        '{"videos": ["uid"]}',
+    ],
+)
+def test_damaged_narrations(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "narration.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"narration.json .*download"):
+        read_narrations(path, ["uid"])
+
+
+def test_captions_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text('video_id,second,text\nuid,10,"a pan, hot"\nuid,9, a  cup \nother,0,an onion\nuid,11,\n')
+    assert read_captions(path, ["uid", "none"]) == {
+        "uid": (Action(9, 10, "a cup", None, None), Action(10, 11, "a pan, hot", None, None))
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("uid,1,a\nuid,1,b", "line 3: second 1 of uid has a caption already"),
+        ("uid,-1,a", "line 2: second is '-1'"),
+        ("uid,1.5,a", "line 2: second is '1.5'"),
+        ("uid,nan,a", "line 2: second is 'nan'"),
+        ("../uid,1,a", "cannot be a file name"),
+    ],
+)
+def test_damaged_captions(tmp_path: Path, rows: str, message: str) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text(f"video_id,second,text\n{rows}\n")
+    with pytest.raises(ValueError, match=message):
+        read_captions(path, ["uid"])
+
+
+def test_missing_captions(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none.csv is missing"):
+        read_captions(tmp_path / "none.csv", ["uid"])
+    with pytest.raises(ValueError, match=r"holds no <video_id>/image_descriptions.txt"):
+        read_captions(tmp_path, ["uid"])
+
+
+def test_captions_of_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "uid" / "image_descriptions.txt"
+    path.parent.mkdir()
+    path.write_text("A cup.\nSkipping chunk 3 due to error\n\nA  pan.\n\n")
+    assert [(action.start_s, action.end_s, action.text) for action in read_captions(tmp_path, ["uid"])["uid"]] == [
+        (0, 1, "A cup."),
+        (3, 4, "A pan."),
+    ]
+    assert described_seconds(path, chunk_s=10) == {0: "A cup.", 12: "A pan."}
+    for number in range(1, 14):
+        (path.parent / f"{number}.jpg").touch()
+    assert described_seconds(path, chunk_s=10)[12] == "A pan."
+    with pytest.raises(ValueError, match=r"stands for 4 seconds, and 13 frames lie beside it: set caption_chunk_s"):
+        read_captions(tmp_path, ["uid"])
