@@ -116,3 +116,12 @@ def test_even_batches(samples: int, processes: int) -> None:
     assert len({len(batches) for batches in ranks}) == 1
     assert sorted(i for batches in ranks for batch in batches for i in batch) == list(range(samples))
     assert all(1 <= len(batch) <= 8 for batches in ranks for batch in batches)
+
+
+def test_what_is_still_chosen_is_tested_on_validation(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = []
+    made = module(prepared, test_split="validation")
+    monkeypatch.setattr(made, "_evaluation", served.append)
+    made.test_dataloader()
+    made.val_dataloader()
+    assert served == ["validation", "validation"]
