@@ -124,6 +124,32 @@ def write_annotations(root: Path, sessions: Sequence[str], seconds: int = 8) -> 
     (folder / "raw_annotations" / "action_labels.csv").write_text("\n".join(lines) + "\n")
 
 
+def clip_name(session: str, start_s: int) -> str:
+    """The trimmed clip of the action of two seconds that starts at `start_s`: 5 frames more on each side."""
+    first = max(0, start_s * 24 - 5)
+    return f"{session}-{start_s * 1000}-{start_s * 1000 + 2000}-F{first:06d}-F{start_s * 24 + 53:06d}"
+
+
+def write_split(root: Path, split: int, train: Sequence[tuple[str, int]], test: Sequence[tuple[str, int]]) -> None:
+    """Both files of an official split, of actions (session, start in seconds) as `write_annotations` has them."""
+    for part, actions in (("train", train), ("test", test)):
+        rows = [
+            f"{clip_name(session, start_s)}{(' 1 1 2', ' 2 2 1')[start_s // 2 % 2]}\n" for session, start_s in actions
+        ]
+        (root / "action_annotation" / f"{part}_split{split}.txt").write_text("".join(rows))
+
+
+def write_trimmed(root: Path, session: str, start_s: int, frames: int | None = None, seed: int = 0) -> Path:
+    """A trimmed clip of a session of `write_session`, at half its size; of so many frames, or as its name says."""
+    name = clip_name(session, start_s)
+    first, end = (int(part[1:]) for part in name.split("-")[-2:])
+    image = texture(seed)
+    count = end - first if frames is None else frames
+    images = [image[:HEIGHT_PX, shift_px(i) :][:, :WIDTH_PX] for i in range(first, first + count)]
+    half = [cv2.resize(frame, (WIDTH_PX // 2, HEIGHT_PX // 2), interpolation=cv2.INTER_AREA) for frame in images]
+    return write_video(root / "cropped_clips" / session / f"{name}.mp4", half)
+
+
 def write_root(root: Path, sessions: Sequence[str], seconds: int = 8) -> Path:
     """A whole data set."""
     for seed, session in enumerate(sessions):

@@ -37,6 +37,36 @@ def test_both_versions_with_and_without_header(tmp_path: Path, version: str, hea
     ]
 
 
+@pytest.mark.parametrize("version", ["3.1", "3.4"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Zeit\tTyp\tVersuch\tL POR X [px]\n",  # another language
+        "Time\tType\tTrial\tx\ty\tFrame\tAux1\tEvent\n",  # other names
+        "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tFrame\tL Event Info\n",  # a column is missing
+    ],
+)
+def test_unreadable_header_leaves_the_token_positions(tmp_path: Path, version: str, header: str) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header=False)
+    with_header = tmp_path / "header.txt"
+    with_header.write_text(PREAMBLE + header + path.read_text().removeprefix(PREAMBLE))
+    gaze, expected = read_begaze(with_header), read_begaze(path)
+    np.testing.assert_array_equal(gaze.xy, expected.xy)
+    np.testing.assert_array_equal(gaze.event, expected.event)
+
+
+def test_points_below_zero_are_out_of_the_frame(tmp_path: Path) -> None:
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, -3.0, 480.0, "Fixation")], "3.4"))
+    assert gaze.event.tolist() == [GazeEvent.OUT_OF_FRAME]
+    np.testing.assert_allclose(gaze.xy, [[-3 / 1280, 0.5]])
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "gaze.txt").touch()
+    with pytest.raises(ValueError, match=r"gaze.txt: no SMP rows"):
+        read_begaze(tmp_path / "gaze.txt")
+
+
 def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
     samples = [(2.5, 1.0, 1.0, "Fixation"), (2.6, 1.0, 1.0, "Fixation")]
     gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))  # the file's clock starts elsewhere

@@ -3,11 +3,12 @@
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from egtea_files import write_annotations, write_gaze
-from gaze_vlm.formats.egtea import EgteaReader, plain, read_action_labels, read_index
+from egtea_files import write_annotations, write_gaze, write_split
+from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 
 GAZE = [(0.0, 640.0, 480.0, "Fixation")]
@@ -101,35 +102,45 @@ def test_unsafe_names_are_refused(name: str) -> None:
         Recording(name, Path("video.mp4"), None, "P01", 1280, 960, ())
 
 
+@pytest.mark.parametrize(("option", "said"), [({"videos": "clip"}, "videos is 'clip'"), ({"split": 4}, "split is 4")])
+def test_wrong_options(tmp_path: Path, option: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]), **option)
+
+
+def test_official_splits_mark_the_actions(tmp_path: Path) -> None:
+    session = "OP01-R01-PastaSalad"
+    root = make_root(tmp_path, [session])
+    write_split(root, 1, train=[(session, 0)], test=[(session, 2)])
+    write_split(root, 3, train=[(session, 2), (session, 6)], test=[(session, 0)])
+
+    def parts(reader: EgteaReader) -> list[str | None]:
+        (recording,) = reader.recordings()
+        assert recording.split is None
+        return [action.split for action in recording.actions]
+
+    assert parts(EgteaReader(root)) == ["train", "test", None, None]
+    assert parts(EgteaReader(root, split=2)) == [None] * 4
+    assert parts(EgteaReader(root, split=3)) == ["test", "train", None, "train"]
+
+
+def test_split_files_stand_in_for_the_labels(tmp_path: Path) -> None:
+    session = "OP01-R01-PastaSalad"
+    root = make_root(tmp_path, [session])
+    starts_s = (0, 2, 4, 6)
+    write_split(root, 1, train=[(session, start) for start in starts_s[::-1][:3]], test=[(session, 0)])
+    (with_labels,) = EgteaReader(root).recordings()
+    (root / "action_annotation" / "raw_annotations" / "action_labels.csv").unlink()
+    (without,) = EgteaReader(root).recordings()
+    assert without == with_labels
+    assert without.actions[1].text == "pick up red cup"
+    with pytest.raises(ValueError, match=r"action_labels.csv is missing.*train_split2.txt"):
+        EgteaReader(root, split=2)
+    (root / "action_annotation" / "action_idx.txt").unlink()
+    with pytest.raises(ValueError, match=r"action_idx.txt is missing"):
+        EgteaReader(root)
+
+
 def test_reader_pickles(tmp_path: Path) -> None:
     reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
     assert pickle.loads(pickle.dumps(reader)).recordings() == reader.recordings()
-
-
-def test_plain_text() -> None:
-    assert plain("Cut red_cup") == "cut red cup"
-    assert plain("Mix mixture,eating_utensil") == "mix mixture, eating utensil"
-
-
-def test_index_splits_at_the_last_space(tmp_path: Path) -> None:
-    path = tmp_path / "verb_idx.txt"
-    path.write_text("Move Around 2\nCut 1\n")
-    assert read_index(path) == ("cut", "move around")
-
-
-@pytest.mark.parametrize("text", ["Cut\n", "Cut 1\nWash 3\n"])
-def test_damaged_index(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "verb_idx.txt"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"verb_idx.txt"):
-        read_index(path)
-
-
-@pytest.mark.parametrize(
-    "row", ["1; a; b; 5", "1; a; b; 5; 3; Cut onion; Cut; onion", "1; a; b; x; 9; Cut onion; Cut; onion"]
-)
-def test_malformed_label(tmp_path: Path, row: str) -> None:
-    path = tmp_path / "action_labels.csv"
-    path.write_text("# header\n" + row + "\n")
-    with pytest.raises(ValueError, match=r"action_labels.csv, line 2"):
-        read_action_labels(path)

@@ -11,6 +11,7 @@ from gaze_vlm.preparation.clips import (
     AFTER_VIDEO,
     NO_ACTIVITY,
     NO_FUTURE,
+    NO_SPLIT,
     REDACTED,
     action_at,
     next_start_s,
@@ -23,7 +24,7 @@ ACTIONS = (
     Action(5.0, 9.0, "wash red cup", "wash", "red cup"),
     Action(10.0, 12.0, "open fridge", "open", "fridge"),
 )
-RECORDING = Recording("P01-R01-Pizza", Path("v.mp4"), None, "P01", 1280, 960, ACTIONS)
+RECORDING = Recording("P01-R01-Pizza", Path("v.mp4"), None, "P01", 1280, 960, ACTIONS, split="test")
 
 
 def test_action_includes_its_start_and_not_its_end() -> None:
@@ -44,7 +45,7 @@ def test_next_start() -> None:
 
 def test_clips_of_a_video() -> None:
     parameters = PreparationParameters(observation_s=4, anticipation_s=2, stride_s=1)
-    clips, dropped = video_clips(RECORDING, [float(t) for t in range(1, 14)], 13.0, "test", parameters)
+    clips, dropped = video_clips(RECORDING, [float(t) for t in range(1, 14)], 13.0, parameters)
     assert [clip.end_s for clip in clips] == [4, 5, 6, 8]
     first, second = clips[:2]
     assert (first.start_s, first.last_frame, first.frames) == (0.0, 3, 4)
@@ -57,14 +58,14 @@ def test_clips_of_a_video() -> None:
 
 def test_stride_and_video_shorter_than_a_clip() -> None:
     parameters = PreparationParameters(observation_s=4, anticipation_s=0, stride_s=2)
-    clips, _ = video_clips(RECORDING, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 6.0, "train", parameters)
+    clips, _ = video_clips(RECORDING, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 6.0, parameters)
     assert [clip.end_s for clip in clips] == [4, 6]
-    assert video_clips(RECORDING, [1.0, 2.0], 2.0, "train", parameters)[0] == []
+    assert video_clips(RECORDING, [1.0, 2.0], 2.0, parameters)[0] == []
 
 
 def test_end_of_the_last_action_has_no_next() -> None:
     parameters = PreparationParameters(observation_s=1, anticipation_s=0, stride_s=1)
-    clips, _ = video_clips(RECORDING, [float(t) for t in range(1, 12)], 12.0, "train", parameters)
+    clips, _ = video_clips(RECORDING, [float(t) for t in range(1, 12)], 12.0, parameters)
     assert clips[-1].next_starts_in_s != clips[-1].next_starts_in_s
     assert clips[-1].end_s == pytest.approx(11)
 
@@ -82,6 +83,31 @@ def test_end_of_the_last_action_has_no_next() -> None:
 def test_clips_that_show_a_redacted_span_are_dropped(span: tuple[float, float], kept: list[int]) -> None:
     recording = replace(RECORDING, actions=(Action(0.0, 20.0, "cut onion", None, None),), redacted_s=(span,))
     parameters = PreparationParameters(observation_s=4, anticipation_s=0, stride_s=1)
-    clips, dropped = video_clips(recording, [float(t) for t in range(1, 11)], 10.0, "train", parameters)
+    clips, dropped = video_clips(recording, [float(t) for t in range(1, 11)], 10.0, parameters)
     assert [clip.end_s for clip in clips] == kept
     assert dropped[REDACTED] == 7 - len(kept)
+
+
+def test_split_is_the_videos_or_else_the_activitys() -> None:
+    parameters = PreparationParameters(observation_s=4, anticipation_s=2, stride_s=1)
+    cut, wash, opened = ACTIONS
+    actions = (replace(cut, split="train"), replace(wash, split="test"), opened)
+    times = [float(t) for t in range(1, 14)]
+    unsplit = replace(RECORDING, split=None, actions=actions)
+    clips, dropped = video_clips(unsplit, times, 13.0, parameters)
+    assert [(clip.activity_verb, clip.split) for clip in clips] == [("cut", "train")] + [("wash", "test")] * 3
+    assert NO_SPLIT not in dropped
+    clips, dropped = video_clips(replace(unsplit, actions=(cut, *actions[1:])), times, 13.0, parameters)
+    assert [clip.activity_verb for clip in clips] == ["wash"] * 3
+    assert dropped[NO_SPLIT] == 1
+    clips, _ = video_clips(replace(unsplit, split="validation"), times, 13.0, parameters)
+    assert {clip.split for clip in clips} == {"validation"}
+
+
+def test_session_of_a_clip() -> None:
+    parameters = PreparationParameters(observation_s=4, anticipation_s=2, stride_s=1)
+    whole, _ = video_clips(RECORDING, [float(t) for t in range(1, 14)], 13.0, parameters)
+    assert {(clip.session, clip.session_start_s) for clip in whole} == {("P01-R01-Pizza", 0.0)}
+    trimmed = replace(RECORDING, video_id="P01-R01-Pizza-1-2", session="P01-R01-Pizza", session_start_s=30.5)
+    clips, _ = video_clips(trimmed, [float(t) for t in range(1, 14)], 13.0, parameters)
+    assert {(clip.session, clip.session_start_s) for clip in clips} == {("P01-R01-Pizza", 30.5)}

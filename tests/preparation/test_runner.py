@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import SESSIONS
+from egtea_files import write_split
 from gaze_vlm.preparation import runner
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
@@ -64,6 +66,7 @@ def test_quality(prepared: Path) -> None:
     assert quality["carried"]["occluded_share_local_test"] < 0.05
     clips = Store(prepared).clips
     assert quality["clips"]["total"] == len(clips) > 0
+    assert quality["clips"]["shared_sessions"] == quality["clips"]["shared_seconds"] == 0
     assert sum(quality["clips"]["by_split"].values()) == len(clips)
     assert sum(quality["clips"]["dropped"].values()) + len(clips) == 4 * 5
 
@@ -92,6 +95,27 @@ def test_too_many_bad_videos_fail(root: Path, parameters: PreparationParameters,
         prepare("egtea", root, tmp_path / "store", parameters, workers=1)
     assert (tmp_path / "store" / "quarantine.jsonl").read_text().count("\n") == 1
     assert not (tmp_path / "store" / "manifest.json").exists()
+
+
+def test_official_split(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
+    """Two sessions for training alone, one for both parts, one in neither."""
+    both, _, *train = SESSIONS
+    rows = [(session, start_s) for session in train for start_s in (0, 2, 4, 6)]
+    write_split(root, 1, train=[*rows, (both, 2), (both, 6)], test=[(both, 0), (both, 4)])
+    official = replace(parameters, split_by="official", split_fractions=(1, 0, 0), anticipation_s=1)
+    with pytest.warns(UserWarning, match="official split shares 1 sessions between its parts, and 3 s of them"):
+        store = prepare("egtea", root, tmp_path / "store", official, workers=1)
+    clips = Store(store).clips
+    assert {clip.video_id for clip in clips} == {both, *train}
+    assert [(clip.split, clip.end_s) for clip in clips if clip.video_id == both] == [
+        ("test", 4),
+        ("test", 5),
+        ("train", 6),
+    ]
+    quality = json.loads((store / "quality.json").read_text())["clips"]
+    assert (quality["shared_sessions"], quality["shared_seconds"]) == (1, 3.0)
+    assert quality["by_split"] == {"test": 2, "train": 7}
+    assert quality["dropped"]["not in the data set's own split"] == 3  # all of the session that is in neither part
 
 
 def test_wrong_arguments(raw_root: Path, tmp_path: Path) -> None:

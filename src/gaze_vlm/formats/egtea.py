@@ -1,22 +1,48 @@
-"""EGTEA Gaze+ as it is on disk: sessions, gaze texts and action labels."""
+"""EGTEA Gaze+ as it is on disk: sessions or trimmed clips, gaze texts and actions."""
 
-import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from gaze_vlm.formats.begaze import BEGAZE_HEIGHT_PX, BEGAZE_WIDTH_PX, read_begaze
+from gaze_vlm.formats.begaze import BEGAZE_HEIGHT_PX, BEGAZE_WIDTH_PX, FRAME_HZ, read_begaze
+from gaze_vlm.formats.egtea_labels import (
+    ClipName,
+    actions_of_splits,
+    parts_of_actions,
+    read_action_labels,
+    read_index,
+    read_splits,
+    session_key,
+)
 from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.video import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
 LABELS = Path("raw_annotations") / "action_labels.csv"
-GAZE_SUFFIX = re.compile(r"-gazedata$", re.IGNORECASE)
+FOLDERS = {"sessions": "videos", "clips": "cropped_clips"}
+FRAME_TOLERANCE = 1  # whether a trimmed clip holds the last frame of its name is not documented
 
 
 class EgteaReader:
-    """Reader of `<root>/{videos,gaze_data,action_annotation}`.
+    """Reader of `<root>/{videos | cropped_clips, gaze_data, action_annotation}`.
 
-    Names are matched without regard to case. A session that has labels but no video is left out and listed in
-    `sessions_without_video`; one whose gaze is missing is kept, with `gaze=None`.
+    Names are matched without regard to case. Actions come from `raw_annotations/action_labels.csv`; where that is
+    missing, from the files of the official split and the index files. Each action knows its part of that split.
+    A session that has labels but no video is left out and listed in `sessions_without_video`; a video whose gaze
+    is missing is kept, with `gaze=None`.
+
+    A trimmed clip is a recording of its own, in its own time: gaze and actions of its session are shifted by the
+    first frame of its name. It has all actions of the session that it overlaps, and the official split of the one
+    it was cut for.
+
+    Args:
+        root: folder of the data set.
+        videos: `sessions` reads `videos/<session>.mp4`, `clips` reads `cropped_clips/<session>/<clip>.mp4`; None
+            takes the sessions if `videos` is there.
+        split: which of the three official splits the actions' `split` is of.
 
     Raises:
         ValueError: a part of the data set is missing; the message says which path and how to mend it.
@@ -24,34 +50,37 @@ class EgteaReader:
 
     dataset = "egtea"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, videos: Literal["sessions", "clips"] | None = None, split: int = 1) -> None:
+        if videos not in (None, *FOLDERS):
+            raise ValueError(f"videos is {videos!r}; expected one of {', '.join(FOLDERS)}")
+        if split not in (1, 2, 3):
+            raise ValueError(f"split is {split!r}; EGTEA Gaze+ has the splits 1, 2 and 3")
         self.root = Path(root)
         self.annotations = self.root / "action_annotation"
+        if videos is None:
+            clips_only = (self.root / FOLDERS["clips"]).is_dir() and not (self.root / FOLDERS["sessions"]).is_dir()
+            videos = "clips" if clips_only else "sessions"
+        self.trimmed = videos == "clips"
+        self.split = split
         labels = [self.annotations / LABELS, self.root / LABELS]
         self.labels = next((path for path in labels if path.is_file()), labels[0])
-        for path, mend in (
-            (self.root / "videos", "put the session videos (<session>.mp4) there"),
-            (self.root / "gaze_data", "unpack the gaze archive (gaze_data.zip) there"),
-            (self.labels, "unpack the action annotations there, raw_annotations included"),
-            (self.annotations / "verb_idx.txt", "unpack the action annotations there"),
-            (self.annotations / "noun_idx.txt", "unpack the action annotations there"),
-        ):
-            if not path.exists():
-                raise ValueError(f"{path} is missing: is {self.root} the root of EGTEA Gaze+? If so, {mend}")
+        self._check_root()
         self.verbs = read_index(self.annotations / "verb_idx.txt")
         self.nouns = read_index(self.annotations / "noun_idx.txt")
 
     @property
     def sessions_without_video(self) -> list[str]:
-        """Sessions that the labels name and `videos` lacks."""
-        videos = self._videos()
+        """Sessions that the labels name and that no video is of."""
+        videos = {session_key(self._session(video)) for video in self._videos()}
         return sorted(session for session in self._actions() if session not in videos)
 
     def recordings(self) -> list[Recording]:
-        """All sessions with a video, sorted by name."""
+        """All sessions, or all trimmed clips, sorted by name."""
         gaze, actions = self._gaze_texts(), self._actions()
-        return [
-            Recording(
+        recordings = []
+        for video in sorted(self._videos(), key=lambda path: path.stem):
+            key = session_key(self._session(video))
+            recording = Recording(
                 video_id=video.stem,
                 video=video,
                 gaze=gaze.get(key),
@@ -60,94 +89,108 @@ class EgteaReader:
                 gaze_height_px=BEGAZE_HEIGHT_PX,
                 actions=tuple(sorted(actions.get(key, ()), key=lambda action: (action.start_s, action.end_s))),
             )
-            for key, video in sorted(self._videos().items(), key=lambda item: item[1].stem)
-        ]
+            recordings.append(_trim(recording, ClipName.parse(video.stem, str(video))) if self.trimmed else recording)
+        return recordings
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
-        """Gaze of one session.
+        """Gaze of one recording.
 
         Raises:
-            ValueError: the gaze text is missing or malformed.
+            ValueError: the gaze text is missing or malformed, or a trimmed clip is longer or shorter than its name
+                says.
         """
         if recording.gaze is None:
-            expected = self.root / "gaze_data" / f"{recording.video_id}.txt"
+            expected = self.root / "gaze_data" / f"{self._session(recording.video)}.txt"
             raise ValueError(f"{expected} is missing: the gaze of {recording.video_id}; unpack the gaze archive again")
-        return read_begaze(recording.gaze)
+        if not self.trimmed:
+            return read_begaze(recording.gaze)
+        clip = ClipName.parse(recording.video_id, str(recording.video))
+        _check_length(recording.video, clip)
+        status = recording.gaze.stat()
+        gaze = _session_gaze(recording.gaze, status.st_size, status.st_mtime_ns)
+        start_s, end_s = clip.first_frame / FRAME_HZ, (clip.end_frame + FRAME_TOLERANCE) / FRAME_HZ
+        part = gaze.window(start_s - FRAME_TOLERANCE / FRAME_HZ, end_s)
+        return GazeSamples(part.t_s - start_s, part.xy, part.event)
 
-    def _videos(self) -> dict[str, Path]:
-        videos = sorted((self.root / "videos").glob("*.mp4"))
+    def _check_root(self) -> None:
+        needed = {
+            self._folder: "put the session videos (<session>.mp4) there, or the trimmed clips in cropped_clips",
+            self.root / "gaze_data": "unpack the gaze archive (gaze_data.zip) there",
+            self.annotations / "verb_idx.txt": "unpack the action annotations there",
+            self.annotations / "noun_idx.txt": "unpack the action annotations there",
+        }
+        if not self.labels.is_file():
+            if read_splits(self.annotations, self.split):
+                needed[self.annotations / "action_idx.txt"] = "unpack the action annotations there"
+            else:
+                mend = f"unpack the action annotations there, raw_annotations or train_split{self.split}.txt included"
+                needed[self.labels] = mend
+        for path, mend in needed.items():
+            if not path.exists():
+                raise ValueError(f"{path} is missing: is {self.root} the root of EGTEA Gaze+? If so, {mend}")
+
+    @property
+    def _folder(self) -> Path:
+        return self.root / FOLDERS["clips" if self.trimmed else "sessions"]
+
+    def _session(self, video: Path) -> str:
+        return ClipName.parse(video.stem, str(video)).session if self.trimmed else video.stem
+
+    def _videos(self) -> list[Path]:
+        pattern = "*/*.mp4" if self.trimmed else "*.mp4"
+        videos = sorted(self._folder.glob(pattern))
         if not videos:
-            raise ValueError(f"{self.root / 'videos'} holds no .mp4 file: put the session videos (<session>.mp4) there")
-        return _by_key(videos)
+            expected = "<session>/<clip>.mp4" if self.trimmed else "<session>.mp4"
+            raise ValueError(f"{self._folder} holds no .mp4 file: put the videos ({expected}) there")
+        return list(_by_key(videos).values())
 
     def _gaze_texts(self) -> dict[str, Path]:
         folder = self.root / "gaze_data"
         return _by_key(sorted(folder.glob("*.txt")) or sorted((folder / "gaze_data").glob("*.txt")))
 
-    def _actions(self) -> dict[str, list[Action]]:
-        return read_action_labels(self.labels)
+    def _actions(self) -> Mapping[str, Sequence[Action]]:
+        rows = read_splits(self.annotations, self.split)
+        if self.labels.is_file():
+            return read_action_labels(self.labels, parts_of_actions(rows))
+        return actions_of_splits(rows, read_index(self.annotations / "action_idx.txt"), self.verbs, self.nouns)
 
 
-def session_key(name: str) -> str:
-    """`name` in lower case and without the suffix that some gaze texts carry."""
-    return GAZE_SUFFIX.sub("", name).lower()
+@lru_cache(maxsize=2)  # the trimmed clips of a session come one after the other; size and time tell files apart
+def _session_gaze(path: Path, size: int, modified_ns: int) -> GazeSamples:
+    return read_begaze(path)
 
 
-def plain(label: str) -> str:
-    """A label as words: "Mix mixture,eating_utensil" → "mix mixture, eating utensil"."""
-    return ", ".join(" ".join(part.replace("_", " ").split()) for part in label.lower().split(","))
+def _trim(session: Recording, clip: ClipName) -> Recording:
+    """The recording of a trimmed clip, from one that has all actions of its session in the session's time."""
+    start_s, end_s = clip.first_frame / FRAME_HZ, clip.end_frame / FRAME_HZ
+    own = (clip.start_ms / 1000, clip.end_ms / 1000)
+    return replace(
+        session,
+        session=clip.session,
+        session_start_s=start_s,
+        actions=tuple(
+            replace(action, start_s=action.start_s - start_s, end_s=action.end_s - start_s)
+            for action in session.actions
+            if action.start_s < end_s and action.end_s > start_s
+        ),
+        split=next((action.split for action in session.actions if (action.start_s, action.end_s) == own), None),
+    )
 
 
-def read_index(path: Path) -> tuple[str, ...]:
-    """Names of an index file ("<name with spaces> <id>" a line, ids from 1), in words, by their ids.
-
-    Raises:
-        ValueError: a line without a number at its end, or ids that are not 1 … n.
-    """
-    names: dict[int, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        name, _, index = line.strip().rpartition(" ")
-        if not name or not index.isdecimal():
-            raise ValueError(f"{path}, line {number}: {line!r} is not '<name> <id>'")
-        names[int(index)] = plain(name)
-    if sorted(names) != list(range(1, len(names) + 1)):
-        raise ValueError(f"{path}: ids are not 1 to {len(names)}; is the file cut short?")
-    return tuple(names[index] for index in sorted(names))
-
-
-def read_action_labels(path: Path) -> dict[str, list[Action]]:
-    """Actions of every session, by the session's key, from `action_labels.csv`.
-
-    Times are milliseconds from the start of the session's video. An action with several nouns keeps the first
-    as its label; the text has them all.
-
-    Raises:
-        ValueError: a malformed row, or an action that ends before it starts.
-    """
-    actions: dict[str, list[Action]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.startswith("#") or not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        fields = [field.strip() for field in line.split(";")]
-        if len(fields) != 8:
-            raise ValueError(f"{where}: {len(fields)} fields where 8 are expected: {line!r}")
-        session, start, end, text, verb, nouns = fields[2:]
-        if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
-            raise ValueError(f"{where}: action from {start!r} to {end!r} ms; expected two whole numbers that increase")
-        noun = nouns.split(",")[0]
-        action = Action(int(start) / 1000, int(end) / 1000, plain(text), plain(verb) or None, plain(noun) or None)
-        actions.setdefault(session_key(session), []).append(action)
-    return actions
+def _check_length(video: Path, clip: ClipName) -> None:
+    frames, named = round(video_info(video).duration_s * FRAME_HZ), clip.end_frame - clip.first_frame
+    if abs(frames - named) > FRAME_TOLERANCE:
+        raise ValueError(
+            f"{video}: {frames} frames at {FRAME_HZ} fps where its name says {named}, so its gaze cannot be placed; "
+            "unpack the trimmed clips again"
+        )
 
 
 def _by_key(paths: list[Path]) -> dict[str, Path]:
-    """Files by their session's key.
+    """Files by the key of their session or trimmed clip.
 
     Raises:
-        ValueError: two files of one session.
+        ValueError: two files of one key.
     """
     keys = Counter(session_key(path.stem) for path in paths)
     twice = [str(path) for path in paths if keys[session_key(path.stem)] > 1]

@@ -34,6 +34,9 @@ class Recording:
     `gaze_width_px` × `gaze_height_px` is the pixel space of the gaze file. Its aspect is the frame's; the
     decoded video may be smaller. `gaze` is None where the file is missing. `redacted_s` are spans (start, end)
     in which the video shows nothing. `split` is the data set's own split of this video, None where it has none.
+
+    `session` is what the video was recorded in, with others if it is a trimmed part: the video itself if None.
+    `session_start_s` is where in the session the video begins.
     """
 
     video_id: str
@@ -45,6 +48,8 @@ class Recording:
     actions: tuple[Action, ...]
     redacted_s: tuple[tuple[float, float], ...] = ()
     split: str | None = None
+    session: str | None = None
+    session_start_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_name(self.video_id, f"video {self.video}")

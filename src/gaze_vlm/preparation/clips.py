@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.records import ClipRecord
+from gaze_vlm.preparation.splits import shared_seconds
 
 NO_ACTIVITY = "no action at the end of the clip"
 NO_FUTURE = "no action after the anticipation time"
+NO_SPLIT = "not in the data set's own split"
 AFTER_VIDEO = "the anticipation time is after the end of the video"
 REDACTED = "a part of the clip is redacted"
 TIME_TOLERANCE_S = 1e-6
@@ -35,20 +37,19 @@ def video_clips(
     recording: Recording,
     frame_t_s: Sequence[float],
     duration_s: float,
-    split: str,
     parameters: PreparationParameters,
 ) -> tuple[list[ClipRecord], Counter[str]]:
     """Clips of one video, and the reasons for which others were dropped, counted.
 
     Clips end at sampled frames and start at 0 or later; the first is the earliest that fits. The activity
     is the action at the clip's end, the future the one `anticipation_s` later. A clip that shows a redacted
-    span is dropped.
+    span is dropped. A clip is in the split of its video, or, where that has none, of its activity; without either it
+    is dropped too.
 
     Args:
-        recording: the video with its actions and redacted spans.
+        recording: the video with its actions, redacted spans and split (see `with_splits`).
         frame_t_s: times of the sampled frames.
         duration_s: length of the video.
-        split: split that the video belongs to.
         parameters: observation, anticipation and stride.
     """
     clips: list[ClipRecord] = []
@@ -66,11 +67,15 @@ def video_clips(
             dropped[NO_ACTIVITY] += 1
         elif future is None:
             dropped[NO_FUTURE] += 1
+        elif (split := recording.split or activity.split) is None:
+            dropped[NO_SPLIT] += 1
         else:
             clips.append(
                 ClipRecord(
                     clip_id=f"{recording.video_id}-{last:06d}",
                     video_id=recording.video_id,
+                    session=recording.session or recording.video_id,
+                    session_start_s=recording.session_start_s,
                     participant=recording.participant,
                     split=split,
                     last_frame=last,
@@ -91,10 +96,13 @@ def video_clips(
 
 
 def count_clips(clips: Sequence[ClipRecord], dropped: Mapping[str, int]) -> dict[str, object]:
-    """Numbers of clips for the quality report."""
+    """Numbers of clips for the quality report, and what splits have in common."""
+    shared = shared_seconds(clips)
     return {
         "total": len(clips),
         "by_split": dict(sorted(Counter(clip.split for clip in clips).items())),
         "same_step_share": sum(clip.same_step for clip in clips) / len(clips) if clips else None,
         "dropped": dict(sorted(dropped.items())),
+        "shared_sessions": len(shared),
+        "shared_seconds": sum(shared.values()),
     }

@@ -4,11 +4,12 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gaze_vlm.gaze.flow import DIS_PRESETS, DisPreset
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
 
+SplitBy = Literal["session", "participant", "official"]
 VIDEO_FIELDS = (
     "frame_hz",
     "window_s",
@@ -36,8 +37,10 @@ class PreparationParameters:
         observation_s: length of the clips.
         anticipation_s: how far after a clip's end the future action is looked up.
         stride_s: distance between the ends of successive clips of a video.
-        split_by: what stays together: all clips of a session, or all sessions of a participant.
-        split_fractions: shares of sessions (or participants) in train, validation and test; they sum to 1.
+        split_by: what stays together: all clips of a session, or all sessions of a participant; or `official`, the
+            data set's own split, whose parts may share sessions.
+        split_fractions: shares of sessions (or participants) in train, validation and test; they sum to 1. Of an
+            official split only the second counts, as a share of its training sessions.
         split_seed: seed of the split.
         max_quarantined: largest share of videos that may be unusable before the preparation fails.
     """
@@ -52,7 +55,7 @@ class PreparationParameters:
     observation_s: float = 5.0
     anticipation_s: float = 2.0
     stride_s: float = 1.0
-    split_by: Literal["session", "participant"] = "session"
+    split_by: SplitBy = "session"
     split_fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     split_seed: int = 0
     max_quarantined: float = 0.1
@@ -71,7 +74,8 @@ class PreparationParameters:
             self.flow_preset,
             f"one of {', '.join(DIS_PRESETS)}",
         )
-        _require(self.split_by in ("session", "participant"), "split_by", self.split_by, "session or participant")
+        splits = get_args(SplitBy)
+        _require(self.split_by in splits, "split_by", self.split_by, f"one of {', '.join(splits)}")
         _require(0 <= self.max_quarantined <= 1, "max_quarantined", self.max_quarantined, "in [0, 1]")
         _require(
             len(self.split_fractions) == 3

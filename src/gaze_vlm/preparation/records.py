@@ -12,11 +12,14 @@ class ClipRecord:
 
     `activity_*` is the action at `end_s`, `future_*` the one at `end_s` + anticipation_s; `same_step` if
     both are one and the same action. `next_starts_in_s` is the time from `end_s` to the next start of an
-    action, NaN if none follows.
+    action, NaN if none follows. `session` is what the video was recorded in, and begins at the session's
+    `session_start_s`: the video itself, at 0, unless it is a trimmed one.
     """
 
     clip_id: str
     video_id: str
+    session: str
+    session_start_s: float
     participant: str
     split: str
     last_frame: int

@@ -20,7 +20,7 @@ from gaze_vlm.preparation.clips import video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality import QualityReport
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.splits import assign_splits, check_overlap
+from gaze_vlm.preparation.splits import check_overlap, with_splits
 from gaze_vlm.preparation.store import (
     SCHEMA_VERSION,
     read_video,
@@ -78,15 +78,14 @@ def prepare(
         raise ValueError(f"workers is {workers}; expected 1 or more")
     root, store = Path(root), Path(store)
     reader = READERS[dataset](root)
-    recordings = reader.recordings()
-    splits = assign_splits(recordings, parameters)
+    recordings = with_splits(reader.recordings(), parameters)
     task = partial(prepare_recording, reader, store, parameters)
     with _mapper(min(workers or os.cpu_count() or 1, len(recordings))) as mapper:
         outcomes = list(track(mapper(task, recordings), "preparing videos", total=len(recordings)))
     bad = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason is not None}
     _write_quarantine(store, bad, len(recordings), parameters.max_quarantined)
     good = [recording for recording in recordings if recording.video_id not in bad]
-    _write_index(reader, root, store, good, splits, parameters, quarantined=len(bad))
+    _write_index(reader, root, store, good, parameters, quarantined=len(bad))
     return store
 
 
@@ -144,7 +143,6 @@ def _write_index(
     root: Path,
     store: Path,
     recordings: Sequence[Recording],
-    splits: dict[str, str],
     parameters: PreparationParameters,
     quarantined: int,
 ) -> None:
@@ -158,9 +156,7 @@ def _write_index(
         gaze, _ = read_video(video_file(store, recording.video_id))
         quality.add(gaze)
         points = max(points, gaze.event.shape[1])
-        rows, reasons = video_clips(
-            recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, splits[recording.video_id], parameters
-        )
+        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
         clips += rows
         dropped += reasons
         videos[recording.video_id] = VideoEntry(
@@ -171,7 +167,7 @@ def _write_index(
             duration_s=gaze.counts.duration_s,
             frames=len(gaze.frame_t_s),
         )
-    check_overlap(clips)
+    check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
     write_json(store / "quality.json", quality.report(clips, dropped, quarantined))
     manifest = Manifest(

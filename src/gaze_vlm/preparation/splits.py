@@ -1,6 +1,9 @@
-"""Train, validation and test: whole sessions or participants, never one video's seconds in two of them."""
+"""Train, validation and test: whole sessions or participants, or the data set's own split."""
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,26 +14,60 @@ from gaze_vlm.preparation.records import ClipRecord
 SPLITS = ("train", "validation", "test")
 
 
-def assign_splits(recordings: Iterable[Recording], parameters: PreparationParameters) -> dict[str, str]:
-    """The split of every video, by `video_id`.
+def with_splits(recordings: Iterable[Recording], parameters: PreparationParameters) -> list[Recording]:
+    """The recordings with a clip's split in `Recording.split`, or, where that is None, in `Action.split`.
 
-    Groups (sessions or participants) are shuffled with the seed and cut at the fractions; a split with a
-    fraction above 0 gets at least one group. The result depends on the set of videos, not on their order.
+    By session or participant, the groups are shuffled with the seed and cut at the fractions; a split with a fraction
+    above 0 gets at least one group. The official split is the data set's own: it has no validation, so the
+    validation's fraction of its training sessions, drawn with the seed, becomes that. The result depends on the set
+    of videos, not on their order.
 
     Raises:
-        ValueError: fewer groups than splits to fill.
+        ValueError: fewer groups than splits to fill, or no official split.
     """
     videos = sorted(recordings, key=lambda recording: recording.video_id)
-    group_of = {
-        video.video_id: video.participant if parameters.split_by == "participant" else video.video_id
-        for video in videos
-    }
-    groups = sorted(set(group_of.values()))
-    sizes = _sizes(len(groups), parameters.split_fractions, parameters.split_by)
-    order = np.random.default_rng(parameters.split_seed).permutation(len(groups))
+    if parameters.split_by == "official":
+        return _official(videos, parameters)
+    groups = [video.participant if parameters.split_by == "participant" else _session(video) for video in videos]
+    names = sorted(set(groups))
+    sizes = _sizes(len(names), parameters.split_fractions, parameters.split_by)
+    order = np.random.default_rng(parameters.split_seed).permutation(len(names))
     labels = np.repeat(SPLITS, sizes)
-    split_of_group = {groups[index]: str(label) for index, label in zip(order, labels, strict=True)}
-    return {video_id: split_of_group[group] for video_id, group in group_of.items()}
+    split_of = {names[index]: str(label) for index, label in zip(order, labels, strict=True)}
+    return [replace(video, split=split_of[group]) for video, group in zip(videos, groups, strict=True)]
+
+
+def _official(videos: Sequence[Recording], parameters: PreparationParameters) -> list[Recording]:
+    trained = sorted({_session(video) for video in videos if "train" in _own_splits(video)})
+    if not trained:
+        raise ValueError(
+            "split_by is 'official', and no video or action has an official split: is the file of the split missing "
+            "in the data set? Or split by session or participant"
+        )
+    fraction = parameters.split_fractions[SPLITS.index("validation")]
+    count = max(int(fraction > 0), round(fraction * len(trained)))
+    if count == len(trained):
+        raise ValueError(
+            f"{len(trained)} training sessions cannot give {count} to validation; lower the second of split_fractions"
+        )
+    drawn = np.random.default_rng(parameters.split_seed).permutation(len(trained))[:count]
+    validation = {trained[index] for index in drawn}
+    return [_train_to_validation(video) if _session(video) in validation else video for video in videos]
+
+
+def _own_splits(video: Recording) -> set[str | None]:
+    return {action.split for action in video.actions} if video.split is None else {video.split}
+
+
+def _train_to_validation(video: Recording) -> Recording:
+    actions = tuple(
+        replace(action, split="validation") if action.split == "train" else action for action in video.actions
+    )
+    return replace(video, split="validation" if video.split == "train" else video.split, actions=actions)
+
+
+def _session(video: Recording) -> str:
+    return video.session or video.video_id
 
 
 def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
@@ -48,23 +85,47 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
     return sizes
 
 
-def check_overlap(clips: Sequence[ClipRecord]) -> None:
-    """Checks that no second of a video is in clips of two splits.
+def shared_seconds(clips: Iterable[ClipRecord]) -> dict[str, float]:
+    """Sessions with clips in several splits, and how many of each one's seconds are in clips of several splits."""
+    by_session: dict[str, list[ClipRecord]] = {}
+    for clip in clips:
+        by_session.setdefault(clip.session, []).append(clip)
+    return {
+        session: sum(end_s - start_s for start_s, end_s, splits in _spans(rows) if splits > 1)
+        for session, rows in by_session.items()
+        if len({clip.split for clip in rows}) > 1
+    }
+
+
+def _spans(clips: Sequence[ClipRecord]) -> Iterator[tuple[float, float, int]]:
+    """Spans of a session between any two bounds of its clips: start, end, and the number of splits with clips there."""
+    bounds = sorted(
+        (clip.session_start_s + t_s, clip.split, step)
+        for clip in clips
+        for t_s, step in ((clip.start_s, 1), (clip.end_s, -1))
+    )
+    going_on = dict.fromkeys(SPLITS, 0)
+    for (start_s, split, step), (end_s, *_) in pairwise(bounds):
+        going_on[split] += step
+        yield start_s, end_s, sum(count > 0 for count in going_on.values())
+
+
+def check_overlap(clips: Sequence[ClipRecord], split_by: str) -> None:
+    """Checks that no second of a session is in clips of two splits; of an official split it warns.
 
     Raises:
-        ValueError: two clips of different splits share seconds; the message names them.
+        ValueError: clips of different splits share seconds; the message names a session.
     """
-    by_video: dict[str, list[ClipRecord]] = {}
-    for clip in clips:
-        by_video.setdefault(clip.video_id, []).append(clip)
-    for rows in by_video.values():
-        reach: dict[str, ClipRecord] = {}  # of each split, the clip that ends last so far
-        for clip in sorted(rows, key=lambda row: row.start_s):
-            for split, other in reach.items():
-                if split != clip.split and clip.start_s < other.end_s:
-                    raise ValueError(
-                        f"clips {other.clip_id} ({split}) and {clip.clip_id} ({clip.split}) share seconds of "
-                        f"{clip.video_id}; split by session or participant"
-                    )
-            if clip.split not in reach or reach[clip.split].end_s < clip.end_s:
-                reach[clip.split] = clip
+    shared = shared_seconds(clips)
+    if split_by == "official" and shared:
+        warnings.warn(
+            f"the official split shares {len(shared)} sessions between its parts, and {sum(shared.values()):.0f} s "
+            "of them are in clips of several parts (see quality.json): scores on it reward remembering a session",
+            stacklevel=2,
+        )
+        return
+    for session, seconds in shared.items():
+        if seconds > 0:
+            raise ValueError(
+                f"{seconds:g} s of session {session} are in clips of several splits; split by session or participant"
+            )
