@@ -99,6 +99,16 @@ def test_which_points_count(options: dict, weights: list[int]) -> None:
     assert GazeOptions(**options).mixture(points(), slice(0, 1), 1.0).weight.tolist() == [weights]
 
 
+def test_saccades_are_left_out_of_a_prepared_data_set(prepared: Path) -> None:
+    whole, fixations = module(prepared), module(prepared, gaze=GazeOptions(saccades=False))
+    record = whole.datasets["train"].records[0]
+    saccade = torch.from_numpy(whole.store.video(record.video_id).event[record.sampled_frames] == GazeEvent.SACCADE)
+    before, after = (made.datasets["train"].mixture(0).weight for made in (whole, fixations))
+    assert before[saccade].sum() > 0
+    assert after[saccade].sum() == 0
+    assert torch.equal(before[~saccade], after[~saccade])
+
+
 def test_transport_is_a_choice() -> None:
     carried = GazeOptions().mixture(points(), slice(0, 1), 1.0).xy[0, 0]
     stayed = GazeOptions(transport=False).mixture(points(), slice(0, 1), 1.0).xy[0, 0]

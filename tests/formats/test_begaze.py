@@ -31,7 +31,7 @@ def test_both_versions_with_and_without_header(tmp_path: Path, version: str, hea
     assert gaze.event.tolist() == [
         GazeEvent.FIXATION,
         GazeEvent.SACCADE,
-        GazeEvent.UNTRACKED,
+        GazeEvent.BLINK,
         GazeEvent.OUT_OF_FRAME,
         GazeEvent.UNKNOWN,
     ]
@@ -76,6 +76,14 @@ def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
 def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
     gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))
     assert gaze.event.tolist() == [GazeEvent.UNTRACKED]
+    assert np.isnan(gaze.xy).all()
+
+
+def test_a_blink_is_one_whatever_stands_for_its_place(tmp_path: Path) -> None:
+    path = write_gaze(tmp_path / "gaze.txt", [(0.0, 640.0, 480.0, "Blink"), (0.1, 1.0, 1.0, "Blink")])
+    path.write_text(path.read_text().replace("1.00\t1.00", "-\t-"))
+    gaze = read_begaze(path)
+    assert gaze.event.tolist() == [GazeEvent.BLINK] * 2
     assert np.isnan(gaze.xy).all()
 
 

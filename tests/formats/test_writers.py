@@ -50,7 +50,7 @@ def test_the_reader_gets_back_what_was_written(tmp_path, variant):
     gaze = read_begaze(path)
     np.testing.assert_allclose(gaze.t_s, np.arange(4) * 0.033333, atol=1e-6)
     np.testing.assert_allclose(gaze.xy[[0, 2, 3]], [[0.5, 0.25]] * 3)
-    expected = [GazeEvent.FIXATION, GazeEvent.UNTRACKED, GazeEvent.SACCADE, GazeEvent.FIXATION]
+    expected = [GazeEvent.FIXATION, GazeEvent.BLINK, GazeEvent.SACCADE, GazeEvent.FIXATION]
     assert gaze.event.tolist() == expected
 
 

@@ -13,7 +13,7 @@ from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 BEGAZE_WIDTH_PX = 1280
 BEGAZE_HEIGHT_PX = 960
 FRAME_HZ = 24  # rate of the scene camera, which the Frame column counts in
-EVENTS = {"fixation": GazeEvent.FIXATION, "saccade": GazeEvent.SACCADE, "blink": GazeEvent.UNTRACKED}
+EVENTS = {"fixation": GazeEvent.FIXATION, "saccade": GazeEvent.SACCADE, "blink": GazeEvent.BLINK}
 MAX_STEP_BACK_S = 1.0  # rows may swap places; a larger jump back means another clock
 
 
@@ -52,8 +52,8 @@ def read_begaze(path: Path) -> GazeSamples:
         frame's start stands for the moment of the first sample, so all times share an error of at most one
         frame (42 ms).
 
-    Points: (0, 0) and blinks are `UNTRACKED`, with NaN for xy; points outside 1280 × 960 px are
-        `OUT_OF_FRAME` and keep their place. Rows whose Type is not SMP are skipped. Several samples of one
+    Points: blinks are `BLINK` and other (0, 0) are `UNTRACKED`, with NaN for xy; points outside 1280 × 960 px
+        are `OUT_OF_FRAME` and keep their place. Rows whose Type is not SMP are skipped. Several samples of one
         frame are all kept.
 
     Raises:
@@ -122,11 +122,13 @@ def _fields(line: str, header: Columns | None, where: str) -> tuple[list[str], C
 
 def _point(x_field: str, y_field: str, event_field: str, where: str) -> tuple[tuple[float, float], GazeEvent]:
     """Normalised place and event of one row."""
+    event = EVENTS.get(event_field.lower(), GazeEvent.UNKNOWN)
+    if event == GazeEvent.BLINK:
+        return (math.nan, math.nan), event
     if x_field == y_field == "-":  # BeGaze's mark for no data
         return (math.nan, math.nan), GazeEvent.UNTRACKED
     x_px, y_px = _number(x_field, "x", where), _number(y_field, "y", where)
-    event = EVENTS.get(event_field.lower(), GazeEvent.UNKNOWN)
-    if event == GazeEvent.UNTRACKED or (x_px == 0 and y_px == 0):
+    if x_px == 0 and y_px == 0:
         return (math.nan, math.nan), GazeEvent.UNTRACKED
     if not (0 <= x_px <= BEGAZE_WIDTH_PX and 0 <= y_px <= BEGAZE_HEIGHT_PX):
         event = GazeEvent.OUT_OF_FRAME

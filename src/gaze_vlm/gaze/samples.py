@@ -9,13 +9,14 @@ from jaxtyping import Bool, Float, UInt8
 
 
 class GazeEvent(IntEnum):
-    """What the eye did when a sample was taken. The first three are places that were looked at."""
+    """What the eye did when a sample was taken. Those up to `UNKNOWN` are places in the frame that were looked at."""
 
     FIXATION = 0
     SACCADE = 1
     UNKNOWN = 2
     OUT_OF_FRAME = 3
     UNTRACKED = 4
+    BLINK = 5
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class GazeSamples:
     """Gaze of one video, sorted by time.
 
     Shapes and units: `t_s` seconds from the start of the video; `xy` normalised to the *full* frame, origin at
-    the top left, (x, y); `event` one `GazeEvent` a sample. `xy` of an untracked sample is NaN, so that it cannot
-    be mistaken for a place.
+    the top left, (x, y); `event` one `GazeEvent` a sample. `xy` of an untracked sample or a blink is NaN, so that
+    it cannot be mistaken for a place.
     """
 
     t_s: Float[np.ndarray, "sample"]

@@ -6,9 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, DisPreset
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
 
+SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
 SplitBy = Literal["session", "participant", "official"]
 VIDEO_FIELDS = (
     "frame_hz",
@@ -18,6 +20,8 @@ VIDEO_FIELDS = (
     "flow_max_width_px",
     "frame_epsilon",
     "error_radius",
+    "saccade_velocity",
+    "field_of_view_deg",
 )
 
 
@@ -34,6 +38,9 @@ class PreparationParameters:
         frame_epsilon: forward-backward error above which a pixel counts as occluded in a frame's share, as a
             fraction of the frame's width. The paper: 20 px of 1088.
         error_radius: the error at a point is the median over a disc of this radius, a fraction of the width.
+        saccade_velocity: where a gaze file has no events, a sample that moves faster is a saccade and any other a
+            fixation (I-VT), in frame widths a second; None leaves them unknown.
+        field_of_view_deg: the camera's horizontal field of view; if given, `saccade_velocity` is in degrees a second.
         observation_s: length of the clips.
         anticipation_s: how far after a clip's end the future action is looked up.
         stride_s: distance between the ends of successive clips of a video.
@@ -52,6 +59,8 @@ class PreparationParameters:
     flow_max_width_px: int = 640
     frame_epsilon: float = FRAME_EPSILON
     error_radius: float = 1 / 96
+    saccade_velocity: float | None = SACCADE_VELOCITY
+    field_of_view_deg: float | None = None
     observation_s: float = 5.0
     anticipation_s: float = 2.0
     stride_s: float = 1.0
@@ -74,6 +83,12 @@ class PreparationParameters:
             self.flow_preset,
             f"one of {', '.join(DIS_PRESETS)}",
         )
+        if self.saccade_velocity is not None:
+            least, unit = (0.0, "frame widths") if self.field_of_view_deg is None else (SLOWEST_DEG_S, "degrees")
+            expected = f"more than {least:g} {unit} a second, or null"
+            _require(self.saccade_velocity > least, "saccade_velocity", self.saccade_velocity, expected)
+            if self.field_of_view_deg is not None:
+                _require(0 < self.field_of_view_deg <= 360, "field_of_view_deg", self.field_of_view_deg, "in (0, 360]")
         splits = get_args(SplitBy)
         _require(self.split_by in splits, "split_by", self.split_by, f"one of {', '.join(splits)}")
         _require(0 <= self.max_quarantined <= 1, "max_quarantined", self.max_quarantined, "in [0, 1]")
@@ -103,6 +118,13 @@ class PreparationParameters:
     def stride_frames(self) -> int:
         """Sampled frames between the ends of successive clips."""
         return round(self.stride_s * self.frame_hz)
+
+    @property
+    def saccade_widths_s(self) -> float | None:
+        """`saccade_velocity` in frame widths a second."""
+        if self.saccade_velocity is None or self.field_of_view_deg is None:
+            return self.saccade_velocity
+        return widths_per_second(self.saccade_velocity, self.field_of_view_deg)
 
     def video_digest(self, schema_version: int, video_bytes: int, gaze_bytes: int) -> str:
         """Digest of what a video's file in the store depends on: with the same one it is not made again."""

@@ -16,6 +16,7 @@ import cv2
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Reader, Recording
+from gaze_vlm.gaze.events import with_events
 from gaze_vlm.preparation.clips import video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality import QualityReport
@@ -93,7 +94,8 @@ def prepare_recording(reader: Reader, store: Path, parameters: PreparationParame
     """Writes one video's file unless it is there; what is wrong with the raw files becomes the reason."""
     cv2.setNumThreads(1)  # the workers fill the processors
     try:
-        gaze = reader.read_gaze(recording)
+        aspect = recording.gaze_width_px / recording.gaze_height_px
+        gaze = with_events(reader.read_gaze(recording), aspect, parameters.saccade_widths_s)
         path = video_file(store, recording.video_id)
         gaze_bytes = recording.gaze.stat().st_size if recording.gaze is not None else 0
         digest = parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze_bytes)

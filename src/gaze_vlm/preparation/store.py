@@ -21,7 +21,7 @@ from gaze_vlm.formats.recording import check_name
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 ARROW_TYPES = {
     int: pa.int64(),

@@ -1,0 +1,114 @@
+"""Saccades by velocity, against a loop and at the edges."""
+
+import numpy as np
+import pytest
+
+from gaze_vlm.gaze.events import (
+    LONGEST_STEP_S,
+    SACCADE_VELOCITY,
+    identify_saccades,
+    widths_per_second,
+    with_events,
+)
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
+
+
+def gaze_of(t_s: list[float], x: list[float], event: list[int] | None = None, y: float = 0.5) -> GazeSamples:
+    xy = np.stack([np.array(x, dtype=float), np.full(len(x), y)], axis=-1)
+    event = [UNKNOWN] * len(x) if event is None else event
+    xy[np.isin(event, (UNTRACKED, BLINK))] = np.nan
+    return GazeSamples(np.array(t_s), xy, np.array(event, dtype=np.uint8))
+
+
+def events(gaze: GazeSamples, aspect: float = 1.0, threshold: float = 1.0) -> list[int]:
+    return identify_saccades(gaze, aspect, threshold).event.tolist()
+
+
+def reference(gaze: GazeSamples, aspect: float, threshold: float) -> list[int]:
+    """One sample after the other."""
+
+    def velocity(i: int, j: int) -> float | None:
+        if i < 0 or j >= len(gaze) or max(gaze.event[i], gaze.event[j]) > UNKNOWN:
+            return None
+        step_s = gaze.t_s[j] - gaze.t_s[i]
+        if not 0 < step_s <= LONGEST_STEP_S:
+            return None
+        x, y = gaze.xy[j] - gaze.xy[i]
+        return float(np.hypot(x, y / aspect) / step_s)
+
+    found = []
+    for k, event in enumerate(gaze.event.tolist()):
+        known = [v for v in (velocity(k - 1, k), velocity(k, k + 1)) if v is not None]
+        found.append(event if event != UNKNOWN or not known else SACCADE if known[0] > threshold else FIXATION)
+    return found
+
+
+def test_two_fixations_and_the_saccade_between_them() -> None:
+    t_s = [k / 100 for k in range(9)]
+    x = [0.2, 0.201, 0.2, 0.3, 0.4, 0.5, 0.501, 0.5, 0.501]
+    assert events(gaze_of(t_s, x)) == [FIXATION] * 3 + [SACCADE] * 3 + [FIXATION] * 3
+
+
+def test_velocity_is_in_frame_widths_also_down_the_frame() -> None:
+    t_s, xy = np.array([0.0, 0.05]), np.array([[0.5, 0.5], [0.5, 0.58]])  # 1.6 frame heights a second
+    gaze = GazeSamples(t_s, xy, np.full(2, UNKNOWN, dtype=np.uint8))
+    assert events(gaze, aspect=1.0, threshold=1.5) == [SACCADE] * 2
+    assert events(gaze, aspect=1.25, threshold=1.5) == [FIXATION] * 2  # 1.28 frame widths
+
+
+def test_equals_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    t_s = np.cumsum(rng.choice([0, 0.005, 0.02, 0.07, 0.2], 500))
+    event = rng.choice([*GazeEvent, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN], 500)
+    gaze = gaze_of(t_s.tolist(), np.cumsum(rng.normal(0, 0.02, 500)).tolist(), event.tolist())
+    found = events(gaze, 1.3, 1.0)
+    assert found == reference(gaze, 1.3, 1.0)
+    assert set(found) == set(GazeEvent)
+
+
+@pytest.mark.parametrize("between", [UNTRACKED, BLINK, OUT])
+def test_what_is_not_in_the_frame_breaks_velocity(between: int) -> None:
+    gaze = gaze_of(
+        [0.0, 0.01, 0.02, 0.03, 0.04], [0.1, 0.1, 0.5, 0.9, 0.9], [UNKNOWN, UNKNOWN, between, UNKNOWN, UNKNOWN]
+    )
+    assert events(gaze) == [FIXATION, FIXATION, between, FIXATION, FIXATION]
+
+
+def test_a_gap_breaks_velocity_and_a_lonely_sample_stays_unknown() -> None:
+    assert events(gaze_of([0.0, 0.01, 0.2, 0.21], [0.1, 0.1, 0.9, 0.9])) == [FIXATION] * 4
+    assert events(gaze_of([0.0, 0.2, 0.21], [0.1, 0.9, 0.9])) == [UNKNOWN, FIXATION, FIXATION]
+    assert events(gaze_of([0.0, 0.1, 0.2], [0.1, 0.5, 0.9])) == [UNKNOWN] * 3  # 10 Hz
+    assert events(gaze_of([0.0], [0.5])) == [UNKNOWN]
+    assert events(gaze_of([], [])) == []
+
+
+def test_samples_of_one_moment_have_no_velocity_between_them() -> None:
+    assert events(gaze_of([0.0, 0.01, 0.01, 0.02], [0.1, 0.1, 0.9, 0.9])) == [FIXATION] * 4
+
+
+def test_events_that_are_known_stay() -> None:
+    gaze = gaze_of([0.0, 0.01, 0.02], [0.1, 0.5, 0.5], [FIXATION, FIXATION, UNKNOWN])
+    assert events(gaze) == [FIXATION, FIXATION, FIXATION]
+    assert with_events(gaze, 1.0, 1.0) is gaze  # a file with events of its own is left as it is
+    assert with_events(gaze_of([0.0, 0.01], [0.1, 0.1]), 1.0, None).event.tolist() == [UNKNOWN] * 2
+    lost = gaze_of([0.0, 0.01, 0.02, 0.03], [0.1, 0.1, 0, 2.0], [UNKNOWN, UNKNOWN, BLINK, OUT])
+    assert with_events(lost, 1.0, 1.0).event.tolist() == [FIXATION, FIXATION, BLINK, OUT]
+
+
+def test_the_default_is_the_threshold_of_the_labels_in_use() -> None:
+    """More than 40 px of 1088 from one frame to the next, at 30 fps."""
+    for step_px, event in ((39.9, FIXATION), (40.1, SACCADE)):
+        assert events(gaze_of([0.0, 1 / 30], [0.5, 0.5 + step_px / 1088]), 1088 / 1080, SACCADE_VELOCITY) == [event] * 2
+    assert widths_per_second(100, 90) == pytest.approx(SACCADE_VELOCITY, rel=0.01)
+
+
+def test_points_far_out_of_the_frame_do_no_harm() -> None:
+    gaze = gaze_of([0.0, 0.01, 0.02], [0.1, 1e300, -1e300], [UNKNOWN, OUT, OUT])
+    assert events(gaze) == [UNKNOWN, OUT, OUT]
+
+
+def test_threshold_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="velocity threshold is 0"):
+        events(gaze_of([0.0], [0.5]), threshold=0)
