@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
-from gaze_vlm.datamodules.gaze_options import GazeOptions, TrainingGaze, centre_prior
+from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
 from gaze_vlm.datamodules.sampling import EvenBatches
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -36,6 +36,7 @@ class ClipDataset(Dataset[Clip]):
         gaze: TrainingGaze = "own",
         shift: int = 0,
         cached_clips: int = 0,
+        noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
     ) -> None:
         self.store = store
         self.records = records
@@ -44,6 +45,7 @@ class ClipDataset(Dataset[Clip]):
         self.options = options
         self.gaze = gaze
         self.shift = shift
+        self.noise = noise
         self.frames = lru_cache(maxsize=cached_clips)(self.decode)
 
     def __len__(self) -> int:
@@ -79,9 +81,9 @@ class ClipDataset(Dataset[Clip]):
             return centre_prior(record.frames, self.store.manifest.videos[record.video_id].aspect)
         if self.gaze == "shuffled":
             record = self.records[(position + self.shift) % len(self.records)]
-        return self.options.mixture(
-            self.store.video(record.video_id), record.sampled_frames, self.store.manifest.videos[record.video_id].aspect
-        )
+        video, aspect = self.store.video(record.video_id), self.store.manifest.videos[record.video_id].aspect
+        mixture = self.options.mixture(video, record.sampled_frames, aspect)
+        return self.noise(mixture, record.clip_id, record.video_id)
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -96,6 +98,7 @@ class ClipDataModule(L.LightningDataModule):
         train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another video (`shuffled`), or
             none of it (`centre`, a broad Gaussian at the centre). Validation and test always have the clip's own.
         gaze: how gaze points become a mixture.
+        train_noise: errors put on the gaze that the training sees; validation and test have none.
         prompts: the question of each task.
         workers: loader processes; 0 decodes in the main process.
         cached_clips: decoded clips kept in memory a dataset; for small frames, where decoding outweighs the model.
@@ -113,6 +116,7 @@ class ClipDataModule(L.LightningDataModule):
         test_split: Literal["validation", "test"] = "test",
         train_gaze: TrainingGaze = "own",
         gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
+        train_noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
         prompts: dict[Task, str] | None = None,
         workers: int = 0,
         cached_clips: int = 0,
@@ -126,6 +130,7 @@ class ClipDataModule(L.LightningDataModule):
         self.test_split = test_split
         self.train_gaze: TrainingGaze = train_gaze
         self.gaze = gaze
+        self.train_noise = train_noise
         self.prompts = PROMPTS | (prompts or {})
         self.workers = workers
         self.cached_clips = cached_clips
@@ -171,7 +176,8 @@ class ClipDataModule(L.LightningDataModule):
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
         shift = _shift_to_other_videos(records, draw) if gaze == "shuffled" else 0
         tasks = {task: self.prompts[task] for task in self.tasks}
-        return ClipDataset(self.store, records, tasks, self.gaze, gaze, shift, self.cached_clips)
+        noise = self.train_noise if split == "train" else GazeNoise()
+        return ClipDataset(self.store, records, tasks, self.gaze, gaze, shift, self.cached_clips, noise)
 
     def train_dataloader(self) -> DataLoader[Clip]:
         dataset = self.datasets["train"]

@@ -1,6 +1,8 @@
 """From the stored gaze points of a video to the mixture of a clip: everything that needs no second preparation."""
 
-from dataclasses import dataclass
+import math
+import zlib
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -56,3 +58,42 @@ class GazeOptions:
 def centre_prior(frames: int, aspect: float, sigma: float = 0.2) -> GazeMixture:
     """One broad Gaussian at the centre of every frame: where egocentric gaze falls without looking at the scene."""
     return GazeMixture(torch.full((frames, 1, 2), 0.5), torch.ones(frames, 1), sigma, aspect)
+
+
+@dataclass(frozen=True)
+class GazeNoise:
+    """Errors of a worse eye tracker, put on the gaze of training clips to see how much of its quality is needed.
+
+    A clip's errors depend on the seed, its name and its video's alone: they are the same in every epoch.
+
+    Args:
+        noise: standard deviation of an error of each point's own, in frame widths along both axes.
+        offset: length in frame widths of an error that all points of a video share, like that of a tracker that
+            slipped; its direction is drawn for each video.
+        dropped: share of the points that are lost.
+        seed: draws all three.
+    """
+
+    noise: float = 0.0
+    offset: float = 0.0
+    dropped: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("noise", "offset", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.dropped <= 1:
+            raise ValueError(f"dropped is {self.dropped}; expected a share in [0, 1]")
+
+    def __call__(self, mixture: GazeMixture, clip_id: str, video_id: str) -> GazeMixture:
+        """The mixture with these errors; a point that they move out of the frame keeps its weight there."""
+        angle = self._draw(video_id).uniform(0, 2 * math.pi)
+        draw = self._draw(clip_id)
+        error = draw.normal(0, self.noise, mixture.xy.shape) + self.offset * np.array([math.cos(angle), math.sin(angle)])
+        kept = draw.uniform(size=mixture.weight.shape) >= self.dropped
+        shift = mixture.xy.new_tensor(error) * mixture.xy.new_tensor([1.0, mixture.aspect])
+        return replace(mixture, xy=mixture.xy + shift, weight=mixture.weight * torch.from_numpy(kept))
+
+    def _draw(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
