@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
+from gaze_vlm.formats.gaze_points import placed_samples
 from gaze_vlm.formats.text_files import csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -16,7 +16,6 @@ COLUMNS = (
     *(f"{vector}_{axis}" for vector in VECTORS for axis in "xyz"),
 )
 READ = ("canonical_timestamp_s", "confidence", "norm_pos_x", "norm_pos_y")
-FARTHEST = 1e6  # in frames; the store keeps places as float32
 
 
 def read_ego4d_gaze(path: Path) -> GazeSamples:
@@ -56,18 +55,3 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
     t_s, worn, x, y = values[timed].T
     event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
     return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))
-
-
-def placed_samples(
-    t_s: Float[np.ndarray, "sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, "sample"]
-) -> GazeSamples:
-    """Samples sorted by time, stably; their events agree with their places.
-
-    Without a finite place a sample becomes `UNTRACKED`, and outside [0, 1] `OUT_OF_FRAME`.
-    """
-    tracked = np.isfinite(xy).all(axis=1) & (event != GazeEvent.UNTRACKED)
-    inside = ((xy >= 0) & (xy <= 1)).all(axis=1)
-    event = np.select([~tracked, ~inside], [GazeEvent.UNTRACKED, GazeEvent.OUT_OF_FRAME], event).astype(np.uint8)
-    xy = np.where(tracked[:, None], np.clip(xy, -FARTHEST, FARTHEST), np.nan)
-    order = np.argsort(t_s, kind="stable")
-    return GazeSamples(t_s[order], xy[order], event[order])

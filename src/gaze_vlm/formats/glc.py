@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gaze_vlm.formats.ego4d_gaze import placed_samples
+from gaze_vlm.formats.gaze_points import placed_samples
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples

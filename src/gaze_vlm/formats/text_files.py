@@ -56,6 +56,22 @@ def _rows(
         yield lines.line_num, [fields[place] for place in places]
 
 
+def csv_header(path: Path) -> list[str]:
+    """Names in the first line of a CSV file that is not blank.
+
+    Raises:
+        ValueError: an empty file, or one that is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next((fields for fields in csv.reader(file) if any(field.strip() for field in fields)), None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
+    if names is None:
+        raise ValueError(f"{path} is empty: copy or download it again")
+    return [name.strip() for name in names]
+
+
 def number(field: str, name: str, path: Path, line: int) -> float:
     """The number in a field; NaN where it is empty.
 
@@ -68,6 +84,18 @@ def number(field: str, name: str, path: Path, line: int) -> float:
         return float(field)
     except ValueError as error:
         raise ValueError(f"{path}, line {line}: {name} is {field!r}, not a number; mend or delete the row") from error
+
+
+def finite(field: str, name: str, path: Path, line: int) -> float:
+    """The number in a field.
+
+    Raises:
+        ValueError: the field is empty, or no finite number.
+    """
+    value = number(field, name, path, line)
+    if not math.isfinite(value):
+        raise ValueError(f"{path}, line {line}: {name} is {field!r}, not a finite number; mend or delete the row")
+    return value
 
 
 def read_json(path: Path) -> dict[str, Any]:

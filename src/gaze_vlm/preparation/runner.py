@@ -15,6 +15,7 @@ import cv2
 
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
+from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.preparation.clips import video_clips
@@ -35,7 +36,7 @@ from gaze_vlm.preparation.store import (
 from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.progress import track
 
-READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader}
+READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Outcome:
 
 
 def prepare(
-    dataset: Literal["egtea", "ego4d"],
+    dataset: Literal["egtea", "ego4d", "folder"],
     root: Path,
     store: Path,
     parameters: PreparationParameters = PreparationParameters(),  # noqa: B008, frozen

@@ -1,0 +1,190 @@
+"""A folder of videos, gaze tables and texts: data of one's own, in any of the formats that there is a parser for."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
+from gaze_vlm.formats.captions import read_captions
+from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
+from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
+from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
+from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.spans import read_spans
+from gaze_vlm.formats.text_files import csv_header, csv_rows
+from gaze_vlm.formats.video import video_info
+from gaze_vlm.gaze.samples import GazeSamples
+
+GazeFormat = Literal["generic", "pupil", "egoexo4d"]
+COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
+    "generic": gaze_generic.COLUMNS,
+    "pupil": gaze_pupil.COLUMNS,
+    "egoexo4d": gaze_egoexo4d.COLUMNS,
+}
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
+EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
+PARTICIPANTS = ("video_id", "participant")
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Reader of `<root>/{videos,gaze,captions.csv}`.
+
+    `videos/<video>.mp4` (or .mkv, .webm) has its gaze in `gaze/<video>.csv` (or .txt), or in a folder `gaze/<video>`
+    with the files of a Pupil or Ego-Exo4D export. `captions.csv` has texts of seconds (`video_id,second,text`) or of
+    spans (`video_id,start_s,end_s,text[,verb,noun]`). An optional `participants.csv` (`video_id,participant`) says who
+    wears the camera; without it, each video is its own participant.
+
+    Args:
+        root: the folder.
+        gaze: format of the gaze tables; None finds each one's by its header.
+        min_confidence: samples of the generic format with less are untracked.
+        frame_width_px: width of the frames that gaze in pixels is of, and the aspect of the videos; None takes each
+            video's own. Needed where videos were made smaller.
+        frame_height_px: height of these frames.
+
+    Raises:
+        ValueError: an option is out of range, or a part of the folder is missing.
+    """
+
+    dataset: ClassVar[str] = "folder"
+
+    root: Path
+    _: KW_ONLY
+    gaze: GazeFormat | None = None
+    min_confidence: float = MIN_CONFIDENCE
+    frame_width_px: int | None = None
+    frame_height_px: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        if self.gaze not in (None, *get_args(GazeFormat)):
+            raise ValueError(f"gaze is {self.gaze!r}; expected one of {', '.join(get_args(GazeFormat))}")
+        if (self.frame_width_px is None) != (self.frame_height_px is None):
+            raise ValueError("set both frame_width_px and frame_height_px, or neither")
+        for name in ("frame_width_px", "frame_height_px"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; expected 1 or more")
+        for path, mend in (
+            (self.root / "videos", "put the videos there"),
+            (self.root / "gaze", "put a gaze table or export of each video there"),
+            (self._captions, "write the texts of the videos to it"),
+        ):
+            if not path.exists():
+                raise ValueError(f"{path} is missing: {mend}; docs/importers.md has the layout")
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Verbs that the texts are labelled with."""
+        return _labels([action.verb for actions in self._actions([]).values() for action in actions])
+
+    @property
+    def nouns(self) -> tuple[str, ...]:
+        """Nouns that the texts are labelled with."""
+        return _labels([action.noun for actions in self._actions([]).values() for action in actions])
+
+    def recordings(self) -> list[Recording]:
+        """All videos, sorted by name. Texts of videos that are not there are left out, with a warning."""
+        videos = self._videos()
+        actions, participants = self._actions(list(videos)), self._participants()
+        named = {name.strip() for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])}
+        if extra := sorted(named - set(videos)):
+            warnings.warn(f"{self._captions}: {len(extra)} videos are not in videos: {', '.join(extra)}", stacklevel=2)
+        sizes = {name: self._frame_size(video) for name, video in videos.items()}
+        return [
+            Recording(
+                video_id=name,
+                video=video,
+                gaze=self._gaze_file(name),
+                participant=participants.get(name, name),
+                gaze_width_px=sizes[name][0],
+                gaze_height_px=sizes[name][1],
+                actions=tuple(sorted(actions.get(name, ()), key=lambda action: (action.start_s, action.end_s))),
+            )
+            for name, video in sorted(videos.items())
+        ]
+
+    def read_gaze(self, recording: Recording) -> GazeSamples:
+        """Gaze of one video.
+
+        Raises:
+            ValueError: the gaze table is missing, of no known format, or malformed.
+        """
+        if recording.gaze is None:
+            places = f"{recording.video_id}.csv, or a folder {recording.video_id} with {' or '.join(EXPORTS)}"
+            raise ValueError(f"{self.root / 'gaze'} has no gaze of {recording.video_id}: put there {places}")
+        format_ = self.gaze or gaze_format(recording.gaze)
+        if format_ == "generic":
+            return read_generic_gaze(recording.gaze, self.min_confidence)
+        if format_ == "pupil":
+            return read_pupil_gaze(recording.gaze, recording.gaze_width_px, recording.gaze_height_px)
+        return read_egoexo4d_gaze(recording.gaze)
+
+    @property
+    def _captions(self) -> Path:
+        return self.root / "captions.csv"
+
+    def _videos(self) -> dict[str, Path]:
+        folder = self.root / "videos"
+        videos = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
+        if not videos:
+            raise ValueError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
+        found: dict[str, Path] = {}
+        for video in videos:
+            if video.stem in found:
+                raise ValueError(f"{found[video.stem]} and {video} have one name: rename or remove one of them")
+            found[video.stem] = video
+        return found
+
+    def _gaze_file(self, name: str) -> Path | None:
+        folder = self.root / "gaze"
+        found = [path for path in (folder / f"{name}.csv", folder / f"{name}.txt") if path.is_file()]
+        found += [path for path in (folder / name / file for file in EXPORTS) if path.is_file()][:1]
+        if len(found) > 1:
+            raise ValueError(f"{name} has gaze in {found[0]} and {found[1]}: keep one of them")
+        return found[0] if found else None
+
+    def _actions(self, videos: Sequence[str]) -> Mapping[str, Sequence[Action]]:
+        header = csv_header(self._captions)
+        if "video_id" not in header:
+            raise ValueError(
+                f"{self._captions}: no column video_id in its first line; docs/importers.md has the columns"
+            )
+        if "start_s" in header:
+            return read_spans(self._captions)
+        return read_captions(self._captions, videos)
+
+    def _participants(self) -> dict[str, str]:
+        path = self.root / "participants.csv"
+        rows = csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ()
+        return {video.strip(): participant.strip() for _, (video, participant) in rows}
+
+    def _frame_size(self, video: Path) -> tuple[int, int]:
+        if self.frame_width_px is not None and self.frame_height_px is not None:
+            return self.frame_width_px, self.frame_height_px
+        try:
+            info = video_info(video)
+        except ValueError:
+            return 1, 1  # no video: the preparation will find the same error, and put it into quarantine
+        return info.width_px, info.height_px
+
+
+def gaze_format(path: Path) -> GazeFormat:
+    """Format of a gaze table by the names in its header.
+
+    Raises:
+        ValueError: no parser knows these names.
+    """
+    header = csv_header(path)
+    known = next((name for name, columns in COLUMNS.items() if set(columns) <= set(header)), None)
+    if known is None:
+        expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
+        raise ValueError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
+    return known
+
+
+def _labels(labels: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({label for label in labels if label is not None}))

@@ -1,0 +1,51 @@
+"""The generic gaze table: `t_s,x,y[,confidence][,event]`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
+from gaze_vlm.formats.text_files import csv_header, finite, number
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+COLUMNS = ("t_s", "x", "y")
+OPTIONAL = ("confidence", "event")
+MIN_CONFIDENCE = 0.6
+"""Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1."""
+EVENTS = {"": GazeEvent.UNKNOWN} | {event.name.lower(): event for event in GazeEvent}
+
+
+def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> GazeSamples:
+    """Read a generic table. Its columns may stand in any order, beside others.
+
+    Time: `t_s`, seconds from the start of the video. Rows are sorted by it; several places of one time are all kept,
+        and a row that repeats another counts once.
+
+    Points: `x` and `y` are normalised to the frame, origin top left. Outside [0, 1] they are `OUT_OF_FRAME`; empty or
+        not finite they are `UNTRACKED`, and so is a sample whose `confidence` is below `min_confidence`, or empty.
+        `event` is the name of a `GazeEvent` in any case (`fixation`, `saccade`, `blink`, …), `UNKNOWN` if empty.
+
+    Raises:
+        ValueError: an empty file, a row that cannot be read, a time that is missing, an unknown event, or places that
+            are pixels.
+    """
+    names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
+    t_s, xy, event = [], [], []
+    for line, fields in distinct_rows(path, names):
+        row = dict(zip(names, fields, strict=True))
+        t_s.append(finite(row["t_s"], "t_s", path, line))
+        xy.append([number(row[name], name, path, line) for name in ("x", "y")])
+        code = _event(row.get("event", ""), path, line)
+        # An empty confidence is NaN, which is not at least anything.
+        sure = "confidence" not in row or number(row["confidence"], "confidence", path, line) >= min_confidence
+        event.append(code if sure or code == GazeEvent.BLINK else GazeEvent.UNTRACKED)
+    gaze = placed_samples(np.array(t_s), np.array(xy), np.array(event, dtype=np.uint8))
+    return check_scale(gaze, path, "divide x by the frame's width and y by its height if they are in pixels")
+
+
+def _event(field: str, path: Path, line: int) -> GazeEvent:
+    name = field.strip().lower()
+    if name not in EVENTS:
+        expected = ", ".join(name for name in EVENTS if name)
+        raise ValueError(f"{path}, line {line}: event is {field!r}; expected one of {expected}, or nothing")
+    return EVENTS[name]

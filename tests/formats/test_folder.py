@@ -1,0 +1,176 @@
+"""A folder of one's own: which files belong together, and which format they are in."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from egtea_files import texture, write_video
+from gaze_vlm.formats.folder import FolderReader
+from gaze_vlm.gaze.samples import GazeEvent
+
+GENERIC = "t_s,x,y\n0,0.5,0.25\n"
+PUPIL = "timestamp [ns],gaze x [px],gaze y [px]\n1000,64,24\n"
+WORLD = "timestamp [ns]\n1000\n"
+TAKE = "frame_num,tracking_timestamp_us,x,y\n0,1,704,352\n"
+
+
+def make_root(root: Path, *videos: str) -> Path:
+    """A folder with empty videos, and captions of the first second of each."""
+    for name in videos:
+        (root / "videos").mkdir(parents=True, exist_ok=True)
+        (root / "videos" / name).touch()
+    (root / "gaze").mkdir()
+    rows = [f"{Path(name).stem},0,chops an onion\n" for name in videos]
+    (root / "captions.csv").write_text("".join(["video_id,second,text\n", *rows]))
+    return root
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_videos_gaze_and_texts(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "b.mkv", "a.MP4", "c.webm")
+    (root / "videos" / "notes.txt").touch()
+    write(root / "gaze" / "a.csv", GENERIC)
+    write(root / "gaze" / "b.txt", GENERIC)
+    reader = FolderReader(root)
+    recordings = reader.recordings()
+    assert [recording.video_id for recording in recordings] == ["a", "b", "c"]
+    assert [recording.participant for recording in recordings] == ["a", "b", "c"]
+    assert [recording.gaze and recording.gaze.name for recording in recordings] == ["a.csv", "b.txt", None]
+    (action,) = recordings[0].actions
+    assert (action.start_s, action.end_s, action.text, action.verb) == (0, 1, "chops an onion", None)
+    assert (reader.verbs, reader.nouns) == ((), ())
+    with pytest.raises(ValueError, match=r"has no gaze of c: put there c.csv, or a folder c with gaze.csv or"):
+        reader.read_gaze(recordings[2])
+    assert pickle.loads(pickle.dumps(reader)).recordings() == recordings
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "y"),
+    [
+        ("a.csv", GENERIC, 0.25),
+        ("a/gaze.csv", PUPIL, 0.25),
+        ("a/personalized_eye_gaze_2d.csv", TAKE, 0.25),
+        ("a/general_eye_gaze_2d.csv", TAKE, 0.25),
+        ("a.csv", TAKE, 0.25),
+    ],
+)
+def test_the_header_tells_the_format(tmp_path: Path, file: str, text: str, y: float) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    write_video(root / "videos" / "a.mp4", [texture(0)[:96, :128]] * 2)
+    write(root / "gaze" / file, text)
+    if file == "a/gaze.csv":
+        write(root / "gaze" / "a" / "world_timestamps.csv", WORLD)
+    reader = FolderReader(root)
+    (recording,) = reader.recordings()
+    assert (recording.gaze_width_px, recording.gaze_height_px) == (128, 96)
+    gaze = reader.read_gaze(recording)
+    np.testing.assert_allclose(gaze.xy, [[0.5, y]])
+    assert (gaze.t_s.tolist(), gaze.event.tolist()) == ([0], [GazeEvent.UNKNOWN])
+
+
+def test_calibrated_gaze_comes_first(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    for name in ("general", "personalized"):
+        write(root / "gaze" / "a" / f"{name}_eye_gaze_2d.csv", TAKE)
+    (recording,) = FolderReader(root).recordings()
+    assert recording.gaze is not None
+    assert recording.gaze.name == "personalized_eye_gaze_2d.csv"
+
+
+def test_frame_size_of_gaze_in_pixels(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    write_video(root / "videos" / "a.mp4", [texture(0)[:48, :64]] * 2)  # half the camera's size
+    write(root / "gaze" / "a" / "gaze.csv", PUPIL)
+    write(root / "gaze" / "a" / "world_timestamps.csv", WORLD)
+    reader = FolderReader(root, frame_width_px=128, frame_height_px=96)
+    np.testing.assert_allclose(reader.read_gaze(reader.recordings()[0]).xy, [[0.5, 0.25]])
+
+
+def test_options_of_the_formats(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    write(root / "gaze" / "a.csv", "t_s,x,y,confidence\n0,0.5,0.25,0.4\n")
+    (recording,) = FolderReader(root).recordings()
+    assert FolderReader(root).read_gaze(recording).event.tolist() == [GazeEvent.UNTRACKED]
+    assert FolderReader(root, min_confidence=0.3).read_gaze(recording).event.tolist() == [GazeEvent.UNKNOWN]
+    with pytest.raises(ValueError, match=r"a.csv: no column frame_num in the header"):
+        FolderReader(root, gaze="egoexo4d").read_gaze(recording)
+
+
+def test_participants_and_labelled_spans(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4", "b.mp4")
+    write(root / "participants.csv", "video_id,participant\na,Ada\n")
+    write(
+        root / "captions.csv",
+        "video_id,start_s,end_s,text,verb,noun\na,2,3,cuts it,cut,onion\na,0,2,takes it,take,onion\nb,0,1,waits,,\n",
+    )
+    reader = FolderReader(root)
+    first, second = reader.recordings()
+    assert (first.participant, second.participant) == ("Ada", "b")
+    assert [action.text for action in first.actions] == ["takes it", "cuts it"]
+    assert (reader.verbs, reader.nouns) == (("cut", "take"), ("onion",))
+
+
+@pytest.mark.parametrize("columns", ["video_id,second,text\nz,0,x\na,0,x\n", "video_id,start_s,end_s,text\nz,0,1,x\n"])
+def test_texts_without_a_video(tmp_path: Path, columns: str) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    write(root / "captions.csv", columns)
+    with pytest.warns(UserWarning, match=r"captions.csv: 1 videos are not in videos: z"):
+        FolderReader(root).recordings()
+
+
+def test_two_files_of_one_video(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    write(root / "gaze" / "a.csv", GENERIC)
+    write(root / "gaze" / "a" / "gaze.csv", PUPIL)
+    with pytest.raises(ValueError, match=r"a has gaze in .*a.csv and .*gaze.csv: keep one"):
+        FolderReader(root).recordings()
+    (root / "videos" / "a.mkv").touch()
+    with pytest.raises(ValueError, match=r"a.mkv and .*a.mp4 have one name"):
+        FolderReader(root).recordings()
+
+
+@pytest.mark.parametrize("missing", ["videos", "gaze", "captions.csv"])
+def test_incomplete_folder(tmp_path: Path, missing: str) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    (root / missing).rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"{missing} is missing: .*docs/importers.md"):
+        FolderReader(root)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gaze": "tobii"}, "gaze is 'tobii'; expected one of generic, pupil, egoexo4d"),
+        ({"frame_width_px": 1600}, "set both frame_width_px and frame_height_px"),
+        ({"frame_width_px": 0, "frame_height_px": 2}, "frame_width_px is 0"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        FolderReader(make_root(tmp_path, "a.mp4"), **options)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    (root / "gaze" / "a.csv").touch()
+    reader = FolderReader(root)
+    (recording,) = reader.recordings()  # an empty video and an empty table are the preparation's to report
+    with pytest.raises(ValueError, match=r"a.csv is empty"):
+        reader.read_gaze(recording)
+    write(root / "gaze" / "a.csv", "time,gx,gy\n0,0,0\n")
+    with pytest.raises(ValueError, match=r"a header of time, gx, gy is of no known format \(generic: t_s, x, y; pupil"):
+        reader.read_gaze(recording)
+    write(root / "captions.csv", "a,0,chops\n")
+    with pytest.raises(ValueError, match=r"captions.csv: no column video_id in its first line"):
+        reader.recordings()
+    (root / "videos" / "a.mp4").unlink()
+    with pytest.raises(ValueError, match=r"videos holds no video \(.mp4, .mkv, .webm\)"):
+        reader.recordings()

@@ -1,0 +1,82 @@
+"""The generic gaze table, and all that can be wrong in one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaze_vlm.formats.gaze_generic import read_generic_gaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
+
+
+def read(tmp_path: Path, text: str, **options: float) -> GazeSamples:
+    path = tmp_path / "gaze.csv"
+    path.write_text(text)
+    return read_generic_gaze(path, **options)
+
+
+def test_the_three_columns(tmp_path: Path) -> None:
+    gaze = read(tmp_path, "t_s,x,y\n0.5,0.25,0.1\n0.6,0.75,0.9\n")
+    assert gaze.t_s.tolist() == [0.5, 0.6]
+    assert gaze.xy.tolist() == [[0.25, 0.1], [0.75, 0.9]]  # the origin is at the top left
+    assert gaze.event.tolist() == [UNKNOWN] * 2
+
+
+def test_events_by_name_in_any_order_of_columns(tmp_path: Path) -> None:
+    names = ["fixation", "Saccade", "", "UNTRACKED", "blink", "out_of_frame"]
+    rows = [f"{name},0.5,{k},0.4,note" for k, name in enumerate(names)]
+    gaze = read(tmp_path, "\n".join(["event,y,t_s,x,remark", *rows]))
+    assert gaze.event.tolist() == [FIXATION, SACCADE, UNKNOWN, UNTRACKED, BLINK, OUT]
+    assert np.isnan(gaze.xy[[3, 4]]).all()
+    assert gaze.xy[[0, 1, 2, 5]].tolist() == [[0.4, 0.5]] * 4
+
+
+def test_confidence_below_the_threshold_is_untracked(tmp_path: Path) -> None:
+    rows = ["0,0.5,0.5,0.59,fixation", "1,0.5,0.5,0.6,", "2,0.5,0.5,,", "3,0.5,0.5,nan,", "4,0,0,0,blink"]
+    text = "\n".join(["t_s,x,y,confidence,event", *rows])
+    assert read(tmp_path, text).event.tolist() == [UNTRACKED, UNKNOWN, UNTRACKED, UNTRACKED, BLINK]
+    assert read(tmp_path, text, min_confidence=0.1).event.tolist() == [FIXATION, UNKNOWN, UNTRACKED, UNTRACKED, BLINK]
+
+
+def test_places_that_are_none(tmp_path: Path) -> None:
+    rows = ["0,nan,0.5", "1,0.5,", "2,inf,0.5", "3,-0.01,0.5", "4,0.5,1e300", "5,0,1", "6,0.5,0.5", "7,1,0"]
+    gaze = read(tmp_path, "\n".join(["t_s,x,y", *rows]))
+    assert gaze.event.tolist() == [UNTRACKED] * 3 + [OUT] * 2 + [UNKNOWN] * 3
+    assert np.isnan(gaze.xy[:3]).all()
+    assert np.isfinite(gaze.xy[3:].astype(np.float32)).all()
+
+
+def test_unsorted_and_repeated_times(tmp_path: Path) -> None:
+    gaze = read(tmp_path, "t_s,x,y\n2,0.3,0.3\n1,0.1,0.1\n1,0.2,0.2\n-1,0.5,0.5\n")
+    assert gaze.t_s.tolist() == [-1, 1, 1, 2]
+    assert gaze.xy[:, 0].tolist() == [0.5, 0.1, 0.2, 0.3]  # two places of one time are two samples
+    with pytest.warns(UserWarning, match=r"gaze.csv: 2 rows repeat another and count once"):
+        gaze = read(tmp_path, "t_s,x,y\n" + "1,0.1,0.1\n" * 3 + "2,0.1,0.1\n")
+    assert len(gaze) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "gaze.csv is empty"),
+        ("t_s,x,y\n", "gaze.csv has a header and no row"),
+        ("t_s,x\n0,0.5\n", "no column y in the header"),
+        ("t_s,x,y\n0,0.5,0.5\n1,0.5\n", "gaze.csv, line 3: 2 values where 3 are expected"),
+        ("t_s,x,y\n0,left,0.5\n", "gaze.csv, line 2: x is 'left', not a number"),
+        ("t_s,x,y\n0,0.5,0.5\nnan,0.5,0.5\n", "gaze.csv, line 3: t_s is 'nan', not a finite number"),
+        ("t_s,x,y\n,0.5,0.5\n", "gaze.csv, line 2: t_s is '', not a finite number"),
+        ("t_s,x,y,event\n0,0.5,0.5,pursuit\n", "line 2: event is 'pursuit'; expected one of fixation, saccade"),
+        ("t_s,x,y\n0,640,480\n1,2,0.5\n2,0.5,0.5\n", "2 of 3 places are outside the frame; divide x by the frame's"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, text)
+
+
+def test_no_text(tmp_path: Path) -> None:
+    (tmp_path / "gaze.csv").write_bytes(b"t_s,x,y\n\xff\xfe")
+    with pytest.raises(ValueError, match=r"gaze.csv is not a CSV file in UTF-8"):
+        read_generic_gaze(tmp_path / "gaze.csv")

@@ -1,0 +1,88 @@
+"""Exports of Pupil Cloud: two clocks that are one, pixels, and what the ids of events mean."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
+HEADER = (
+    "section id,recording id,timestamp [ns],gaze x [px],gaze y [px],worn,fixation id,blink id,"
+    "azimuth [deg],elevation [deg]"
+)
+START_NS = 1_700_000_000_123_456_789
+
+
+def row(
+    ns: int, x: float | str = 400, y: float | str = 300, worn: str = "1.0", fixation: str = "", blink: str = ""
+) -> str:
+    return f"sec,rec,{START_NS + ns},{x},{y},{worn},{fixation},{blink},1.5,-2.5"
+
+
+def read(folder: Path, rows: list[str], header: str = HEADER, world: list[int] | None = None) -> GazeSamples:
+    frames = [0, 33_333_333, 66_666_667] if world is None else world
+    lines = ["section id,recording id,timestamp [ns]", *(f"sec,rec,{START_NS + ns}" for ns in frames)]
+    (folder / "world_timestamps.csv").write_text("\n".join(lines) + "\n")
+    (folder / "gaze.csv").write_text("\n".join([header, *rows]) + "\n")
+    return read_pupil_gaze(folder / "gaze.csv", 1600, 1200)
+
+
+def test_time_zero_is_the_first_world_frame(tmp_path: Path) -> None:
+    gaze = read(tmp_path, [row(-5_000_000), row(0), row(5_000_100)], world=[33_000_000, 0])
+    np.testing.assert_allclose(gaze.t_s, [-0.005, 0, 0.0050001], rtol=0, atol=1e-12)  # no nanosecond is rounded away
+
+
+def test_places_are_pixels_from_the_top_left(tmp_path: Path) -> None:
+    gaze = read(tmp_path, [row(0, 400, 120), row(1, 1700.5, 600), row(2, 5, -0.1), row(3, "", ""), row(4, 1600, 1200)])
+    np.testing.assert_allclose(gaze.xy[[0, 4]], [[0.25, 0.1], [1, 1]])
+    assert gaze.event.tolist() == [UNKNOWN, OUT, OUT, UNTRACKED, UNKNOWN]
+
+
+def test_events(tmp_path: Path) -> None:
+    rows = [
+        row(0, fixation="1"),
+        row(1),  # between two fixations
+        row(2, fixation="2", blink="1"),  # the lids close during a fixation
+        row(3, worn="0.0", fixation="2"),
+        row(4, worn="False"),
+        row(5, worn="True", fixation="2"),
+        row(6, worn="", fixation="3"),
+    ]
+    gaze = read(tmp_path, rows)
+    assert gaze.event.tolist() == [FIXATION, SACCADE, BLINK, UNTRACKED, UNTRACKED, FIXATION, FIXATION]
+    assert np.isnan(gaze.xy[2:5]).all()
+
+
+def test_an_export_without_fixations_is_unknown(tmp_path: Path) -> None:
+    assert read(tmp_path, [row(0), row(1, blink="4")]).event.tolist() == [UNKNOWN, BLINK]
+    player = "timestamp [ns],gaze x [px],gaze y [px]"
+    assert read(tmp_path, [f"{START_NS},10,10"], player).event.tolist() == [UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([row(0), row(1, x="left")], r"gaze.csv, line 3: gaze x \[px\] is 'left'"),
+        ([row(0).replace(str(START_NS), "1.7e18")], r"gaze.csv, line 2: timestamp \[ns\] is '1.7e18'"),
+        ([row(0, worn="maybe")], "gaze.csv, line 2: worn is 'maybe'"),
+        ([row(0), row(1).replace("rec", "other")], "gaze.csv: samples of 2 recordings"),
+        ([row(0, 3000, 10), row(1, 3000, 10), row(2)], "2 of 3 places .* taken to be 1600×1200 px: set frame_width_px"),
+        ([], "gaze.csv has a header and no row"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, rows: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, rows)
+
+
+def test_world_timestamps_are_needed(tmp_path: Path) -> None:
+    read(tmp_path, [row(0)])
+    (tmp_path / "world_timestamps.csv").write_text("")
+    with pytest.raises(ValueError, match=r"world_timestamps.csv is empty"):
+        read_pupil_gaze(tmp_path / "gaze.csv", 1600, 1200)
+    (tmp_path / "world_timestamps.csv").unlink()
+    with pytest.raises(ValueError, match=r"world_timestamps.csv is missing: gaze is timed by it"):
+        read_pupil_gaze(tmp_path / "gaze.csv", 1600, 1200)

@@ -1,0 +1,37 @@
+"""Texts of spans of video."""
+
+from pathlib import Path
+
+import pytest
+
+from gaze_vlm.formats.recording import Action
+from gaze_vlm.formats.spans import read_spans
+
+
+def test_spans_with_and_without_labels(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text('noun,video_id,start_s,end_s,text,verb\ncup,a,1.5,3,"takes  a cup, red",take\n,b,0,1,waits,\n')
+    assert read_spans(path) == {
+        "a": [Action(1.5, 3.0, "takes a cup, red", "take", "cup")],
+        "b": [Action(0.0, 1.0, "waits", None, None)],
+    }
+    path.write_text("video_id,start_s,end_s,text\na,0,1,waits\n")
+    assert read_spans(path) == {"a": [Action(0.0, 1.0, "waits", None, None)]}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a,3,3,waits", "line 2: from 3 to 3 s; expected"),
+        ("a,-1,3,waits", "line 2: from -1 to 3 s"),
+        ("a,,3,waits", "line 2: start_s is ''"),
+        ("a,0,inf,waits", "line 2: end_s is 'inf'"),
+        ("a,0,1, ", "line 2: no text"),
+        ("../a,0,1,waits", "line 2: the name '../a' cannot be a file name"),
+    ],
+)
+def test_malformed_spans(tmp_path: Path, row: str, said: str) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text(f"video_id,start_s,end_s,text\n{row}\n")
+    with pytest.raises(ValueError, match=rf"captions.csv, {said}"):
+        read_spans(path)

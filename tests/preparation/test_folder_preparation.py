@@ -1,0 +1,66 @@
+"""A folder of one's own, from its files to a store; saccades are found by velocity on the way."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from egtea_files import texture, write_video
+from gaze_vlm.cli import main
+from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.preparation.store import Store
+from training_files import ROOT
+
+PARAMETERS = PreparationParameters(
+    observation_s=2, anticipation_s=1, split_fractions=(0.5, 0, 0.5), max_quarantined=0.5
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three videos of five seconds; at 100 Hz gaze jumps 0.03 s before 2 s, and is lost after 3 s. One is empty."""
+    rows, captions = ["t_s,x,y,event"], ["video_id,start_s,end_s,text,verb,noun"]
+    for k in range(300):
+        rows.append(f"{k / 100},{0.2 if k < 197 else 0.8},0.5,{'blink' if k == 290 else ''}")
+    (tmp_path / "root" / "gaze").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        write_video(tmp_path / "root" / "videos" / f"{name}.mp4", [texture(3)[:96, :128]] * 120)
+        (tmp_path / "root" / "gaze" / f"{name}.csv").write_text("\n".join(rows))
+        captions += [f"{name},0,2.5,cuts an onion,cut,onion", f"{name},2.5,5,washes a cup,wash,cup"]
+    (tmp_path / "root" / "videos" / "c.mp4").write_bytes(b"")
+    (tmp_path / "root" / "captions.csv").write_text("\n".join(captions))
+    return tmp_path / "root"
+
+
+def test_a_store(root: Path, tmp_path: Path) -> None:
+    store = Store(prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1))
+    assert sorted(store.manifest.videos) == ["a", "b"]
+    assert "c.mp4: cannot be decoded" in (tmp_path / "store" / "quarantine.jsonl").read_text()
+    assert (store.manifest.verbs, store.manifest.nouns) == (("cut", "wash"), ("cup", "onion"))
+    event = store.video("a").event
+    assert (event[1] == GazeEvent.SACCADE).sum() == 1
+    assert (event[1] == GazeEvent.FIXATION).sum() == 19
+    assert (event[2] == GazeEvent.BLINK).sum() == 1
+    assert (event[3:] == GazeEvent.UNTRACKED).all()  # gaze ends before the video
+    assert {clip.activity_verb for clip in store.clips} == {"cut", "wash"}
+    shares = json.loads((tmp_path / "store" / "quality.json").read_text())["samples"]["event_shares"]
+    assert shares["blink"] == pytest.approx(1 / 59)
+    assert shares["saccade"] == pytest.approx(1 / 59)
+    assert shares["fixation"] == pytest.approx(57 / 59)
+
+
+def test_events_may_stay_unknown(root: Path, tmp_path: Path) -> None:
+    parameters = replace(PARAMETERS, saccade_velocity=None)
+    store = Store(prepare("folder", root, tmp_path / "store", parameters, workers=1))
+    assert (store.video("a").event[1] == GazeEvent.UNKNOWN).sum() == 20
+
+
+def test_the_shipped_configuration(root: Path, tmp_path: Path) -> None:
+    config = ROOT / "lightning_configs" / "folder" / "preparation.yaml"
+    options = [f"--root={root}", f"--store={tmp_path / 'store'}", "--workers=1", "--parameters.max_quarantined=0.5"]
+    options += ["--parameters.observation_s=2", "--parameters.split_fractions=[0.5, 0, 0.5]"]
+    assert main(["prepare", f"--config={config}", *options]) == 0
+    assert Store(tmp_path / "store").manifest.dataset == "folder"
