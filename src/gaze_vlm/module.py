@@ -160,6 +160,7 @@ class GazeVLM(L.LightningModule):
                 {
                     "clip_id": clip.clip_id,
                     "video_id": clip.video_id,
+                    "session": clip.session,
                     "task": clip.task,
                     "prediction": answer,
                     "target": clip.target,

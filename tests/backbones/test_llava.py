@@ -27,6 +27,7 @@ def clip(seed: int, target: str = "cut onion") -> Clip:
     return Clip(
         clip_id=f"clip{seed}",
         video_id="video",
+        session="video",
         task="activity",
         frames=torch.randint(0, 256, (FRAMES, 3, 60, 80), dtype=torch.uint8, generator=draw),
         gaze=GazeMixture(torch.rand(FRAMES, 4, 2, generator=draw), torch.ones(FRAMES, 4), 0.02, 4 / 3),

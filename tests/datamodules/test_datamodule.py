@@ -48,12 +48,12 @@ def test_train_clips_are_drawn_by_the_seed(prepared: Path) -> None:
     assert len({tuple(drawn(seed)) for seed in range(8)}) > 1
 
 
-def test_shuffled_gaze_is_of_another_video_and_only_in_training(prepared: Path) -> None:
+def test_shuffled_gaze_is_of_another_session_and_only_in_training(prepared: Path) -> None:
     own, shuffled = module(prepared), module(prepared, train_gaze="shuffled")
     data = shuffled.datasets["train"]
     for position, record in enumerate(data.records):
         donor = data.records[(position + data.shift) % len(data.records)]
-        assert donor.video_id != record.video_id
+        assert donor.session != record.session
         assert torch.equal(
             data.mixture(position).xy.nan_to_num(),
             data.options.mixture(data.store.video(donor.video_id), donor.sampled_frames, 4 / 3).xy.nan_to_num(),

@@ -16,11 +16,13 @@ class Clip:
     """One clip with one task.
 
     `frames` are RGB in [0, 255] at the video's own size, in time order. `verb` and `noun` are None where the data
-    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action, NaN where none follows.
+    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action, NaN where none
+    follows. `session` is what the video was recorded in: clips of one are not independent.
     """
 
     clip_id: str
     video_id: str
+    session: str
     task: Task
     frames: UInt8[Tensor, "frame 3 height width"]
     gaze: GazeMixture

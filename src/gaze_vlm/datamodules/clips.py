@@ -1,5 +1,6 @@
 """Clips of a prepared store, served to any backbone."""
 
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,7 @@ class ClipDataset(Dataset[Clip]):
         return Clip(
             clip_id=record.clip_id,
             video_id=record.video_id,
+            session=record.session,
             task=task,
             frames=self.frames(position),
             gaze=self.mixture(position),
@@ -95,7 +97,7 @@ class ClipDataModule(L.LightningDataModule):
         batch_size: samples a process.
         train_clips: train on so many clips, drawn by `seed`; None takes all.
         test_split: what `test` and `predict` serve; `validation` where something is still to be chosen.
-        train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another video (`shuffled`), or
+        train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another session (`shuffled`), or
             none of it (`centre`, a broad Gaussian at the centre). Validation and test always have the clip's own.
         gaze: how gaze points become a mixture.
         train_noise: errors put on the gaze that the training sees; validation and test have none.
@@ -165,7 +167,8 @@ class ClipDataModule(L.LightningDataModule):
         Raises:
             ValueError: more training clips are asked for than there are, or none is left to shuffle with.
         """
-        records = [record for record in self.store.clips if record.split == split]
+        chosen = (record for record in self.store.clips if record.split == split)
+        records = sorted(chosen, key=lambda record: record.session)  # sessions stand together, for the shuffling
         gaze: TrainingGaze = self.train_gaze if split == "train" else "own"
         draw = np.random.default_rng(self.seed)
         if split == "train" and self.train_clips is not None:
@@ -174,7 +177,7 @@ class ClipDataModule(L.LightningDataModule):
                     f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips"
                 )
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
-        shift = _shift_to_other_videos(records, draw) if gaze == "shuffled" else 0
+        shift = _shift_to_other_sessions(records, draw) if gaze == "shuffled" else 0
         tasks = {task: self.prompts[task] for task in self.tasks}
         noise = self.train_noise if split == "train" else GazeNoise()
         return ClipDataset(self.store, records, tasks, self.gaze, gaze, shift, self.cached_clips, noise)
@@ -226,10 +229,9 @@ class ClipDataModule(L.LightningDataModule):
         return batch
 
 
-def _shift_to_other_videos(records: list[ClipRecord], draw: np.random.Generator) -> int:
-    """A rotation of records, which stand by video, that gives each clip one of another video."""
-    videos = [record.video_id for record in records]
-    longest = max(map(videos.count, set(videos)))
+def _shift_to_other_sessions(records: list[ClipRecord], draw: np.random.Generator) -> int:
+    """A rotation of records, which stand by session, that gives each clip one of another session."""
+    longest = max(Counter(record.session for record in records).values())
     if 2 * longest > len(records):
-        raise ValueError("gaze cannot be shuffled: more than half of the training clips are of one video")
+        raise ValueError("gaze cannot be shuffled: more than half of the training clips are of one session")
     return int(draw.integers(longest, len(records) - longest + 1))
