@@ -49,6 +49,9 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"gaze-vlm {args[0]}: error: {ours}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
+        return 130  # as the shell has it
     return 0
 
 
