@@ -71,7 +71,8 @@ def _run(command: str, args: list[str]) -> None:
         parser.add_argument("--config", action="config", help="a YAML with these options")
     parser.add_function_arguments(function, as_positional=False)
     lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
-    options = parser.instantiate_classes(parser.parse_args(_join_lists(args, lists)))
+    switches = {f"--{name}" for name, parameter in parameters.items() if parameter.annotation is bool}
+    options = parser.instantiate_classes(parser.parse_args(_set_switches(_join_lists(args, lists), switches)))
     function(**{name: options[name] for name in parameters})
 
 
@@ -94,6 +95,16 @@ def _join_lists(args: list[str], lists: set[str]) -> list[str]:
         else:
             joined.append(arg)
     return joined[:-1]
+
+
+def _set_switches(args: list[str], switches: set[str]) -> list[str]:
+    """`--dry-run` as the parser wants it: `--dry_run=true`."""
+    made: list[str] = []
+    for arg, following in zip(args, [*args[1:], "--"], strict=False):
+        name = "--" + arg[2:].replace("-", "_")
+        bare = name in switches and following.startswith("--")
+        made.append(f"{name}=true" if bare else arg)
+    return made
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

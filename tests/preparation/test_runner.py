@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from conftest import SESSIONS
-from egtea_files import write_split
+from egtea_files import TICKS_S, write_split, write_video
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation import files, job, runner
 from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -248,21 +249,51 @@ def test_a_full_disk_stops_and_goes_on(
 
 
 def test_odd_videos_have_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
-    """Cut in the middle of its frames, noise in the middle, no frame at all; gaze of noise, and a folder for a gaze."""
     rng = np.random.default_rng(0)
-    cut = root / "videos" / "P01-R01-Pizza.mp4"
+    cut, noisy, empty, flipped = sorted((root / "videos").iterdir())
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    noisy = root / "videos" / "P01-R02-Salad.mp4"
     content = bytearray(noisy.read_bytes())
-    content[len(content) // 3 : len(content) // 2] = rng.bytes(len(content) // 2 - len(content) // 3)
-    noisy.write_bytes(content)
-    with av.open(str(root / "videos" / "P02-R01-Pizza.mp4"), "w") as container:
+    third, half = len(content) // 3, len(content) // 2
+    noisy.write_bytes(content[:third] + rng.bytes(half - third) + content[half:])
+    with av.open(str(empty), "w") as container:
         container.add_stream("libx264", rate=24)
-    (root / "gaze_data" / "P02-R02-Salad.txt").write_bytes(rng.bytes(2000))
-    with pytest.raises(ValueError, match="4 of 4 videos cannot be used"):
+        container.start_encoding()
+    content = bytearray(flipped.read_bytes())
+    content[third : third + 500] = bytes(255 - byte for byte in content[third : third + 500])
+    flipped.write_bytes(content)
+    with pytest.raises(ValueError, match="4 of 4 videos cannot be used") as error:
         prepare("egtea", root, tmp_path / "store", replace(parameters, max_quarantined=0.9), workers=2)
     rows = [json.loads(line) for line in (tmp_path / "store" / "quarantine.jsonl").read_text().splitlines()]
-    assert all(Path(row["reason"].split(":")[0].split(",")[0]).stem.startswith("P0") for row in rows)
+    assert len(rows) == 4
+    for row, path in zip(rows, (cut, noisy, empty, flipped), strict=True):
+        assert row["reason"].startswith(str(path))
+        assert row["reason"] in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00" * 500, b"Time\tType\n1\tSMP\n"])
+def test_bad_gaze_has_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path, content: bytes) -> None:
+    (root / "gaze_data" / "P02-R01-Pizza.txt").write_bytes(content)
+    store = prepare("egtea", root, tmp_path / "store", replace(parameters, max_quarantined=0.5), workers=1)
+    assert "P02-R01-Pizza.txt" in json.loads((store / "quarantine.jsonl").read_text())["reason"]
+
+
+def test_a_variable_frame_rate_is_prepared_by_its_timestamps(
+    raw_root: Path, parameters: PreparationParameters, tmp_path: Path
+) -> None:
+    """Frames that are thinned out at random show, at the sampled times, what the full video shows."""
+    root = Path(shutil.copytree(raw_root, tmp_path / "raw"))
+    path = root / "videos" / "P01-R01-Pizza.mp4"
+    frames = list(iterate_frames(path))
+    kept = [i for i in range(len(frames)) if i % 24 in (0, 23, 22, 21, 20, 19) or i % 5 == 0]
+    write_video(path, [frames[i][2] for i in kept], [i * TICKS_S // 24 for i in kept])
+    thinned = Store(prepare("egtea", root, tmp_path / "thinned", parameters, workers=1)).video(path.stem)
+    full = Store(prepare("egtea", raw_root, tmp_path / "full", parameters, workers=1)).video(path.stem)
+    seconds = frames_at_times(raw_root / "videos" / path.name, [1.0, 2.0, 3.0]).astype(float)
+    shown = frames_at(path, thinned.frame_pts[:3].tolist()).astype(float)
+    assert np.abs(shown - seconds).mean() < 4  # coded twice
+    both = (full.event[:7] <= GazeEvent.UNKNOWN) & (thinned.event[:7] <= GazeEvent.UNKNOWN)
+    assert both.sum() > 30
+    assert np.abs(full.xy[:7] - thinned.xy[:7])[both].max() * 128 < 0.6
 
 
 def test_names_that_leave_the_store_are_refused() -> None:

@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -89,14 +91,25 @@ def run_local(
 def _start(context: multiprocessing.context.ForkServerContext, index: int, job: PrepareRecording) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, job), daemon=True)
-    process.start()
+    with _without_interrupts():
+        process.start()
     theirs.close()  # so that the end of the process is the end of the connection
     return _Worker(index, process, ours)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that start here, the server of all others among them, do not hear of Ctrl-C: the parent stops them."""
+    resource_tracker.ensure_running()  # would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(connection: Connection, job: PrepareRecording) -> None:
     """A worker process: videos in, shares and outcomes out, until there is no one to work for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops its workers
     try:
         while True:
             connection.send(job(connection.recv(), connection.send))

@@ -55,7 +55,8 @@ def remove_drafts(store: Path) -> None:
 
 @contextmanager
 def only_preparation(store: Path) -> Iterator[None]:
-    """Holds the store for this process; the system lets go of it when the process ends, however it ends.
+    """Holds the store for this process; the system lets go of it when the process ends, however it ends. Half written
+    files are removed: of preparations that were killed, and of this one's workers if they are stopped.
 
     Raises:
         ValueError: another preparation is writing it.
@@ -67,7 +68,11 @@ def only_preparation(store: Path) -> Iterator[None]:
     try:
         if not _lock(folder):
             raise ValueError(f"{store} is being prepared by another process: wait for it, or stop it")
-        yield
+        remove_drafts(store)
+        try:
+            yield
+        finally:
+            remove_drafts(store)
     finally:
         os.close(folder)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -88,6 +88,9 @@ class PreparationParameters:
     max_quarantined: float = 0.1
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.type is float:  # 1 and 1.0 have one digest
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
         # From a command line or JSON the fractions come as a list, which would not hash or compare.
         object.__setattr__(self, "split_fractions", tuple(self.split_fractions))
         if self.flow_weights is not None:

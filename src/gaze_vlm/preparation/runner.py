@@ -14,7 +14,7 @@ from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.cluster import run_on_ray
 from gaze_vlm.preparation.engine import cores, run_here, run_local
 from gaze_vlm.preparation.estimate import estimate
-from gaze_vlm.preparation.files import StoreError, only_preparation, remove_drafts, write_atomically
+from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomically
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -71,7 +71,6 @@ def prepare(
         print(estimate(job, recordings).text(workers or cores()))
         return store
     with only_preparation(store):
-        remove_drafts(store)
         (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from
         bad = without_files(files, recordings)
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
