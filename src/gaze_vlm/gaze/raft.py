@@ -41,7 +41,7 @@ class RaftFlow:
             raise ValueError(f"flow needs two grey frames of one size: {source.shape}, {target.shape}")
         height, width = source.shape
         flow = self.network(self._input(source), self._input(target))[-1]  # the last refinement
-        flow = rearrange(flow[0, :, :height, :width], "axis y x -> y x axis")
+        flow = rearrange(flow[0, :, :height, :width], "component y x -> y x component")
         return flow.float().cpu().numpy()
 
     def _input(self, image: UInt8[np.ndarray, "height width"]) -> Float[Tensor, "1 3 rows columns"]:
