@@ -1,4 +1,4 @@
-"""The command line: `lightning fit|validate|test|predict` and `gaze-vlm kitchen|prepare|backbone|compare|attention`."""
+"""The command line: `lightning fit|validate|test|predict`, and the commands of `gaze-vlm` below."""
 
 import inspect
 import sys
@@ -17,6 +17,10 @@ TRAINING = {
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
     "kitchen": ("gaze_vlm.kitchen.build:build_kitchen", "render the embedded kitchen in EGTEA Gaze+'s files"),
     "prepare": ("gaze_vlm.preparation.runner:prepare", "make a store of clips and gaze from a data set's files"),
+    "quality": (
+        "gaze_vlm.report.quality:report_quality",
+        "show how good a store's gaze is: a page and a contact sheet",
+    ),
     "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train the kitchen's own tiny LLaVA"),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),

@@ -8,7 +8,7 @@ from typing import Any
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.clips import video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import QualityReport
+from gaze_vlm.preparation.quality import VideoQuality, quality_report
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.splits import check_overlap
 from gaze_vlm.preparation.store import (
@@ -43,12 +43,12 @@ def write_index(
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
-    quality = QualityReport()
+    quality: dict[str, VideoQuality] = {}
     videos: dict[str, VideoEntry] = {}
     points = 1
     for recording in recordings:
         gaze, _ = read_video(video_file(store, recording.video_id))
-        quality.add(gaze)
+        quality[recording.video_id] = VideoQuality.of(gaze)
         points = max(points, gaze.event.shape[1])
         rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
         clips += rows
@@ -64,7 +64,7 @@ def write_index(
         )
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
-    write_json(store / "quality.json", quality.report(clips, dropped, quarantined))
+    write_json(store / "quality.json", quality_report(quality, clips, dropped, quarantined))
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         dataset=reader.dataset,
