@@ -72,7 +72,7 @@ class PreparationParameters:
     flow_device: str = "cpu"
     flow_preset: DisPreset = "medium"
     flow_refine: bool = False
-    flow_max_width_px: int = 640
+    flow_max_width_px: int = 256
     frame_epsilon: float = FRAME_EPSILON
     error_radius: float = 1 / 96
     saccade_velocity: float | None = SACCADE_VELOCITY

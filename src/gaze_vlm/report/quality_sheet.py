@@ -77,15 +77,15 @@ def draw_frame(axis: Axes, image: np.ndarray, gaze: VideoGaze, frame: int, aspec
     heat, valid = mixture.on(grid, View(), LEAST_IN_VIEW)
     if valid[0]:
         cells = rearrange(heat[0].numpy(), "(row column) -> row column", row=grid.rows)
-        opacity = np.clip(cells / cells.max(), 0, 1) * 0.6
+        opacity = 0.7 * np.sqrt(cells / cells.max())
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        axis.imshow(cells, extent=extent, cmap="plasma", alpha=opacity, interpolation="bilinear")
+        axis.imshow(cells, extent=extent, cmap="autumn", alpha=opacity, interpolation="bilinear")
     tracked = gaze.event[frame] <= GazeEvent.UNKNOWN
     counts = mixture.weight[0].numpy() > 0
     carried, looked_at = gaze.xy[frame] * size - 0.5, gaze.raw_xy[frame] * size - 0.5
     for point in np.flatnonzero(tracked):
-        axis.plot(*np.stack([looked_at[point], carried[point]]).T, color="white", linewidth=0.8, alpha=0.8)
+        axis.plot(*np.stack([looked_at[point], carried[point]]).T, color="white", linewidth=0.6, alpha=0.8)
     for points, marker, colour in ((tracked & counts, "o", "magenta"), (tracked & ~counts, "x", "yellow")):
-        axis.scatter(carried[points, 0], carried[points, 1], s=18, marker=marker, color=colour, linewidth=1.0)
+        axis.scatter(carried[points, 0], carried[points, 1], s=7, marker=marker, color=colour, linewidth=0.7)
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
