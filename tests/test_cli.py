@@ -1,6 +1,6 @@
 import pytest
 
-from gaze_vlm.cli import COMMANDS, TRAINING, _join_lists, main
+from gaze_vlm.cli import COMMANDS, TRAINING, _join_lists, _set_switches, main
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
@@ -33,3 +33,17 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> 
 )
 def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None:
     assert _join_lists(given, {"--seeds"}) == joined
+
+
+@pytest.mark.parametrize(
+    ("given", "set_"),
+    [
+        (["--dry_run"], ["--dry_run=true"]),
+        (["--dry-run", "--workers", "2"], ["--dry_run=true", "--workers", "2"]),
+        (["--dry_run", "false"], ["--dry_run", "false"]),
+        (["--workers", "--dry_run=false"], ["--workers", "--dry_run=false"]),
+        ([], []),
+    ],
+)
+def test_switches_need_no_value(given: list[str], set_: list[str]) -> None:
+    assert _set_switches(given, {"--dry_run"}) == set_

@@ -1,4 +1,4 @@
-"""The command line: `lightning fit|validate|test|predict` and `gaze-vlm kitchen|prepare|backbone|compare|attention`."""
+"""The command line: `lightning fit|validate|test|predict`, and the commands of `gaze-vlm` below."""
 
 import inspect
 import sys
@@ -17,6 +17,10 @@ TRAINING = {
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
     "kitchen": ("gaze_vlm.kitchen.build:build_kitchen", "render the embedded kitchen in EGTEA Gaze+'s files"),
     "prepare": ("gaze_vlm.preparation.runner:prepare", "make a store of clips and gaze from a data set's files"),
+    "quality": (
+        "gaze_vlm.report.quality:report_quality",
+        "show how good a store's gaze is: a page and a contact sheet",
+    ),
     "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train the kitchen's own tiny LLaVA"),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
@@ -49,6 +53,9 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"gaze-vlm {args[0]}: error: {ours}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
+        return 130  # as the shell has it
     return 0
 
 
@@ -68,7 +75,8 @@ def _run(command: str, args: list[str]) -> None:
         parser.add_argument("--config", action="config", help="a YAML with these options")
     parser.add_function_arguments(function, as_positional=False)
     lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
-    options = parser.instantiate_classes(parser.parse_args(_join_lists(args, lists)))
+    switches = {f"--{name}" for name, parameter in parameters.items() if parameter.annotation is bool}
+    options = parser.instantiate_classes(parser.parse_args(_set_switches(_join_lists(args, lists), switches)))
     function(**{name: options[name] for name in parameters})
 
 
@@ -91,6 +99,16 @@ def _join_lists(args: list[str], lists: set[str]) -> list[str]:
         else:
             joined.append(arg)
     return joined[:-1]
+
+
+def _set_switches(args: list[str], switches: set[str]) -> list[str]:
+    """`--dry-run` as the parser wants it: `--dry_run=true`."""
+    made: list[str] = []
+    for arg, following in zip(args, [*args[1:], "--"], strict=False):
+        name = "--" + arg[2:].replace("-", "_")
+        bare = name in switches and following.startswith("--")
+        made.append(f"{name}=true" if bare else arg)
+    return made
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

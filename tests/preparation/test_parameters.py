@@ -1,10 +1,13 @@
 """Values that a preparation refuses, and what makes a video's file out of date."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 
 
@@ -25,6 +28,11 @@ from gaze_vlm.preparation.parameters import PreparationParameters
         ({"field_of_view_deg": 0, "saccade_velocity": 100}, "field_of_view_deg is 0"),
         ({"max_quarantined": 2}, "max_quarantined is 2"),
         ({"flow_max_width_px": 4}, "flow_max_width_px is 4"),
+        ({"flow": "farneback"}, "flow is 'farneback'; expected one of dis, raft_small, raft_large"),
+        ({"flow": "raft_small"}, "flow_weights is None; expected a file of raft_small's"),
+        ({"flow": "raft_small", "flow_weights": "no.pth"}, "flow_weights is PosixPath"),
+        ({"video_short_side_px": 4}, "video_short_side_px is 4"),
+        ({"video_gop": 0}, "video_gop is 0"),
     ],
 )
 def test_refused_values(values: dict[str, Any], said: str) -> None:
@@ -45,10 +53,24 @@ def test_saccade_velocity_in_degrees() -> None:
 
 def test_digest_follows_what_the_video_file_depends_on() -> None:
     base = PreparationParameters()
-    digest = base.video_digest(1, 100, 10)
-    assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, 100, 10) == digest
+    gaze = GazeSamples(np.arange(3.0), np.full((3, 2), 0.5), np.zeros(3, dtype=np.uint8))
+    moved = replace(gaze, xy=gaze.xy + 0.1)
+    digest = base.video_digest(1, 100, gaze)
+    assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, 100, gaze) == digest
     for values in ({"saccade_velocity": None}, {"saccade_velocity": 100, "field_of_view_deg": 90}):
-        assert replace(base, **values).video_digest(1, 100, 10) != digest
-    assert replace(base, window_s=0.4).video_digest(1, 100, 10) != digest
-    assert base.video_digest(2, 100, 10) != digest
-    assert base.video_digest(1, 101, 10) != digest
+        assert replace(base, **values).video_digest(1, 100, gaze) != digest
+    assert replace(base, window_s=0.4).video_digest(1, 100, gaze) != digest
+    assert replace(base, video_short_side_px=240).video_digest(1, 100, gaze) != digest
+    assert base.video_digest(2, 100, gaze) != digest
+    assert base.video_digest(1, 101, gaze) != digest
+    assert base.video_digest(1, 100, moved) != digest
+
+
+def test_digest_follows_the_weights_not_their_place(tmp_path: Path) -> None:
+    gaze = GazeSamples(np.arange(3.0), np.full((3, 2), 0.5), np.zeros(3, dtype=np.uint8))
+    digests = []
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+        parameters = PreparationParameters(flow="raft_small", flow_weights=tmp_path / name)
+        digests.append(parameters.video_digest(1, 100, gaze))
+    assert digests[0] == digests[1] != digests[2]

@@ -35,7 +35,7 @@ def shown(path: Path, t_s: float) -> int:
 
 
 def test_samples_are_the_frames_on_screen_at_the_grid(panning: Path) -> None:
-    moments = list(sampled_moments(panning, 1.0, 0.2))
+    moments = list(sampled_moments(panning, timed_frames(panning), 1.0, 0.2))
     assert [moment.t_s for moment in moments] == [1, 2, 3, 4]
     assert [moment.target.pts for moment in moments] == [shown(panning, t_s) for t_s in (1, 2, 3, 4)]
 
@@ -46,7 +46,7 @@ def test_windows_on_a_variable_frame_rate(tmp_path: Path, frame_hz: float, windo
     path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 60, ticks - ticks[0])
     frames = list(timed_frames(path))
     end_s = frames[-1].t_s + frames[-1].duration_s
-    moments = list(sampled_moments(path, frame_hz, window_s))
+    moments = list(sampled_moments(path, frames, frame_hz, window_s))
     assert len(moments) == int(end_s * frame_hz + 1e-6)
     for k, moment in enumerate(moments):
         t_s = (k + 1) / frame_hz

@@ -1,15 +1,24 @@
 """A whole preparation: the same bytes for any number of workers, resuming, quarantine."""
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from conftest import SESSIONS
-from egtea_files import write_split
-from gaze_vlm.preparation import runner
+from egtea_files import TICKS_S, write_split, write_video
+from gaze_vlm.formats.egtea import EgteaReader
+from gaze_vlm.formats.recording import Recording
+from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.preparation import files, job, runner
+from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
@@ -44,10 +53,8 @@ def test_finished_videos_are_skipped_and_the_rest_is_made_again(
     damaged = store / "videos" / "P02-R01-Pizza.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:100])
     made = []
-    prepare_video = runner.prepare_video
-    monkeypatch.setattr(
-        runner, "prepare_video", lambda path, *rest: made.append(path.stem) or prepare_video(path, *rest)
-    )
+    prepare_video = job.prepare_video
+    monkeypatch.setattr(job, "prepare_video", lambda path, *rest: made.append(path.stem) or prepare_video(path, *rest))
     prepare("egtea", raw_root, store, parameters, workers=1)
     assert made == ["P01-R02-Salad", "P02-R01-Pizza"]
     assert content(store) == content(prepared)
@@ -123,5 +130,172 @@ def test_wrong_arguments(raw_root: Path, tmp_path: Path) -> None:
         prepare("ego5d", raw_root, tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="workers is 0"):
         prepare("egtea", raw_root, tmp_path, workers=0)
-    with pytest.raises(ValueError, match="videos is missing"):
+    with pytest.raises(ValueError, match="the reader of egtea has no option fps, pass; it has "):
+        prepare("egtea", raw_root, tmp_path, reader={"pass": 1, "fps": 24})
+
+
+def test_a_tree_without_files_names_them_all(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"videos, .*gaze_data, .*action_labels.csv, .*are missing: is .* the root"):
         prepare("egtea", tmp_path / "nowhere", tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_missing_gaze_is_named_before_any_work(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
+    for session in ("P01-R01-Pizza", "P02-R01-Pizza"):
+        (root / "gaze_data" / f"{session}.txt").unlink()
+    with pytest.raises(ValueError, match=r"2 of 4 videos .*P01-R01-Pizza.txt is missing.*P02-R01-Pizza.txt is missing"):
+        prepare("egtea", root, tmp_path / "store", parameters, workers=1)
+    assert not (tmp_path / "store" / "videos").exists()
+
+
+def test_options_of_the_reader(
+    raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shifted(EgteaReader):
+        def __init__(self, root: Path, *, shift: float = 0.0) -> None:
+            super().__init__(root)
+            self.shift = shift
+
+        def read_gaze(self, recording: Recording) -> GazeSamples:
+            gaze = super().read_gaze(recording)
+            return replace(gaze, xy=gaze.xy + self.shift)
+
+    monkeypatch.setitem(runner.READERS, "egtea", Shifted)
+    store = Path(shutil.copytree(prepared, tmp_path / "store"))
+    prepare("egtea", raw_root, store, parameters, workers=1, reader={"shift": 0.0})
+    assert content(store)["videos/P01-R01-Pizza.safetensors"] == content(prepared)["videos/P01-R01-Pizza.safetensors"]
+    prepare("egtea", raw_root, store, parameters, workers=1, reader={"shift": 0.1})
+    moved = Store(store).video("P01-R01-Pizza").raw_xy - Store(prepared).video("P01-R01-Pizza").raw_xy
+    assert np.nanmax(np.abs(moved - 0.1)) < 1e-6
+    assert Store(store).manifest.reader == {"shift": 0.1}
+
+
+def test_a_dry_run_estimates_and_writes_nothing(
+    raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    prepare("egtea", raw_root, tmp_path / "store", parameters, workers=2, dry_run=True)
+    said = capsys.readouterr().out
+    assert "4 videos, 0 of them prepared already; 4 to do, 0:32 long" in said
+    assert "on 2 processes" in said
+    assert not (tmp_path / "store").exists()
+    before = content(prepared)
+    prepare("egtea", raw_root, prepared, parameters, dry_run=True)
+    assert "4 of them prepared already; 0 to do" in capsys.readouterr().out
+    assert content(prepared) == before
+
+
+def test_a_dry_run_estimates_space(
+    raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path
+) -> None:
+    reader = EgteaReader(raw_root)
+    task = job.PrepareRecording(reader, tmp_path / "store", parameters)
+    told = estimate(task, reader.recordings())
+    there = sum(path.stat().st_size for path in (prepared / "videos").iterdir())
+    assert 0.4 * there < told.size_bytes < there  # a file's header outweighs eight frames
+    assert 0 < told.seconds < 60
+    copied = replace(task, parameters=replace(parameters, video_short_side_px=48))
+    assert estimate(copied, reader.recordings()).size_bytes > 2 * told.size_bytes
+
+
+def test_drafts_of_a_killed_run_are_removed(
+    raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(prepared, tmp_path / "store"))
+    (store / "videos" / ".P01-R01-Pizza.safetensors.123.tmp").write_bytes(b"half")
+    (store / ".manifest.json.123.tmp").write_bytes(b"half")
+    prepare("egtea", raw_root, store, parameters, workers=1)
+    assert content(store) == content(prepared)
+
+
+def test_a_store_is_prepared_once_at_a_time(raw_root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
+    with (
+        files.only_preparation(tmp_path / "store"),
+        pytest.raises(ValueError, match="store is being prepared by another process"),
+    ):
+        prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
+
+
+@pytest.mark.parametrize("short_side_px", [None, 48])
+def test_a_full_disk_stops_and_goes_on(
+    raw_root: Path,
+    prepared: Path,
+    parameters: PreparationParameters,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    short_side_px: int | None,
+) -> None:
+    parameters = replace(parameters, video_short_side_px=short_side_px)
+    moves, move = [], Path.replace
+
+    def full_after_some(draft: Path, target: Path) -> Path:
+        moves.append(target)
+        if len(moves) == 4:  # quarantine.jsonl and two or three files
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return move(draft, target)
+
+    monkeypatch.setattr(Path, "replace", full_after_some)
+    with pytest.raises(files.StoreError, match=r"store/video.* cannot be written \(No space left on device"):
+        prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
+    monkeypatch.undo()
+    left = content(tmp_path / "store")
+    assert left["quarantine.jsonl"] == b""
+    assert "manifest.json" not in left
+    assert not [name for name in left if name.endswith(".tmp")]
+    prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
+    if short_side_px is None:
+        assert content(tmp_path / "store") == content(prepared)
+    else:
+        assert len(Store(tmp_path / "store").manifest.videos) == 4
+
+
+def test_odd_videos_have_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cut, noisy, empty, flipped = sorted((root / "videos").iterdir())
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    content = bytearray(noisy.read_bytes())
+    third, half = len(content) // 3, len(content) // 2
+    noisy.write_bytes(content[:third] + rng.bytes(half - third) + content[half:])
+    with av.open(str(empty), "w") as container:
+        container.add_stream("libx264", rate=24)
+        container.start_encoding()
+    content = bytearray(flipped.read_bytes())
+    content[third : third + 500] = bytes(255 - byte for byte in content[third : third + 500])
+    flipped.write_bytes(content)
+    with pytest.raises(ValueError, match="4 of 4 videos cannot be used") as error:
+        prepare("egtea", root, tmp_path / "store", replace(parameters, max_quarantined=0.9), workers=2)
+    rows = [json.loads(line) for line in (tmp_path / "store" / "quarantine.jsonl").read_text().splitlines()]
+    assert len(rows) == 4
+    for row, path in zip(rows, (cut, noisy, empty, flipped), strict=True):
+        assert row["reason"].startswith(str(path))
+        assert row["reason"] in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00" * 500, b"Time\tType\n1\tSMP\n"])
+def test_bad_gaze_has_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path, content: bytes) -> None:
+    (root / "gaze_data" / "P02-R01-Pizza.txt").write_bytes(content)
+    store = prepare("egtea", root, tmp_path / "store", replace(parameters, max_quarantined=0.5), workers=1)
+    assert "P02-R01-Pizza.txt" in json.loads((store / "quarantine.jsonl").read_text())["reason"]
+
+
+def test_a_variable_frame_rate_is_prepared_by_its_timestamps(
+    raw_root: Path, parameters: PreparationParameters, tmp_path: Path
+) -> None:
+    """Frames that are thinned out at random show, at the sampled times, what the full video shows."""
+    root = Path(shutil.copytree(raw_root, tmp_path / "raw"))
+    path = root / "videos" / "P01-R01-Pizza.mp4"
+    frames = list(iterate_frames(path))
+    kept = [i for i in range(len(frames)) if i % 24 in (0, 23, 22, 21, 20, 19) or i % 5 == 0]
+    write_video(path, [frames[i][2] for i in kept], [i * TICKS_S // 24 for i in kept])
+    thinned = Store(prepare("egtea", root, tmp_path / "thinned", parameters, workers=1)).video(path.stem)
+    full = Store(prepare("egtea", raw_root, tmp_path / "full", parameters, workers=1)).video(path.stem)
+    seconds = frames_at_times(raw_root / "videos" / path.name, [1.0, 2.0, 3.0]).astype(float)
+    shown = frames_at(path, thinned.frame_pts[:3].tolist()).astype(float)
+    assert np.abs(shown - seconds).mean() < 4  # coded twice
+    both = (full.event[:7] <= GazeEvent.UNKNOWN) & (thinned.event[:7] <= GazeEvent.UNKNOWN)
+    assert both.sum() > 30
+    assert np.abs(full.xy[:7] - thinned.xy[:7])[both].max() * 128 < 0.6
+
+
+def test_names_that_leave_the_store_are_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be a file name"):
+        Recording("../evil", Path("v.mp4"), None, "P01", 1280, 960, ())

@@ -17,7 +17,7 @@ from gaze_vlm.formats.egtea_labels import (
     read_splits,
     session_key,
 )
-from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.recording import Action, Recording, check_tree
 from gaze_vlm.formats.video import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -45,7 +45,7 @@ class EgteaReader:
         split: which of the three official splits the actions' `split` is of.
 
     Raises:
-        ValueError: a part of the data set is missing; the message says which path and how to mend it.
+        ValueError: parts of the data set are missing; the message names them all and says how to mend it.
     """
 
     dataset = "egtea"
@@ -125,9 +125,7 @@ class EgteaReader:
             else:
                 mend = f"unpack the action annotations there, raw_annotations or train_split{self.split}.txt included"
                 needed[self.labels] = mend
-        for path, mend in needed.items():
-            if not path.exists():
-                raise ValueError(f"{path} is missing: is {self.root} the root of EGTEA Gaze+? If so, {mend}")
+        check_tree(self.root, "EGTEA Gaze+", needed)
 
     @property
     def _folder(self) -> Path:

@@ -1,6 +1,7 @@
 """What a reader of a data set returns: recordings, their actions and their gaze."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -85,6 +86,26 @@ class Reader(Protocol):
             ValueError: the gaze file is missing or unreadable; the message names it.
         """
         ...
+
+
+def check_tree(root: Path, dataset: str, mends: Mapping[Path, str]) -> None:
+    """Checks that every path of `mends` is there.
+
+    Args:
+        root: the folder that was named as the data set's root.
+        dataset: its name in plain words.
+        mends: what to do for each path that may be missing.
+
+    Raises:
+        ValueError: some are missing; one message names them all.
+    """
+    missing = {path: mend for path, mend in mends.items() if not path.exists()}
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        raise ValueError(
+            f"{', '.join(map(str, missing))} {are} missing: is {root} the root of {dataset}? "
+            f"If so, {', and '.join(dict.fromkeys(missing.values()))}"
+        )
 
 
 def check_name(name: str, where: str) -> str:

@@ -83,7 +83,7 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
     """All frames in order of presentation, not yet turned into pixels.
 
     Raises:
-        ValueError: the file cannot be decoded, or ends before its header says.
+        ValueError: the file cannot be decoded, a frame is damaged, or it ends before its header says.
     """
     with open_video(path) as (container, stream):
         info = _info(container, stream, path)
@@ -91,6 +91,8 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
         for frame in container.decode(stream):
             pts = _pts(frame, path)
             t_s = info.seconds(pts)
+            if frame.is_corrupt:
+                raise ValueError(f"{path}: the frame at {t_s:.2f} s is damaged; copy the file again")
             duration_s = float((frame.duration or 0) * info.time_base) or 1 / info.average_hz
             end_s = t_s + duration_s
             yield TimedFrame(pts, t_s, duration_s, frame)

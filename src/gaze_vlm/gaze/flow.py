@@ -1,11 +1,16 @@
 """Optical flow between two frames: where each pixel of the first one went."""
 
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, Protocol, get_args
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+FlowName = Literal["dis", "raft_small", "raft_large"]
+FLOWS: tuple[FlowName, ...] = get_args(FlowName)
 DisPreset = Literal["ultrafast", "fast", "medium"]
 DIS_PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -52,3 +57,34 @@ class DisFlow:
         # DIS takes contiguous images only; a crop is none.
         images = np.ascontiguousarray(source), np.ascontiguousarray(target)
         return self._dis.calc(*images, None)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """Which estimator, and its settings; see `PreparationParameters`. `weights` and `device` are RAFT's, `preset` and
+    `refine` DIS's."""
+
+    name: FlowName = "dis"
+    weights: Path | None = None
+    device: str = "cpu"
+    preset: DisPreset = "medium"
+    refine: bool = False
+
+
+def flow_estimator(options: FlowOptions) -> FlowEstimator:
+    """The estimator that `options` ask for.
+
+    Raises:
+        ValueError: an unknown name, or weights that are missing or of another network.
+    """
+    if options.name == "dis":
+        return DisFlow(options.preset, options.refine)
+    if options.name not in FLOWS:
+        raise ValueError(f"flow {options.name!r} is unknown; use one of {', '.join(FLOWS)}")
+    if options.weights is None:
+        raise ValueError(f"flow {options.name} needs weights: give their file as flow_weights")
+    # RAFT alone needs torch, and workers without it start in a tenth of the time.
+    estimator: FlowEstimator = import_module("gaze_vlm.gaze.raft").RaftFlow(
+        options.name, options.weights, options.device
+    )
+    return estimator

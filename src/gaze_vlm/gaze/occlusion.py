@@ -4,6 +4,7 @@ Pixel coordinates are (x, y) with (0, 0) at the centre of the top left pixel, so
 [−0.5, width − 0.5] × [−0.5, height − 0.5]. Flow is [height, width, 2] in pixels, (x, y).
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -63,11 +64,19 @@ def forward_backward_error(
     if forward.shape != backward.shape or forward.shape[2:] != (2,):
         raise ValueError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
     height, width = forward.shape[:2]
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    landed = np.stack([columns, rows], axis=-1) + forward
-    error = np.linalg.norm(forward + sample(backward, landed), axis=-1)
+    landed = _pixel_centres(height, width) + forward
+    miss_x, miss_y = cv2.split(forward + sample(backward, landed))
+    error = cv2.magnitude(miss_x, miss_y)
     error[~inside(landed, width, height)] = np.inf
     return error
+
+
+@lru_cache(maxsize=2)
+def _pixel_centres(height: int, width: int) -> Float32[np.ndarray, "height width 2"]:
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    centres = np.stack([columns, rows], axis=-1)
+    centres.setflags(write=False)
+    return centres
 
 
 def error_at(

@@ -3,18 +3,22 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
-from gaze_vlm.gaze.flow import DIS_PRESETS, DisPreset
+from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
+from gaze_vlm.gaze.samples import GazeSamples
 
 SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
 SplitBy = Literal["session", "participant", "official"]
 VIDEO_FIELDS = (
     "frame_hz",
     "window_s",
+    "flow",
     "flow_preset",
     "flow_refine",
     "flow_max_width_px",
@@ -22,6 +26,8 @@ VIDEO_FIELDS = (
     "error_radius",
     "saccade_velocity",
     "field_of_view_deg",
+    "video_short_side_px",
+    "video_gop",
 )
 
 
@@ -32,8 +38,12 @@ class PreparationParameters:
     Args:
         frame_hz: rate of the sampled frames.
         window_s: gaze up to this long before a sampled frame is carried to it (δ in the paper).
+        flow: estimator of the optical flow: `dis` (OpenCV's, no weights), or torchvision's `raft_small` or
+            `raft_large`, which want `flow_weights`.
+        flow_weights: file of RAFT's weights (.pth or .safetensors); nothing is downloaded.
+        flow_device: what RAFT runs on, as torch names it; results agree up to rounding.
         flow_preset: preset of the DIS optical flow.
-        flow_refine: smooth the flow; twice as slow, and it hides occluders from the occlusion test.
+        flow_refine: smooth the DIS flow; twice as slow, and it hides occluders from the occlusion test.
         flow_max_width_px: wider frames are reduced to this width before the flow.
         frame_epsilon: forward-backward error above which a pixel counts as occluded in a frame's share, as a
             fraction of the frame's width. The paper: 20 px of 1088.
@@ -41,6 +51,9 @@ class PreparationParameters:
         saccade_velocity: where a gaze file has no events, a sample that moves faster is a saccade and any other a
             fixation (I-VT), in frame widths a second; None leaves them unknown.
         field_of_view_deg: the camera's horizontal field of view; if given, `saccade_velocity` is in degrees a second.
+        video_short_side_px: write a copy of each video into the store with its shorter side reduced to this, for
+            fast reading at random; None reads the raw files.
+        video_gop: frames from one key frame of the copies to the next.
         observation_s: length of the clips.
         anticipation_s: how far after a clip's end the future action is looked up.
         stride_s: distance between the ends of successive clips of a video.
@@ -54,13 +67,18 @@ class PreparationParameters:
 
     frame_hz: float = 1.0
     window_s: float = 0.2
+    flow: FlowName = "dis"
+    flow_weights: Path | None = None
+    flow_device: str = "cpu"
     flow_preset: DisPreset = "medium"
     flow_refine: bool = False
-    flow_max_width_px: int = 640
+    flow_max_width_px: int = 256
     frame_epsilon: float = FRAME_EPSILON
     error_radius: float = 1 / 96
     saccade_velocity: float | None = SACCADE_VELOCITY
     field_of_view_deg: float | None = None
+    video_short_side_px: int | None = None
+    video_gop: int = 12
     observation_s: float = 5.0
     anticipation_s: float = 2.0
     stride_s: float = 1.0
@@ -70,8 +88,13 @@ class PreparationParameters:
     max_quarantined: float = 0.1
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.type is float:  # 1 and 1.0 have one digest
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
         # From a command line or JSON the fractions come as a list, which would not hash or compare.
         object.__setattr__(self, "split_fractions", tuple(self.split_fractions))
+        if self.flow_weights is not None:
+            object.__setattr__(self, "flow_weights", Path(self.flow_weights))
         for name in ("frame_hz", "window_s", "frame_epsilon", "observation_s", "stride_s"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("error_radius", "anticipation_s"):
@@ -89,6 +112,15 @@ class PreparationParameters:
             _require(self.saccade_velocity > least, "saccade_velocity", self.saccade_velocity, expected)
             if self.field_of_view_deg is not None:
                 _require(0 < self.field_of_view_deg <= 360, "field_of_view_deg", self.field_of_view_deg, "in (0, 360]")
+        _require(self.flow in FLOWS, "flow", self.flow, f"one of {', '.join(FLOWS)}")
+        if self.flow != "dis":
+            weights = self.flow_weights
+            _require(weights is not None and weights.is_file(), "flow_weights", weights, f"a file of {self.flow}'s")
+        short_side_px = self.video_short_side_px
+        _require(
+            short_side_px is None or short_side_px >= 16, "video_short_side_px", short_side_px, "16 or more, or null"
+        )
+        _require(self.video_gop >= 1, "video_gop", self.video_gop, "1 or more")
         splits = get_args(SplitBy)
         _require(self.split_by in splits, "split_by", self.split_by, f"one of {', '.join(splits)}")
         _require(0 <= self.max_quarantined <= 1, "max_quarantined", self.max_quarantined, "in [0, 1]")
@@ -126,11 +158,31 @@ class PreparationParameters:
             return self.saccade_velocity
         return widths_per_second(self.saccade_velocity, self.field_of_view_deg)
 
-    def video_digest(self, schema_version: int, video_bytes: int, gaze_bytes: int) -> str:
+    @property
+    def flow_options(self) -> FlowOptions:
+        """What the flow estimator is made from."""
+        return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
+
+    def video_digest(self, schema_version: int, video_bytes: int, gaze: GazeSamples) -> str:
         """Digest of what a video's file in the store depends on: with the same one it is not made again."""
-        values = {name: value for name, value in asdict(self).items() if name in VIDEO_FIELDS}
-        values.update(schema_version=schema_version, video_bytes=video_bytes, gaze_bytes=gaze_bytes)
+        values = {name: getattr(self, name) for name in VIDEO_FIELDS}
+        if self.flow_weights is not None:
+            values["flow_weights"] = file_digest(self.flow_weights)
+        samples = hashlib.sha256(b"".join(array.tobytes() for array in (gaze.t_s, gaze.xy, gaze.event)))
+        values.update(schema_version=schema_version, video_bytes=video_bytes, gaze=samples.hexdigest())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def plain(self) -> dict[str, Any]:
+        """The parameters as JSON can hold them."""
+        weights = self.flow_weights
+        return asdict(self) | {"flow_weights": None if weights is None else weights.as_posix()}
+
+
+@lru_cache(maxsize=1)
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file that does not change while this process runs."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:

@@ -1,64 +1,134 @@
-"""How good the prepared gaze is: shares that tell whether a data set can be trusted."""
+"""How good the prepared gaze is: figures that tell whether a data set, and each video of it, can be trusted."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from gaze_vlm.gaze.occlusion import visible
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.clips import count_clips
 from gaze_vlm.preparation.records import ClipRecord
-from gaze_vlm.preparation.video_gaze import VideoGaze
+from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
+
+CENTRE_CELLS = 16
+TRACKER_HZ = (10, 25, 30, 50, 60, 90, 100, 120, 200, 250, 300, 500, 1000)
 
 
-class QualityReport:
-    """Adds up videos; `report` gives the shares over all of them."""
+@dataclass(frozen=True)
+class VideoQuality:
+    """Counts of one video, that add up to those of a data set.
 
-    def __init__(self) -> None:
-        self.videos = self.frames = self.frames_without_gaze = 0
-        self.carried = self.occluded_local = self.occluded_frame = 0
-        self.events: Counter[str] = Counter()
-        self.share_sum = 0.0
+    `windows` has the number of sampled frames with 0, 1, 2, … points in the frame, `centre` those points by the cell
+    that they were looked at in, rows from the top. Occlusion is by the default ε and η; `left_frame` counts points
+    that were in their own frame and that the flow carries out of the sampled one.
+    """
 
-    def add(self, gaze: VideoGaze) -> None:
-        """Counts one video, occlusion with the default ε and η over points that are in the frame.
+    counts: VideoCounts
+    frames: int
+    windows: Int[np.ndarray, "points"]
+    centre: Int[np.ndarray, "row column"]
+    left_frame: int
+    occluded_local: int
+    occluded_frame: int
+    occluded_share_sum: float
 
-        Points that were looked at in the sampled frame itself have error 0 and are never occluded.
-        """
+    @classmethod
+    def of(cls, gaze: VideoGaze) -> "VideoQuality":
+        """Counts a video. Points that were looked at in the sampled frame itself are never occluded."""
         tracked = gaze.event <= GazeEvent.UNKNOWN
-        self.videos += 1
-        self.frames += len(gaze.frame_t_s)
-        self.frames_without_gaze += int(np.sum(~tracked.any(axis=1)))
-        self.events.update(gaze.counts.events)
-        self.carried += gaze.counts.carried
-        self.occluded_local += int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "local")))
-        self.occluded_frame += int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "frame")))
-        self.share_sum += float(np.sum(gaze.occluded_share[tracked]))
+        raw = gaze.raw_xy[tracked].astype(np.float64)
+        cells = np.clip((raw * CENTRE_CELLS).astype(int), 0, CENTRE_CELLS - 1)
+        centre = np.zeros((CENTRE_CELLS, CENTRE_CELLS), dtype=int)
+        np.add.at(centre, (cells[:, 1], cells[:, 0]), 1)
+        was_inside = ((gaze.raw_xy >= 0) & (gaze.raw_xy <= 1)).all(axis=-1)
+        return cls(
+            counts=gaze.counts,
+            frames=len(gaze.frame_t_s),
+            windows=np.bincount(tracked.sum(axis=1)),
+            centre=centre,
+            left_frame=int(np.sum(was_inside & (gaze.event == GazeEvent.OUT_OF_FRAME))),
+            occluded_local=int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "local"))),
+            occluded_frame=int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "frame"))),
+            occluded_share_sum=float(np.sum(gaze.occluded_share[tracked])),
+        )
 
-    def report(self, clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int) -> dict[str, object]:
-        """The figures of `quality.json`; a share of nothing is None."""
-        samples = sum(self.events.values())
+    def row(self) -> dict[str, object]:
+        """Figures of the video; those of its gaze are of all samples, not of the windows alone."""
+        counts = self.counts
         return {
-            "videos": {"prepared": self.videos, "quarantined": quarantined},
-            "frames": {
-                "total": self.frames,
-                "without_gaze_share": _share(self.frames_without_gaze, self.frames),
-            },
-            "samples": {
-                "total": samples,
-                "event_shares": {
-                    event.name.lower(): _share(self.events[event.name.lower()], samples) for event in GazeEvent
-                },
-            },
-            "carried": {
-                "total": self.carried,
-                "occluded_share_local_test": _share(self.occluded_local, self.carried),
-                "occluded_share_frame_test": _share(self.occluded_frame, self.carried),
-                "mean_occluded_pixel_share": _share(self.share_sum, self.carried),
-            },
-            "clips": count_clips(clips, dropped),
+            "duration_s": counts.duration_s,
+            "samples": sum(counts.samples.values()),
+            "event_shares": _shares(counts.samples),
+            "clock": clock_figures(counts),
+            "frames": {"total": self.frames, "without_gaze_share": _share(int(self.windows[0]), self.frames)},
+            "carried": _carried([self]),
         }
+
+
+def clock_figures(counts: VideoCounts) -> dict[str, float | None]:
+    """Length and pace of the gaze against the video.
+
+    `gaze_over_video` is the share of the video between the first and the last sample; `gaze_end_after_video_s` is
+    negative where the gaze ends first. `drift` is how much longer the median time between samples is than at the
+    nearest of the rates that eye trackers have: 0.01 is a clock that loses a second in a hundred.
+    """
+    start_s, end_s, interval_s = counts.gaze_start_s, counts.gaze_end_s, counts.gaze_interval_s
+    figures: dict[str, float | None] = {
+        "sample_interval_s": interval_s,
+        "drift": None,
+        "gaze_over_video": None,
+        "gaze_end_after_video_s": None,
+    }
+    if interval_s:
+        figures["drift"] = interval_s * min(TRACKER_HZ, key=lambda hz: abs(math.log(hz * interval_s))) - 1
+    if start_s is not None and end_s is not None and counts.duration_s:
+        figures["gaze_over_video"] = (end_s - start_s) / counts.duration_s
+        figures["gaze_end_after_video_s"] = end_s - counts.duration_s
+    return figures
+
+
+def quality_report(
+    videos: Mapping[str, VideoQuality], clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int
+) -> dict[str, Any]:
+    """The figures of `quality.json`, over all videos and by video; a share of nothing is None."""
+    every = list(videos.values())
+    frames = sum(video.frames for video in every)
+    windows = np.zeros(max([1, *(len(video.windows) for video in every)]), dtype=int)
+    for video in every:
+        windows[: len(video.windows)] += video.windows
+    events = sum((Counter(video.counts.events) for video in every), Counter[str]())
+    centre = sum((video.centre for video in every), np.zeros((CENTRE_CELLS, CENTRE_CELLS), dtype=int))
+    return {
+        "videos": {"prepared": len(every), "quarantined": quarantined},
+        "frames": {"total": frames, "without_gaze_share": _share(int(windows[0]), frames)},
+        "samples": {"total": events.total(), "event_shares": _shares(events)},
+        "carried": _carried(every),
+        "points_a_frame": windows.tolist(),
+        "centre_map": centre.tolist(),
+        "clips": count_clips(clips, dropped),
+        "by_video": {video_id: video.row() for video_id, video in videos.items()},
+    }
+
+
+def _carried(videos: Sequence[VideoQuality]) -> dict[str, float | None]:
+    carried = sum(video.counts.carried for video in videos)
+    return {
+        "total": carried,
+        "occluded_share_local_test": _share(sum(video.occluded_local for video in videos), carried),
+        "occluded_share_frame_test": _share(sum(video.occluded_frame for video in videos), carried),
+        "mean_occluded_pixel_share": _share(sum(video.occluded_share_sum for video in videos), carried),
+        "left_frame": sum(video.left_frame for video in videos),
+    }
+
+
+def _shares(events: Mapping[str, int]) -> dict[str, float | None]:
+    total = sum(events.values())
+    return {event.name.lower(): _share(events.get(event.name.lower(), 0), total) for event in GazeEvent}
 
 
 def _share(part: float, whole: int) -> float | None:

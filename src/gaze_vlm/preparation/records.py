@@ -43,7 +43,8 @@ class ClipRecord:
 
 @dataclass(frozen=True)
 class VideoEntry:
-    """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's."""
+    """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's. A `reencoded`
+    video has a copy in the store, whose timestamps `frame_pts` are."""
 
     path: str
     participant: str
@@ -51,6 +52,7 @@ class VideoEntry:
     height_px: int
     duration_s: float
     frames: int
+    reencoded: bool = False
 
     @property
     def aspect(self) -> float:
@@ -60,7 +62,8 @@ class VideoEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds. `points` is the number of gaze points that frames are padded to when read."""
+    """What a store holds. `points` is the number of gaze points that frames are padded to when read, `reader` has
+    the options of the data set's reader."""
 
     schema_version: int
     dataset: str
@@ -69,4 +72,5 @@ class Manifest:
     verbs: tuple[str, ...]
     nouns: tuple[str, ...]
     points: int
+    reader: dict[str, Any]
     videos: dict[str, VideoEntry]

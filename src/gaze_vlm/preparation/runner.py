@@ -1,50 +1,28 @@
-"""From a raw data set to a store, one process a video."""
+"""From a raw data set to a store."""
 
+import inspect
 import json
-import multiprocessing
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Literal
-
-import cv2
+from typing import Any, Literal
 
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Reader, Recording
-from gaze_vlm.gaze.events import with_events
-from gaze_vlm.preparation.clips import video_clips
+from gaze_vlm.preparation.cluster import run_on_ray
+from gaze_vlm.preparation.engine import cores, run_here, run_local
+from gaze_vlm.preparation.estimate import estimate
+from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomically
+from gaze_vlm.preparation.index import write_index
+from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import QualityReport
-from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.splits import check_overlap, with_splits
-from gaze_vlm.preparation.store import (
-    SCHEMA_VERSION,
-    read_video,
-    video_file,
-    write_atomically,
-    write_clips,
-    write_json,
-    write_manifest,
-    write_video,
-)
-from gaze_vlm.preparation.video import prepare_video
-from gaze_vlm.progress import track
+from gaze_vlm.preparation.splits import with_splits
+from gaze_vlm.progress import work_progress
 
 READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one video: prepared if `reason` is None."""
-
-    video_id: str
-    reason: str | None = None
+Engine = Literal["local", "ray"]
 
 
 def prepare(
@@ -53,19 +31,27 @@ def prepare(
     store: Path,
     parameters: PreparationParameters = PreparationParameters(),  # noqa: B008, frozen
     workers: int | None = None,
+    reader: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    engine: Engine = "local",
+    address: str | None = None,
 ) -> Path:
     """Prepare a data set for training: sample frames, carry the gaze to them, index the clips.
 
     Videos that are already prepared with the same parameters are skipped, so a stopped run goes on where it
-    was. The result does not depend on the number of workers. Videos that cannot be used are listed with the
-    reason in quarantine.jsonl.
+    was. The result depends neither on the number of workers nor on the engine. Videos that cannot be used are
+    listed with the reason in quarantine.jsonl.
 
     Args:
         dataset: Format of the raw data.
         root: Folder of the raw data.
         store: Folder to write; made if missing.
         parameters: What to prepare.
-        workers: Number of processes; all processors by default.
+        workers: Number of processes; by default one a core, or as many as the cluster has room for.
+        reader: Options of the data set's reader.
+        dry_run: Only tell how much time and space it would take.
+        engine: Work in processes of this machine, or as tasks of a Ray cluster.
+        address: The Ray cluster's address; by default one of this machine alone is started.
 
     Returns:
         The store's folder.
@@ -73,114 +59,102 @@ def prepare(
     Raises:
         ValueError: the raw data are incomplete, or more videos are unusable than
             `parameters.max_quarantined` allows.
+        StoreError: the store cannot be written; the same command goes on from there.
     """
-    if dataset not in READERS:
-        raise ValueError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
+    root, store = Path(root), Path(store)
+    files = open_reader(dataset, root, reader or {})
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; expected 1 or more")
-    root, store = Path(root), Path(store)
-    reader = READERS[dataset](root)
-    recordings = with_splits(reader.recordings(), parameters)
-    task = partial(prepare_recording, reader, store, parameters)
-    with _mapper(min(workers or os.cpu_count() or 1, len(recordings))) as mapper:
-        outcomes = list(track(mapper(task, recordings), "preparing videos", total=len(recordings)))
-    bad = {outcome.video_id: outcome.reason for outcome in outcomes if outcome.reason is not None}
-    _write_quarantine(store, bad, len(recordings), parameters.max_quarantined)
-    good = [recording for recording in recordings if recording.video_id not in bad]
-    _write_index(reader, root, store, good, parameters, quarantined=len(bad))
+    recordings = with_splits(files.recordings(), parameters)
+    job = PrepareRecording(files, store, parameters)
+    if dry_run:
+        print(estimate(job, recordings).text(workers or cores()))
+        return store
+    with only_preparation(store):
+        (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from
+        bad = without_files(files, recordings)
+        check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
+        whole = [recording for recording in recordings if recording.video_id not in bad]
+        bad |= run(job, whole, engine, workers, address)
+        check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
+        good = [recording for recording in recordings if recording.video_id not in bad]
+        write_index(files, root, store, good, parameters, reader or {}, quarantined=len(bad))
     return store
 
 
-def prepare_recording(reader: Reader, store: Path, parameters: PreparationParameters, recording: Recording) -> Outcome:
-    """Writes one video's file unless it is there; what is wrong with the raw files becomes the reason."""
-    cv2.setNumThreads(1)  # the workers fill the processors
-    try:
-        aspect = recording.gaze_width_px / recording.gaze_height_px
-        gaze = with_events(reader.read_gaze(recording), aspect, parameters.saccade_widths_s)
-        path = video_file(store, recording.video_id)
-        gaze_bytes = recording.gaze.stat().st_size if recording.gaze is not None else 0
-        digest = parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze_bytes)
-        if _digest(path) != digest:
-            write_video(path, prepare_video(recording.video, gaze, parameters), digest)
-    except (ValueError, OSError) as error:
-        return Outcome(recording.video_id, f"{error}")
-    return Outcome(recording.video_id)
+def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
+    """The data set's reader.
+
+    Raises:
+        ValueError: an unknown data set, or an option that its reader does not have.
+    """
+    if dataset not in READERS:
+        raise ValueError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
+    legal = [name for name in inspect.signature(READERS[dataset]).parameters if name != "root"]
+    unknown = sorted(set(options) - set(legal))
+    if unknown:
+        raise ValueError(
+            f"the reader of {dataset} has no option {', '.join(unknown)}; it has {', '.join(legal) or 'none'}"
+        )
+    return READERS[dataset](root, **options)
 
 
-def _digest(path: Path) -> str | None:
-    """Digest of a finished file; None if there is none, or one that this version cannot read."""
-    if not path.is_file():
-        return None
-    try:
-        return read_video(path)[1]
-    except ValueError:  # it is made again
-        return None
+def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, str]:
+    """Videos that lack a raw file, found before hours are spent on the others; the reasons by `video_id`."""
+    bad = {}
+    for recording in recordings:
+        if not recording.video.is_file():
+            bad[recording.video_id] = f"{recording.video} is missing: copy the video again"
+        elif recording.gaze is None or not recording.gaze.is_file():
+            try:
+                reader.read_gaze(recording)  # knows where the file should be
+            except (ValueError, OSError) as error:
+                bad[recording.video_id] = str(error)
+    return bad
 
 
-@contextmanager
-def _mapper(workers: int) -> Iterator:
-    """`map` in order: in this process, or over `workers` others."""
-    if workers == 1:
-        yield map
-        return
-    # A plain fork would inherit the locks of decoder threads; the server imports once for all workers.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with context.Pool(workers) as pool:
-        yield pool.imap
+def run(
+    job: PrepareRecording,
+    recordings: Sequence[Recording],
+    engine: Engine,
+    workers: int | None,
+    address: str | None,
+) -> dict[str, str]:
+    """Prepares the videos; reasons of those that cannot be used.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    bad: dict[str, str] = {}
+    with work_progress("preparing videos", len(recordings)) as progress:
+        count = min(workers or cores(), len(recordings))
+        if engine == "ray":
+            outcomes = run_on_ray(job, recordings, workers, address)
+        elif count <= 1:
+            outcomes = run_here(job, recordings, progress.part)
+        else:
+            outcomes = run_local(job, recordings, count, progress.part)
+        with closing(outcomes):
+            for outcome in outcomes:
+                progress.advance()
+                if outcome.stop:
+                    raise StoreError(outcome.reason)
+                if outcome.reason is not None:
+                    bad[outcome.video_id] = outcome.reason
+    return bad
 
 
-def _write_quarantine(store: Path, bad: dict[str, str], total: int, limit: float) -> None:
-    lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in sorted(bad.items())]
+def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: float) -> None:
+    """Writes quarantine.jsonl.
+
+    Raises:
+        ValueError: more videos than the share `limit` are in it; the message names them all.
+    """
+    rows = sorted(bad.items())
+    lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]
     write_atomically(store / "quarantine.jsonl", "".join(lines).encode())
     if len(bad) > limit * total:
-        first = next(iter(sorted(bad)))
         raise ValueError(
-            f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows; "
-            f"the first: {first}: {bad[first]} (all in {store / 'quarantine.jsonl'})"
+            f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows: "
+            f"{'; '.join(f'{video_id}: {reason}' for video_id, reason in rows)}"
         )
-
-
-def _write_index(
-    reader: Reader,
-    root: Path,
-    store: Path,
-    recordings: Sequence[Recording],
-    parameters: PreparationParameters,
-    quarantined: int,
-) -> None:
-    """Clips, quality and, last, the manifest."""
-    clips: list[ClipRecord] = []
-    dropped: Counter[str] = Counter()
-    quality = QualityReport()
-    videos: dict[str, VideoEntry] = {}
-    points = 1
-    for recording in recordings:
-        gaze, _ = read_video(video_file(store, recording.video_id))
-        quality.add(gaze)
-        points = max(points, gaze.event.shape[1])
-        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
-        clips += rows
-        dropped += reasons
-        videos[recording.video_id] = VideoEntry(
-            path=recording.video.relative_to(root).as_posix(),
-            participant=recording.participant,
-            width_px=recording.gaze_width_px,
-            height_px=recording.gaze_height_px,
-            duration_s=gaze.counts.duration_s,
-            frames=len(gaze.frame_t_s),
-        )
-    check_overlap(clips, parameters.split_by)
-    write_clips(store / "clips.parquet", clips)
-    write_json(store / "quality.json", quality.report(clips, dropped, quarantined))
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        dataset=reader.dataset,
-        parameters=asdict(parameters),
-        root=str(root.absolute()),
-        verbs=reader.verbs,
-        nouns=reader.nouns,
-        points=points,
-        videos=videos,
-    )
-    write_manifest(store, manifest)

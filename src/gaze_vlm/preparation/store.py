@@ -4,7 +4,6 @@ Files are written beside their place and moved there, so a killed preparation le
 """
 
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -18,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gaze_vlm.formats.recording import check_name
+from gaze_vlm.preparation.files import write_atomically
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 ARROW_TYPES = {
     int: pa.int64(),
@@ -67,12 +67,16 @@ class Store:
         return self._cache[video_id]
 
     def video_path(self, video_id: str, root: Path | None = None) -> Path:
-        """The video's raw file, below `root` if the raw data have moved since the preparation.
+        """The video to decode frames from: the store's own copy if it was re-encoded, else the raw file, below
+        `root` if the raw data have moved since the preparation.
 
         Raises:
             ValueError: the store has no such video, or its path leads out of the root.
         """
-        relative = PurePosixPath(self._entry(video_id).path)
+        entry = self._entry(video_id)
+        if entry.reencoded:
+            return reencoded_file(self.path, video_id)
+        relative = PurePosixPath(entry.path)
         if relative.is_absolute() or ".." in relative.parts:
             raise ValueError(f"{self.path / 'manifest.json'}: path {str(relative)!r} leads out of the raw root")
         return Path(root or self.manifest.root) / relative
@@ -88,12 +92,9 @@ def video_file(store: Path, video_id: str) -> Path:
     return store / "videos" / f"{check_name(video_id, str(store))}.safetensors"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` to `path`, all or nothing; concurrent writers of one path do not mix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_bytes(content)
-    draft.replace(path)
+def reencoded_file(store: Path, video_id: str) -> Path:
+    """Where a video's re-encoded copy is, if there is one."""
+    return store / "video" / f"{check_name(video_id, str(store))}.mp4"
 
 
 def write_video(path: Path, gaze: VideoGaze, digest: str) -> None:
@@ -118,7 +119,7 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
         raise ValueError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
-    counts = VideoCounts(metadata["duration_s"], metadata["events"], metadata["carried"])
+    counts = VideoCounts(**{field.name: metadata[field.name] for field in fields(VideoCounts)})
     return VideoGaze(**arrays, counts=counts), metadata["digest"]
 
 

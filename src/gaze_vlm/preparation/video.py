@@ -1,7 +1,8 @@
 """The work on one video: sample frames, and carry the gaze before each of them to it."""
 
+import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames, video_info
-from gaze_vlm.gaze.flow import DisFlow, FlowEstimator
+from gaze_vlm.gaze.flow import FlowEstimator, flow_estimator
 from gaze_vlm.gaze.occlusion import (
     carry,
     error_at,
@@ -50,15 +51,17 @@ class GreyFrames:
         self.kept = {key: value for key, value in self.kept.items() if key >= pts}
 
 
-def sampled_moments(path: Path, frame_hz: float, window_s: float) -> Iterator[Moment]:
-    """Sampled frame k is the one on screen at t = (k + 1) / frame_hz, the last that starts at or before t.
+def sampled_moments(path: Path, frames: Iterable[TimedFrame], frame_hz: float, window_s: float) -> Iterator[Moment]:
+    """Moments of a video from its frames in order, as `timed_frames` gives them.
+
+    Sampled frame k is the one on screen at t = (k + 1) / frame_hz, the last that starts at or before t.
 
     The first sample thus ends the first interval, so that a clip of n frames covers exactly n / frame_hz
     seconds and every gaze window of up to that interval lies inside the video. The grid ends with the
-    video. Decoding is sequential.
+    video. `path` is for messages.
 
     Raises:
-        ValueError: the video cannot be decoded, or is shorter than one interval.
+        ValueError: the video does not start at 0, or is shorter than one interval.
     """
     count = 1
     shown: deque[TimedFrame] = deque()  # what the next window can show
@@ -70,7 +73,7 @@ def sampled_moments(path: Path, frame_hz: float, window_s: float) -> Iterator[Mo
             yield Moment(t_s, shown[-1], list(shown))
             count += 1
 
-    for frame in timed_frames(path):
+    for frame in frames:
         if not shown and frame.t_s > TIME_TOLERANCE_S:
             raise ValueError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
         yield from moments_until(frame.t_s - 2 * TIME_TOLERANCE_S)
@@ -88,12 +91,25 @@ def _drop_before(shown: deque[TimedFrame], t_s: float) -> None:
         shown.popleft()
 
 
-def prepare_video(path: Path, gaze: GazeSamples, parameters: PreparationParameters) -> VideoGaze:
+def prepare_video(
+    path: Path,
+    gaze: GazeSamples,
+    parameters: PreparationParameters,
+    look: Callable[[TimedFrame], None] | None = None,
+    until_s: float = math.inf,
+) -> VideoGaze:
     """Sampled frames of a video and the gaze of each one's window (t − window_s, t], carried to it.
 
     Every sample of a window is kept with its event; only those on a place in the frame are carried. A point
     that the flow carries out of the frame becomes `OUT_OF_FRAME`. Gaze that ends before the video leaves
-    frames without points, and so does a window without samples.
+    frames without points, and so does a window without samples. The video is decoded once, from its start.
+
+    Args:
+        path: the video.
+        gaze: its gaze.
+        parameters: what to prepare.
+        look: is shown every frame in passing.
+        until_s: leave out what comes later in the video.
 
     Raises:
         ValueError: the video cannot be decoded, or is shorter than one interval.
@@ -102,15 +118,27 @@ def prepare_video(path: Path, gaze: GazeSamples, parameters: PreparationParamete
     width = min(info.width_px, parameters.flow_max_width_px)
     height = round(info.height_px * width / info.width_px)
     grey = GreyFrames(Pixels("gray", width, height))
-    flow = DisFlow(parameters.flow_preset, parameters.flow_refine)
+    flow = flow_estimator(parameters.flow_options)
+    frames = _seen(timed_frames(path), look, until_s)
     times, pts, rows = [], [], []
-    for moment in sampled_moments(path, parameters.frame_hz, parameters.window_s):
+    for moment in sampled_moments(path, frames, parameters.frame_hz, parameters.window_s):
         grey.forget_before(moment.shown[0].pts)
         window = gaze.window(moment.t_s - parameters.window_s + TIME_TOLERANCE_S, moment.t_s + TIME_TOLERANCE_S)
         rows.append(carry_window(moment, window, grey, flow, parameters))
         times.append(moment.t_s)
         pts.append(moment.target.pts)
-    return VideoGaze.pack(np.array(times), np.array(pts, dtype=np.int64), rows, info.duration_s)
+    return VideoGaze.pack(np.array(times), np.array(pts, dtype=np.int64), rows, info.duration_s, gaze)
+
+
+def _seen(
+    frames: Iterable[TimedFrame], look: Callable[[TimedFrame], None] | None, until_s: float
+) -> Iterator[TimedFrame]:
+    for frame in frames:
+        if frame.t_s > until_s:
+            return
+        if look is not None:
+            look(frame)
+        yield frame
 
 
 def carry_window(

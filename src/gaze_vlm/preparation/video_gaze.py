@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64, UInt8
 
-from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 ARRAYS = ("frame_t_s", "frame_pts", "xy", "raw_xy", "age_s", "event", "error", "occluded_share")
 
@@ -29,12 +29,18 @@ class VideoCounts:
     """What the arrays alone do not tell.
 
     `events` counts the samples of all windows by their event after carrying, padding left out; `carried`
-    those that were looked at in an earlier frame than the sampled one.
+    those that were looked at in an earlier frame than the sampled one. The other fields are of the gaze of the
+    whole video: `samples` by their event, the times of the first and the last one, and the median time between
+    two; None where there are too few.
     """
 
     duration_s: float
     events: Mapping[str, int]
     carried: int
+    samples: Mapping[str, int]
+    gaze_start_s: float | None
+    gaze_end_s: float | None
+    gaze_interval_s: float | None
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,9 @@ class VideoGaze:
         frame_pts: Int64[np.ndarray, "frame"],
         rows: Sequence[FramePoints],
         duration_s: float,
+        gaze: GazeSamples,
     ) -> "VideoGaze":
-        """Pads the points of every frame to the largest number among them (at least 1)."""
+        """Pads the points of every frame to the largest number among them (at least 1); `gaze` is the video's."""
         points = max([1, *(len(row.event) for row in rows)])
         xy = np.full((len(rows), points, 2), np.nan, dtype=np.float32)
         raw_xy = xy.copy()
@@ -78,8 +85,16 @@ class VideoGaze:
             xy[i, used], raw_xy[i, used], event[i, used] = row.xy, row.raw_xy, row.event
             age_s[i, used], error[i, used], share[i, used] = row.age_s, row.error, row.occluded_share
         codes = np.concatenate([np.zeros(0, dtype=np.uint8), *(row.event for row in rows)])
-        events = {code.name.lower(): int(np.sum(codes == code)) for code in GazeEvent}
-        counts = VideoCounts(duration_s, events, sum(row.carried for row in rows))
+        t_s = gaze.t_s
+        counts = VideoCounts(
+            duration_s=duration_s,
+            events=_by_event(codes),
+            carried=sum(row.carried for row in rows),
+            samples=_by_event(gaze.event),
+            gaze_start_s=float(t_s[0]) if len(t_s) else None,
+            gaze_end_s=float(t_s[-1]) if len(t_s) else None,
+            gaze_interval_s=float(np.median(np.diff(t_s))) if len(t_s) > 1 else None,
+        )
         return cls(frame_t_s, frame_pts, xy, raw_xy, age_s, event, error, share, counts)
 
     def padded(self, points: int) -> "VideoGaze":
@@ -105,3 +120,7 @@ class VideoGaze:
             error=pad(self.error, 0),
             occluded_share=pad(self.occluded_share, 0),
         )
+
+
+def _by_event(codes: UInt8[np.ndarray, "sample"]) -> dict[str, int]:
+    return {code.name.lower(): int(np.sum(codes == code)) for code in GazeEvent}

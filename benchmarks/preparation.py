@@ -1,0 +1,242 @@
+"""What preparing costs: against decoding alone, with two processes, when clips are read, and in memory.
+
+    python benchmarks/preparation.py          # times
+    python benchmarks/preparation.py memory   # peak memory against length and number of videos
+
+Videos are synthetic: a textured scene under a moving camera with something passing in front, in the sizes, rates and
+codecs of Ego4D and EGTEA Gaze+, made once in the system's temporary folder. Ratios come from pairs that are timed one
+right after the other, so that other work on the machine weighs on both; the median of the pairs is given. What one
+process does is timed by its processor time, which other work hardly changes; two processes are timed by the clock.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+from result import cpu_name, write_result
+
+from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.video import timed_frames
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.preparation.engine import run_local
+from gaze_vlm.preparation.index import write_index
+from gaze_vlm.preparation.job import PrepareRecording
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.splits import with_splits
+from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.video import prepare_video
+
+PARAMETERS = PreparationParameters(split_fractions=(1.0, 0.0, 0.0))
+PAIRS = 3
+SECONDS = 20
+
+
+class Kind(NamedTuple):
+    """A camera with an eye tracker."""
+
+    width_px: int
+    height_px: int
+    video_hz: int
+    gaze_hz: int
+    codec: str
+    options: dict[str, str]
+
+
+VP9 = {"deadline": "realtime", "cpu-used": "8", "b": "5M", "g": "128"}
+H264 = {"preset": "veryfast", "crf": "20", "g": "48"}
+EGO4D = Kind(1088, 1080, 30, 200, "libvpx-vp9", VP9)
+EGTEA = Kind(1280, 960, 24, 30, "libx264", H264)
+SMALL = Kind(160, 120, 24, 30, "libx264", H264)
+
+
+def scene(width: int, height: int) -> np.ndarray:
+    """Texture from coarse to as fine as a pixel."""
+    random = np.random.default_rng(0)
+    total = np.zeros((height, width, 3), np.float32)
+    for scale, weight in ((1, 0.3), (4, 1.0), (16, 1.5), (64, 2.5)):
+        noise = random.normal(size=(height // scale + 1, width // scale + 1, 3)).astype(np.float32)
+        total += weight * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(25 * total + 128, 0, 255).astype(np.uint8)
+
+
+def video(kind: Kind, seconds: int, name: str) -> Path:
+    """The file of that name in the temporary folder; made if it is not there."""
+    path = Path(tempfile.gettempdir()) / "gaze-vlm-benchmark" / f"{name}-{seconds}s.mp4"
+    if path.is_file():
+        return path
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".draft")
+    margin = kind.width_px // 4
+    image = scene(kind.width_px + 2 * margin, kind.height_px + 2 * margin)
+    with av.open(str(draft), "w", format="mp4") as container:
+        stream = container.add_stream(kind.codec, rate=kind.video_hz, options=kind.options)
+        stream.width, stream.height, stream.pix_fmt = kind.width_px, kind.height_px, "yuv420p"
+        for index in range(kind.video_hz * seconds):
+            t_s = index / kind.video_hz
+            x = margin * (1 + 0.7 * np.sin(0.7 * t_s) + 0.2 * np.sin(3.1 * t_s))
+            y = margin * (1 + 0.7 * np.cos(0.5 * t_s) + 0.2 * np.sin(2.3 * t_s))
+            shift = np.array([[1, 0, -x], [0, 1, -y]], dtype=np.float32)
+            frame = cv2.warpAffine(image, shift, (kind.width_px, kind.height_px))
+            centre = int(kind.width_px * (t_s / 3 % 1)), int(0.6 * kind.height_px)
+            cv2.circle(frame, centre, kind.width_px // 9, (60, 80, 120), -1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return draft.rename(path)
+
+
+def gaze_of(kind: Kind, seconds: int) -> GazeSamples:
+    """Gaze that wanders about the middle."""
+    t_s = np.arange(0, seconds, 1 / kind.gaze_hz)
+    noise = np.random.default_rng(0).normal(0, 0.01, (len(t_s), 2))
+    xy = 0.5 + 0.2 * np.stack([np.sin(t_s), np.cos(1.3 * t_s)], axis=1) + noise
+    return GazeSamples(t_s, xy, np.full(len(t_s), GazeEvent.FIXATION, dtype=np.uint8))
+
+
+class SyntheticReader:
+    """A data set of one video many times over."""
+
+    dataset, verbs, nouns = "synthetic", (), ()
+
+    def __init__(self, kind: Kind, seconds: int, path: Path, count: int) -> None:
+        self.kind, self.seconds, self.path, self.count = kind, seconds, path, count
+
+    def recordings(self) -> list[Recording]:
+        size = self.kind.width_px, self.kind.height_px
+        actions = tuple(Action(t_s, t_s + 2.0, "cut onion", None, None) for t_s in range(0, self.seconds, 2))
+        return [Recording(f"v{i:03d}", self.path, self.path, "p", *size, actions) for i in range(self.count)]
+
+    def read_gaze(self, recording: Recording) -> GazeSamples:
+        return gaze_of(self.kind, self.seconds)
+
+
+def seconds_of(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    start_s = clock()
+    work()
+    return clock() - start_s
+
+
+def ratio(
+    work: Callable[[], object], base: Callable[[], object], clock: Callable[[], float] = time.process_time
+) -> float:
+    """Median over `PAIRS` pairs, each in the other order than the one before."""
+    ratios = []
+    for pair in range(PAIRS):
+        order = (work, base) if pair % 2 else (base, work)
+        first_s, second_s = (seconds_of(one, clock) for one in order)
+        ratios.append(first_s / second_s if pair % 2 else second_s / first_s)
+    return median(ratios)
+
+
+def decode(path: Path) -> int:
+    return sum(1 for _ in timed_frames(path))
+
+
+def run_jobs(reader: SyntheticReader, workers: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        job = PrepareRecording(reader, Path(folder), PARAMETERS)
+        for outcome in run_local(job, reader.recordings(), workers, lambda part: None):
+            assert outcome.reason is None, outcome.reason
+
+
+def read_overhead() -> float:
+    """Reading all frames of clips with their mixtures, against the frames alone."""
+    from gaze_vlm.datamodules.clips import ClipDataset
+    from gaze_vlm.datamodules.gaze_options import GazeOptions
+
+    reader = SyntheticReader(EGTEA, SECONDS, video(EGTEA, SECONDS, "egtea"), 1)
+    recordings = reader.recordings()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
+        job = PrepareRecording(reader, store, PARAMETERS)
+        for recording in recordings:
+            job(recording, lambda share: None)
+        write_index(
+            reader, reader.path.parent, store, with_splits(recordings, PARAMETERS), PARAMETERS, {}, quarantined=0
+        )
+        opened = Store(store)
+        dataset = ClipDataset(opened, opened.clips, {"activity": "?"}, GazeOptions())
+        some = range(0, len(dataset), 3)
+        return ratio(lambda: [dataset[i] for i in some], lambda: [dataset.decode(i) for i in some])
+
+
+def times() -> None:
+    cv2.setNumThreads(1)
+    figures: dict[str, float | int | str] = {}
+    for name, kind in (("ego4d", EGO4D), ("egtea", EGTEA)):
+        path, gaze = video(kind, SECONDS, name), gaze_of(kind, SECONDS)
+        over = ratio(partial(prepare_video, path, gaze, PARAMETERS), partial(decode, path))
+        figures[f"prepare_over_decode_{name}"] = round(over, 2)
+        figures[f"video_mbit_s_{name}"] = round(8e-6 * path.stat().st_size / SECONDS, 1)
+    reader = SyntheticReader(EGTEA, SECONDS, video(EGTEA, SECONDS, "egtea"), 4)
+    one, two = partial(run_jobs, reader, 1), partial(run_jobs, reader, 2)
+    figures["prepare_two_processes_speedup"] = round(ratio(one, two, time.perf_counter), 2)
+    figures["gaze_read_overhead"] = round(read_overhead(), 3)
+    conditions: dict[str, float | int | str] = {
+        "ego4d": "1088x1080 VP9, 30 fps, gaze at 200 Hz",
+        "egtea": "1280x960 h264, 24 fps, gaze at 30 Hz",
+        "video_s": SECONDS,
+        "pairs": PAIRS,
+        "flow": f"DIS {PARAMETERS.flow_preset}, {PARAMETERS.flow_max_width_px} px wide",
+        "frame_hz": PARAMETERS.frame_hz,
+        "window_s": PARAMETERS.window_s,
+        "speedup": "4 EGTEA videos, 2 processes over 1, start of the processes included",
+        "processes": 1,
+    }
+    packages = ("av", "numpy", "opencv-python-headless")
+    write_result("preparation", figures, "python benchmarks/preparation.py", cpu_name(), packages, conditions)
+
+
+def peak_mib(kind: Kind, seconds: int, count: int) -> int:
+    """Peak resident memory of a fresh process that prepares `count` videos and writes the index."""
+    path = video(kind, seconds, "small")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_prepare_here, SyntheticReader(kind, seconds, path, count)).result()
+
+
+def _prepare_here(reader: SyntheticReader) -> int:
+    import resource
+
+    cv2.setNumThreads(1)
+    recordings = reader.recordings()
+    with tempfile.TemporaryDirectory() as folder:
+        job = PrepareRecording(reader, Path(folder), PARAMETERS)
+        for recording in recordings:
+            assert job(recording, lambda share: None).reason is None
+        write_index(
+            reader, reader.path.parent, Path(folder), with_splits(recordings, PARAMETERS), PARAMETERS, {}, quarantined=0
+        )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def memory() -> None:
+    figures: dict[str, float | int | str] = {
+        f"peak_mib_{name}": peak_mib(SMALL, seconds, count)
+        for name, seconds, count in (
+            ("1_video_of_2_min", 120, 1),
+            ("1_video_of_20_min", 1200, 1),
+            ("5_videos_of_10_s", 10, 5),
+            ("100_videos_of_10_s", 10, 100),
+        )
+    }
+    write_result(
+        "preparation_memory",
+        figures,
+        "python benchmarks/preparation.py memory",
+        cpu_name(),
+        ("av", "numpy", "opencv-python-headless"),
+        {"video": "160x120 h264, 24 fps, gaze at 30 Hz", "processes": 1},
+    )
+
+
+if __name__ == "__main__":
+    memory() if sys.argv[1:] == ["memory"] else times()

@@ -1,0 +1,67 @@
+"""A copy of a video that is quick to read at random: h264, short groups of pictures, smaller frames."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from gaze_vlm.formats.video import TimedFrame, VideoInfo
+
+OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one thread: the same bytes anywhere
+
+
+def reencoded_pts(info: VideoInfo, pts: int) -> int:
+    """Timestamp, in a re-encoded copy, of the frame with `pts` in the original: the same time, counted from 0."""
+    return (pts - info.start_pts) * info.time_base.numerator
+
+
+def reencoded_size(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
+    """Width and height of a copy in px: even, as h264 asks, and never larger than the original."""
+    scale = min(1.0, short_side_px / min(info.width_px, info.height_px))
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in (info.width_px, info.height_px))
+    return width, height
+
+
+@contextmanager
+def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iterator[Callable[[TimedFrame], None]]:
+    """Writes an mp4 of the frames it is called with, all of them, at their own times.
+
+    Args:
+        path: the file to write.
+        info: the original's header.
+        short_side_px: length of the copy's shorter side.
+        gop: frames from one key frame to the next.
+
+    Raises:
+        ValueError: frames do not ascend in time, or not all of them are in the copy.
+    """
+    reformatter = VideoReformatter()
+    width, height = reencoded_size(info, short_side_px)
+    written: list[int] = []
+    ticks_s = info.time_base.denominator
+    options = {"video_track_timescale": str(ticks_s)}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        rate = Fraction(info.average_hz).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={**OPTIONS, "g": str(gop)})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, ticks_s)
+
+        def write(timed: TimedFrame) -> None:
+            frame = reformatter.reformat(timed.frame, width, height, "yuv420p", threads=1)
+            frame.pts, frame.time_base = reencoded_pts(info, timed.pts), Fraction(1, ticks_s)
+            frame.pict_type = 0  # the original's key frames are not the copy's
+            container.mux(stream.encode(frame))
+            written.append(frame.pts)
+
+        yield write
+        container.mux(stream.encode(None))
+    if _timestamps(path) != written:
+        raise ValueError(f"{path}: the copy has not the frames of the original; convert the original to mp4 first")
+
+
+def _timestamps(path: Path) -> list[int]:
+    with av.open(str(path)) as container:
+        return [packet.pts for packet in container.demux(video=0) if packet.pts is not None]

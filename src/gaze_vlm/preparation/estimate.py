@@ -1,0 +1,91 @@
+"""What a preparation would cost, measured on the first seconds of a few videos; nothing is written to the store."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+
+from gaze_vlm.formats.recording import Recording
+from gaze_vlm.formats.reencode import reencoder
+from gaze_vlm.formats.video import video_info
+from gaze_vlm.preparation.job import PrepareRecording
+from gaze_vlm.preparation.video import prepare_video
+from gaze_vlm.preparation.video_gaze import ARRAYS
+from gaze_vlm.progress import clock, track
+
+MEASURED_VIDEOS = 2
+MEASURED_S = 6.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The rest of a preparation. `seconds` is the work of one process; `size_bytes` what is added to the store."""
+
+    videos: int
+    done: int
+    unusable: dict[str, str]
+    video_s: float
+    seconds: float
+    size_bytes: float
+
+    def text(self, workers: int) -> str:
+        """In words, for a terminal."""
+        left = self.videos - self.done - len(self.unusable)
+        busy = max(1, min(workers, left))
+        lines = [
+            f"{self.videos} videos, {self.done} of them prepared already; {left} to do, {clock(self.video_s)} long",
+            f"about {clock(self.seconds / busy)} on {busy} processes, {self.size_bytes / 2**20:.1f} MiB in the store",
+            *(f"unusable: {video_id}: {reason}" for video_id, reason in sorted(self.unusable.items())),
+        ]
+        return "\n".join(lines)
+
+
+def estimate(job: PrepareRecording, recordings: Sequence[Recording]) -> Estimate:
+    """Time and space that the videos which are not prepared yet will take.
+
+    Every gaze file and every header is read; the first seconds of the first `MEASURED_VIDEOS` are prepared, and the
+    rest is taken to go at their pace.
+    """
+    todo: list[float] = []
+    unusable: dict[str, str] = {}
+    rates: list[tuple[float, float]] = []
+    for recording in track(recordings, "looking at videos"):
+        try:
+            gaze = job.gaze_of(recording)
+            if job.is_done(recording.video_id, job.digest(recording, gaze)):
+                continue
+            if len(rates) < MEASURED_VIDEOS:
+                rates.append(measure(recording, job))
+            todo.append(video_info(recording.video).duration_s)
+        except (ValueError, OSError) as error:
+            unusable[recording.video_id] = str(error)
+    video_s = sum(todo)
+    return Estimate(
+        videos=len(recordings),
+        done=len(recordings) - len(todo) - len(unusable),
+        unusable=unusable,
+        video_s=video_s,
+        seconds=video_s * fmean([seconds for seconds, _ in rates] or [0.0]),
+        size_bytes=video_s * fmean([size for _, size in rates] or [0.0]),
+    )
+
+
+def measure(recording: Recording, job: PrepareRecording) -> tuple[float, float]:
+    """Seconds of work, and bytes of the store, for one second of video."""
+    start_s = time.perf_counter()
+    gaze, parameters = job.gaze_of(recording), job.parameters
+    info = video_info(recording.video)
+    shown_s = min(max(MEASURED_S, 2 / parameters.frame_hz), info.duration_s)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.mp4"
+        with ExitStack() as stack:
+            look = None
+            if parameters.video_short_side_px is not None:
+                look = stack.enter_context(reencoder(copy, info, parameters.video_short_side_px, parameters.video_gop))
+            arrays = prepare_video(recording.video, gaze, parameters, look, shown_s)
+        copy_bytes = copy.stat().st_size if copy.is_file() else 0
+    size_bytes = copy_bytes + sum(getattr(arrays, name).nbytes for name in ARRAYS)
+    return (time.perf_counter() - start_s) / shown_s, size_bytes / shown_s

@@ -1,0 +1,86 @@
+"""Writing into a store: all or nothing, one preparation at a time, and a full disk told from a bad video."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class StoreError(RuntimeError):
+    """The store cannot be written: a full disk, no permission. No video is to blame, and none is quarantined."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes `path`.
+
+    Raises:
+        StoreError: the file system refused; what was finished before is untouched.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written ({error.strerror or error}): make room, or mend the permissions, and run the "
+            "same command again; it goes on from there"
+        ) from error
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write; it is moved there if the block ends well, and removed if not."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft
+        with writing(path):
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, all or nothing; concurrent writers of one path do not mix."""
+    with draft_of(path) as draft, writing(path):
+        draft.write_bytes(content)
+
+
+def remove_drafts(store: Path) -> None:
+    """Deletes what killed preparations left half written."""
+    for draft in store.rglob(".*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_preparation(store: Path) -> Iterator[None]:
+    """Holds the store for this process; the system lets go of it when the process ends, however it ends. Half written
+    files are removed: of preparations that were killed, and of this one's workers if they are stopped.
+
+    Raises:
+        ValueError: another preparation is writing it.
+        StoreError: the folder cannot be made.
+    """
+    with writing(store):
+        store.mkdir(parents=True, exist_ok=True)
+        folder = os.open(store, os.O_RDONLY)
+    try:
+        if not _lock(folder):
+            raise ValueError(f"{store} is being prepared by another process: wait for it, or stop it")
+        remove_drafts(store)
+        try:
+            yield
+        finally:
+            remove_drafts(store)
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int) -> bool:
+    """Whether this process may write. A file system without locks cannot tell, and lets it."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
+    return True

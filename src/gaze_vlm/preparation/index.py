@@ -1,0 +1,79 @@
+"""The last step of a preparation: clips, quality and the manifest, from the files of the videos."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gaze_vlm.formats.recording import Reader, Recording
+from gaze_vlm.preparation.clips import video_clips
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.quality import VideoQuality, quality_report
+from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
+from gaze_vlm.preparation.splits import check_overlap
+from gaze_vlm.preparation.store import (
+    SCHEMA_VERSION,
+    read_video,
+    video_file,
+    write_clips,
+    write_json,
+    write_manifest,
+)
+
+
+def write_index(
+    reader: Reader,
+    root: Path,
+    store: Path,
+    recordings: Sequence[Recording],
+    parameters: PreparationParameters,
+    options: Mapping[str, Any],
+    quarantined: int,
+) -> None:
+    """Writes clips, quality and, last, the manifest.
+
+    Args:
+        reader: of the data set.
+        root: folder of the raw data.
+        store: folder with the videos' files.
+        recordings: the videos that could be prepared, with their splits.
+        parameters: of the preparation.
+        options: of the reader.
+        quarantined: how many videos could not be prepared.
+    """
+    clips: list[ClipRecord] = []
+    dropped: Counter[str] = Counter()
+    quality: dict[str, VideoQuality] = {}
+    videos: dict[str, VideoEntry] = {}
+    points = 1
+    for recording in recordings:
+        gaze, _ = read_video(video_file(store, recording.video_id))
+        quality[recording.video_id] = VideoQuality.of(gaze)
+        points = max(points, gaze.event.shape[1])
+        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
+        clips += rows
+        dropped += reasons
+        videos[recording.video_id] = VideoEntry(
+            path=recording.video.relative_to(root).as_posix(),
+            participant=recording.participant,
+            width_px=recording.gaze_width_px,
+            height_px=recording.gaze_height_px,
+            duration_s=gaze.counts.duration_s,
+            frames=len(gaze.frame_t_s),
+            reencoded=parameters.video_short_side_px is not None,
+        )
+    check_overlap(clips, parameters.split_by)
+    write_clips(store / "clips.parquet", clips)
+    write_json(store / "quality.json", quality_report(quality, clips, dropped, quarantined))
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        dataset=reader.dataset,
+        parameters=parameters.plain(),
+        root=str(root.absolute()),
+        verbs=reader.verbs,
+        nouns=reader.nouns,
+        points=points,
+        reader=dict(options),
+        videos=videos,
+    )
+    write_manifest(store, manifest)

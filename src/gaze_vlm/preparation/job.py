@@ -1,0 +1,113 @@
+"""One video's share of a preparation, done in any process of any engine."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gaze_vlm.formats.recording import Reader, Recording
+from gaze_vlm.formats.reencode import reencoded_pts, reencoder
+from gaze_vlm.formats.video import TimedFrame, VideoInfo, video_info
+from gaze_vlm.gaze.events import with_events
+from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.preparation.files import StoreError, draft_of, writing
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.store import SCHEMA_VERSION, read_video, reencoded_file, video_file, write_video
+from gaze_vlm.preparation.video import prepare_video
+
+REPORT_EVERY_S = 0.5
+Outcomes = Generator["Outcome", None, None]
+"""What an engine gives; closing it stops the work."""
+Report = Callable[[float], None]
+"""Is told from time to time which share of the video is done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video: prepared if `reason` is None. `stop` if no other video will fare better."""
+
+    video_id: str
+    reason: str | None = None
+    stop: bool = False
+
+
+@dataclass(frozen=True)
+class PrepareRecording:
+    """Writes one video's files unless they are there; what is wrong with the raw files becomes the reason."""
+
+    reader: Reader
+    store: Path
+    parameters: PreparationParameters
+
+    def __call__(self, recording: Recording, report: Report) -> Outcome:
+        cv2.setNumThreads(1)  # the workers fill the processors
+        try:
+            gaze = self.gaze_of(recording)
+            digest = self.digest(recording, gaze)
+            if not self.is_done(recording.video_id, digest):
+                self.write(recording, gaze, digest, report)
+        except StoreError as error:
+            return Outcome(recording.video_id, str(error), stop=True)
+        except (ValueError, OSError) as error:
+            return Outcome(recording.video_id, str(error))
+        except Exception as error:  # one odd video must not cost the hours of the others
+            return Outcome(recording.video_id, f"{recording.video}: {type(error).__name__}: {error}")
+        return Outcome(recording.video_id)
+
+    def gaze_of(self, recording: Recording) -> GazeSamples:
+        """The video's gaze, with events where its file has none."""
+        aspect = recording.gaze_width_px / recording.gaze_height_px
+        return with_events(self.reader.read_gaze(recording), aspect, self.parameters.saccade_widths_s)
+
+    def digest(self, recording: Recording, gaze: GazeSamples) -> str:
+        """What marks the video's file as made from these raw files with these parameters."""
+        return self.parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze)
+
+    def is_done(self, video_id: str, digest: str) -> bool:
+        """Whether the store has the video as it would be made now; a file that cannot be read is made again."""
+        path = video_file(self.store, video_id)
+        copied = self.parameters.video_short_side_px is not None
+        if not path.is_file() or (copied and not reencoded_file(self.store, video_id).is_file()):
+            return False
+        try:
+            return read_video(path)[1] == digest
+        except ValueError:
+            return False
+
+    def write(self, recording: Recording, gaze: GazeSamples, digest: str, report: Report) -> None:
+        """Makes the video's files; the arrays come last, for they carry the mark that all is done."""
+        info, short_side_px = video_info(recording.video), self.parameters.video_short_side_px
+        looks = [_reporter(info, report)]
+        with ExitStack() as stack:
+            if short_side_px is not None:
+                path = reencoded_file(self.store, recording.video_id)
+                draft = stack.enter_context(draft_of(path))
+                stack.enter_context(writing(path))
+                looks.append(stack.enter_context(reencoder(draft, info, short_side_px, self.parameters.video_gop)))
+            arrays = prepare_video(recording.video, gaze, self.parameters, partial(_show, looks))
+        if short_side_px is not None:
+            pts = [reencoded_pts(info, int(pts)) for pts in arrays.frame_pts]
+            arrays = replace(arrays, frame_pts=np.array(pts, dtype=np.int64))
+        write_video(video_file(self.store, recording.video_id), arrays, digest)
+
+
+def _show(looks: list[Callable[[TimedFrame], None]], frame: TimedFrame) -> None:
+    for look in looks:
+        look(frame)
+
+
+def _reporter(info: VideoInfo, report: Report) -> Callable[[TimedFrame], None]:
+    reported_s = time.monotonic()
+
+    def look(frame: TimedFrame) -> None:
+        nonlocal reported_s
+        if time.monotonic() - reported_s >= REPORT_EVERY_S:
+            reported_s = time.monotonic()
+            report(min(1.0, frame.t_s / info.duration_s) if info.duration_s else 0.0)
+
+    return look

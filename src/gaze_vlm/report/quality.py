@@ -1,0 +1,71 @@
+"""A page that shows how good the gaze of a store is: the figures of quality.json, and frames with their gaze."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from gaze_vlm.preparation.store import Store
+from gaze_vlm.report.quality_sheet import draw_sheet
+
+VIDEOS, FRAMES = 4, 5
+
+
+def report_quality(
+    store: Path,
+    output: Path | None = None,
+    root: Path | None = None,
+    videos: int = VIDEOS,
+    frames: int = FRAMES,
+    seed: int = 0,
+) -> Path:
+    """Write a page of figures, one row a video, with a contact sheet of frames, their gaze points and mixture.
+
+    The page is one file that needs no network; the sheet is also written beside it, as JPEG.
+
+    Args:
+        store: folder that `gaze-vlm prepare` wrote.
+        output: the page to write; quality.html in the store by default.
+        root: folder of the raw videos, if they have moved since the preparation.
+        videos: how many videos the sheet shows.
+        frames: how many frames of each.
+        seed: draws the videos.
+
+    Raises:
+        ValueError: not a finished store, or a video cannot be decoded.
+    """
+    if videos < 1 or frames < 1:
+        raise ValueError(f"videos is {videos} and frames {frames}: the sheet shows 1 or more")
+    opened = Store(store)
+    report = json.loads((opened.path / "quality.json").read_text(encoding="utf-8"))
+    output = output or opened.path / "quality.html"
+    sheet = BytesIO()
+    draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(render(opened.manifest.dataset, report, sheet.getvalue()), encoding="utf-8")
+    output.with_suffix(".jpg").write_bytes(sheet.getvalue())
+    print(f"wrote {output} and {output.with_suffix('.jpg').name}")
+    return output
+
+
+def render(dataset: str, report: Mapping[str, Any], sheet: bytes) -> str:
+    """The page, from the values of quality.json and the JPEG of the contact sheet."""
+    environment = Environment(loader=PackageLoader("gaze_vlm", "report"), autoescape=True, trim_blocks=True)
+    environment.filters.update(percent=percent, number=number)
+    return environment.get_template("quality.html").render(
+        dataset=dataset, report=report, sheet=b64encode(sheet).decode("ascii")
+    )
+
+
+def percent(share: float | None) -> str:
+    """0.123 → 12.3 %; a dash for a share of nothing."""
+    return "—" if share is None else f"{100 * share:.1f} %"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with a fixed number of digits after the point; a dash for none."""
+    return "—" if value is None else f"{value:.{digits}f}"

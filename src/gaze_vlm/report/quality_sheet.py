@@ -1,0 +1,91 @@
+"""The contact sheet of a store: frames, their gaze points and the mixture that a training makes of them."""
+
+from pathlib import Path
+
+import numpy as np
+from einops import rearrange
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gaze_vlm.datamodules.gaze_options import GazeOptions
+from gaze_vlm.formats.video import frames_at
+from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.video_gaze import VideoGaze
+
+HEAT_CELLS = 96
+LEAST_IN_VIEW = 1e-3  # of the mixture's mass; a frame without points has none
+LONG_SIDE_PX = 480
+
+
+def draw_sheet(
+    store: Store,
+    root: Path | None,
+    videos: int,
+    frames: int,
+    seed: int,
+    options: GazeOptions = GazeOptions(),  # noqa: B008
+) -> Figure:
+    """A row a video, in the order of their names; frames of one are far apart, those with occluded points first.
+
+    Args:
+        store: the prepared data set.
+        root: folder of the raw videos, if they have moved.
+        videos: rows, at most as many as the store has.
+        frames: columns.
+        seed: draws the videos.
+        options: how points become a mixture.
+    """
+    ids = sorted(store.manifest.videos)
+    drawn = sorted(np.random.default_rng(seed).permutation(len(ids))[:videos])
+    figure = Figure(figsize=(3.2 * frames, 2.6 * len(drawn)), layout="constrained")
+    axes = figure.subplots(len(drawn), frames, squeeze=False)
+    for row, index in zip(axes, drawn, strict=True):
+        video_id = ids[index]
+        gaze, entry = store.video(video_id), store.manifest.videos[video_id]
+        chosen = worth_showing(gaze, frames)
+        width = min(LONG_SIDE_PX, round(LONG_SIDE_PX * entry.aspect))
+        images = frames_at(
+            store.video_path(video_id, root), gaze.frame_pts[chosen].tolist(), width, round(width / entry.aspect)
+        )
+        for axis in row:
+            axis.set_axis_off()
+        for axis, frame, image in zip(row, chosen, images, strict=False):
+            draw_frame(axis, image, gaze, int(frame), entry.aspect, options)
+            axis.set_title(f"{video_id}, {gaze.frame_t_s[frame]:g} s", fontsize=8)
+    return figure
+
+
+def worth_showing(gaze: VideoGaze, count: int) -> np.ndarray:
+    """Indices of up to `count` sampled frames, one of each stretch of the video: that with most points to see, where
+    an occluded one counts double."""
+    tracked = gaze.event <= GazeEvent.UNKNOWN
+    occluded = tracked & ~np.isclose(gaze.error, 0) & (gaze.error > GazeOptions().epsilon)
+    worth = tracked.sum(axis=1) + occluded.sum(axis=1)
+    stretches = [part for part in np.array_split(np.arange(len(worth)), count) if len(part)]
+    return np.array([part[np.argmax(worth[part])] for part in stretches])
+
+
+def draw_frame(axis: Axes, image: np.ndarray, gaze: VideoGaze, frame: int, aspect: float, options: GazeOptions) -> None:
+    """One frame with the mixture as a heat map, points that count as dots, and occluded ones as crosses."""
+    height, width = image.shape[:2]
+    size = np.array([width, height])
+    axis.imshow(image)
+    mixture = options.mixture(gaze, slice(frame, frame + 1), aspect)
+    grid = Grid(max(1, round(HEAT_CELLS / aspect)), HEAT_CELLS)
+    heat, valid = mixture.on(grid, View(), LEAST_IN_VIEW)
+    if valid[0]:
+        cells = rearrange(heat[0].numpy(), "(row column) -> row column", row=grid.rows)
+        opacity = 0.7 * np.sqrt(cells / cells.max())
+        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+        axis.imshow(cells, extent=extent, cmap="autumn", alpha=opacity, interpolation="bilinear")
+    tracked = gaze.event[frame] <= GazeEvent.UNKNOWN
+    counts = mixture.weight[0].numpy() > 0
+    carried, looked_at = gaze.xy[frame] * size - 0.5, gaze.raw_xy[frame] * size - 0.5
+    for point in np.flatnonzero(tracked):
+        axis.plot(*np.stack([looked_at[point], carried[point]]).T, color="white", linewidth=0.6, alpha=0.8)
+    for points, marker, colour in ((tracked & counts, "o", "magenta"), (tracked & ~counts, "x", "yellow")):
+        axis.scatter(carried[points, 0], carried[points, 1], s=7, marker=marker, color=colour, linewidth=0.7)
+    axis.set_xlim(-0.5, width - 0.5)
+    axis.set_ylim(height - 0.5, -0.5)

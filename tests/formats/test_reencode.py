@@ -1,0 +1,95 @@
+"""Re-encoded copies: every frame at its time, key frames at the asked distance, the size, and the same bytes."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from egtea_files import TICKS_S, shift_px, texture, write_video
+from gaze_vlm.formats.reencode import reencoded_pts, reencoded_size, reencoder
+from gaze_vlm.formats.video import TimedFrame, VideoInfo, frames_at, iterate_frames, timed_frames, video_info
+
+
+@pytest.fixture(scope="module")
+def variable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of one key frame whose frames last 1/24 s or 1/12 s, at random."""
+    ticks = np.random.default_rng(0).choice([100, 200], 60).cumsum()
+    images = [texture(0)[:96, shift_px(i) :][:, :128] for i in range(60)]
+    return write_video(tmp_path_factory.mktemp("video") / "v.mp4", images, ticks - ticks[0], gop=250)
+
+
+def copy(path: Path, to: Path, short_side_px: int, gop: int) -> Path:
+    with reencoder(to, video_info(path), short_side_px, gop) as write:
+        for frame in timed_frames(path):
+            write(frame)
+    return to
+
+
+def test_every_frame_is_there_at_its_time(variable: Path, tmp_path: Path) -> None:
+    made = copy(variable, tmp_path / "copy.mp4", 96, 6)
+    before, after = list(iterate_frames(variable)), list(iterate_frames(made))
+    info = video_info(variable)
+    assert [reencoded_pts(info, pts) for pts, _, _ in before] == [pts for pts, _, _ in after]
+    np.testing.assert_allclose([t_s for _, t_s, _ in before], [t_s for _, t_s, _ in after])
+    for (_, _, image), (pts, _, _) in list(zip(before, after, strict=True))[::7]:
+        assert np.abs(frames_at(made, [pts])[0].astype(float) - image).mean() < 4
+    with av.open(str(made)) as container:
+        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.pts is not None]
+    assert [i for i, key in enumerate(keys) if key] == list(range(0, 60, 6))
+
+
+def test_same_bytes_and_smaller_frames(variable: Path, tmp_path: Path) -> None:
+    first, second = (copy(variable, tmp_path / f"{name}.mp4", 48, 12) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert (video_info(first).width_px, video_info(first).height_px) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side_px", "expected"),
+    [
+        ((1088, 1080), 336, (338, 336)),
+        ((1280, 960), 480, (640, 480)),
+        ((128, 96), 480, (128, 96)),
+        ((97, 33), 33, (96, 32)),
+    ],
+)
+def test_sizes_are_even_and_never_larger(size: tuple[int, int], short_side_px: int, expected: tuple[int, int]) -> None:
+    info = VideoInfo(*size, 0, 1.0, 24.0, Fraction(1, TICKS_S), 0)
+    width, height = reencoded_size(info, short_side_px)
+    assert (width, height) == expected
+
+
+@pytest.mark.parametrize("time_base", [Fraction(1, 24), Fraction(1001, 30000), Fraction(1, 1000), Fraction(1, 90000)])
+def test_other_time_bases(tmp_path: Path, time_base: Fraction) -> None:
+    """Timestamps from 7 on, in ticks of many lengths."""
+    info = VideoInfo(64, 48, 0, 1.0, 24.0, time_base, 7)
+    image = texture(0)[:48, :64]
+    step = max(1, round(Fraction(1, 24) / time_base))
+    with reencoder(tmp_path / "v.mp4", info, 48, 4) as write:
+        for i in range(10):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts = 7 + i * step
+            frame.time_base = time_base
+            write(_timed(frame))
+    times = [t_s for _, t_s, _ in iterate_frames(tmp_path / "v.mp4")]
+    np.testing.assert_allclose(times, [float(i * step * time_base) for i in range(10)])
+
+
+def test_timestamps_that_do_not_ascend_are_an_error(tmp_path: Path) -> None:
+    frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+    frame.pts = 5
+    info = VideoInfo(64, 48, 0, 1.0, 24.0, Fraction(1, 24), 0)
+
+    def twice() -> None:
+        with reencoder(tmp_path / "v.mp4", info, 48, 4) as write:
+            write(_timed(frame))
+            write(_timed(frame))
+
+    with pytest.raises(ValueError, match=r"v.mp4|Invalid argument"):
+        twice()
+
+
+def _timed(frame: av.VideoFrame) -> TimedFrame:
+    return TimedFrame(frame.pts, 0.0, 0.0, frame)
