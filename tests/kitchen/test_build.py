@@ -9,8 +9,8 @@ import pytest
 
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.kitchen.build import build_kitchen
+from gaze_vlm.kitchen.egtea import gaze_text
 from gaze_vlm.kitchen.session import simulate_session
-from gaze_vlm.kitchen.writer import gaze_text
 
 CLIP = re.compile(r"^(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})$")
 
