@@ -17,7 +17,7 @@ TRAINING = {
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
     "kitchen": (
         "gaze_vlm.kitchen.build:build_kitchen",
-        "render the embedded kitchen in EGTEA Gaze+'s files or Ego4D's",
+        "render the embedded kitchen in a data set's own files",
     ),
     "prepare": ("gaze_vlm.preparation.runner:prepare", "make a store of clips and gaze from a data set's files"),
     "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train the kitchen's own tiny LLaVA"),
