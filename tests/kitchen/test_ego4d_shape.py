@@ -9,6 +9,7 @@ import pytest
 
 from gaze_vlm.cli import main
 from gaze_vlm.formats.ego4d import Ego4dReader
+from gaze_vlm.gaze.events import SACCADE_VELOCITY, with_events
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.kitchen.ego4d import video_uid
@@ -61,6 +62,14 @@ def test_gaze_is_the_simulated_one_with_y_from_the_top(reader, sessions):
         np.testing.assert_array_equal(gaze.event == GazeEvent.OUT_OF_FRAME, outside)
         left_the_frame += outside.sum()
     assert left_the_frame > 0
+
+
+def test_velocity_tells_fixations_from_saccades_in_it(reader, sessions):
+    for recording in reader.recordings():
+        gaze = with_events(reader.read_gaze(recording), 4 / 3, SACCADE_VELOCITY)
+        saccades = np.array([event == "Saccade" for event in sessions[recording.video_id].gaze.event])
+        assert np.mean(gaze.event[gaze.tracked & ~saccades] == GazeEvent.FIXATION) > 0.8
+        assert np.mean(gaze.event[gaze.tracked & saccades] == GazeEvent.SACCADE) > 0.6
 
 
 def test_gaze_may_end_before_the_video(sessions):

@@ -14,6 +14,7 @@ from gaze_vlm.kitchen.wearer import gaze_path
 
 CALIBRATION_SIGMA = 0.02
 NOISE_SIGMA = 0.012
+NOISE_HZ = 30
 DROPOUT = 0.03
 BLINK_S = (0.1, 0.25)
 BLINK_EVERY_S = 4.0
@@ -123,7 +124,7 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
         hidden |= covered
         if passing.distracts:
             view[covered] = passing.centre(t_s[covered]) + rng.normal(0.0, 0.05, 2)
-    view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + rng.normal(0.0, NOISE_SIGMA, view.shape)
+    view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + _noise(rng, t_s, scene.rates.gaze_hz)
     event = np.where(in_flight[tick], "Saccade", "Fixation")
     event[rng.random(len(tick)) < DROPOUT] = "-"
     blink_s = np.cumsum(rng.exponential(BLINK_EVERY_S, 1 + int(2 * end_s / BLINK_EVERY_S)))
@@ -134,3 +135,10 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
     xy[np.isin(event, LOST)] = 0.0
     item = scene.fixations.item[scene.fixations.at(t_s)]
     return GazeTrack(t_s, xy, tuple(event.tolist()), item, hidden)
+
+
+def _noise(rng: np.random.Generator, t_s: Float[np.ndarray, "sample"], gaze_hz: int) -> Float[np.ndarray, "sample 2"]:
+    """Noise of about 30 values a second; a faster tracker smooths what it measures."""
+    drawn_s = t_s[:: max(1, round(gaze_hz / NOISE_HZ))]
+    drawn = rng.normal(0.0, NOISE_SIGMA, (len(drawn_s), 2))
+    return np.column_stack([np.interp(t_s, drawn_s, values) for values in drawn.T])
