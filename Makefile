@@ -35,9 +35,11 @@ demo-backbone: install
 	OMP_NUM_THREADS=1 $(RUN) backbone --output checkpoints/demo-llava \
 		--pretraining.encoder_steps 800 --pretraining.alignment_steps 700
 
-table: install  ## the README's table: five arms, three seeds, the data-size curve
+table: install  ## the README's table: five arms, three seeds, the data-size curve, the test in Ego4D's files
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
+	$(RUN) kitchen --root data/kitchen-ego4d --shape ego4d --participants 12 --seed 1
+	$(RUN) prepare --config lightning_configs/kitchen/preparation_ego4d.yaml
 	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
 	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.jpg
 

@@ -15,7 +15,10 @@ TRAINING = {
     "predict": "describe clips",
 }
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
-    "kitchen": ("gaze_vlm.kitchen.build:build_kitchen", "render the embedded kitchen in EGTEA Gaze+'s files"),
+    "kitchen": (
+        "gaze_vlm.kitchen.build:build_kitchen",
+        "render the embedded kitchen in a data set's own files",
+    ),
     "prepare": ("gaze_vlm.preparation.runner:prepare", "make a store of clips and gaze from a data set's files"),
     "quality": (
         "gaze_vlm.report.quality:report_quality",

@@ -1,7 +1,9 @@
+import csv
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -9,8 +11,9 @@ from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.launch import Plan, fit_command, run_command, thread_environment
+from gaze_vlm.comparison.runs import find_runs
 
-CLIPS = 24
+CLIPS, ELSEWHERE = 24, 12
 
 
 @pytest.fixture
@@ -61,6 +64,10 @@ class Stub:
             seed = int(run.name.removeprefix("seed"))
             share = 0.5 if arm == "control" else 0.8
             write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800))
+        if command[3] == "test":
+            arm, seed = log.parents[3].name, int(log.parents[2].name.removeprefix("seed"))
+            write_run(log.parent, rows(answers(ELSEWHERE, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
+            (log.parent / "config.yaml").rename(log.parent / "test.yaml")  # as a test names it
         return 0
 
     @property
@@ -90,6 +97,79 @@ def test_trains_what_is_missing_and_writes_everything(project):
     again = Stub()
     assert run_comparison(project, [0, 1], 2, again, None).read_text() == text
     assert again.calls == []
+
+
+@pytest.fixture
+def store(project):
+    """A store of another data set, as far as a comparison looks into it."""
+    store = Path("data/other-store")
+    store.mkdir(parents=True)
+    for name in ("manifest.json", "clips.parquet"):
+        (store / name).write_text(name)
+    return store
+
+
+def test_runs_are_tested_on_other_data_sets(project, store):
+    run_comparison(project, [0, 1], 1, Stub(), None)
+    stamps = {file: file.read_bytes() for file in Path("runs").rglob("compare.json")}
+    write_config(also_test={"other": str(store)})
+    stub = Stub()
+    page = run_comparison(project, [0, 1], 1, stub, None).read_text()
+    assert stub.subcommands == ["test"] * 4  # not the curve's runs, and nothing is trained again
+    assert {file: file.read_bytes() for file in stamps} == stamps
+    run = Path("runs/kitchen/gaze/seed1")
+    assert stub.calls[-1][0][3:] == [
+        "test",
+        f"--config={run}/config.yaml",
+        f"--ckpt_path={run}/checkpoints/best.ckpt",
+        f"--data.store={store}",
+        f"--run.dir={run}/also/other",
+        "--run.dataset=other",
+    ]
+
+    section = page.split("# Tested on other, trained on kitchen, tiny-llava")[1]
+    assert f"{ELSEWHERE} clips of 3 sessions for the activity" in section
+    assert "- Train clips: 800" in section
+    expected = np.array([answers(ELSEWHERE, 0.5, seed)[0].mean() for seed in (0, 1)])
+    assert f"| gaze | {100 * expected.mean():.1f} ± {100 * expected.std(ddof=1):.1f} |" in section
+    assert section.count("| Noun vs control [95 % interval] |") == 5
+    assert "## Data-size curve" in page.removesuffix(section)
+    lines = list(csv.DictReader(Path("results/kitchen.csv").read_text().splitlines()))
+    assert {line["dataset"] for line in lines} == {"kitchen", "other"}
+    assert {line["clips"] for line in lines if line["dataset"] == "other" and line["task"] == "activity"} == {"12"}
+
+    assert {run.dataset for run in find_runs(Path("runs"))} == {"kitchen"}
+    again = Stub()
+    assert run_comparison(project, [0, 1], 1, again, None).read_text() == page
+    assert again.calls == []
+
+
+def test_a_test_on_another_data_set_is_made_again_where_it_no_longer_holds(project, store):
+    write_config(curve=None, also_test={"other": str(store)})
+    run_comparison(project, [0], 1, Stub(), None)
+    Path("runs/kitchen/gaze/seed0/also/other/compare.json").unlink()  # stopped before its end
+    Path("runs/kitchen/control/seed0/predictions.jsonl").unlink()  # will be trained again
+    stub = Stub()
+    run_comparison(project, [0], 1, stub, None)
+    assert stub.subcommands == ["backbone", "fit", "test", "test"]
+    (store / "clips.parquet").write_text("other clips")
+    stub = Stub()
+    run_comparison(project, [0], 1, stub, None)
+    assert stub.subcommands == ["test", "test"]
+
+
+def test_a_failing_test_elsewhere_stops_with_the_end_of_its_log(project, store):
+    write_config(curve=None, also_test={"other": str(store)})
+    with pytest.raises(RuntimeError, match=r"status 3: .*\n  test\n  last words\nwhole log: .*also/other/log\.txt"):
+        run_comparison(project, [0], 1, Stub(fail=("test",)), None)
+
+
+def test_a_missing_store_is_told_before_anything_is_trained(project):
+    write_config(also_test={"other": "data/none"})
+    stub = Stub()
+    with pytest.raises(ValueError, match=r"also_test: other: data/none has no manifest\.json: make the store"):
+        run_comparison(project, [0], 1, stub, None)
+    assert stub.calls == []
 
 
 @pytest.mark.parametrize("lost", ["predictions.jsonl", "compare.json"])
@@ -173,6 +253,9 @@ def test_a_command_runs_with_its_log_and_environment(tmp_path):
         ({"curve": {"arms": ["x"], "train_clips": [1]}}, r"compare\.yaml: curve\.arms: 'x' is no arm"),
         ({"curve": {"arm": ["gaze"]}}, r"compare\.yaml: .*'curve' does not accept option 'arm'"),
         ({"curve": {"arms": ["gaze"]}}, r"compare\.yaml: curve\.train_clips: empty"),
+        ({"also_test": {"kitchen": "s"}}, r"compare\.yaml: also_test: 'kitchen' is the data set of the comparison"),
+        ({"also_test": {"../up": "s"}}, r"compare\.yaml: also_test: the name '\.\./up' cannot be a file name"),
+        ({"also_test": ["s"]}, r'compare\.yaml: .*"also_test"'),
         ({"overrides": []}, r"compare\.yaml: overrides: none uses \{train_clips\}"),
         (
             {"overrides": ["{lambda}{train_clips}"]},

@@ -8,6 +8,8 @@ from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.gaze_options import GazeOptions
 from gaze_vlm.datamodules.sampling import EvenBatches
 from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.preparation.video_gaze import VideoGaze
 
@@ -135,3 +137,15 @@ def test_what_is_still_chosen_is_tested_on_validation(prepared: Path, monkeypatc
     made.test_dataloader()
     made.val_dataloader()
     assert served == ["validation", "validation"]
+
+
+def test_a_store_to_test_on_needs_no_train_clips(raw_root: Path, tmp_path: Path) -> None:
+    parameters = PreparationParameters(observation_s=4, anticipation_s=2, split_fractions=(0, 0, 1))
+    store = prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
+    data = ClipDataModule(store, train_clips=800, train_gaze="shuffled")
+    data.setup("test")
+    assert set(data.datasets) == {"validation", "test"}
+    assert len(data.datasets["test"].records) == data.clips_in("test") == len(Store(store).clips)
+    assert data.clips_in("train") == 800
+    with pytest.raises(ValueError, match="train_clips is 800, .* has 0 training clips"):
+        data.setup("fit")

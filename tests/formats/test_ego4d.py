@@ -11,6 +11,8 @@ import pytest
 
 from ego4d_files import DOUBTFUL_UIDS, TEST_UIDS, TRAIN_UIDS, gaze_row, write_gaze, write_root
 from gaze_vlm.formats.ego4d import Ego4dReader
+from gaze_vlm.formats.ego4d_writers import narration_json
+from gaze_vlm.formats.narrations import Narration
 from gaze_vlm.gaze.samples import GazeEvent
 
 UID = TRAIN_UIDS[0]
@@ -177,6 +179,21 @@ def test_the_other_file_of_narrations(root: Path) -> None:
     assert (action.text, action.end_s) == ("man walks", 3.0)
 
 
+def test_labels_are_found_in_narrations(root: Path, tmp_path: Path) -> None:
+    verbs, nouns = tmp_path / "verb_idx.txt", tmp_path / "noun_idx.txt"
+    verbs.write_text("Cut 1\nPick up 2\nWash 3\nPick 4\n")
+    nouns.write_text("onion 1\nred_onion 2\ncup 3\n")
+    sentences = ("cuts the Red  onion in a cup", "washes a cup", "picks up a knife", "walks in the cups")
+    said = [Narration(float(t), f"#C C {text}") for t, text in enumerate(sentences)]
+    (root / "v2" / "annotations" / "narration.json").write_text(narration_json({UID: said}))
+    reader = Ego4dReader(root, verb_index=verbs, noun_index=str(nouns))
+    assert (reader.verbs, reader.nouns) == (("cut", "pick up", "wash", "pick"), ("onion", "red onion", "cup"))
+    labels = [(action.verb, action.noun) for action in reader.recordings()[0].actions]
+    assert labels == [("cut", "red onion"), ("wash", "cup"), ("pick up", None), (None, None)]
+    only_nouns = Ego4dReader(root, noun_index=nouns).recordings()[0].actions
+    assert [(action.verb, action.noun) for action in only_nouns[:2]] == [(None, "red onion"), (None, "cup")]
+
+
 @pytest.mark.parametrize(
     "missing", ["ego4d.json", "v2/full_scale", "v2/gaze", "v2/annotations/narration.json"], ids=lambda name: name[-10:]
 )
@@ -212,6 +229,8 @@ def test_a_folder_of_gaze_with_a_manifest_alone(root: Path) -> None:
         ({"caption_chunk_s": 0}, "caption_chunk_s is 0"),
         ({"text": "captions"}, "captions is None: set captions"),
         ({"captions": "captions.csv"}, "text is 'narrations'"),
+        ({"verb_index": "none.txt"}, "verb_index: none.txt is missing: set it to a file of labels"),
+        ({"noun_index": "none.txt"}, "noun_index: none.txt is missing"),
     ],
     ids=str,
 )

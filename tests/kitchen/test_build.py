@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 import shutil
@@ -8,8 +9,8 @@ import pytest
 
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.kitchen.build import build_kitchen
+from gaze_vlm.kitchen.egtea import gaze_text
 from gaze_vlm.kitchen.session import simulate_session
-from gaze_vlm.kitchen.writer import gaze_text
 
 CLIP = re.compile(r"^(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})$")
 
@@ -24,6 +25,18 @@ def test_gaze_and_text_do_not_depend_on_the_workers(kitchen):
         session = simulate_session(0, participant, 1, gaze_ends_early=participant == 2)
         written = (kitchen / "gaze_data" / f"{session.name}.txt").read_bytes()
         assert written == gaze_text(session).encode()
+
+
+def test_gaze_and_text_are_those_that_published_numbers_were_made_with(kitchen):
+    files = {
+        "gaze_data/P01-R01-Breakfast.txt": "40f8c44d8edc3c4e5b0b977177c7b52c3db2ff2860d11b72f967c3237857cf97",
+        "gaze_data/P02-R01-Breakfast.txt": "e7eaa42dd0dfbb3e6351a3ea4fd721b83e27cfa2acf56ce72695edef314c789c",
+        "action_annotation/raw_annotations/action_labels.csv": (
+            "56e6d86efb7181c7539f1d4610bfece729d5351fbd09c5ac28ee8bb19032079c"
+        ),
+        "kitchen.json": "d38c1011b3c9afd56282276cc74b66ac1d24d6b62665925de9830c56e4cd6048",
+    }
+    assert {file: hashlib.sha256((kitchen / file).read_bytes()).hexdigest() for file in files} == files
 
 
 def test_the_videos_show_the_frames(kitchen):

@@ -6,9 +6,11 @@ import pytest
 
 from gaze_vlm.kitchen.layout import REACH_S, STEP_S
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
-from gaze_vlm.kitchen.scene import FRAME_HZ, HAND_LABEL, TICK_HZ
+from gaze_vlm.kitchen.scene import EGTEA_RATES, HAND_LABEL
 from gaze_vlm.kitchen.session import session_name, simulate_session
 from gaze_vlm.kitchen.wearer import HAND_OFFSET, gaze_path
+
+FRAME_HZ, TICK_HZ = EGTEA_RATES.frame_hz, EGTEA_RATES.tick_hz
 
 
 @pytest.fixture(scope="module")

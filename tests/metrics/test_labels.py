@@ -1,6 +1,7 @@
 import pytest
 
-from gaze_vlm.metrics.labels import first_label, label_accuracy
+from gaze_vlm.formats.words import first_label
+from gaze_vlm.metrics.labels import label_accuracy
 from gaze_vlm.metrics.scores import score_sample
 
 NOUNS = ("red cup", "cup", "blue pot", "pot", "cutting board")

@@ -15,6 +15,7 @@ from gaze_vlm.comparison.launch import Launch, Plan, run_command, train_missing
 from gaze_vlm.comparison.markdown import NAMES, headline_metric, package_versions, render
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.comparison.table import build_table
+from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 
 
@@ -49,36 +50,50 @@ def run_comparison(
     chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
     if not chosen:
         raise ValueError(f"{config}: no seed to compare: give --seeds 0 1 2")
+    check_stores(comparison)
     planned = train_missing(comparison, chosen, jobs, launch)
     runs = {plan: _read(plan, comparison) for plan in planned}
+    tests = transfer_missing(comparison, planned, jobs, launch)
+    elsewhere = [read_transfer(transfer, runs[transfer.plan]) for transfer in tests]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
-    return write_results(comparison, runs, command, encoder)
+    return write_results(comparison, runs, elsewhere, command, encoder)
 
 
-def write_results(comparison: Comparison, runs: dict[Plan, Run], command: str, encoder: Encoder | None) -> Path:
-    """Writes `<output>.md` and `.csv`, and `_curve.csv` and `_curve.png` where there is a curve."""
+def write_results(
+    comparison: Comparison, runs: dict[Plan, Run], elsewhere: Sequence[Run], command: str, encoder: Encoder | None
+) -> Path:
+    """Writes `<output>.md` and `.csv`, and `_curve.csv` and `_curve.png` where there is a curve.
+
+    Args:
+        comparison: what was compared.
+        runs: all runs of the comparison.
+        elsewhere: those of the main table, tested on other data sets.
+        command: that makes these results again.
+        encoder: see `run_comparison`.
+    """
     output = comparison.output
     output.parent.mkdir(parents=True, exist_ok=True)
     main = [run for plan, run in runs.items() if plan.train_clips == comparison.train_clips]
-    table = build_table(main, comparison.control, comparison.reach_s, encoder)
+    shown = [*main, *elsewhere]
+    table = build_table(shown, comparison.control, comparison.reach_s, encoder)
     table.write_csv(output.with_name(f"{output.name}.csv"))
     curve: Sequence[CurvePoint] = ()
     picture = None
     if comparison.curve.arms:
         metric = headline_metric(main)
         # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
-        shown = [
+        points = [
             run
             for plan, run in runs.items()
             if plan.arm in comparison.curve.arms and plan.train_clips in comparison.curve.train_clips
         ]
-        curve = curve_points(shown, comparison.control, metric)
+        curve = curve_points(points, comparison.control, metric)
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
         title = f"{NAMES[metric]} on {comparison.dataset}, {comparison.backbone}"
         plot_curve(curve, title, output.with_name(picture))
     page = output.with_name(f"{output.name}.md")
-    text = render(table, main, comparison.reach_s, command, package_versions(), curve, picture)
+    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture)
     page.write_text(text, encoding="utf-8")
     return page
 

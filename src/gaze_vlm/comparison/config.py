@@ -1,11 +1,13 @@
 """What a comparison is: the YAML that `gaze-vlm compare` reads."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
+
+from gaze_vlm.formats.recording import check_name
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Comparison:
         curve: the data-size curve; none leaves it out.
         before_seed: command to run once before the runs of a seed; `{seed}` is filled in.
         overrides: arguments of every run; `{seed}`, `{train_clips}` and `{arm}` are filled in.
+        also_test: name of another data set → its store; every run of the main table is tested on it too.
         reach_s: how long before its step the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
@@ -48,6 +51,7 @@ class Comparison:
     curve: Curve = Curve()
     before_seed: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    also_test: dict[str, Path] = field(default_factory=dict)
     reach_s: float = 0.8
 
     @property
@@ -91,6 +95,10 @@ def _check(comparison: Comparison, file: Path) -> None:
             f"{file}: overrides: none uses {{train_clips}}, so every point of the curve would train alike: "
             "add the argument that limits the train clips"
         )
+    for name in comparison.also_test:
+        check_name(name, f"{file}: also_test")
+        if name == comparison.dataset:
+            raise ValueError(f"{file}: also_test: {name!r} is the data set of the comparison itself, name another")
     for key, templates in (("before_seed", comparison.before_seed), ("overrides", comparison.overrides)):
         for template in templates:
             try:

@@ -115,22 +115,20 @@ def train_missing(comparison: Comparison, seeds: Sequence[int], jobs: int, launc
     def prepare(seed: int) -> None:
         log = comparison.runs / f"before-seed{seed}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
-        _must(launch, before_seed_command(comparison, seed), log, environment)
+        must(launch, before_seed_command(comparison, seed), log, environment)
 
     def train(plan: Plan) -> None:
         # What an interrupted run left would mix with what this one writes.
         shutil.rmtree(plan.directory, ignore_errors=True)
         plan.directory.mkdir(parents=True)
         log = plan.directory / LOG
-        log.write_text("", encoding="utf-8")
-        _must(launch, fit_command(plan, comparison), log, environment)
+        must(launch, fit_command(plan, comparison), log, environment)
         read_run(plan.directory)
         stamp = json.dumps(_stamp(plan, comparison), indent=2, ensure_ascii=False)
         (plan.directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
 
-    _in_parallel(prepare, first, jobs, "before the runs")
-    _in_parallel(train, missing, jobs, "runs")
+    in_parallel(prepare, first, jobs, "before the runs")
+    in_parallel(train, missing, jobs, "runs")
     return wanted
 
 
@@ -149,7 +147,9 @@ def thread_environment(jobs: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def _must(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+def must(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+    """Runs a command with a log of its own; raises RuntimeError with the log's last lines when it fails."""
+    log.write_text("", encoding="utf-8")
     status = launch(command, log, environment)
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
@@ -157,7 +157,7 @@ def _must(launch: Launch, command: list[str], log: Path, environment: Mapping[st
         raise RuntimeError(f"command failed with status {status}: {' '.join(command)}\n{shown}\nwhole log: {log}")
 
 
-def _in_parallel(work: Callable[[Item], None], items: Sequence[Item], jobs: int, description: str) -> None:
+def in_parallel(work: Callable[[Item], None], items: Sequence[Item], jobs: int, description: str) -> None:
     """Does the work on all items; a failure keeps further items from starting, and is raised at the end."""
     pool = ThreadPoolExecutor(max_workers=jobs)
     futures: list[Future[None]] = [pool.submit(work, item) for item in items]

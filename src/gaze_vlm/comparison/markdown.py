@@ -61,6 +61,8 @@ def render(
 ) -> str:
     """The page: what was run, one table a task with the oracles below the arms, and the data-size curve.
 
+    Each data set that was tested on has a section of its own; the curve belongs to the first.
+
     Args:
         table: of the runs.
         runs: that the table was made of.
@@ -70,17 +72,22 @@ def render(
         curve: points of the data-size curve; none leaves the section out.
         picture: file name of the curve's picture, relative to the page.
     """
-    metric = headline_metric(runs)
     lines: list[str] = []
-    for dataset in dict.fromkeys(run.dataset for run in runs):
+    datasets = list(dict.fromkeys(run.dataset for run in runs))
+    for dataset in datasets:
+        metric = headline_metric([run for run in runs if run.dataset == dataset])
         for backbone in dict.fromkeys(run.backbone for run in runs if run.dataset == dataset):
             own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
-            lines += [f"# {dataset}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
+            lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
             for task in SPLIT_TASKS:
                 lines += _task(table, dataset, backbone, task, metric, reach_s)
-    if curve:
-        lines += _curve(curve, table.control, picture)
+        if curve and dataset == datasets[0]:
+            lines += _curve(curve, table.control, picture)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _tested(run: Run) -> str:
+    return run.dataset if run.dataset == run.trained_on else f"Tested on {run.dataset}, trained on {run.trained_on}"
 
 
 def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versions: str) -> list[str]:

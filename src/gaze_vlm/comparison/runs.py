@@ -8,6 +8,8 @@ from typing import Any
 
 TASKS = ("activity", "future")
 METRICS = ("noun", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
+ALSO = "also"
+"""Folder of a run directory: tests of the run on other data sets, `<run>/also/<dataset>`."""
 FILES = ("config.yaml", "run.json", "metrics.json", "predictions.jsonl")
 
 
@@ -34,13 +36,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Run:
-    """One trained arm. `weight` is λ of the regularizer and `floor` its ε; None where the arm has none."""
+    """One trained arm, tested on `dataset`, which is mostly the one it was `trained_on`.
+
+    `weight` is λ of the regularizer and `floor` its ε; None where the arm has none.
+    """
 
     path: Path
     arm: str
     seed: int
     backbone: str
     dataset: str
+    trained_on: str
     weight: float | None
     floor: float | None
     train_clips: int
@@ -67,18 +73,22 @@ def read_run(path: Path) -> Run:
             seed=int(about["seed"]),
             backbone=str(about["backbone"]),
             dataset=str(about["dataset"]),
+            trained_on=str(about["dataset"]),
             weight=_number(about["lambda"]),
             floor=_number(about["floor"]),
             train_clips=int(about["train_clips"]),
-            predictions=_read_predictions(path / "predictions.jsonl"),
+            predictions=read_predictions(path / "predictions.jsonl"),
         )
     except KeyError as error:
         raise ValueError(f"{path / 'run.json'} has no key {error}: test the run again") from error
 
 
 def find_runs(root: Path) -> list[Run]:
-    """Every run below a directory, in the order of their paths. Raises ValueError when there is none."""
-    runs = [read_run(file.parent) for file in sorted(root.rglob("run.json"))]
+    """Every run below a directory, in the order of their paths; their tests on other data sets are none.
+
+    Raises ValueError when there is none.
+    """
+    runs = [read_run(file.parent) for file in sorted(root.rglob("run.json")) if file.parents[1].name != ALSO]
     if not runs:
         raise ValueError(f"{root} holds no run (no run.json below it): train one, or name another directory")
     return runs
@@ -117,7 +127,11 @@ def _clips(run: Run) -> set[tuple[str, str]]:
     return {(prediction.task, prediction.clip_id) for prediction in run.predictions}
 
 
-def _read_predictions(file: Path) -> tuple[Prediction, ...]:
+def read_predictions(file: Path) -> tuple[Prediction, ...]:
+    """All lines of predictions.jsonl.
+
+    Raises ValueError naming the line when one is cut short, lacks a key or answers twice, or when there is none.
+    """
     predictions = []
     seen: set[tuple[str, str]] = set()
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):

@@ -140,12 +140,16 @@ class ClipDataModule(L.LightningDataModule):
         self.datasets: dict[Split, ClipDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Open the store; nothing but its clip index is read."""
-        if self.datasets:
-            return
-        self.store = Store(self.store_path)
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        self.datasets = {split: self.dataset(split) for split in splits}
+        """Open the store; nothing but its clip index is read.
+
+        Only a training asks for train clips: a store to test on need not have any.
+        """
+        if not self.datasets:
+            self.store = Store(self.store_path)
+        splits: tuple[Split, ...] = ("validation", "test")
+        for split in ("train", *splits) if stage == "fit" else splits:
+            if split not in self.datasets:
+                self.datasets[split] = self.dataset(split)
 
     @property
     def verbs(self) -> tuple[str, ...]:
@@ -158,8 +162,10 @@ class ClipDataModule(L.LightningDataModule):
         return self.store.manifest.nouns
 
     def clips_in(self, split: Split) -> int:
-        """Number of clips that a split serves."""
-        return len(self.datasets[split].records)
+        """Number of clips that a split serves, in whatever stage."""
+        if split == "train" and self.train_clips is not None:
+            return self.train_clips
+        return sum(record.split == split for record in self.store.clips)
 
     def dataset(self, split: Split) -> ClipDataset:
         """The clips of a split.

@@ -1,7 +1,7 @@
 """Ego4D's videos with gaze, as its download tool lays them out."""
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
@@ -9,9 +9,11 @@ from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
 from gaze_vlm.formats.ego4d_metadata import Ego4dVideo, read_metadata
 from gaze_vlm.formats.ego4d_split import DOUBTFUL, de_facto_split
+from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
-from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
+from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations, third_person
 from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.words import first_label
 from gaze_vlm.gaze.samples import GazeSamples
 
 Videos = Literal["full_scale", "video_540ss"]
@@ -53,6 +55,10 @@ class Ego4dReader:
         longest_action_s: a narration is valid until the next one, at most so long.
         split: `de_facto` fills `Recording.split` with train or test, `none` leaves it empty.
         doubtful: `drop` or `keep` (for training) the four videos whose gaze is of doubtful quality.
+        verb_index: file of verb labels, "<name> <id>" a line with ids from 1, to label texts with: the first that
+            the text has in the third person ("picks up" for "pick up"), the longest of those that begin there. None
+            leaves texts without verb labels.
+        noun_index: file of noun labels, likewise; the text has them as they are ("red cup").
 
     Raises:
         ValueError: an option is none of its choices, a part of the data set is missing, or the videos have the gaze
@@ -60,8 +66,6 @@ class Ego4dReader:
     """
 
     dataset: ClassVar[str] = "ego4d"
-    verbs: ClassVar[tuple[str, ...]] = ()
-    nouns: ClassVar[tuple[str, ...]] = ()
 
     root: Path
     _: KW_ONLY
@@ -75,11 +79,14 @@ class Ego4dReader:
     longest_action_s: float = 10.0
     split: Split = "de_facto"
     doubtful: Doubtful = "drop"
+    verb_index: Path | None = None
+    noun_index: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
-        if self.captions is not None:
-            object.__setattr__(self, "captions", Path(self.captions))
+        for name in ("captions", "verb_index", "noun_index"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
@@ -95,6 +102,19 @@ class Ego4dReader:
         self._video_folder()
         self._gaze_folder()
         self._text_file()
+        for name in ("verb_index", "noun_index"):
+            if getattr(self, name) is not None and not getattr(self, name).is_file():
+                raise ValueError(f"{name}: {getattr(self, name)} is missing: set it to a file of labels, or to null")
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Verb labels of `verb_index`, none without it."""
+        return () if self.verb_index is None else read_index(self.verb_index)
+
+    @property
+    def nouns(self) -> tuple[str, ...]:
+        """Noun labels of `noun_index`, none without it."""
+        return () if self.noun_index is None else read_index(self.noun_index)
 
     @property
     def videos_without_video(self) -> list[str]:
@@ -145,9 +165,22 @@ class Ego4dReader:
     def _actions(self, uids: list[str]) -> dict[str, tuple[Action, ...]]:
         path = self._text_file()
         if self.text == "captions":
-            return read_captions(path, uids, self.caption_chunk_s)
-        narrations = read_narrations(path, uids, self.narration_pass)
-        return {uid: narrated_actions(narrations[uid], self.others, self.longest_action_s) for uid in uids}
+            said = read_captions(path, uids, self.caption_chunk_s)
+        else:
+            narrations = read_narrations(path, uids, self.narration_pass)
+            said = {uid: narrated_actions(narrations[uid], self.others, self.longest_action_s) for uid in uids}
+        verbs, nouns = {third_person(verb): verb for verb in self.verbs}, self.nouns
+        return {
+            uid: tuple(
+                replace(
+                    action,
+                    verb=verbs.get(first_label(action.text, [*verbs]) or ""),
+                    noun=first_label(action.text, nouns),
+                )
+                for action in actions
+            )
+            for uid, actions in said.items()
+        }
 
     def _gaze_files(self) -> dict[str, Path]:
         """Files of gaze by the uid of their video, sorted; doubtful ones only where they are kept."""

@@ -91,3 +91,15 @@ def plain_narration(text: str, others: Others) -> str | None:
         return None
     words = " ".join(TAG.sub(" ", text).split())
     return words if any(letter.isalnum() for letter in words) else None
+
+
+def third_person(verb: str) -> str:
+    """A verb as narrations have it: "pick up" → "picks up", "wash" → "washes", "dry" → "dries"."""
+    first, *rest = verb.split()
+    if re.search(r"(?:s|sh|ch|x|z|o)$", first):
+        first += "es"
+    elif re.search(r"[^aeiou]y$", first):
+        first = f"{first[:-1]}ies"
+    else:
+        first += "s"
+    return " ".join([first, *rest])

@@ -1,4 +1,4 @@
-"""Renders the embedded data set: sessions of several participants, in EGTEA Gaze+'s own files."""
+"""Renders the embedded data set: sessions of several participants, in another data set's own files."""
 
 import json
 import multiprocessing
@@ -6,26 +6,30 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 
-from gaze_vlm.formats.writers import LabelledAction
+from gaze_vlm.kitchen.ego4d import Ego4dShape
+from gaze_vlm.kitchen.egtea import EgteaShape
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
-from gaze_vlm.kitchen.session import session_name, simulate_session
+from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import session_truth
-from gaze_vlm.kitchen.writer import gaze_text, labelled_actions, write_annotations, write_text, write_video
+from gaze_vlm.kitchen.writer import SessionNotes, Shape, write_text
 from gaze_vlm.progress import track
 
 VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
 DESCRIPTION_FILE = "kitchen.json"
 EARLY_END_EVERY = 10
+ShapeName = Literal["egtea", "ego4d"]
+SHAPES: dict[ShapeName, Shape] = {"egtea": EgteaShape(), "ego4d": Ego4dShape()}
 
 
 class _Job(NamedTuple):
     root: Path
+    shape: ShapeName
     seed: int
     participant: int
     recipe: int
@@ -33,8 +37,8 @@ class _Job(NamedTuple):
 
 
 class _Done(NamedTuple):
-    name: str
-    actions: list[LabelledAction]
+    job: _Job
+    notes: SessionNotes
     truth: dict[str, Any]
 
 
@@ -44,6 +48,7 @@ def build_kitchen(
     seed: int = 0,
     workers: int | None = None,
     recipes: int = len(RECIPE_NAMES),
+    shape: ShapeName = "egtea",
 ) -> Path:
     """Writes the embedded kitchen: every participant does every recipe once.
 
@@ -55,12 +60,13 @@ def build_kitchen(
         seed: The same seed gives the same bytes of gaze and text, whatever the number of workers.
         workers: Processes that render; by default one a core.
         recipes: How many of the six recipes each participant does.
+        shape: Whose files to write: EGTEA Gaze+'s, or Ego4D's with its own rates and narrations.
 
     Returns:
         The root.
 
     Raises:
-        ValueError: If a number is out of range, or the root holds something else.
+        ValueError: If a number is out of range, the shape is none of these, or the root holds something else.
     """
     if participants < 1:
         raise ValueError(f"participants is {participants}: at least 1 person must cook")
@@ -68,33 +74,46 @@ def build_kitchen(
         raise ValueError(f"recipes is {recipes}: choose 1 to {len(RECIPE_NAMES)}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}: at least 1 process must render")
+    if shape not in SHAPES:
+        raise ValueError(f"shape is {shape!r}: choose {' or '.join(get_args(ShapeName))}")
     root = Path(root)
-    parameters = {"version": VERSION, "participants": participants, "recipes": recipes, "seed": seed}
+    parameters: dict[str, int | str] = {
+        "version": VERSION,
+        "participants": participants,
+        "recipes": recipes,
+        "seed": seed,
+    }
+    if shape != "egtea":  # which was the only one, so that it needs no mention
+        parameters["shape"] = shape
     if _is_complete(root, parameters):
         return root
     _describe(root, parameters, complete=False, sessions={})
     jobs = [
-        _Job(root, seed, participant, recipe, index % EARLY_END_EVERY == 1)
+        _Job(root, shape, seed, participant, recipe, index % EARLY_END_EVERY == 1)
         for index, (participant, recipe) in enumerate(
             (person, dish) for person in range(1, participants + 1) for dish in range(1, recipes + 1)
         )
     ]
     results = track(_run(jobs, workers or _cores()), "Rendering sessions", len(jobs))
-    done = {result.name: result for result in results}
-    ordered = [done[session_name(job.participant, job.recipe)] for job in jobs]
-    write_annotations(root / "action_annotation", [result.actions for result in ordered])
-    write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed)
-    _describe(root, parameters, complete=True, sessions={result.name: result.truth for result in ordered})
+    ordered = sorted(results, key=lambda result: jobs.index(result.job))
+    SHAPES[shape].write_index(root, [result.notes for result in ordered])
+    write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, SHAPES[shape].rates)
+    truth = {result.notes.video_id: result.truth for result in ordered}
+    _describe(root, parameters, complete=True, sessions=truth)
     return root
 
 
 def _write_session(job: _Job) -> _Done:
-    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early)
-    video = job.root / "videos" / f"{session.name}.mp4"
-    if not video.exists():
-        write_video(video, session)
-    write_text(job.root / "gaze_data" / f"{session.name}.txt", gaze_text(session))
-    return _Done(session.name, labelled_actions(session), session_truth(session))
+    shape = SHAPES[job.shape]
+    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, shape.rates)
+    shape.write_session(job.root, session)
+    notes = SessionNotes(
+        video_id=shape.video_id(session),
+        frame_count=session.frame_count,
+        actions=session.actions,
+        passings=tuple((passing.start_s, passing.end_s) for passing in session.scene.passings),
+    )
+    return _Done(job, notes, session_truth(session))
 
 
 def _run(jobs: list[_Job], workers: int) -> Iterator[_Done]:
@@ -119,7 +138,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _is_complete(root: Path, parameters: dict[str, int]) -> bool:
+def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
     """Whether this very kitchen is there.
 
     Raises:
@@ -139,6 +158,6 @@ def _is_complete(root: Path, parameters: dict[str, int]) -> bool:
     return bool(description["complete"])
 
 
-def _describe(root: Path, parameters: dict[str, int], complete: bool, sessions: dict[str, Any]) -> None:
+def _describe(root: Path, parameters: dict[str, int | str], complete: bool, sessions: dict[str, Any]) -> None:
     description = {"parameters": parameters, "complete": complete, "sessions": sessions}
     write_text(root / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")

@@ -51,6 +51,9 @@ def noun(colour: str, kind: str) -> str:
     return f"{colour}_{kind}"
 
 
+NOUNS = tuple(noun(colour, kind) for kind in KINDS for colour in COLOURS)
+
+
 def random_recipe(rng: np.random.Generator, steps: int = RECIPE_STEPS) -> tuple[Step, ...]:
     """Distinct steps in random order, never two in a row on one kind."""
     return _order(rng, list(rng.permutation(len(POSSIBLE_STEPS))), steps)

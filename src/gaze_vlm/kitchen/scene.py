@@ -1,5 +1,6 @@
 """A stretch of cooking that can be looked at: every frame as a picture, and as a map of what is where."""
 
+import math
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -17,15 +18,29 @@ from gaze_vlm.kitchen.passing import Passing, passings
 from gaze_vlm.kitchen.wearer import Fixations, HandPath, gaze_path, look_around, move_hand
 
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 128, 96
-FRAME_HZ = 24
-TICK_HZ = 120
-"""The clock of the simulation: a multiple of the frame rate and of the eye tracker's."""
 SUPERSAMPLING = 2
 HAND_RADIUS = 0.05
 HAND_LABEL = 255
 NOISE_SIGMA = 2.5
 DRAWN_RADII = 2.0
 """How far an object with its marks extends from its centre."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How many frames the camera takes in a second, and how many samples the eye tracker."""
+
+    frame_hz: int
+    gaze_hz: int
+
+    @property
+    def tick_hz(self) -> int:
+        """The clock of the simulation: the slowest that ticks at every frame and at every sample."""
+        return math.lcm(self.frame_hz, self.gaze_hz)
+
+
+EGTEA_RATES = Rates(frame_hz=24, gaze_hz=30)
+EGO4D_RATES = Rates(frame_hz=30, gaze_hz=200)
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,9 @@ class Labels:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that moves, a row a tick of 1/120 s."""
+    """Everything that moves, a row a tick of 1 / `rates.tick_hz` seconds."""
 
+    rates: Rates
     layout: Layout
     look: Look
     t_s: Float[np.ndarray, "tick"]
@@ -70,11 +86,15 @@ class Scene:
 
     @property
     def frame_count(self) -> int:
-        return 1 + (len(self.t_s) - 1) * FRAME_HZ // TICK_HZ
+        return 1 + (len(self.t_s) - 1) * self.rates.frame_hz // self.rates.tick_hz
+
+    def tick(self, frame: int) -> int:
+        """The tick at which a frame is taken."""
+        return frame * self.rates.tick_hz // self.rates.frame_hz
 
     def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
-        """Frame `index` of the 24 fps video, RGB in [0, 255]."""
-        tick = index * TICK_HZ // FRAME_HZ
+        """Frame `index` of the video, RGB in [0, 255]."""
+        tick = self.tick(index)
         size = (SUPERSAMPLING * FRAME_WIDTH_PX, SUPERSAMPLING * FRAME_HEIGHT_PX)
         image = cv2.resize(self._table_in_view(tick), size, interpolation=cv2.INTER_NEAREST)
         self._drawing(tick).paint_picture(image, SUPERSAMPLING)
@@ -84,7 +104,7 @@ class Scene:
 
     def labels(self, index: int) -> Labels:
         """What frame `index` shows, drawn with the shapes of the frame but hard edges."""
-        tick = index * TICK_HZ // FRAME_HZ
+        tick = self.tick(index)
         object_map = np.zeros((FRAME_HEIGHT_PX, FRAME_WIDTH_PX), np.uint8)
         self._drawing(tick).paint_labels(object_map)
         height = np.array([1.0, VIEW_HEIGHT])
@@ -145,15 +165,18 @@ class Scene:
         return canvas
 
 
-def act_out(rng: np.random.Generator, layout: Layout, look: Look, until_s: float | None = None) -> Scene:
+def act_out(
+    rng: np.random.Generator, layout: Layout, look: Look, until_s: float | None = None, rates: Rates = EGTEA_RATES
+) -> Scene:
     """Lets a wearer do the steps of `layout` once, or those that begin before `until_s`."""
-    t_s = np.arange(0.0, layout.duration_s if until_s is None else until_s, 1 / TICK_HZ)
+    t_s = np.arange(0.0, layout.duration_s if until_s is None else until_s, 1 / rates.tick_hz)
     paths = layout.paths(t_s)
     fixations = look_around(rng, layout)
     eyes, _ = gaze_path(fixations, paths, t_s)
     camera = follow(rng, t_s, eyes)
     idle_rest = np.array([rng.uniform(0.0, 0.34), rng.uniform(0.64, 0.74)])
     return Scene(
+        rates=rates,
         layout=layout,
         look=look,
         t_s=t_s,

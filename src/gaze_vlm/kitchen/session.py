@@ -9,22 +9,23 @@ from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES, RECIPES, noun, swap_neighbours
-from gaze_vlm.kitchen.scene import TICK_HZ, Labels, Scene, act_out
+from gaze_vlm.kitchen.scene import EGTEA_RATES, Labels, Rates, Scene, act_out
 from gaze_vlm.kitchen.wearer import gaze_path
 
-GAZE_HZ = 30
 CALIBRATION_SIGMA = 0.02
 NOISE_SIGMA = 0.012
+NOISE_HZ = 30
 DROPOUT = 0.03
 BLINK_S = (0.1, 0.25)
 BLINK_EVERY_S = 4.0
 LEAST_DURATION_S = 30.0
 EARLY_END_S = 1.5
+LOST = ("-", "Blink")
 
 
 @dataclass(frozen=True)
 class GazeTrack:
-    """What the eye tracker recorded at 30 Hz, and what the simulation knows about it.
+    """What the eye tracker recorded, and what the simulation knows about it.
 
     `xy`: normalised to the frame, (0, 0) where the tracker lost the eye; points outside [0, 1] are kept.
     `event`: `Fixation`, `Saccade`, `Blink` or `-`. `item`: the object that the eyes were on.
@@ -37,11 +38,17 @@ class GazeTrack:
     item: Int[np.ndarray, "sample"]
     hidden: Bool[np.ndarray, "sample"]
 
+    @property
+    def tracked(self) -> Bool[np.ndarray, "sample"]:
+        """Whether the tracker saw the eye."""
+        return ~np.isin(self.event, LOST)
+
 
 @dataclass(frozen=True)
 class Session:
     """A participant doing one of the recipes, with video and gaze."""
 
+    seed: int
     participant: int
     recipe: int
     scene: Scene
@@ -67,7 +74,7 @@ class Session:
         )
 
     def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
-        """Frame `index` of the 24 fps video, RGB in [0, 255]."""
+        """Frame `index` of the video, RGB in [0, 255]."""
         return self.scene.frame(index)
 
     def labels(self, index: int) -> Labels:
@@ -80,7 +87,9 @@ def session_name(participant: int, recipe: int) -> str:
     return f"P{participant:02d}-R{recipe:02d}-{RECIPE_NAMES[recipe - 1]}"
 
 
-def simulate_session(seed: int, participant: int, recipe: int, gaze_ends_early: bool = False) -> Session:
+def simulate_session(
+    seed: int, participant: int, recipe: int, gaze_ends_early: bool = False, rates: Rates = EGTEA_RATES
+) -> Session:
     """The same arguments give the same session.
 
     Args:
@@ -88,21 +97,22 @@ def simulate_session(seed: int, participant: int, recipe: int, gaze_ends_early: 
         participant: From 1; decides skin, sleeve, light and table.
         recipe: From 1 to 6.
         gaze_ends_early: Whether the gaze recording stops 1.5 s before the video.
+        rates: Of the camera and of the eye tracker.
     """
     rng = np.random.default_rng([seed, participant, recipe])
     look = random_look(np.random.default_rng([seed, participant]))
     steps = RECIPES[recipe - 1]
     if rng.random() < 0.5:
         steps = swap_neighbours(steps, rng)
-    scene = act_out(rng, lay_out(rng, steps, LEAST_DURATION_S), look)
+    scene = act_out(rng, lay_out(rng, steps, LEAST_DURATION_S), look, rates=rates)
     gaze = record_gaze(rng, scene, EARLY_END_S if gaze_ends_early else 0.0)
-    return Session(participant, recipe, scene, gaze)
+    return Session(seed, participant, recipe, scene, gaze)
 
 
 def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0) -> GazeTrack:
     """The wearer's gaze as a tracker with a calibration bias, noise, blinks and losses records it."""
     end_s = scene.t_s[-1] - early_end_s
-    tick = np.arange(0, len(scene.t_s), TICK_HZ // GAZE_HZ)
+    tick = np.arange(0, len(scene.t_s), scene.rates.tick_hz // scene.rates.gaze_hz)
     tick = tick[scene.t_s[tick] <= end_s]
     t_s = scene.t_s[tick]
     eyes, in_flight = gaze_path(scene.fixations, scene.paths, scene.t_s)
@@ -114,7 +124,7 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
         hidden |= covered
         if passing.distracts:
             view[covered] = passing.centre(t_s[covered]) + rng.normal(0.0, 0.05, 2)
-    view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + rng.normal(0.0, NOISE_SIGMA, view.shape)
+    view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + _noise(rng, t_s, scene.rates.gaze_hz)
     event = np.where(in_flight[tick], "Saccade", "Fixation")
     event[rng.random(len(tick)) < DROPOUT] = "-"
     blink_s = np.cumsum(rng.exponential(BLINK_EVERY_S, 1 + int(2 * end_s / BLINK_EVERY_S)))
@@ -122,6 +132,13 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
         length_s = rng.uniform(*BLINK_S)
         event[(t_s >= start_s) & (t_s < start_s + length_s)] = "Blink"
     xy = view / np.array([1.0, VIEW_HEIGHT])
-    xy[(event == "-") | (event == "Blink")] = 0.0
+    xy[np.isin(event, LOST)] = 0.0
     item = scene.fixations.item[scene.fixations.at(t_s)]
     return GazeTrack(t_s, xy, tuple(event.tolist()), item, hidden)
+
+
+def _noise(rng: np.random.Generator, t_s: Float[np.ndarray, "sample"], gaze_hz: int) -> Float[np.ndarray, "sample 2"]:
+    """Noise of about 30 values a second; a faster tracker smooths what it measures."""
+    drawn_s = t_s[:: max(1, round(gaze_hz / NOISE_HZ))]
+    drawn = rng.normal(0.0, NOISE_SIGMA, (len(drawn_s), 2))
+    return np.column_stack([np.interp(t_s, drawn_s, values) for values in drawn.T])

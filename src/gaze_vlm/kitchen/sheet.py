@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_HZ, FRAME_WIDTH_PX
+from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Rates
 from gaze_vlm.kitchen.session import Session, simulate_session
 from gaze_vlm.kitchen.writer import atomically
 
@@ -24,7 +24,7 @@ ROW_IN, COLUMN_IN, HEADER_IN = 2.0, 8.8, 0.6
 SEEN, HIDDEN, INK, PAPER = "#ff2fd0", "#ffe600", "#1d1f24", "#f6f4ef"
 
 
-def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int) -> None:
+def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int, rates: Rates) -> None:
     """Draws four frames of up to twelve of the (participant, recipe) sessions, spread over all of them."""
     chosen = np.unique(np.linspace(0, len(sessions) - 1, min(SESSIONS, len(sessions))).round().astype(int))
     columns = 2 if len(chosen) > 1 else 1
@@ -43,7 +43,8 @@ def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int) -> N
         hspace=0.3,
     )
     for place, index in enumerate(chosen):
-        session = simulate_session(seed, *sessions[index])
+        participant, recipe = sessions[index]
+        session = simulate_session(seed, participant, recipe, rates=rates)
         for nth, t_s in enumerate(_moments(session)):
             axes = figure.add_subplot(grid[place % rows, place // rows * (FRAMES + 1) + nth])
             _draw(axes, session, t_s)
@@ -86,8 +87,9 @@ def _moments(session: Session) -> list[float]:
 
 
 def _draw(axes: Axes, session: Session, t_s: float) -> None:
-    index = int(t_s * FRAME_HZ)
-    now_s = index / FRAME_HZ
+    frame_hz = session.scene.rates.frame_hz
+    index = int(t_s * frame_hz)
+    now_s = index / frame_hz
     axes.imshow(_enlarged(session.frame(index)))
     track = session.gaze
     recent = (track.t_s > now_s - GAZE_WINDOW_S) & (track.t_s <= now_s) & np.any(track.xy != 0, axis=1)

@@ -11,11 +11,12 @@ from jaxtyping import UInt8
 from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
-from gaze_vlm.kitchen.scene import FRAME_HZ, Scene, act_out
+from gaze_vlm.kitchen.scene import EGTEA_RATES, Scene, act_out
 from gaze_vlm.progress import track
 
 STEPS = 2
 """Enough for a hand at work, on its way and at rest; marks of earlier steps are drawn at random."""
+FRAME_HZ = EGTEA_RATES.frame_hz
 EARLIEST_FRAME = FRAME_HZ
 
 

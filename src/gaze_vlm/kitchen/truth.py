@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gaze_vlm.kitchen.layout import REACH_S
-from gaze_vlm.kitchen.scene import FRAME_HZ
 from gaze_vlm.kitchen.session import Session
 
 
@@ -17,7 +16,7 @@ def session_truth(session: Session) -> dict[str, Any]:
         "participant": session.participant,
         "recipe": session.recipe,
         "frames": session.frame_count,
-        "duration_s": round(session.frame_count / FRAME_HZ, 4),
+        "duration_s": round(session.frame_count / session.scene.rates.frame_hz, 4),
         "gaze_end_s": round(float(track.t_s[-1]), 4),
         "gaze_samples": len(track.t_s),
         "objects": [f"{colour} {kind}" for colour, kind in zip(layout.colours, layout.kinds, strict=True)],

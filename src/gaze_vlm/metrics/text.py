@@ -2,10 +2,7 @@
 
 from torchmetrics.functional.text import rouge_score
 
-
-def normalise(text: str) -> str:
-    """Lower case, with every run of white space one space and none at the ends."""
-    return " ".join(text.lower().split())
+from gaze_vlm.formats.words import normalise
 
 
 def exact_match(prediction: str, target: str) -> float:

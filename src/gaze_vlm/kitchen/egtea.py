@@ -1,0 +1,82 @@
+"""Sessions as EGTEA Gaze+ stores them: h264 videos, BeGaze texts and action annotations."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from gaze_vlm.formats.writers import (
+    LabelledAction,
+    action_labels_csv,
+    begaze_text,
+    index_text,
+    split_text,
+)
+from gaze_vlm.kitchen.recipes import COLOURS, NOUNS, POSSIBLE_STEPS, VERBS, noun
+from gaze_vlm.kitchen.scene import EGTEA_RATES, Rates
+from gaze_vlm.kitchen.session import Session
+from gaze_vlm.kitchen.writer import SessionNotes, write_text, write_video
+
+GAZE_WIDTH_PX, GAZE_HEIGHT_PX = 1280, 960
+CLOCK_START_US = 1_000_000_000
+"""The tracker's clock has nothing to do with the video's: it starts here, an hour later a participant."""
+ENCODER = {"crf": "18", "preset": "veryfast", "g": "12", "threads": "1"}
+SPLITS = 3
+TEST_SHARE = 5
+"""Every fifth session is a test session, another fifth in each split."""
+
+
+class EgteaShape:
+    """`<root>/{videos,gaze_data,action_annotation}`."""
+
+    rates: ClassVar[Rates] = EGTEA_RATES
+
+    def video_id(self, session: Session) -> str:
+        return session.name
+
+    def write_session(self, root: Path, session: Session) -> None:
+        video = root / "videos" / f"{session.name}.mp4"
+        if not video.exists():
+            write_video(video, session, "libx264", ENCODER)
+        write_text(root / "gaze_data" / f"{session.name}.txt", gaze_text(session))
+
+    def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
+        write_annotations(root / "action_annotation", [labelled_actions(notes) for notes in sessions])
+
+
+def gaze_text(session: Session) -> str:
+    """The session's gaze in BeGaze 3.1 for even participants and in 3.4 for odd ones."""
+    track = session.gaze
+    origin_us = CLOCK_START_US + 3_600_000_000 * session.participant + 123_457 * session.recipe
+    return begaze_text(
+        t_us=origin_us + np.rint(track.t_s * 1e6).astype(np.int64),
+        xy_px=track.xy * np.array([GAZE_WIDTH_PX, GAZE_HEIGHT_PX]),
+        events=track.event,
+        frames=np.floor(track.t_s * EGTEA_RATES.frame_hz + 1e-6).astype(np.int64),
+        variant="3.4" if session.participant % 2 else "3.1",
+        subject=f"P{session.participant:02d}",
+    )
+
+
+def labelled_actions(notes: SessionNotes) -> list[LabelledAction]:
+    return [
+        LabelledAction(notes.video_id, round(1000 * start_s), round(1000 * end_s), verb, label, notes.frame_count)
+        for start_s, end_s, verb, label in notes.actions
+    ]
+
+
+def write_annotations(folder: Path, sessions: Sequence[Sequence[LabelledAction]]) -> None:
+    """`action_annotation/` for the actions of each session; a session is never in both parts of a split."""
+    names = [f"{step.verb} {noun(colour, step.kind)}" for step in POSSIBLE_STEPS for colour in COLOURS]
+    write_text(folder / "action_idx.txt", index_text(names))
+    write_text(folder / "verb_idx.txt", index_text(VERBS))
+    write_text(folder / "noun_idx.txt", index_text(NOUNS))
+    actions = [action for session in sessions for action in session]
+    write_text(folder / "raw_annotations" / "action_labels.csv", action_labels_csv(actions))
+    for split in range(SPLITS):
+        parts: dict[str, list[LabelledAction]] = {"train": [], "test": []}
+        for index, session in enumerate(sessions):
+            parts["test" if index % TEST_SHARE == split else "train"].extend(session)
+        for part, chosen in parts.items():
+            write_text(folder / f"{part}_split{split + 1}.txt", split_text(chosen, names, VERBS, NOUNS))
