@@ -22,7 +22,7 @@ def rows(right: np.ndarray, kl: float | None = None) -> list[dict]:
             made.append(
                 {
                     "clip_id": f"clip{clip:04d}",
-                    "video_id": f"P{clip // 4:02d}",
+                    "session": f"P{clip // 4:02d}",
                     "task": task,
                     "prediction": f"cut {answer}",
                     "target": f"cut {noun}",

@@ -24,7 +24,7 @@ def test_reads_a_run(directory):
     assert len(run.predictions) == 12
     assert len(run.of_task("future")) == 6
     first = run.predictions[0]
-    assert (first.clip_id, first.video_id, first.target_noun) == ("clip0000", "P00", "red cup")
+    assert (first.clip_id, first.session, first.target_noun) == ("clip0000", "P00", "red cup")
     assert first.scores["attention_kl"] == 1.5
 
 

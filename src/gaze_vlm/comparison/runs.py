@@ -19,11 +19,12 @@ class Prediction:
 
     `scores` holds those of `METRICS` that the sample has: text scores in [0, 1], semantic in [-1, 1],
     attention_kl in nats. `next_starts_in_s`: seconds from the end of the clip to the start of the next step,
-    infinite where none follows. `target_verb` and `target_noun` are the target's labels, if it has any.
+    infinite where none follows. `session`: what the clip was recorded in; clips of one are not independent.
+    `target_verb` and `target_noun` are the target's labels, if it has any.
     """
 
     clip_id: str
-    video_id: str
+    session: str
     task: str
     prediction: str
     target: str
@@ -153,7 +154,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
         starts_in_s = _number(row["next_starts_in_s"])
         return Prediction(
             clip_id=str(row["clip_id"]),
-            video_id=str(row["video_id"]),
+            session=str(row["session"]),
             task=row["task"],
             prediction=str(row["prediction"]),
             target=str(row["target"]),

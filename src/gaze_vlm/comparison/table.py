@@ -84,7 +84,7 @@ def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Enco
         some = of_dataset[0].predictions
         for task in SPLIT_TASKS:
             chosen = [p for p in some if in_task(p, task, reach_s)]
-            tested[dataset, task] = (len(chosen), len({p.video_id for p in chosen}))
+            tested[dataset, task] = (len(chosen), len({p.session for p in chosen}))
             for oracle in oracles_of(task):
                 oracles[dataset, task, oracle] = _shown(ORACLES[oracle](some, task, reach_s, encoder))
         for backbone in dict.fromkeys(run.backbone for run in of_dataset):
@@ -105,7 +105,7 @@ def score_matrix(
     clips = sorted(of_run[0]) if of_run else []
     values = [[answers[clip].scores.get(metric, nan) for clip in clips] for answers in of_run]
     matrix = np.array(values, dtype=float).reshape(len(of_run), len(clips))
-    return matrix, [of_run[0][clip].video_id for clip in clips]
+    return matrix, [of_run[0][clip].session for clip in clips]
 
 
 def points(metric: str, value: float) -> float:
