@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test lint type bench clean
+.PHONY: help install demo table test lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,6 +55,14 @@ type: install  ## check types
 
 bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/patch_distribution.py
+	$(BIN)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/preparation.py memory
+
+occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
+	$(BIN)/python benchmarks/occlusion.py
+
+data/kitchen/kitchen.json: install
+	$(RUN) kitchen --root data/kitchen
 
 clean:  ## remove data, runs and checkpoints, not the environment
 	rm -rf data runs checkpoints
