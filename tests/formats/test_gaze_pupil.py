@@ -62,12 +62,21 @@ def test_an_export_without_fixations_is_unknown(tmp_path: Path) -> None:
     assert read(tmp_path, [f"{START_NS},10,10"], player).event.tolist() == [UNKNOWN]
 
 
+def test_exports_made_on_a_computer(tmp_path: Path) -> None:
+    """Neon's own files say 255 for worn, and an export of them -1 for all where events were not found."""
+    rows = [row(0, worn="255", fixation="-1", blink="-1"), row(1, worn="0", fixation="-1", blink="-1")]
+    assert read(tmp_path, rows).event.tolist() == [UNKNOWN, UNTRACKED]
+    rows = [row(0, worn="255.0", fixation="0.0", blink="-1"), row(1, worn="255", fixation="-1", blink="-1")]
+    assert read(tmp_path, rows).event.tolist() == [FIXATION, SACCADE]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
         ([row(0), row(1, x="left")], r"gaze.csv, line 3: gaze x \[px\] is 'left'"),
         ([row(0).replace(str(START_NS), "1.7e18")], r"gaze.csv, line 2: timestamp \[ns\] is '1.7e18'"),
         ([row(0, worn="maybe")], "gaze.csv, line 2: worn is 'maybe'"),
+        ([row(0, blink="yes")], "gaze.csv, line 2: blink id is 'yes'"),
         ([row(0), row(1).replace("rec", "other")], "gaze.csv: samples of 2 recordings"),
         ([row(0, 3000, 10), row(1, 3000, 10), row(2)], "2 of 3 places .* taken to be 1600×1200 px: set frame_width_px"),
         ([], "gaze.csv has a header and no row"),
