@@ -6,6 +6,7 @@
 <dir>/run.json               arm, seed, backbone, data set, λ, ε, number of training clips
 <dir>/metrics.json           mean test scores of each task
 <dir>/predictions.jsonl      one line a test sample
+<dir>/also/<data set>/       the same three of a test on another data set, which a comparison asked for
 """
 
 import json
