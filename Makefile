@@ -8,10 +8,10 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test lint type bench occlusion clean
+.PHONY: help install demo table test test-real lint type bench occlusion clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/installed  ## install the package and its tools into .venv
 
@@ -45,6 +45,27 @@ table: install  ## the README's table: five arms, three seeds, the data-size cur
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+REAL := data/real
+test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)
+	@$(MAKE) --no-print-directory $(REAL)/neon || echo "no Neon recordings: pip cannot get them; their tests are skipped"
+	@$(MAKE) --no-print-directory $(REAL)/opencv || echo "no videos: apt-get cannot get opencv-doc; their tests are skipped"
+	$(BIN)/python -m pytest -m real -rs tests/real
+
+# Pinned, since the tests state figures. Each folder appears whole or not at all.
+$(REAL)/neon:
+	rm -rf $@.part && mkdir -p $@.part
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary pupil-labs-neon-recording --dest $@.part \
+		pupil-labs-neon-recording==2.1.6
+	tar -xzf $@.part/*.tar.gz --strip-components=1 -C $@.part && rm $@.part/*.tar.gz
+	mv $@.part $@
+
+$(REAL)/opencv:
+	rm -rf $@.part && mkdir -p $@.part
+	cd $@.part && apt-get download opencv-doc
+	dpkg-deb --fsys-tarfile $@.part/*.deb | tar -x -C $@.part --wildcards '*/box.mp4.gz' '*/cup.mp4.gz'
+	find $@.part -name '*.mp4.gz' -exec gunzip {} + && find $@.part -name '*.mp4' -exec mv {} $@.part ';'
+	rm -r $@.part/*.deb $@.part/usr && mv $@.part $@
 
 lint: install  ## check style and format
 	$(BIN)/ruff check .
