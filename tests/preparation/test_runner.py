@@ -135,7 +135,9 @@ def test_wrong_arguments(raw_root: Path, tmp_path: Path) -> None:
 
 
 def test_a_tree_without_files_names_them_all(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"videos, .*gaze_data, .*verb_idx.txt, .*action_labels.csv are missing: is .* the root"):
+    with pytest.raises(
+        ValueError, match=r"videos, .*gaze_data, .*verb_idx.txt, .*action_labels.csv are missing: is .* the root"
+    ):
         prepare("egtea", tmp_path / "nowhere", tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
