@@ -1,12 +1,13 @@
 """Frames by their timestamps, on videos whose frame rate varies, and damaged videos."""
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from egtea_files import TICKS_S, shift_px, texture, write_video
-from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, video_info
+from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, timed_frames, video_info
 
 FRAMES = 150
 
@@ -95,3 +96,10 @@ def test_video_that_ends_early(tmp_path: Path) -> None:
     front.write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(ValueError, match=r"front.mp4: (cut short|cannot be decoded)"):
         list(iterate_frames(front))
+
+
+def test_timestamps_that_run_backwards(variable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = count(10, -1)
+    monkeypatch.setattr("gaze_vlm.formats.video._pts", lambda frame, path: next(turned))
+    with pytest.raises(ValueError, match=r"timestamps run backwards at .* s; convert the video again"):
+        list(timed_frames(variable))

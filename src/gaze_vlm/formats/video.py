@@ -83,14 +83,18 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
     """All frames in order of presentation, not yet turned into pixels.
 
     Raises:
-        ValueError: the file cannot be decoded, a frame is damaged, or it ends before its header says.
+        ValueError: the file cannot be decoded, a frame is damaged, timestamps run backwards, or it ends before its
+            header says.
     """
     with open_video(path) as (container, stream):
         info = _info(container, stream, path)
-        end_s = 0.0
+        end_s, last_pts = 0.0, None
         for frame in container.decode(stream):
             pts = _pts(frame, path)
             t_s = info.seconds(pts)
+            if last_pts is not None and pts <= last_pts:
+                raise ValueError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
+            last_pts = pts
             if frame.is_corrupt:
                 raise ValueError(f"{path}: the frame at {t_s:.2f} s is damaged; copy the file again")
             duration_s = float((frame.duration or 0) * info.time_base) or 1 / info.average_hz
