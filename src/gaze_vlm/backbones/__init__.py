@@ -2,5 +2,6 @@
 
 from gaze_vlm.backbones.base import Backbone, BackboneOutput
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.qwen_vl import QwenVL
 
-__all__ = ["Backbone", "BackboneOutput", "Llava"]
+__all__ = ["Backbone", "BackboneOutput", "Llava", "QwenVL"]

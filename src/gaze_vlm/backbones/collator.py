@@ -24,7 +24,10 @@ class Collator:
         grid: patches of the attention that gaze is compared with.
         height_px, width_px: the frame size that the vision tower takes.
         view: how a frame goes into the model.
+        seen: the part of the view that the grid covers.
         least_in_view: share of a frame's gaze mass that must be in view for it to count.
+        image_options: options of the image processor that leave a frame's size as the view made it.
+        before_frame, after_frame: token ids that the processor, not the template, writes around those of a frame.
     """
 
     processor: Any
@@ -34,12 +37,16 @@ class Collator:
     height_px: int
     width_px: int
     view: View
+    seen: View
     least_in_view: float
+    image_options: dict[str, bool]
+    before_frame: tuple[int, ...] = ()
+    after_frame: tuple[int, ...] = ()
 
     def __call__(self, clips: list[Clip]) -> Batch:
         tokens = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
         pixel_values = self.pixel_values([clip.frames for clip in clips])
-        gaze, valid = zip(*(clip.gaze.on(self.grid, self.view, self.least_in_view) for clip in clips), strict=True)
+        gaze, valid = zip(*(clip.gaze.on(self.grid, self.seen, self.least_in_view) for clip in clips), strict=True)
         return Batch(
             inputs={**self.with_labels(tokens), "pixel_values": pixel_values},
             prompts={**self.pad([question for question, _ in tokens]), "pixel_values": pixel_values},
@@ -65,13 +72,11 @@ class Collator:
                 f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} image placeholders "
                 f"for {frames} frames: its template must write one for each image of a message"
             )
-        expanded = [
-            token for id_ in ids for token in [id_] * (self.tokens_per_frame if id_ == self.image_token else 1)
-        ]
-        answer_ids: list[int] = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        if answer_ids[-1] != tokenizer.eos_token_id:
-            answer_ids.append(tokenizer.eos_token_id)
-        return expanded, answer_ids
+        frame = [*self.before_frame, *[self.image_token] * self.tokens_per_frame, *self.after_frame]
+        expanded = [token for id_ in ids for token in (frame if id_ == self.image_token else [id_])]
+        answer_ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        end = answer_ids.index(tokenizer.eos_token_id)  # templates that close a message write more behind it
+        return expanded, answer_ids[: end + 1]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
         """Prompt and answer as the checkpoint's chat template writes them."""
@@ -86,13 +91,14 @@ class Collator:
 
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
-    ) -> Float[Tensor, "clip frame 3 height width"]:
-        """Normalised pixels; the view resizes, so that the processor must not."""
+    ) -> Float[Tensor, "clip frame ..."]:
+        """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
-        processed = self.processor.image_processor(
-            list(frames), do_resize=False, do_center_crop=False, return_tensors="pt"
-        )
-        return processed["pixel_values"].unflatten(0, (len(clips), -1))
+        processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
+        pixel_values: Tensor = processed["pixel_values"]
+        if len(pixel_values) > len(frames):  # a row a patch
+            pixel_values = pixel_values.unflatten(0, (len(frames), -1))
+        return pixel_values.unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
         """Sequences padded on the left to one length, with their attention mask."""
