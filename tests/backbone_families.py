@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from gaze_vlm.attention import GazeBlock
-from gaze_vlm.backbones import Backbone, Llava, QwenVL
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaOnevision, QwenVL
+from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -75,6 +77,28 @@ FAMILIES = [
     qwen("2", [0, 1, 2]),
     qwen("2.5", [2]),
     qwen("3", [0, 1, 2], outputs=("modulate",)),
+    Family(
+        name="internvl3",
+        make=InternVL,
+        build=partial(build_tiny_internvl, WORDS),
+        vit=Grid(8, 8),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layer[0],
+        wrong_size_px=(32, 64),
+        legal="takes 32×32 alone",
+    ),
+    Family(
+        name="llava-onevision",
+        make=LlavaOnevision,
+        build=partial(build_tiny_llava_onevision, WORDS),
+        vit=Grid(7, 7),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layers[0],
+        wrong_size_px=(48, 48),
+        legal="takes 50×50 alone",
+    ),
 ]
 
 

@@ -84,8 +84,8 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
     made = backbone(batch)
     patches = len(family.language)
     tokens = {"pool": 1, "mean": 1, "append": patches + 1}.get(str(output), patches)
-    visual = batch.inputs["input_ids"] == backbone.hf.config.image_token_id
-    assert visual.sum(1).tolist() == [FRAMES * tokens] * 3
+    visual = batch.inputs["input_ids"] == backbone.visual_token
+    assert visual.sum(1).tolist() == [FRAMES * tokens + backbone.tokens_after_clip] * 3
     assert made.tokens == 2 + 4 + 3 + 3  # words, and an end of text each
     if output is None:
         assert made.attention is None
@@ -107,8 +107,9 @@ def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
 def test_inputs_are_the_processors_own(plain: Backbone) -> None:
     clip, collator = make_clip(0), plain.collator()
     question, _ = collator.render(clip.prompt, clip.target, FRAMES)
-    frames = list(plain.view.pixels(clip.frames, *plain.frame_size_px))
-    own = plain.processor(images=frames, text=question, return_tensors="pt", **plain.image_options)
+    frames = plain.view.pixels(clip.frames, *plain.frame_size_px)
+    media = {"images": list(frames)} if plain.media == "image" else {"videos": [frames]}
+    own = plain.processor(**media, text=question, return_tensors="pt", **plain.image_options)
     ours = plain.prepare(collator([clip]).prompts)
     for name, value in own.items():
         assert torch.equal(value, ours[name]), name
@@ -117,7 +118,7 @@ def test_inputs_are_the_processors_own(plain: Backbone) -> None:
 def test_an_answer_ends_with_one_end_of_text(plain: Backbone) -> None:
     collator, tokenizer = plain.collator(), plain.processor.tokenizer
     _, answer = collator.tokenize("What is the camera wearer doing?", "cut onion", 1)
-    collator.render = lambda *_: ("<s>" + tokenizer.decode(collator.image_token), "cut onion </s> what")  # type: ignore[method-assign]
+    collator.render = lambda *_: ("<s>" + tokenizer.decode(collator.visual_token), "cut onion </s> what")  # type: ignore[method-assign]
     assert collator.tokenize("", "", 1)[1] == answer
     assert tokenizer.decode(answer).split() == ["cut", "onion", "</s>"]
 
@@ -142,15 +143,16 @@ def test_batched_generation_equals_single(family: Family, checkpoint: Path) -> N
     assert together == [backbone.generate(collator([one]).prompts)[0] for one in clips]
 
 
-def lit_clips(grid: Grid) -> tuple[Clip, Clip]:
-    """A dark clip, and one with a small bright square in the middle of another cell in each frame, and gaze on it."""
+def lit_clips(grid: Grid, covered: float) -> tuple[Clip, Clip]:
+    """A dark clip, and one with a small bright square in the middle of another cell in each frame, and gaze on it.
+    The grid covers a share of the frame."""
     height, width = 240, 320
     dark = make_clip(0, frames=len(grid))
     dark.frames = torch.zeros(len(grid), 3, height, width, dtype=torch.uint8)
     lit = make_clip(0, frames=len(grid))
     lit.frames = dark.frames.clone()
     cells = torch.cartesian_prod(torch.arange(grid.rows), torch.arange(grid.columns))
-    centres = (cells + 0.5) / torch.tensor([grid.rows, grid.columns])
+    centres = covered * (cells + 0.5) / torch.tensor([grid.rows, grid.columns])
     for frame, (y, x) in zip(lit.frames, centres.tolist(), strict=True):
         dy, dx = height // grid.rows // 4, width // grid.columns // 4
         frame[:, int(y * height) - dy : int(y * height) + dy, int(x * width) - dx : int(x * width) + dx] = 255
@@ -167,7 +169,7 @@ def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, check
     at = family.first_layer(backbone.hf) if source == "vit" else backbone.block
     at.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     cells = len(backbone.grid)
-    batch = backbone.collator()(list(lit_clips(backbone.grid)))
+    batch = backbone.collator()(list(lit_clips(backbone.grid, backbone.layout.covered)))
     run_model(backbone, batch)
     tokens = seen[0].reshape(2, cells, -1, seen[0].shape[-1])
     if source == "vit":

@@ -56,10 +56,10 @@ def test_patches_have_positions_in_the_image_and_other_tokens_those_of_text(
     inputs = backbone.prepare(make_batch(backbone, 1).prompts)
     of_rope = {name: inputs[name] for name in ("input_ids", "image_grid_thw", "mm_token_type_ids", "attention_mask")}
     positions, _ = backbone.hf.model.get_rope_index(**of_rope)
-    text_and_marks = int((inputs["input_ids"] != backbone.hf.config.image_token_id).sum())
+    text_and_marks = int((inputs["input_ids"] != backbone.visual_token).sum())
     assert positions.max() + 1 == text_and_marks + FRAMES * step
     if output == "modulate":
-        first = int((inputs["input_ids"][0] == backbone.hf.config.image_token_id).int().argmax())
+        first = int((inputs["input_ids"][0] == backbone.visual_token).int().argmax())
         rows, columns = (positions[1:, 0, first : first + 12] - first).tolist()
         assert rows == [0] * 4 + [1] * 4 + [2] * 4
         assert columns == [0, 1, 2, 3] * 3

@@ -21,7 +21,7 @@ from torch.nn import functional
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.backbones.collator import IGNORED, Collator
+from gaze_vlm.backbones.collator import IGNORED, Collator, Media
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import Grid, View
 
@@ -104,6 +104,8 @@ class Backbone(nn.Module, ABC):
     # What a family adds.
 
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
+    media: ClassVar[Media] = "image"  # what a clip is to the model: an image a frame, or one video
+    features_method: ClassVar[str] = "get_image_features"  # of the model, which makes visual tokens of these
 
     @abstractmethod
     def load_checkpoint(self) -> tuple[nn.Module, Any]:
@@ -142,6 +144,16 @@ class Backbone(nn.Module, ABC):
     def patch_positions(self) -> list[int] | None:
         """Where in the vision tower's sequence the patches stand, row by row; None where they stand so already."""
         return None
+
+    @property
+    def visual_token(self) -> int:
+        """Id of the placeholder that stands for one visual token."""
+        return int(self.hf.config.image_token_id)
+
+    @property
+    def tokens_after_clip(self) -> int:
+        """Placeholders behind those of a clip's frames."""
+        return 0
 
     def keep_vision_outputs(self, frames: int) -> None:
         """Make the frozen vision tower remember its outputs of the last so many frames."""
@@ -242,8 +254,10 @@ class Backbone(nn.Module, ABC):
         height_px, width_px = self.frame_size_px
         return Collator(
             processor=self.processor,
-            image_token=self.hf.config.image_token_id,
+            media=self.media,
+            visual_token=self.visual_token,
             tokens_per_frame=self.tokens_per_frame,
+            tokens_after_clip=self.tokens_after_clip,
             grid=self.grid,
             height_px=height_px,
             width_px=width_px,
@@ -254,23 +268,25 @@ class Backbone(nn.Module, ABC):
         )
 
     def rewrite_visual_tokens(self) -> None:
-        """Pass the tokens of the model's image features through the block, wherever the library asks for them."""
-        inner = self.hf.model
-        original = inner.get_image_features
+        """Pass the model's visual tokens through the block, wherever the library asks for them."""
+        original = getattr(self.hf.model, self.features_method)
 
         @functools.wraps(original)  # generation reads the signature
         def with_block(*args: Any, **kwargs: Any) -> Any:
             features = original(*args, **kwargs)
-            assert self.block is not None
-            per_frame = features.pooler_output  # a tensor, or a sequence of tensors
-            tokens = per_frame if isinstance(per_frame, Tensor) else torch.stack(list(per_frame))
-            tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=self._frames)
-            tokens, self._block_log_probs = self.block(tokens)
-            tokens = rearrange(tokens, "batch frame token width -> (batch frame) token width")
-            features.pooler_output = tokens if isinstance(per_frame, Tensor) else list(tokens)
+            features.pooler_output = self.through_block(features.pooler_output)
             return features
 
-        inner.get_image_features = with_block
+        setattr(self.hf.model, self.features_method, with_block)
+
+    def through_block(self, features: Any) -> Any:
+        """Visual tokens [image, patch, width], as a tensor or a sequence of one an image, rewritten; the same kind."""
+        assert self.block is not None
+        tokens = features if isinstance(features, Tensor) else torch.stack(list(features))
+        tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=self._frames)
+        tokens, self._block_log_probs = self.block(tokens)
+        tokens = rearrange(tokens, "batch frame token width -> (batch frame) token width")
+        return tokens if isinstance(features, Tensor) else list(tokens)
 
     def forward(self, batch: Batch) -> BackboneOutput:
         """Teacher-forced cross-entropy of the targets, and the attention. Reads no gaze."""

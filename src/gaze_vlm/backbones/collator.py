@@ -1,7 +1,7 @@
 """From clips to one batch of model inputs; runs in the loader's workers, so it holds processors and no model."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -10,6 +10,7 @@ from torch import Tensor
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.view import Grid, View
 
+Media = Literal["image", "video"]
 IGNORED = -100  # the label that the cross-entropy skips
 
 
@@ -19,8 +20,10 @@ class Collator:
 
     Args:
         processor: the checkpoint's own processor.
-        image_token: id of the placeholder that stands for one visual token.
+        media: whether a clip is an image a frame, or one video.
+        visual_token: id of the placeholder that stands for one visual token.
         tokens_per_frame: placeholders a frame takes in the language model's input.
+        tokens_after_clip: placeholders behind those of a clip's frames.
         grid: patches of the attention that gaze is compared with.
         height_px, width_px: the frame size that the vision tower takes.
         view: how a frame goes into the model.
@@ -31,8 +34,10 @@ class Collator:
     """
 
     processor: Any
-    image_token: int
+    media: Media
+    visual_token: int
     tokens_per_frame: int
+    tokens_after_clip: int
     grid: Grid
     height_px: int
     width_px: int
@@ -66,21 +71,22 @@ class Collator:
         tokenizer = self.processor.tokenizer
         question, answer = self.render(prompt, target, frames)
         ids: list[int] = tokenizer(question)["input_ids"]
-        found = ids.count(self.image_token)
-        if found != frames:
+        found, media = ids.count(self.visual_token), self.media_of(frames)
+        if found != len(media):
             raise ValueError(
-                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} image placeholders "
-                f"for {frames} frames: its template must write one for each image of a message"
+                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} {self.media} "
+                f"placeholders for {len(media)}: its template must write one for each {self.media} of a message"
             )
-        frame = [*self.before_frame, *[self.image_token] * self.tokens_per_frame, *self.after_frame]
-        expanded = [token for id_ in ids for token in (frame if id_ == self.image_token else [id_])]
+        frame = [*self.before_frame, *[self.visual_token] * self.tokens_per_frame, *self.after_frame]
+        visual = frame * (frames // len(media)) + [self.visual_token] * self.tokens_after_clip
+        expanded = [token for id_ in ids for token in (visual if id_ == self.visual_token else [id_])]
         answer_ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         end = answer_ids.index(tokenizer.eos_token_id)  # templates that close a message write more behind it
         return expanded, answer_ids[: end + 1]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
         """Prompt and answer as the checkpoint's chat template writes them."""
-        content = [{"type": "image"}] * frames + [{"type": "text", "text": prompt}]
+        content = [*self.media_of(frames), {"type": "text", "text": prompt}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         question: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
@@ -89,13 +95,23 @@ class Collator:
             raise ValueError("the chat template does not begin an answered chat with the prompt itself: mend the template")
         return question, whole.removeprefix(question)
 
+    def media_of(self, frames: int) -> list[dict[str, str]]:
+        """What a message holds of a clip."""
+        return [{"type": self.media}] * (1 if self.media == "video" else frames)
+
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
     ) -> Float[Tensor, "clip frame ..."]:
         """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
+        pixel_values: Tensor
+        if self.media == "video":
+            videos = list(frames.unflatten(0, (len(clips), -1)))
+            processed = self.processor.video_processor(videos, return_tensors="pt", **self.image_options)
+            pixel_values = processed["pixel_values_videos"]
+            return pixel_values
         processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
-        pixel_values: Tensor = processed["pixel_values"]
+        pixel_values = processed["pixel_values"]
         if len(pixel_values) > len(frames):  # a row a patch
             pixel_values = pixel_values.unflatten(0, (len(frames), -1))
         return pixel_values.unflatten(0, (len(clips), -1))

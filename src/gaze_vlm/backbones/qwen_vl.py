@@ -91,7 +91,7 @@ class QwenVL(Backbone):
         prepared["pixel_values"] = prepared["pixel_values"].flatten(0, 1)
         grid = prepared["input_ids"].new_tensor([[1, layout.vit.rows, layout.vit.columns]])
         prepared["image_grid_thw"] = grid.expand(images, -1)
-        visual = prepared["input_ids"] == self.hf.config.image_token_id
+        visual = prepared["input_ids"] == self.visual_token
         place = (visual.cumsum(1) - 1) % self.tokens_per_frame
         patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
         prepared["mm_token_type_ids"] = (visual & (place < patches)).long()

@@ -18,12 +18,12 @@ from transformers import (
     ProcessorMixin,
 )
 
-def chat_template(image: str) -> str:
-    """A chat template that writes `image` for each image of a message."""
+def chat_template(image: str, media: str = "image") -> str:
+    """A chat template that writes `image` for each image (or video) of a message."""
     return (
         "{% for message in messages %}"
         "{% if message['role'] == 'user' %}<s> user {% for part in message['content'] %}"
-        "{% if part['type'] == 'image' %}" + image + " {% else %}{{ part['text'] }} {% endif %}{% endfor %}"
+        "{% if part['type'] == '" + media + "' %}" + image + " {% else %}{{ part['text'] }} {% endif %}{% endfor %}"
         "{% else %}assistant {{ message['content'][0]['text'] }} </s>{% endif %}"
         "{% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
     )

@@ -47,7 +47,7 @@ def build_tiny_qwen_vl(
         "vision_end_token": "<|vision_end|>",
     }
     tokenizer = build_tokenizer(words, special)
-    sides = {"patch_size": PATCH, "temporal_patch_size": 2, "merge_size": MERGE}
+    sides: dict[str, Any] = {"patch_size": PATCH, "temporal_patch_size": 2, "merge_size": MERGE}
     processor = processor_of(
         image_processor=Qwen2VLImageProcessor(**sides),
         tokenizer=tokenizer,
@@ -89,7 +89,7 @@ def build_tiny_qwen_vl(
     }
     if generation != "3":
         del text["head_dim"]
-    ids = {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
+    ids: dict[str, Any] = {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
     config = config_of(vision_config=vision, text_config=text, **ids)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
