@@ -184,8 +184,12 @@ def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, check
 def test_captured_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
     for layer in family.layers:
         backbone = make_backbone(family, checkpoint, None, vit_layer=layer)
+        with torch.no_grad():  # random attention is even, which would hide a wrong order
+            for p in backbone.tapped_layer(layer).parameters():
+                p.mul_(20)
         batch = make_batch(backbone)
         attention = backbone(batch).attention.log_probs.exp()
+        assert attention.amax(-1).mean() > 2 / len(family.vit)
         recorded.clear()
         set_attention(backbone, EAGER)
         run_model(backbone, batch)

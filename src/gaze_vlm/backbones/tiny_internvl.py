@@ -63,7 +63,7 @@ def build_tiny_internvl(
     config = InternVLConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=tokens,
     )
     with torch.random.fork_rng():

@@ -59,8 +59,8 @@ def build_tiny_llava_onevision(
     config = LlavaOnevisionConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        video_token_index=tokenizer.get_vocab()["<video>"],
         image_grid_pinpoints=[[IMAGE, IMAGE]],
     )
     with torch.random.fork_rng():
