@@ -218,7 +218,8 @@ class Backbone(nn.Module, ABC):
             return self.load_checkpoint()
         except OSError as error:
             raise FileNotFoundError(
-                f"no model in {self.checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {make}"
+                f"no model in {self.checkpoint}: no such folder, and no hub checkpoint of this name can be reached; "
+                f"{make}"
             ) from error
 
     @property

@@ -92,7 +92,9 @@ class Collator:
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
         whole: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not whole.startswith(question):
-            raise ValueError("the chat template does not begin an answered chat with the prompt itself: mend the template")
+            raise ValueError(
+                "the chat template does not begin an answered chat with the prompt itself: mend the template"
+            )
         return question, whole.removeprefix(question)
 
     def media_of(self, frames: int) -> list[dict[str, str]]:

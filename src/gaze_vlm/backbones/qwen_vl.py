@@ -118,5 +118,3 @@ def sequence_positions(grid: Grid, merge: int, window: int) -> list[int]:
     sequence = sorted(patches, key=lambda at: [at[i] // size for size in (window, merge, 1) for i in (0, 1)])
     position = {patch: i for i, patch in enumerate(sequence)}
     return [position[patch] for patch in patches]
-
-

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 from transformers import (
     GotOcr2ImageProcessor,
     InternVLConfig,
@@ -68,4 +69,7 @@ def build_tiny_internvl(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return InternVLForConditionalGeneration(config), processor
+        model = InternVLForConditionalGeneration(config)
+        # The library begins with zeros, from which the class token attends to all patches alike.
+        nn.init.normal_(model.model.vision_tower.embeddings.cls_token)
+        return model, processor

@@ -18,6 +18,7 @@ from transformers import (
     ProcessorMixin,
 )
 
+
 def chat_template(image: str, media: str = "image") -> str:
     """A chat template that writes `image` for each image (or video) of a message."""
     return (
