@@ -13,6 +13,7 @@ import torch
 from einops import einsum
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -30,10 +31,11 @@ def _capturing_sdpa(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The library's SDPA; a module whose `captured` is a list also hands over its query, key and scaling."""
+    """The library's SDPA; a module whose `captured` is a list also hands over its query, key and scaling, once a call:
+    some towers attend to one image at a time."""
     captured = getattr(module, "captured", None)
     if captured is not None:
-        captured[:] = [(query, key, query.shape[-1] ** -0.5 if scaling is None else scaling)]
+        captured.append((query, key, query.shape[-1] ** -0.5 if scaling is None else scaling))
     return sdpa_attention_forward(  # the signature is the library's, its keywords pass through
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
     )
@@ -69,12 +71,20 @@ class AttentionCapture:
         """
         if not self.captured:
             raise RuntimeError("no attention was captured: the armed layer did not run in this forward pass")
-        query, key, scaling = self.captured[0]
-        query, key = query.float(), key.float()
-        if class_token:
-            scores = einsum(
-                query[:, :, 0] * scaling, key[:, :, 1:], "image head d, image head patch d -> image head patch"
-            )
-            return scores.log_softmax(dim=-1)
-        scores = einsum(query * scaling, key, "image head q d, image head patch d -> image head q patch")
-        return scores.log_softmax(dim=-1).logsumexp(dim=2) - torch.tensor(float(query.shape[2])).log()
+        query = torch.cat([query for query, _, _ in self.captured]).float() * self.captured[0][2]
+        key = torch.cat([key for _, key, _ in self.captured]).float()
+        with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
+            if class_token:
+                scores = einsum(query[:, :, 0], key[:, :, 1:], "image head d, image head patch d -> image head patch")
+                return scores.log_softmax(dim=-1)
+            # Query × patch is large: one image at a time, and anew in the backward pass rather than kept.
+            means = [checkpoint(_query_mean, *image, use_reentrant=False) for image in zip(query, key, strict=True)]
+            return torch.stack(means)
+
+
+def _query_mean(
+    query: Float[Tensor, "head query d"], key: Float[Tensor, "head patch d"]
+) -> Float[Tensor, "head patch"]:
+    """Log of the mean over all queries of their attention."""
+    scores = einsum(query, key, "head q d, head patch d -> head q patch")
+    return scores.log_softmax(dim=-1).logsumexp(dim=1) - torch.tensor(float(query.shape[1])).log()

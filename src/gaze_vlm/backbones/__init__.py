@@ -1,6 +1,9 @@
 """Vision-language models behind one interface; choose one by `class_path` in a YAML."""
 
 from gaze_vlm.backbones.base import Backbone, BackboneOutput
+from gaze_vlm.backbones.internvl import InternVL
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.llava_onevision import LlavaOnevision
+from gaze_vlm.backbones.qwen_vl import QwenVL
 
-__all__ = ["Backbone", "BackboneOutput", "Llava"]
+__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaOnevision", "QwenVL"]

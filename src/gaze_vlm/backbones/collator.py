@@ -1,7 +1,7 @@
 """From clips to one batch of model inputs; runs in the loader's workers, so it holds processors and no model."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -10,6 +10,7 @@ from torch import Tensor
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.view import Grid, View
 
+Media = Literal["image", "video"]
 IGNORED = -100  # the label that the cross-entropy skips
 
 
@@ -19,27 +20,38 @@ class Collator:
 
     Args:
         processor: the checkpoint's own processor.
-        image_token: id of the placeholder that stands for one visual token.
+        media: whether a clip is an image a frame, or one video.
+        visual_token: id of the placeholder that stands for one visual token.
         tokens_per_frame: placeholders a frame takes in the language model's input.
+        tokens_after_clip: placeholders behind those of a clip's frames.
         grid: patches of the attention that gaze is compared with.
         height_px, width_px: the frame size that the vision tower takes.
         view: how a frame goes into the model.
+        seen: the part of the view that the grid covers.
         least_in_view: share of a frame's gaze mass that must be in view for it to count.
+        image_options: options of the image processor that leave a frame's size as the view made it.
+        before_frame, after_frame: token ids that the processor, not the template, writes around those of a frame.
     """
 
     processor: Any
-    image_token: int
+    media: Media
+    visual_token: int
     tokens_per_frame: int
+    tokens_after_clip: int
     grid: Grid
     height_px: int
     width_px: int
     view: View
+    seen: View
     least_in_view: float
+    image_options: dict[str, bool]
+    before_frame: tuple[int, ...] = ()
+    after_frame: tuple[int, ...] = ()
 
     def __call__(self, clips: list[Clip]) -> Batch:
         tokens = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
         pixel_values = self.pixel_values([clip.frames for clip in clips])
-        gaze, valid = zip(*(clip.gaze.on(self.grid, self.view, self.least_in_view) for clip in clips), strict=True)
+        gaze, valid = zip(*(clip.gaze.on(self.grid, self.seen, self.least_in_view) for clip in clips), strict=True)
         return Batch(
             inputs={**self.with_labels(tokens), "pixel_values": pixel_values},
             prompts={**self.pad([question for question, _ in tokens]), "pixel_values": pixel_values},
@@ -59,40 +71,52 @@ class Collator:
         tokenizer = self.processor.tokenizer
         question, answer = self.render(prompt, target, frames)
         ids: list[int] = tokenizer(question)["input_ids"]
-        found = ids.count(self.image_token)
-        if found != frames:
+        found, media = ids.count(self.visual_token), self.media_of(frames)
+        if found != len(media):
             raise ValueError(
-                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} image placeholders "
-                f"for {frames} frames: its template must write one for each image of a message"
+                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} {self.media} "
+                f"placeholders for {len(media)}: its template must write one for each {self.media} of a message"
             )
-        expanded = [
-            token for id_ in ids for token in [id_] * (self.tokens_per_frame if id_ == self.image_token else 1)
-        ]
-        answer_ids: list[int] = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        if answer_ids[-1] != tokenizer.eos_token_id:
-            answer_ids.append(tokenizer.eos_token_id)
-        return expanded, answer_ids
+        frame = [*self.before_frame, *[self.visual_token] * self.tokens_per_frame, *self.after_frame]
+        visual = frame * (frames // len(media)) + [self.visual_token] * self.tokens_after_clip
+        expanded = [token for id_ in ids for token in (visual if id_ == self.visual_token else [id_])]
+        answer_ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        end = answer_ids.index(tokenizer.eos_token_id)  # templates that close a message write more behind it
+        return expanded, answer_ids[: end + 1]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
         """Prompt and answer as the checkpoint's chat template writes them."""
-        content = [{"type": "image"}] * frames + [{"type": "text", "text": prompt}]
+        content = [*self.media_of(frames), {"type": "text", "text": prompt}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         question: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
         whole: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not whole.startswith(question):
-            raise ValueError("the chat template does not begin an answered chat with the prompt itself: mend the template")
+            raise ValueError(
+                "the chat template does not begin an answered chat with the prompt itself: mend the template"
+            )
         return question, whole.removeprefix(question)
+
+    def media_of(self, frames: int) -> list[dict[str, str]]:
+        """What a message holds of a clip."""
+        return [{"type": self.media}] * (1 if self.media == "video" else frames)
 
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
-    ) -> Float[Tensor, "clip frame 3 height width"]:
-        """Normalised pixels; the view resizes, so that the processor must not."""
+    ) -> Float[Tensor, "clip frame ..."]:
+        """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
-        processed = self.processor.image_processor(
-            list(frames), do_resize=False, do_center_crop=False, return_tensors="pt"
-        )
-        return processed["pixel_values"].unflatten(0, (len(clips), -1))
+        pixel_values: Tensor
+        if self.media == "video":
+            videos = list(frames.unflatten(0, (len(clips), -1)))
+            processed = self.processor.video_processor(videos, return_tensors="pt", **self.image_options)
+            pixel_values = processed["pixel_values_videos"]
+            return pixel_values
+        processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
+        pixel_values = processed["pixel_values"]
+        if len(pixel_values) > len(frames):  # a row a patch
+            pixel_values = pixel_values.unflatten(0, (len(frames), -1))
+        return pixel_values.unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
         """Sequences padded on the left to one length, with their attention mask."""

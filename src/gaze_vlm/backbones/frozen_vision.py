@@ -22,7 +22,9 @@ def keep_outputs(tower: nn.Module, layer: int, frames: int) -> None:
         ValueError: the tower learns, so that its outputs change.
     """
     if any(parameter.requires_grad for parameter in tower.parameters()):
-        raise ValueError("cached_frames keeps outputs of a frozen vision tower: set it to 0, or take vision out of train")
+        raise ValueError(
+            "cached_frames keeps outputs of a frozen vision tower: set it to 0, or take vision out of train"
+        )
     original = tower.forward
     kept: OrderedDict[bytes, Tensor] = OrderedDict()
 

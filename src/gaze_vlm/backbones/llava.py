@@ -1,12 +1,12 @@
 """LLaVA 1.5: CLIP vision tower, MLP projector, one prompt image a frame."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from gaze_vlm.attention.capture import CAPTURING_SDPA
-from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.base import Backbone, Layout, Part
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.gaze.view import Grid
 
@@ -15,9 +15,13 @@ class Llava(Backbone):
     """`llava-hf/llava-1.5-7b-hf` and its kin. Frames are squashed to the tower's size: no centre crop, so that no
     gaze falls outside."""
 
+    image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
+
     def load_checkpoint(self) -> tuple[nn.Module, Any]:
         model = LlavaForConditionalGeneration.from_pretrained(
-            self.checkpoint, attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"}
+            self.checkpoint,
+            dtype=self.dtype,
+            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
         )
         return model, AutoProcessor.from_pretrained(self.checkpoint)
 
@@ -32,23 +36,23 @@ class Llava(Backbone):
             "language": [model.language_model, self.hf.lm_head],
         }
 
-    def vit_attention_modules(self) -> list[nn.Module]:
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
         layers = self.hf.model.vision_tower.encoder.layers
         # LLaVA reads one hidden state, by default the one before the last layer: layers above it do not matter.
         used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
-        return [layer.self_attn for layer in layers[:used]]
+        return {i: layer.self_attn for i, layer in enumerate(layers[:used])}
 
     @property
     def has_class_token(self) -> bool:
         return True
 
     @property
-    def grid(self) -> Grid:
-        vision = self.hf.config.vision_config
-        side = vision.image_size // vision.patch_size
-        return Grid(side, side)
-
-    @property
-    def frame_size_px(self) -> tuple[int, int]:
+    def own_frame_size_px(self) -> tuple[int, int]:
         size = self.hf.config.vision_config.image_size
         return size, size
+
+    @property
+    def layout(self) -> Layout:
+        vision = self.hf.config.vision_config
+        side = vision.image_size // vision.patch_size
+        return Layout(vit=Grid(side, side), language=Grid(side, side))

@@ -13,17 +13,21 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
 )
 
-SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'user' %}<s> user {% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}"
-    "{% else %}assistant {{ message['content'][0]['text'] }} </s>{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
-)
+
+def chat_template(image: str, media: str = "image") -> str:
+    """A chat template that writes `image` for each image (or video) of a message."""
+    return (
+        "{% for message in messages %}"
+        "{% if message['role'] == 'user' %}<s> user {% for part in message['content'] %}"
+        "{% if part['type'] == '" + media + "' %}" + image + " {% else %}{{ part['text'] }} {% endif %}{% endfor %}"
+        "{% else %}assistant {{ message['content'][0]['text'] }} </s>{% endif %}"
+        "{% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
+    )
 
 
 @dataclass(frozen=True)
@@ -39,28 +43,33 @@ class TinyLlavaSize:
     heads: int = 4
 
 
-def build_processor(words: Sequence[str], size: TinyLlavaSize) -> LlavaProcessor:
-    """A processor with one token a word; other words become `<unk>`."""
-    vocabulary = {word: i for i, word in enumerate([*SPECIAL, "user", "assistant", *dict.fromkeys(words)])}
+def build_tokenizer(words: Sequence[str], special: dict[str, str]) -> PreTrainedTokenizerFast:
+    """A tokenizer with one token a word, other words become `<unk>`; `special` tokens by the processor's names."""
+    first = ["<pad>", "<s>", "</s>", "<unk>", *special.values(), "user", "assistant"]
+    vocabulary = {word: i for i, word in enumerate([*first, *dict.fromkeys(words)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
-    fast = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
         unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"},
+        extra_special_tokens=special,
         padding_side="left",
     )
+
+
+def build_processor(words: Sequence[str], size: TinyLlavaSize) -> LlavaProcessor:
+    """A processor with one token a word; other words become `<unk>`."""
     square = {"height": size.image, "width": size.image}
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(size=square, crop_size=square, do_center_crop=False),
-        tokenizer=fast,
+        tokenizer=build_tokenizer(words, {"image_token": "<image>"}),
         patch_size=size.patch,
         vision_feature_select_strategy="default",
-        chat_template=CHAT_TEMPLATE,
+        chat_template=chat_template("<image>"),
         image_token="<image>",
         num_additional_image_tokens=1,
     )
@@ -105,7 +114,7 @@ def build_tiny_llava(
         return LlavaForConditionalGeneration(config), processor
 
 
-def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
+def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
     """Write an ordinary checkpoint: safetensors, config and processor."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

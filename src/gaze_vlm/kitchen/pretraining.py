@@ -171,7 +171,7 @@ def align(
         inputs = asker.with_labels([asker.tokenize(text, reply, frames) for text, reply in questions])
         labels = inputs.pop("labels")
         embedded = model.get_input_embeddings()(inputs["input_ids"])
-        places = (inputs.pop("input_ids") == collator.image_token)[..., None]
+        places = (inputs.pop("input_ids") == collator.visual_token)[..., None]
         longest = int((labels != IGNORED).sum(1).max())
         logits = model(
             inputs_embeds=embedded.masked_scatter(places, visual.flatten(0, 1)),

@@ -1,0 +1,65 @@
+"""InternVL 3: a tower of 448 × 448 px, whose patches are shuffled four to a visual token."""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from torch import nn
+from transformers import AutoProcessor, InternVLForConditionalGeneration
+
+from gaze_vlm.attention.capture import CAPTURING_SDPA
+from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.gaze.view import Grid
+
+
+class InternVL(Backbone):
+    """`OpenGVLab/InternVL3-2B-hf` and its kin. A frame is one tile, as a frame of a video is."""
+
+    image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "crop_to_patches": False}
+
+    def load_checkpoint(self) -> tuple[nn.Module, Any]:
+        model = InternVLForConditionalGeneration.from_pretrained(
+            self.checkpoint,
+            dtype=self.dtype,
+            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
+        )
+        return model, AutoProcessor.from_pretrained(self.checkpoint)
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        model = self.hf.model
+        return {
+            "vision": [model.vision_tower],
+            "projector": [model.multi_modal_projector],
+            "language": [model.language_model, self.hf.lm_head],
+        }
+
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
+        layers = self.hf.model.vision_tower.encoder.layer
+        used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
+        return {i: layer.attention for i, layer in enumerate(layers[:used])}
+
+    def collator(self) -> Collator:
+        tokenizer = self.processor.tokenizer
+        return replace(
+            super().collator(),
+            before_frame=(tokenizer.start_image_token_id,),
+            after_frame=(tokenizer.end_image_token_id,),
+        )
+
+    @property
+    def has_class_token(self) -> bool:
+        return True
+
+    @property
+    def own_frame_size_px(self) -> tuple[int, int]:
+        height, width = self.hf.config.vision_config.image_size
+        return height, width
+
+    @property
+    def layout(self) -> Layout:
+        rows, columns = (
+            size // patch
+            for size, patch in zip(self.own_frame_size_px, self.hf.config.vision_config.patch_size, strict=True)
+        )
+        share = self.hf.config.downsample_ratio
+        return Layout(vit=Grid(rows, columns), language=Grid(int(rows * share), int(columns * share)))

@@ -1,0 +1,120 @@
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: frames of any size in units of merged patches, positions in three dimensions."""
+
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from gaze_vlm.attention.capture import CAPTURING_SDPA
+from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.gaze.view import Grid
+
+
+class QwenVL(Backbone):
+    """`Qwen/Qwen2.5-VL-3B-Instruct` and its kin; the checkpoint says which.
+
+    The tower takes two frames at once. Each frame goes in as an image, which the processor doubles: the gaze of a
+    frame meets the attention of that frame, and any number of frames is legal, for twice the visual tokens of a
+    video. Time is in the order of the images.
+
+    Qwen2.5-VL attends within windows in most of its vision layers: only the full ones can be taken. Qwen3-VL adds
+    features of earlier vision layers to the patch tokens inside the language model (DeepStack); they go past the
+    block, which must leave the patch tokens in place (`modulate`).
+    """
+
+    def load_checkpoint(self) -> tuple[nn.Module, Any]:
+        model = AutoModelForImageTextToText.from_pretrained(
+            self.checkpoint,
+            dtype=self.dtype,
+            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
+        )
+        return model, AutoProcessor.from_pretrained(self.checkpoint)
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        model = self.hf.model
+        mergers = [model.visual.merger, *getattr(model.visual, "deepstack_merger_list", [])]
+        # The mergers lie inside the tower, and come after it.
+        return {"vision": [model.visual], "projector": mergers, "language": [model.language_model, self.hf.lm_head]}
+
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
+        blocks = self.hf.model.visual.blocks
+        full = getattr(self.hf.config.vision_config, "fullatt_block_indexes", range(len(blocks)))
+        return {i: blocks[i].attn for i in sorted(full)}
+
+    def rewrite_visual_tokens(self) -> None:
+        if self.block is not None and self.block.output != "modulate" and self.has_deepstack:
+            raise ValueError(
+                f"block output is {self.block.output}: Qwen3-VL's DeepStack needs the patch tokens in place, "
+                "use `modulate`, or regularize a vit_layer"
+            )
+        super().rewrite_visual_tokens()
+
+    @property
+    def has_deepstack(self) -> bool:
+        """Whether the language model adds features of several vision layers to the patch tokens."""
+        return bool(getattr(self.hf.config.vision_config, "deepstack_visual_indexes", ()))
+
+    @property
+    def has_class_token(self) -> bool:
+        return False
+
+    @property
+    def frame_unit_px(self) -> int:
+        vision = self.hf.config.vision_config
+        return int(vision.patch_size * vision.spatial_merge_size)
+
+    @property
+    def own_frame_size_px(self) -> tuple[int, int]:
+        return 12 * self.frame_unit_px, 12 * self.frame_unit_px
+
+    @property
+    def layout(self) -> Layout:
+        (height, width), unit = self.frame_size_px, self.frame_unit_px
+        merge = self.hf.config.vision_config.spatial_merge_size
+        language = Grid(height // unit, width // unit)
+        return Layout(vit=Grid(language.rows * merge, language.columns * merge), language=language)
+
+    @property
+    def patch_positions(self) -> list[int]:
+        vision = self.hf.config.vision_config
+        window_px = getattr(vision, "window_size", None)
+        window = window_px // vision.patch_size if window_px else max(self.frame_size_px)
+        return sequence_positions(self.layout.vit, vision.spatial_merge_size, window)
+
+    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Adds each frame's grid, and which placeholders are patches: the model's positions come from these. A token
+        of the block that is no patch has a position as text has."""
+        prepared = super().prepare(inputs)
+        del prepared["position_ids"]
+        images, layout = len(prepared["pixel_values"]), self.layout
+        prepared["pixel_values"] = prepared["pixel_values"].flatten(0, 1)
+        grid = prepared["input_ids"].new_tensor([[1, layout.vit.rows, layout.vit.columns]])
+        prepared["image_grid_thw"] = grid.expand(images, -1)
+        visual = prepared["input_ids"] == self.visual_token
+        place = (visual.cumsum(1) - 1) % self.tokens_per_frame
+        patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
+        prepared["mm_token_type_ids"] = (visual & (place < patches)).long()
+        return prepared
+
+
+@lru_cache
+def sequence_positions(grid: Grid, merge: int, window: int) -> list[int]:
+    """Where in Qwen's vision sequence each patch of a frame stands.
+
+    The sequence runs by windows, within a window by blocks of merged patches, within a block by patches, each row by
+    row from the top left.
+
+    Args:
+        grid: patches of a frame.
+        merge: patches that a visual token is merged of, along a side.
+        window: patches of a window along a side.
+
+    Returns:
+        The position of each patch, row-major over the grid.
+    """
+    window = window // merge * merge  # whole blocks
+    patches = [(row, column) for row in range(grid.rows) for column in range(grid.columns)]
+    sequence = sorted(patches, key=lambda at: [at[i] // size for size in (window, merge, 1) for i in (0, 1)])
+    position = {patch: i for i, patch in enumerate(sequence)}
+    return [position[patch] for patch in patches]

@@ -1,0 +1,75 @@
+"""An InternVL of the real classes, small enough for a CPU: random weights, a real processor."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import (
+    GotOcr2ImageProcessor,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
+    InternVLVideoProcessor,
+    InternVLVisionConfig,
+    Qwen2Config,
+)
+
+from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template
+
+IMAGE, PATCH, LAYERS, HEADS = 32, 4, 2, 2
+
+
+def build_tiny_internvl(
+    words: Sequence[str], width: int = 32, seed: int = 0
+) -> tuple[InternVLForConditionalGeneration, InternVLProcessor]:
+    """An InternVL with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
+    32 × 32 px make 8 × 8 patches and 4 × 4 visual tokens."""
+    special = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
+    tokenizer = build_tokenizer(words, special)
+    tokens = (IMAGE // PATCH // 2) ** 2
+    square = {"height": IMAGE, "width": IMAGE}
+    processor = InternVLProcessor(
+        image_processor=GotOcr2ImageProcessor(size=square),
+        tokenizer=tokenizer,
+        video_processor=InternVLVideoProcessor(size=square),
+        image_seq_length=tokens,
+        chat_template=chat_template("<IMG_CONTEXT>"),
+    )
+    vision = InternVLVisionConfig(
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        image_size=[IMAGE, IMAGE],
+        patch_size=[PATCH, PATCH],
+    )
+    text = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=HEADS,
+        num_key_value_heads=HEADS,
+        max_position_embeddings=4096,
+        initializer_range=width**-0.5,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    config = InternVLConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
+        image_seq_length=tokens,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = InternVLForConditionalGeneration(config)
+        # The library begins with zeros, from which the class token attends to all patches alike.
+        nn.init.normal_(model.model.vision_tower.embeddings.cls_token)
+        return model, processor

@@ -1,0 +1,68 @@
+"""A LLaVA-OneVision of the real classes, small enough for a CPU: random weights, a real processor."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import (
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessor,
+    LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
+    Qwen2Config,
+    SiglipVisionConfig,
+)
+
+from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template
+
+IMAGE, PATCH, LAYERS, HEADS = 50, 7, 2, 2
+
+
+def build_tiny_llava_onevision(
+    words: Sequence[str], width: int = 32, seed: int = 0
+) -> tuple[LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor]:
+    """A LLaVA-OneVision with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
+    50 × 50 px make 7 × 7 patches, which leave a pixel unseen as the real ones do, and 4 × 4 visual tokens."""
+    special = {"image_token": "<image>", "video_token": "<video>"}
+    tokenizer = build_tokenizer(words, special)
+    square = {"height": IMAGE, "width": IMAGE}
+    processor = LlavaOnevisionProcessor(
+        image_processor=LlavaOnevisionImageProcessor(size=square, image_grid_pinpoints=[[IMAGE, IMAGE]]),
+        tokenizer=tokenizer,
+        video_processor=LlavaOnevisionVideoProcessor(size=square),
+        num_image_tokens=(IMAGE // PATCH) ** 2,
+        vision_feature_select_strategy="full",
+        chat_template=chat_template("<video>", media="video"),
+    )
+    vision = SiglipVisionConfig(
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        image_size=IMAGE,
+        patch_size=PATCH,
+        vision_use_head=False,
+    )
+    text = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=HEADS,
+        num_key_value_heads=HEADS,
+        max_position_embeddings=4096,
+        initializer_range=width**-0.5,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    config = LlavaOnevisionConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.get_vocab()["<image>"],
+        video_token_index=tokenizer.get_vocab()["<video>"],
+        image_grid_pinpoints=[[IMAGE, IMAGE]],
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LlavaOnevisionForConditionalGeneration(config), processor

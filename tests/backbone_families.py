@@ -1,0 +1,137 @@
+"""The model families under the backbones' contract, each as a tiny checkpoint of the real classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gaze_vlm.attention import GazeBlock
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaOnevision, QwenVL
+from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
+from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
+from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
+from gaze_vlm.datamodules.clip import Batch, Clip
+from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.gaze.view import Grid
+
+WORDS = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
+FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the contract has to know of a family.
+
+    `outputs` are the gaze block's that it takes, `layers` the vision layers that can be tapped; `first_layer` gives
+    the vision layer whose input is made of each patch alone. `wrong_size_px` is refused with `legal`.
+    """
+
+    name: str
+    make: type[Backbone]
+    build: Callable[[], tuple[Any, Any]]
+    vit: Grid
+    language: Grid
+    layers: list[int]
+    first_layer: Callable[[Any], nn.Module]
+    wrong_size_px: tuple[int, int]
+    legal: str
+    frame_size_px: tuple[int, int] | None = None
+    outputs: tuple[str, ...] = ("pool", "mean", "append", "modulate")
+
+
+def qwen(generation: str, layers: list[int], **more: Any) -> Family:
+    return Family(
+        name=f"qwen{generation}-vl",
+        make=QwenVL,
+        build=partial(build_tiny_qwen_vl, WORDS, generation),  # type: ignore[arg-type]
+        vit=Grid(6, 8),
+        language=Grid(3, 4),
+        layers=layers,
+        first_layer=lambda hf: hf.model.visual.blocks[0],
+        wrong_size_px=(24, 30),
+        legal="both must be multiples of 8, the nearest is 24×32",
+        frame_size_px=(24, 32),
+        **more,
+    )
+
+
+FAMILIES = [
+    Family(
+        name="llava",
+        make=Llava,
+        build=partial(
+            build_tiny_llava, WORDS, TinyLlavaSize(48, patch=12, vision_width=32, vision_layers=2, language_width=32)
+        ),
+        vit=Grid(4, 4),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layers[0],
+        wrong_size_px=(48, 64),
+        legal="takes 48×48 alone",
+    ),
+    qwen("2", [0, 1, 2]),
+    qwen("2.5", [2]),
+    qwen("3", [0, 1, 2], outputs=("modulate",)),
+    Family(
+        name="internvl3",
+        make=InternVL,
+        build=partial(build_tiny_internvl, WORDS),
+        vit=Grid(8, 8),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layer[0],
+        wrong_size_px=(32, 64),
+        legal="takes 32×32 alone",
+    ),
+    Family(
+        name="llava-onevision",
+        make=LlavaOnevision,
+        build=partial(build_tiny_llava_onevision, WORDS),
+        vit=Grid(7, 7),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layers[0],
+        wrong_size_px=(48, 48),
+        legal="takes 50×50 alone",
+    ),
+]
+
+
+def make_backbone(family: Family, checkpoint: Path, output: str | None = "modulate", **options: Any) -> Backbone:
+    """A loaded backbone with a small block, or without one."""
+    torch.manual_seed(0)
+    block = None if output is None else partial(GazeBlock, heads=2, head_width=8, output=output)  # type: ignore[arg-type]
+    options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **options}
+    backbone = family.make(str(checkpoint), block=block, **options)
+    backbone.load()
+    return backbone
+
+
+def make_clip(seed: int, target: str = "cut onion", frames: int = FRAMES) -> Clip:
+    """Noise with gaze anywhere."""
+    draw = torch.Generator().manual_seed(seed)
+    return Clip(
+        clip_id=f"clip{seed}",
+        video_id="video",
+        session="video",
+        task="activity",
+        frames=torch.randint(0, 256, (frames, 3, 60, 80), dtype=torch.uint8, generator=draw),
+        gaze=GazeMixture(torch.rand(frames, 4, 2, generator=draw), torch.ones(frames, 4), 0.02, 4 / 3),
+        prompt="What is the camera wearer doing?",
+        target=target,
+        verb=None,
+        noun=None,
+        same_step=True,
+        next_starts_in_s=1.0,
+    )
+
+
+def make_batch(backbone: Backbone, clips: int = 3) -> Batch:
+    """Clips with answers of 2, 4 and 3 words."""
+    targets = ["cut onion", "pick up red cup", "cut red cup"]
+    return backbone.collator()([make_clip(i, targets[i % 3]) for i in range(clips)])
