@@ -37,7 +37,9 @@ def test_a_clip(prepared: Path) -> None:
 
 def test_every_clip_is_in_one_split_and_served_once_a_task(prepared: Path) -> None:
     made = module(prepared)
-    served = [(clip.clip_id, clip.task) for data in made.datasets.values() for clip in map(data.__getitem__, range(len(data)))]
+    served = [
+        (clip.clip_id, clip.task) for data in made.datasets.values() for clip in map(data.__getitem__, range(len(data)))
+    ]
     assert len(served) == len(set(served)) == 2 * len(Store(prepared).clips)
 
 
@@ -147,5 +149,5 @@ def test_a_store_to_test_on_needs_no_train_clips(raw_root: Path, tmp_path: Path)
     assert set(data.datasets) == {"validation", "test"}
     assert len(data.datasets["test"].records) == data.clips_in("test") == len(Store(store).clips)
     assert data.clips_in("train") == 800
-    with pytest.raises(ValueError, match="train_clips is 800, .* has 0 training clips"):
+    with pytest.raises(ValueError, match=r"train_clips is 800, .* has 0 training clips"):
         data.setup("fit")

@@ -90,7 +90,9 @@ class GazeNoise:
         """The mixture with these errors; a point that they move out of the frame keeps its weight there."""
         angle = self._draw(video_id).uniform(0, 2 * math.pi)
         draw = self._draw(clip_id)
-        error = draw.normal(0, self.noise, mixture.xy.shape) + self.offset * np.array([math.cos(angle), math.sin(angle)])
+        error = draw.normal(0, self.noise, mixture.xy.shape) + self.offset * np.array(
+            [math.cos(angle), math.sin(angle)]
+        )
         kept = draw.uniform(size=mixture.weight.shape) >= self.dropped
         shift = mixture.xy.new_tensor(error) * mixture.xy.new_tensor([1.0, mixture.aspect])
         return replace(mixture, xy=mixture.xy + shift, weight=mixture.weight * torch.from_numpy(kept))
