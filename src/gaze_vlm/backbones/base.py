@@ -17,9 +17,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import AutoProcessor
 
 from gaze_vlm.attention.block import GazeBlock
-from gaze_vlm.attention.capture import AttentionCapture
+from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.backbones.collator import IGNORED, Collator, Media
 from gaze_vlm.datamodules.clip import Batch
@@ -103,13 +104,10 @@ class Backbone(nn.Module, ABC):
 
     # What a family adds.
 
+    model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: ClassVar[Media] = "image"  # what a clip is to the model: an image a frame, or one video
     features_method: ClassVar[str] = "get_image_features"  # of the model, which makes visual tokens of these
-
-    @abstractmethod
-    def load_checkpoint(self) -> tuple[nn.Module, Any]:
-        """The model, of `dtype` and with `CAPTURING_SDPA` as the vision tower's attention, and its processor."""
 
     @abstractmethod
     def parts(self) -> dict[Part, list[nn.Module]]:
@@ -215,7 +213,12 @@ class Backbone(nn.Module, ABC):
         if (Path(self.checkpoint).exists() or not is_hub_name) and not Path(self.checkpoint, "config.json").is_file():
             raise FileNotFoundError(f"no model in {self.checkpoint}: it has no config.json; {make}")
         try:
-            return self.load_checkpoint()
+            model = self.model_class.from_pretrained(
+                self.checkpoint,
+                dtype=self.dtype,
+                attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
+            )
+            return model, AutoProcessor.from_pretrained(self.checkpoint)
         except OSError as error:
             raise FileNotFoundError(
                 f"no model in {self.checkpoint}: no such folder, and no hub checkpoint of this name can be reached; "

@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import nn
-from transformers import AutoProcessor, InternVLForConditionalGeneration
+from transformers import InternVLForConditionalGeneration
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA
 from gaze_vlm.backbones.base import Backbone, Layout, Part
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.gaze.view import Grid
@@ -15,15 +14,8 @@ from gaze_vlm.gaze.view import Grid
 class InternVL(Backbone):
     """`OpenGVLab/InternVL3-2B-hf` and its kin. A frame is one tile, as a frame of a video is."""
 
+    model_class: ClassVar[Any] = InternVLForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "crop_to_patches": False}
-
-    def load_checkpoint(self) -> tuple[nn.Module, Any]:
-        model = InternVLForConditionalGeneration.from_pretrained(
-            self.checkpoint,
-            dtype=self.dtype,
-            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
-        )
-        return model, AutoProcessor.from_pretrained(self.checkpoint)
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         model = self.hf.model

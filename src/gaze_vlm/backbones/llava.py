@@ -3,9 +3,8 @@
 from typing import Any, ClassVar
 
 from torch import nn
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA
 from gaze_vlm.backbones.base import Backbone, Layout, Part
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.gaze.view import Grid
@@ -15,15 +14,8 @@ class Llava(Backbone):
     """`llava-hf/llava-1.5-7b-hf` and its kin. Frames are squashed to the tower's size: no centre crop, so that no
     gaze falls outside."""
 
+    model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
-
-    def load_checkpoint(self) -> tuple[nn.Module, Any]:
-        model = LlavaForConditionalGeneration.from_pretrained(
-            self.checkpoint,
-            dtype=self.dtype,
-            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
-        )
-        return model, AutoProcessor.from_pretrained(self.checkpoint)
 
     def keep_vision_outputs(self, frames: int) -> None:
         keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)

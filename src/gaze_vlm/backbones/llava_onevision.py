@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from transformers import AutoProcessor, LlavaOnevisionForConditionalGeneration
+from transformers import LlavaOnevisionForConditionalGeneration
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA
 from gaze_vlm.backbones.base import Backbone, Layout, Part
 from gaze_vlm.backbones.collator import Media
 from gaze_vlm.gaze.view import Grid
@@ -18,16 +17,9 @@ class LlavaOnevision(Backbone):
     """`llava-hf/llava-onevision-qwen2-7b-ov-hf` and its kin. A clip goes in as one video: its frames' tokens in a row
     and a newline behind them, which goes past the block."""
 
+    model_class: ClassVar[Any] = LlavaOnevisionForConditionalGeneration
     media: ClassVar[Media] = "video"
     features_method: ClassVar[str] = "get_video_features"
-
-    def load_checkpoint(self) -> tuple[nn.Module, Any]:
-        model = LlavaOnevisionForConditionalGeneration.from_pretrained(
-            self.checkpoint,
-            dtype=self.dtype,
-            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
-        )
-        return model, AutoProcessor.from_pretrained(self.checkpoint)
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         model = self.hf.model

@@ -1,12 +1,11 @@
 """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: frames of any size in units of merged patches, positions in three dimensions."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA
 from gaze_vlm.backbones.base import Backbone, Layout, Part
 from gaze_vlm.gaze.view import Grid
 
@@ -23,13 +22,7 @@ class QwenVL(Backbone):
     block, which must leave the patch tokens in place (`modulate`).
     """
 
-    def load_checkpoint(self) -> tuple[nn.Module, Any]:
-        model = AutoModelForImageTextToText.from_pretrained(
-            self.checkpoint,
-            dtype=self.dtype,
-            attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
-        )
-        return model, AutoProcessor.from_pretrained(self.checkpoint)
+    model_class: ClassVar[Any] = AutoModelForImageTextToText
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         model = self.hf.model
