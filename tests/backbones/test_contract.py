@@ -1,6 +1,8 @@
 """What every model family must hold; what one family alone can do is in test_<family>.py."""
 
+import pickle
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,17 @@ def set_attention(backbone: Backbone, name: str) -> None:
 def run_model(backbone: Backbone, batch: Batch) -> None:
     """The model's own forward pass, nothing captured."""
     backbone.hf(**backbone.prepare(batch.prompts))
+
+
+class NoModel(pickle.Pickler):
+    """Refuses what a loader's worker process must not be sent."""
+
+    def persistent_id(self, obj: object) -> None:
+        assert not isinstance(obj, (nn.Module, nn.Parameter))
+
+
+def test_the_collator_holds_no_model(plain: Backbone) -> None:
+    NoModel(BytesIO()).dump(plain.collator())
 
 
 def test_the_layout(family: Family, plain: Backbone) -> None:
