@@ -28,7 +28,7 @@ demo: install  ## the main job on a small kitchen, one seed: table and picture (
 
 .PHONY: demo-store demo-backbone
 demo-store: install
-	$(RUN) kitchen --root data/demo --participants 10
+	$(RUN) kitchen --root data/demo --participants 8
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
 
 demo-backbone: install
