@@ -109,9 +109,14 @@ class Backbone(nn.Module, ABC):
     media: ClassVar[Media] = "image"  # what a clip is to the model: an image a frame, or one video
     features_method: ClassVar[str] = "get_image_features"  # of the model, which makes visual tokens of these
 
-    @abstractmethod
     def parts(self) -> dict[Part, list[nn.Module]]:
-        """The model's modules by what they are."""
+        """The model's modules by what they are; here by the names that most families give them."""
+        model = self.hf.model
+        return {
+            "vision": [model.vision_tower],
+            "projector": [model.multi_modal_projector],
+            "language": [model.language_model, self.hf.lm_head],
+        }
 
     @abstractmethod
     def vit_attention_modules(self) -> dict[int, nn.Module]:

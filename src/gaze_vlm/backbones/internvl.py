@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import nn
 from transformers import InternVLForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.backbones.base import Backbone, Layout
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.gaze.view import Grid
 
@@ -16,14 +16,6 @@ class InternVL(Backbone):
 
     model_class: ClassVar[Any] = InternVLForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "crop_to_patches": False}
-
-    def parts(self) -> dict[Part, list[nn.Module]]:
-        model = self.hf.model
-        return {
-            "vision": [model.vision_tower],
-            "projector": [model.multi_modal_projector],
-            "language": [model.language_model, self.hf.lm_head],
-        }
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         layers = self.hf.model.vision_tower.encoder.layer

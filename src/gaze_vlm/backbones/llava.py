@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.backbones.base import Backbone, Layout
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.gaze.view import Grid
 
@@ -19,14 +19,6 @@ class Llava(Backbone):
 
     def keep_vision_outputs(self, frames: int) -> None:
         keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
-
-    def parts(self) -> dict[Part, list[nn.Module]]:
-        model = self.hf.model
-        return {
-            "vision": [model.vision_tower],
-            "projector": [model.multi_modal_projector],
-            "language": [model.language_model, self.hf.lm_head],
-        }
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         layers = self.hf.model.vision_tower.encoder.layers

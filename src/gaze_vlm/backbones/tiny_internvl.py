@@ -11,10 +11,9 @@ from transformers import (
     InternVLProcessor,
     InternVLVideoProcessor,
     InternVLVisionConfig,
-    Qwen2Config,
 )
 
-from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template
+from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template, tiny_qwen2
 
 IMAGE, PATCH, LAYERS, HEADS = 32, 4, 2, 2
 
@@ -48,19 +47,7 @@ def build_tiny_internvl(
         image_size=[IMAGE, IMAGE],
         patch_size=[PATCH, PATCH],
     )
-    text = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=2,
-        num_attention_heads=HEADS,
-        num_key_value_heads=HEADS,
-        max_position_embeddings=4096,
-        initializer_range=width**-0.5,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    text = tiny_qwen2(tokenizer, width)
     config = InternVLConfig(
         vision_config=vision,
         text_config=text,

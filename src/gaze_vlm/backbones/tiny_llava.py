@@ -16,6 +16,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
+    Qwen2Config,
 )
 
 
@@ -58,6 +59,23 @@ def build_tokenizer(words: Sequence[str], special: dict[str, str]) -> PreTrained
         unk_token="<unk>",
         extra_special_tokens=special,
         padding_side="left",
+    )
+
+
+def tiny_qwen2(tokenizer: PreTrainedTokenizerFast, width: int) -> Qwen2Config:
+    """Two layers of the language model that several families share."""
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        initializer_range=width**-0.5,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
     )
 
 
