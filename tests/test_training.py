@@ -127,9 +127,21 @@ def test_vit_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_
         tiny_llava,
         prepared,
         "--model.backbone.init_args.block=null",
-        "--model.backbone.init_args.vit_layer=-1",
+        "--model.backbone.init_args.vit_layers=[-1]",
         "--model.backbone.init_args.cached_frames=0",
         "--model.backbone.init_args.train=[vision,projector,language]",
+    )
+    divergence = logged(run, "train/divergence")
+    assert divergence[-1] != divergence[0]
+
+
+def test_language_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    run = fit(
+        tmp_path / "language",
+        tiny_llava,
+        prepared,
+        "--model.backbone.init_args.block=null",
+        "--model.backbone.init_args.language_layers=[0,1]",
     )
     divergence = logged(run, "train/divergence")
     assert divergence[-1] != divergence[0]
@@ -158,11 +170,11 @@ def bad(message: str, *options: str) -> object:
         bad("run `gaze-vlm prepare`", "--data.store=./nowhere"),
         bad("train_clips is 999", "--data.train_clips=999"),
         bad("do not fill one batch of 500", "--data.batch_size=500"),
-        bad("vit_layer looks into it: set one of them", "--model.backbone.init_args.vit_layer=0"),
+        bad("vit_layers look into it: set one of them", "--model.backbone.init_args.vit_layers=[0]"),
         bad(
             "nothing that learns lies below",
             "--model.backbone.init_args.cached_frames=0",
-            "--model.backbone.init_args.vit_layer=0",
+            "--model.backbone.init_args.vit_layers=[0]",
         ),
     ],
 )

@@ -56,7 +56,7 @@ class GazeVLM(L.LightningModule):
         if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
             raise ValueError(
                 f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
-                "attention: give it a `block` or a `vit_layer`, or set `regularizer: null`"
+                "attention: give it a `block`, `vit_layers` or `language_layers`, or set `regularizer: null`"
             )
         self.backbone = backbone
         self.regularizer = regularizer
@@ -96,7 +96,7 @@ class GazeVLM(L.LightningModule):
         if not divergence.requires_grad:
             raise ValueError(
                 "the divergence has no gradient: nothing that learns lies below the regularized attention. "
-                "Train the part it comes from (`train: [vision, …]` for a vit_layer), or regularize a `block`"
+                "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
             )
         if self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
             ratio = self.gradient_ratio(cross_entropy, weight * divergence)

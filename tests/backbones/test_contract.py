@@ -9,10 +9,12 @@ import pytest
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
 
 from backbone_families import FAMILIES, FRAMES, Family, make_backbone, make_batch, make_clip
 from gaze_vlm.attention.capture import AttentionCapture
+from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.checkpoint import learned_state
@@ -37,6 +39,7 @@ def silent(module: nn.Module, query: Tensor, *args, **kwargs):  # type: ignore[n
 
 
 AttentionInterface.register(EAGER, recording_eager)
+AttentionMaskInterface.register(EAGER, eager_mask)  # without it the library drops the mask silently
 AttentionInterface.register(SILENT, silent)
 
 
@@ -177,7 +180,7 @@ def lit_clips(grid: Grid, covered: float) -> tuple[Clip, Clip]:
 def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, checkpoint: Path, source: str) -> None:
     """In every cell, on the vision tower's grid and on that of the language model's visual tokens."""
     backbone = make_backbone(
-        family, checkpoint, None if source == "vit" else "modulate", vit_layer=-1 if source == "vit" else None
+        family, checkpoint, None if source == "vit" else "modulate", vit_layers=(-1,) if source == "vit" else ()
     )
     set_attention(backbone, SILENT)
     seen: list[Tensor] = []
@@ -196,31 +199,80 @@ def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, check
     assert moved.argmax(-1).tolist() == list(range(cells))
 
 
-def test_captured_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
-    for layer in family.layers:
-        backbone = make_backbone(family, checkpoint, None, vit_layer=layer)
-        with torch.no_grad():  # random attention is even, which would hide a wrong order
-            for p in backbone.tapped_layer(layer).parameters():
-                p.mul_(12)
-        batch = make_batch(backbone)
-        attention = backbone(batch).attention.log_probs.exp()
-        assert attention.amax(-1).mean() > 2 / len(family.vit)
-        recorded.clear()
+def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> list[Tensor]:
+    """What the library's own eager attention weighs in these modules, for the batch of `make_batch`."""
+    recorded.clear()
+    if tower == "vision":
         set_attention(backbone, EAGER)
-        run_model(backbone, batch)
-        weights = torch.cat(recorded[backbone.tapped_layer(layer)])
+    else:
+        backbone.parts()["language"][0].set_attn_implementation(EAGER)  # type: ignore[operator]
+    inputs = dict(make_batch(backbone).inputs)
+    inputs.pop("labels")
+    with torch.no_grad():
+        backbone.hf(**backbone.prepare(inputs))
+    return [torch.cat(recorded[module]) for module in modules]
+
+
+def sharpen(modules: list[nn.Module], factor: float) -> None:
+    """Random attention is even, which would hide a wrong order."""
+    with torch.no_grad():
+        for module in modules:
+            for p in module.parameters():
+                p.mul_(factor)
+
+
+def test_vit_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
+    """All layers at once, beside each other as heads."""
+    backbone = make_backbone(family, checkpoint, None, vit_layers=tuple(family.layers))
+    modules = list(backbone.vit_attention_modules().values())
+    sharpen(modules, 12)
+    attention = backbone(make_batch(backbone)).attention.log_probs.exp()
+    assert attention.amax(-1).mean() > 2 / len(family.vit)
+    for captured, weights in zip(
+        attention.chunk(len(modules), dim=2), eager_weights(backbone, "vision", modules), strict=True
+    ):
         eager = weights[:, :, 0, 1:] if backbone.has_class_token else weights.mean(2)
         eager = eager / eager.sum(-1, keepdim=True)
         if backbone.patch_positions is not None:
             eager = eager[..., backbone.patch_positions]
-        assert (attention - eager.unflatten(0, (3, FRAMES))).abs().max() < 1e-5
+        assert (captured - eager.unflatten(0, (3, FRAMES))).abs().max() < 1e-5
+
+
+def test_language_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
+    backbone = make_backbone(family, checkpoint, None, language_layers=(0, -1))
+    modules = list(backbone.language_attention_modules().values())
+    sharpen(modules, 2)
+    batch = make_batch(backbone)
+    attention = backbone(batch).attention.log_probs.exp()
+    patches = len(family.language)
+    assert attention.amax(-1).mean() > 2 / patches
+    for captured, weights in zip(attention.chunk(2, dim=2), eager_weights(backbone, "language", modules), strict=True):
+        for sample, (ids, labels) in enumerate(zip(batch.inputs["input_ids"], batch.inputs["labels"], strict=True)):
+            first_word = int((labels != IGNORED).int().argmax())
+            rows = weights[sample][:, first_word - 1 : -1]  # the last word before the answer predicts its first
+            visual = (ids == backbone.visual_token).nonzero()[: FRAMES * patches, 0]
+            eager = rows[..., visual].unflatten(-1, (FRAMES, patches))
+            eager = (eager / eager.sum(-1, keepdim=True)).mean(1)
+            assert (captured[sample] - eager.transpose(0, 1)).abs().max() < 1e-5
+
+
+def test_named_heads_alone_are_handed_over(family: Family, checkpoint: Path) -> None:
+    layer = family.layers[-1]
+    for source in ({"vit_layers": (layer,)}, {"language_layers": (1,)}, {"output": family.outputs[-1]}):
+        backbone = make_backbone(family, checkpoint, **{"output": None, **source})
+        both = backbone(make_batch(backbone)).attention.log_probs
+        one = make_backbone(family, checkpoint, **{"output": None, **source}, heads=(1,))
+        assert torch.equal(one(make_batch(one)).attention.log_probs, both[:, :, 1:2])
+        without = make_backbone(family, checkpoint, **{"output": None, **source}, heads=(5,))
+        with pytest.raises(ValueError, match=r"heads \[5\]: the attention has [24] heads"):
+            without(make_batch(without))
 
 
 def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
-    capture = AttentionCapture(plain.tapped_layer(-1))
+    capture = AttentionCapture(list(plain.vit_attention_modules().values()))
     plain(make_batch(plain))
     with pytest.raises(RuntimeError, match="no attention was captured"):
-        capture.log_probs(class_token=plain.has_class_token)
+        capture.take()
 
 
 def reached(module: nn.Module) -> bool:
@@ -240,18 +292,18 @@ def test_gradients_reach_what_learns(family: Family, checkpoint: Path) -> None:
 def test_vit_attention_of_a_trained_tower_has_a_gradient(family: Family, checkpoint: Path) -> None:
     gradients = []
     for checkpointing in (False, True):
-        backbone = make_backbone(family, checkpoint, None, vit_layer=-1, train=("vision",))
+        backbone = make_backbone(family, checkpoint, None, vit_layers=(-1,), train=("vision",))
         if checkpointing:
             backbone.hf.gradient_checkpointing_enable({"use_reentrant": False})
         backbone(make_batch(backbone)).attention.log_probs[..., 0].sum().backward()
-        assert reached(backbone.tapped_layer(-1))
+        assert reached(list(backbone.vit_attention_modules().values())[-1])
         gradients.append([p.grad for p in backbone.parts()["vision"][0].parameters() if p.grad is not None])
     for kept, recomputed in zip(*gradients, strict=True):
         assert torch.allclose(kept, recomputed, atol=1e-5)
 
 
 def test_a_frozen_tower_gives_its_attention_no_gradient(family: Family, checkpoint: Path) -> None:
-    frozen = make_backbone(family, checkpoint, None, vit_layer=-1)
+    frozen = make_backbone(family, checkpoint, None, vit_layers=(-1,))
     assert not frozen(make_batch(frozen)).attention.log_probs.requires_grad
 
 
@@ -285,13 +337,17 @@ def test_another_frame_size_is_refused_and_the_legal_ones_named(family: Family, 
 
 def test_a_layer_that_cannot_be_taken_is_refused(family: Family, checkpoint: Path) -> None:
     layers = ", ".join(map(str, family.layers))
-    with pytest.raises(ValueError, match=f"vit_layer 7: .* {layers}, or -{len(family.layers)} to -1"):
-        make_backbone(family, checkpoint, None, vit_layer=7)
+    with pytest.raises(ValueError, match=f"vit_layers 7: .* {layers}, or -{len(family.layers)} to -1"):
+        make_backbone(family, checkpoint, None, vit_layers=(7,))
 
 
 def test_half_weights_run_under_autocast(family: Family, checkpoint: Path) -> None:
-    for output, layer in ((family.outputs[-1], None), (None, -1)):
-        backbone = make_backbone(family, checkpoint, output, vit_layer=layer, dtype="bfloat16")
+    for output, source in (
+        (family.outputs[-1], {}),
+        (None, {"vit_layers": (-1,)}),
+        (None, {"language_layers": (-1,)}),
+    ):
+        backbone = make_backbone(family, checkpoint, output, dtype="bfloat16", **source)
         assert {p.dtype for p in backbone.hf.parameters()} == {torch.bfloat16}
         batch = make_batch(backbone)
         with torch.autocast("cpu", torch.bfloat16):

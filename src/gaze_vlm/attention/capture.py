@@ -1,19 +1,17 @@
-"""Patch attention of a vision tower, captured without leaving the fast attention path.
+"""Queries and keys of a model's attention layers, captured without leaving the fast attention path.
 
-The tower runs scaled-dot-product attention as always; an armed layer also keeps references to its queries and keys,
+The model runs scaled-dot-product attention as always; an armed layer also keeps references to its queries and keys,
 and the distribution over patches is computed from them afterwards, outside the model and in fp32. Computing it
 inside the layer would be done twice under gradient checkpointing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from einops import einsum
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -46,45 +44,39 @@ AttentionMaskInterface.register(CAPTURING_SDPA, sdpa_mask)  # without it the lib
 
 
 class AttentionCapture:
-    """Captures one attention module of a model that was loaded with `attn_implementation=CAPTURING_SDPA`."""
+    """Captures attention modules of a model that was loaded with `attn_implementation=CAPTURING_SDPA`."""
 
-    def __init__(self, attention: nn.Module) -> None:
-        self.attention = attention
-        self.captured: list[tuple[Tensor, Tensor, float]] = []
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = modules
+        self.captured: list[list[tuple[Tensor, Tensor, float]]] = [[] for _ in modules]
 
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Within, a forward pass is captured; generation outside runs untouched."""
-        self.captured.clear()
-        self.attention.captured = self.captured  # type: ignore[assignment]
+        for module, captured in zip(self.modules, self.captured, strict=True):
+            captured.clear()
+            module.captured = captured  # type: ignore[assignment]
         try:
             yield
         finally:
-            del self.attention.captured
+            for module in self.modules:
+                del module.captured
 
-    def log_probs(self, class_token: bool) -> Float[Tensor, "image head patch"]:
-        """Attention over the patches: the class token's row without its own column, renormalised, or, where there is
-        no class token, the mean over all queries.
+    def take(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"]]]:
+        """Scaled queries and keys of each module, in fp32; they are kept no longer.
 
         Raises:
-            RuntimeError: nothing was captured.
+            RuntimeError: a module did not run.
         """
-        if not self.captured:
+        if not all(self.captured):
             raise RuntimeError("no attention was captured: the armed layer did not run in this forward pass")
-        query = torch.cat([query for query, _, _ in self.captured]).float() * self.captured[0][2]
-        key = torch.cat([key for _, key, _ in self.captured]).float()
-        with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
-            if class_token:
-                scores = einsum(query[:, :, 0], key[:, :, 1:], "image head d, image head patch d -> image head patch")
-                return scores.log_softmax(dim=-1)
-            # Query × patch is large: one image at a time, and anew in the backward pass rather than kept.
-            means = [checkpoint(_query_mean, *image, use_reentrant=False) for image in zip(query, key, strict=True)]
-            return torch.stack(means)
-
-
-def _query_mean(
-    query: Float[Tensor, "head query d"], key: Float[Tensor, "head patch d"]
-) -> Float[Tensor, "head patch"]:
-    """Log of the mean over all queries of their attention."""
-    scores = einsum(query, key, "head q d, head patch d -> head q patch")
-    return scores.log_softmax(dim=-1).logsumexp(dim=1) - torch.tensor(float(query.shape[1])).log()
+        taken = [
+            (
+                torch.cat([query.float() * scaling for query, _, scaling in calls]),
+                torch.cat([key for _, key, _ in calls]),
+            )
+            for calls in self.captured
+        ]
+        for calls in self.captured:
+            calls.clear()
+        return [(query, key.float()) for query, key in taken]

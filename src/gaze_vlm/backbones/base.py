@@ -6,7 +6,7 @@ else is here. CONTRIBUTING.md, "Add a backbone", lists the steps.
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +22,13 @@ from transformers import AutoProcessor
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.backbones.collator import IGNORED, Collator, Media
+from gaze_vlm.attention.sources import IGNORED, AttentionSource, BlockSource, Capture, LanguageSource, VitSource
+from gaze_vlm.backbones.collator import Collator, Media
+from gaze_vlm.backbones.layout import Layout, check_frame_size
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import Grid, View
 
 Part = Literal["vision", "projector", "language"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a frame lies in the model. Every frame goes in by itself, so that its gaze meets its own attention.
-
-    Args:
-        vit: patches of the vision tower, which a `vit_layer` attends over.
-        language: visual tokens that the projector makes of a frame, which the block attends over.
-        covered: share of a frame's width and height, from the top left, that the tokens see.
-    """
-
-    vit: Grid
-    language: Grid
-    covered: float = 1.0
 
 
 @dataclass
@@ -60,8 +47,10 @@ class Backbone(nn.Module, ABC):
     Args:
         checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
         block: makes the gaze block from the width of a visual token; None inserts none.
-        vit_layer: hand over this vision layer's attention instead of the block's; negative counts from the last of
-            those that can be taken.
+        vit_layers: hand over the attention of these vision layers instead of the block's; negative counts from the
+            last of those that can be taken. Several stand beside each other as more heads.
+        language_layers: hand over that of these language layers: where the tokens that predict the answer look.
+        heads: of the layers or the block, hand over these alone; all by default.
         train: parts that learn, beside the block, which always does.
         view: how a frame goes into the model; the whole frame squashed by default.
         frame_size_px: height and width of a frame at the vision tower; None is the model's own.
@@ -75,7 +64,9 @@ class Backbone(nn.Module, ABC):
         self,
         checkpoint: str,
         block: Callable[[int], GazeBlock] | None = None,
-        vit_layer: int | None = None,
+        vit_layers: tuple[int, ...] = (),
+        language_layers: tuple[int, ...] = (),
+        heads: tuple[int, ...] = (),
         train: tuple[Part, ...] = ("projector", "language"),
         view: View = View(),  # noqa: B008 (frozen)
         frame_size_px: tuple[int, int] | None = None,
@@ -87,7 +78,9 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self.checkpoint = checkpoint
         self.make_block = block
-        self.vit_layer = vit_layer
+        self.vit_layers = vit_layers
+        self.language_layers = language_layers
+        self.heads = heads
         self.train_parts = train
         self.view = view
         self.asked_frame_size_px = frame_size_px
@@ -98,9 +91,8 @@ class Backbone(nn.Module, ABC):
         self.hf: Any = None
         self.processor: Any = None
         self.block: GazeBlock | None = None
-        self.capture: AttentionCapture | None = None
+        self.source: AttentionSource | None = None
         self._frames = 0  # a clip has in the pass under way
-        self._block_log_probs: Float[Tensor, "batch frame head patch"] | None = None
 
     # What a family adds.
 
@@ -122,6 +114,10 @@ class Backbone(nn.Module, ABC):
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         """The vision tower's attention modules by their layer: those whose output the model uses, and in which the
         patches of a frame attend to all of it."""
+
+    def language_attention_modules(self) -> dict[int, nn.Module]:
+        """The language model's attention modules by their layer."""
+        return {i: layer.self_attn for i, layer in enumerate(self.parts()["language"][0].layers)}  # type: ignore[union-attr, arg-type]
 
     @property
     @abstractmethod
@@ -174,7 +170,7 @@ class Backbone(nn.Module, ABC):
         if self.hf is not None:
             return
         self.hf, self.processor = self._load_checkpoint()
-        self.check_frame_size()
+        check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.checkpoint)
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
         for part, modules in self.parts().items():
             for module in modules:
@@ -182,35 +178,35 @@ class Backbone(nn.Module, ABC):
         if self.make_block is not None:
             self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
             self.rewrite_visual_tokens()
-        if self.vit_layer is not None:
-            self.capture = AttentionCapture(self.tapped_layer(self.vit_layer))
+        self.source = self.make_source()
         if self.cached_frames:
-            if self.capture is not None:
-                raise ValueError("cached_frames skips the vision tower, vit_layer looks into it: set one of them")
+            if self.vit_layers:
+                raise ValueError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
             self.keep_vision_outputs(self.cached_frames)
 
-    def check_frame_size(self) -> None:
-        """Refuse a frame size that the model cannot take, and name those that it can."""
-        (height, width), unit = self.frame_size_px, self.frame_unit_px
-        if unit is None and (height, width) != self.own_frame_size_px:
-            own = "×".join(map(str, self.own_frame_size_px))
-            raise ValueError(f"frame_size_px {height}×{width}: {self.checkpoint} takes {own} alone, leave it out")
-        if unit is not None and (height < unit or width < unit or height % unit or width % unit):
-            near = "×".join(str(max(1, round(side / unit)) * unit) for side in (height, width))
-            raise ValueError(f"frame_size_px {height}×{width}: both must be multiples of {unit}, the nearest is {near}")
+    def make_source(self) -> AttentionSource | None:
+        """Where the attention that is handed over comes from.
 
-    def tapped_layer(self, layer: int) -> nn.Module:
-        """The attention module of a vision layer, by its index or counted from the last."""
-        modules = self.vit_attention_modules()
-        layers = list(modules)
-        if layer in modules:
-            return modules[layer]
-        if -len(layers) <= layer < 0:
-            return modules[layers[layer]]
-        raise ValueError(
-            f"vit_layer {layer}: the model's vision layers to choose from are {', '.join(map(str, layers))}, "
-            f"or {-len(layers)} to -1 counted from the last"
-        )
+        Raises:
+            ValueError: layers that the model does not have, or of both of its halves.
+        """
+        if self.vit_layers and self.language_layers:
+            raise ValueError("vit_layers and language_layers attend over different grids: set one of them")
+        if self.vit_layers:
+            modules = layers_of(self.vit_attention_modules(), self.vit_layers, "vit_layers")
+            capture, layout = self.capture_of(modules), self.layout
+            return VitSource(capture, layout.vit, self.has_class_token, self.patch_positions, self.heads)
+        if self.language_layers:
+            if self.tokens_per_frame < len(self.grid):
+                raise ValueError("language_layers look at a frame's patches: set the block's output to `modulate`")
+            modules = layers_of(self.language_attention_modules(), self.language_layers, "language_layers")
+            capture = AttentionCapture(modules)
+            return LanguageSource(capture, self.grid, self.visual_token, self.tokens_per_frame, self.heads)
+        return None if self.block is None else BlockSource(self.block, self.grid, self.heads)
+
+    def capture_of(self, modules: list[nn.Module]) -> Capture:
+        """What captures the vision tower's attention modules."""
+        return AttentionCapture(modules)
 
     def _load_checkpoint(self) -> tuple[Any, Any]:
         make = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
@@ -221,7 +217,10 @@ class Backbone(nn.Module, ABC):
             model = self.model_class.from_pretrained(
                 self.checkpoint,
                 dtype=self.dtype,
-                attn_implementation={"vision_config": CAPTURING_SDPA, "text_config": "sdpa"},
+                attn_implementation={
+                    "vision_config": CAPTURING_SDPA,
+                    "text_config": CAPTURING_SDPA if self.language_layers else "sdpa",
+                },
             )
             return model, AutoProcessor.from_pretrained(self.checkpoint)
         except OSError as error:
@@ -233,7 +232,7 @@ class Backbone(nn.Module, ABC):
     @property
     def hands_over_attention(self) -> bool:
         """Whether there is an attention that a regularizer could pull."""
-        return self.make_block is not None or self.vit_layer is not None
+        return self.make_block is not None or bool(self.vit_layers or self.language_layers)
 
     @property
     def frame_size_px(self) -> tuple[int, int]:
@@ -243,7 +242,7 @@ class Backbone(nn.Module, ABC):
     @property
     def grid(self) -> Grid:
         """Patches of a frame, for the source that the backbone hands over."""
-        return self.layout.language if self.vit_layer is None else self.layout.vit
+        return self.layout.vit if self.vit_layers else self.layout.language
 
     @property
     def seen(self) -> View:
@@ -293,7 +292,7 @@ class Backbone(nn.Module, ABC):
         assert self.block is not None
         tokens = features if isinstance(features, Tensor) else torch.stack(list(features))
         tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=self._frames)
-        tokens, self._block_log_probs = self.block(tokens)
+        tokens, _ = self.block(tokens)
         tokens = rearrange(tokens, "batch frame token width -> (batch frame) token width")
         return tokens if isinstance(features, Tensor) else list(tokens)
 
@@ -302,10 +301,12 @@ class Backbone(nn.Module, ABC):
         inputs = dict(batch.inputs)
         labels = inputs.pop("labels")
         longest = int((labels != IGNORED).sum(1).max())
-        armed: AbstractContextManager[None] = nullcontext() if self.capture is None else self.capture.armed()
+        armed: AbstractContextManager[None] = nullcontext() if self.source is None else self.source.armed()
         with armed:
             # Answers end at the right edge, so the head runs on that edge alone.
             logits = self.hf(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
+        ids = inputs["input_ids"]
+        attention = None if self.source is None else self.source.take(self._frames, ids, labels)
         labels = labels[:, -longest:]
         cross_entropy = functional.cross_entropy(
             rearrange(logits[:, :-1].float(), "batch token word -> batch word token"),
@@ -313,25 +314,12 @@ class Backbone(nn.Module, ABC):
             ignore_index=IGNORED,
             reduction="none",
         )
-        return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), self.take_attention())
-
-    def take_attention(self) -> PatchAttention | None:
-        """Attention of the last forward pass, from the backbone's source; it is kept no longer."""
-        log_probs, self._block_log_probs = self._block_log_probs, None
-        if self.capture is not None:
-            log_probs = rearrange(
-                self.capture.log_probs(self.has_class_token),
-                "(batch frame) head patch -> batch frame head patch",
-                frame=self._frames,
-            )
-            if self.patch_positions is not None:
-                log_probs = log_probs[..., self.patch_positions]
-        return None if log_probs is None else PatchAttention(log_probs, self.grid)
+        return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), attention)
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The model's own inputs: frames of all clips in one row, and positions that skip the padding."""
         pixel_values = inputs["pixel_values"]
-        self._frames, self._block_log_probs = pixel_values.shape[1], None
+        self._frames = pixel_values.shape[1]
         return {
             **inputs,
             "pixel_values": rearrange(pixel_values, "batch frame ... -> (batch frame) ..."),
@@ -346,3 +334,19 @@ class Backbone(nn.Module, ABC):
         answers = self.hf.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = answers[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]
+
+
+def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> list[nn.Module]:
+    """Attention modules by their layer's index, or counted from the last.
+
+    Raises:
+        ValueError: a layer that cannot be taken.
+    """
+    known = list(modules)
+    for layer in layers:
+        if layer not in modules and not -len(known) <= layer < 0:
+            raise ValueError(
+                f"{option} {layer}: the model's layers to choose from are {', '.join(map(str, known))}, "
+                f"or {-len(known)} to -1 counted from the last"
+            )
+    return [modules[layer if layer in modules else known[layer]] for layer in layers]

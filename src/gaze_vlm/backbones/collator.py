@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.view import Grid, View
 
 Media = Literal["image", "video"]
-IGNORED = -100  # the label that the cross-entropy skips
 
 
 @dataclass

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 from torch import nn
 from transformers import InternVLForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Layout
+from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
 

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Layout
+from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.frozen_vision import keep_outputs
+from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
 

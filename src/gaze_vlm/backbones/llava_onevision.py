@@ -8,8 +8,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from transformers import LlavaOnevisionForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.backbones.base import Backbone, Part
 from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
-from gaze_vlm.backbones.base import Backbone, Layout, Part
+from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
 
@@ -39,7 +40,7 @@ class QwenVL(Backbone):
         if self.block is not None and self.block.output != "modulate" and self.has_deepstack:
             raise ValueError(
                 f"block output is {self.block.output}: Qwen3-VL's DeepStack needs the patch tokens in place, "
-                "use `modulate`, or regularize a vit_layer"
+                "use `modulate`, or regularize vit_layers"
             )
         super().rewrite_visual_tokens()
 

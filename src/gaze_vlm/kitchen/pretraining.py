@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.backbones.collator import IGNORED, Collator
+from gaze_vlm.attention.sources import IGNORED
+from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS

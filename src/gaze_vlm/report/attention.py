@@ -85,7 +85,9 @@ def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked:
     backbone = cli.model.backbone
     attention = backbone(batch).attention
     if attention is None:
-        raise ValueError(f"{run}: this arm has no attention to picture; choose one with a block or a vit_layer")
+        raise ValueError(
+            f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
+        )
     maps = rearrange(
         attention.head_mean().exp(), "clip frame (row column) -> clip frame row column", row=backbone.grid.rows
     )

@@ -1,0 +1,218 @@
+"""Where attention is taken from: the gaze block, layers of the vision tower, layers of the language model.
+
+A source is armed for a forward pass and then asked for what it saw, in one form: log-probabilities over the patches of
+each frame. Several layers stand beside each other as more heads.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import torch
+from einops import einsum, rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.gaze.view import Grid
+
+IGNORED = -100  # the label that the cross-entropy skips
+
+
+class Capture(Protocol):
+    """Hands over the scaled queries and the keys of attention layers that ran while it was armed."""
+
+    def armed(self) -> AbstractContextManager[None]:
+        """Within, a forward pass is captured."""
+
+    def take(self) -> list[tuple[Tensor, Tensor]]:
+        """Scaled queries and keys of each layer, in fp32; they are kept no longer."""
+
+
+class AttentionSource(ABC):
+    """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named."""
+
+    def __init__(self, grid: Grid, heads: Sequence[int] = ()) -> None:
+        self.grid = grid
+        self.heads = list(heads)
+
+    @abstractmethod
+    def armed(self) -> AbstractContextManager[None]:
+        """Within, a forward pass is watched; generation outside runs untouched."""
+
+    @abstractmethod
+    def layers(
+        self, frames: int, input_ids: Int[Tensor, "batch token"], labels: Int[Tensor, "batch token"]
+    ) -> list[Float[Tensor, "batch frame head patch"]]:
+        """Log-probabilities of each layer."""
+
+    def take(
+        self, frames: int, input_ids: Int[Tensor, "batch token"], labels: Int[Tensor, "batch token"]
+    ) -> PatchAttention:
+        """The attention of the pass, which is kept no longer.
+
+        Args:
+            frames: how many a clip has.
+            input_ids, labels: what the language model read, and the labels of the answers' tokens.
+
+        Raises:
+            ValueError: a head that a layer does not have.
+        """
+        layers = self.layers(frames, input_ids, labels)
+        for layer in layers if self.heads else []:
+            if not all(0 <= head < layer.shape[2] for head in self.heads):
+                raise ValueError(f"heads {self.heads}: the attention has {layer.shape[2]} heads, counted from 0")
+        return PatchAttention(
+            torch.cat([layer[:, :, self.heads] if self.heads else layer for layer in layers], dim=2), self.grid
+        )
+
+
+class BlockSource(AttentionSource):
+    """The gaze block's last layer."""
+
+    def __init__(self, block: nn.Module, grid: Grid, heads: Sequence[int] = ()) -> None:
+        super().__init__(grid, heads)
+        self._armed = False
+        self._seen: list[Tensor] = []
+        block.register_forward_hook(self._see)
+
+    def _see(self, _block: nn.Module, _inputs: object, output: tuple[Tensor, Tensor]) -> None:
+        if self._armed:
+            self._seen.append(output[1])
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        self._seen, self._armed = [], True
+        try:
+            yield
+        finally:
+            self._armed = False
+
+    def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
+        seen, self._seen = self._seen, []
+        if not seen:
+            raise RuntimeError("the gaze block did not run in this forward pass: the model never asked for its tokens")
+        return [torch.cat(seen)]
+
+
+class VitSource(AttentionSource):
+    """Layers of the vision tower: the class token's attention where there is one, else the mean over all patches'.
+
+    Args:
+        capture: of the layers.
+        grid: patches of a frame.
+        class_token: whether the sequence begins with a class token.
+        positions: where in the sequence the patches stand, row by row; None where they stand so already.
+        heads: those to take; all by default.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        grid: Grid,
+        class_token: bool,
+        positions: list[int] | None = None,
+        heads: Sequence[int] = (),
+    ) -> None:
+        super().__init__(grid, heads)
+        self.capture = capture
+        self.class_token = class_token
+        self.positions = positions
+
+    def armed(self) -> AbstractContextManager[None]:
+        return self.capture.armed()
+
+    def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
+        attend = class_token_attention if self.class_token else mean_attention
+        layers = []
+        for query, key in self.capture.take():
+            log_probs = rearrange(
+                attend(query, key), "(batch frame) head patch -> batch frame head patch", frame=frames
+            )
+            layers.append(log_probs if self.positions is None else log_probs[..., self.positions])
+        return layers
+
+
+class LanguageSource(AttentionSource):
+    """Layers of the language model: where the tokens that predict the answer look among a frame's visual tokens.
+
+    Each such token's attention is renormalised over the patches of the frame, then the tokens' mean is taken.
+
+    Args:
+        capture: of the layers.
+        grid: visual tokens of a frame.
+        visual_token: id of the placeholder of a visual token.
+        tokens_per_frame: placeholders of a frame, whose first are the patches, row by row.
+        heads: those to take; all by default.
+    """
+
+    def __init__(
+        self, capture: Capture, grid: Grid, visual_token: int, tokens_per_frame: int, heads: Sequence[int] = ()
+    ) -> None:
+        super().__init__(grid, heads)
+        self.capture = capture
+        self.visual_token = visual_token
+        self.tokens_per_frame = tokens_per_frame
+
+    def armed(self) -> AbstractContextManager[None]:
+        return self.capture.armed()
+
+    def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
+        visual = (input_ids == self.visual_token).nonzero()[:, 1].unflatten(0, (len(input_ids), -1))
+        visual = visual[:, : frames * self.tokens_per_frame].unflatten(1, (frames, self.tokens_per_frame))
+        predicting = torch.zeros_like(labels, dtype=torch.bool)
+        predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
+        visual = visual[..., : len(self.grid)]
+        return [answer_attention(query, key, predicting, visual) for query, key in self.capture.take()]
+
+
+def class_token_attention(
+    query: Float[Tensor, "image head query d"], key: Float[Tensor, "image head key d"]
+) -> Float[Tensor, "image head patch"]:
+    """Log of the first token's attention without its own column, renormalised."""
+    with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
+        scores = einsum(query[:, :, 0], key[:, :, 1:], "image head d, image head patch d -> image head patch")
+        return scores.log_softmax(dim=-1)
+
+
+def mean_attention(
+    query: Float[Tensor, "image head query d"], key: Float[Tensor, "image head key d"]
+) -> Float[Tensor, "image head key"]:
+    """Log of the mean over all queries of their attention."""
+
+    def of_image(query: Tensor, key: Tensor) -> Tensor:
+        scores = einsum(query, key, "head q d, head patch d -> head q patch")
+        return scores.log_softmax(dim=-1).logsumexp(dim=1) - scores.new_tensor(scores.shape[1]).log()
+
+    with torch.autocast(query.device.type, enabled=False):
+        # Query × patch is large: one image at a time, and anew in the backward pass rather than kept.
+        return torch.stack(
+            [checkpoint(of_image, *image, use_reentrant=False) for image in zip(query, key, strict=True)]
+        )
+
+
+def answer_attention(
+    query: Float[Tensor, "batch head token d"],
+    key: Float[Tensor, "batch key_head token d"],
+    predicting: Bool[Tensor, "batch token"],
+    visual: Int[Tensor, "batch frame patch"],
+) -> Float[Tensor, "batch frame head patch"]:
+    """Log of the mean over the predicting tokens of their attention within each frame's patches.
+
+    Args:
+        query, key: of a language layer; a key's head serves a group of the queries'.
+        predicting: the tokens that predict the answer.
+        visual: where the patches of each frame stand.
+    """
+    key = repeat(key, "batch head token d -> batch (head group) token d", group=query.shape[1] // key.shape[1])
+    samples = []
+    with torch.autocast(query.device.type, enabled=False):
+        for asking, keys, tokens, patches in zip(query, key, predicting, visual, strict=True):
+            scores = einsum(
+                asking[:, tokens], keys[:, patches], "head token d, head frame patch d -> frame head token patch"
+            )
+            mean = scores.log_softmax(-1).logsumexp(2) - scores.new_tensor(scores.shape[2]).log()
+            samples.append(mean)
+    return torch.stack(samples)

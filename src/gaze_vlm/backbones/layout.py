@@ -1,0 +1,41 @@
+"""How a frame lies in a model, and which frame sizes are legal."""
+
+from dataclasses import dataclass
+
+from gaze_vlm.gaze.view import Grid
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a frame lies in the model. Every frame goes in by itself, so that its gaze meets its own attention.
+
+    Args:
+        vit: patches of the vision tower, which its layers attend over.
+        language: visual tokens that the projector makes of a frame, which the block attends over.
+        covered: share of a frame's width and height, from the top left, that the tokens see.
+    """
+
+    vit: Grid
+    language: Grid
+    covered: float = 1.0
+
+
+def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px: int | None, checkpoint: str) -> None:
+    """Refuse a frame size (height, width) that the model cannot take, and name those that it can.
+
+    Args:
+        size_px: the size asked for.
+        own_px: the model's own, the only legal one where there is no unit.
+        unit_px: heights and widths that are multiples of it are legal.
+        checkpoint: the model, for the message.
+
+    Raises:
+        ValueError: another size.
+    """
+    height, width = size_px
+    if unit_px is None and size_px != own_px:
+        own = "×".join(map(str, own_px))
+        raise ValueError(f"frame_size_px {height}×{width}: {checkpoint} takes {own} alone, leave it out")
+    if unit_px is not None and (height < unit_px or width < unit_px or height % unit_px or width % unit_px):
+        near = "×".join(str(max(1, round(side / unit_px)) * unit_px) for side in size_px)
+        raise ValueError(f"frame_size_px {height}×{width}: both must be multiples of {unit_px}, the nearest is {near}")
