@@ -48,12 +48,13 @@ def write_run(
     seed: int = 0,
     train_clips: int = 800,
     weight: float | None = 0.0,
+    backbone: str = "tiny-llava",
 ) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     about = {
         "arm": arm,
         "seed": seed,
-        "backbone": "tiny-llava",
+        "backbone": backbone,
         "dataset": "kitchen",
         "lambda": weight,
         "floor": None if weight is None else 1e-3,

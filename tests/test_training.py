@@ -42,7 +42,7 @@ def test_a_run_is_tested_on_another_data_set(gaze_run: Path, tmp_path: Path) -> 
     parameters = PreparationParameters(observation_s=4, anticipation_s=2, split_fractions=(0, 0, 1))
     reader = {"split": "none", "noun_index": str(nouns)}
     store = prepare("ego4d", root, tmp_path / "store", parameters, workers=1, reader=reader)
-    transfer = Transfer(Plan("gaze", 0, 8, gaze_run), "elsewhere", store)
+    transfer = Transfer(Plan("tiny-llava", "gaze", 0, 8, gaze_run), "elsewhere", store)
     before = {path: path.read_bytes() for path in gaze_run.rglob("*") if path.is_file()}
     assert main(transfer.command[3:]) == 0
     run = read_transfer(transfer, read_run(gaze_run))

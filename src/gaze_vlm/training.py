@@ -9,6 +9,7 @@ import yaml
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 
+from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.run import PlainProgress, RunFiles, RunOptions, SaveConfig, checkpointing, write_lines
@@ -51,6 +52,7 @@ class GazeCLI(LightningCLI):
 
 def train(args: list[str]) -> GazeCLI:
     """Do what a command line says."""
+    args = expand_configs(args)
     sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
     return _cli(None, run=True)
 

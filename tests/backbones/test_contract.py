@@ -275,6 +275,26 @@ def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
         capture.take()
 
 
+def test_frozen_modules_remember_what_they_made(family: Family, checkpoint: Path) -> None:
+    output = family.outputs[-1]
+    if family.name == "qwen3-vl":
+        with pytest.raises(ValueError, match="DeepStack goes past them: set it to 0"):
+            make_backbone(family, checkpoint, output, train=("language",), cached_frames=20)
+        return
+    plain = make_backbone(family, checkpoint, output, train=("language",))
+    cached = make_backbone(family, checkpoint, output, train=("language",), cached_frames=20)
+    calls: list[int] = []
+    family.first_layer(cached.hf).register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0].numel()))
+    for clips in (2, 2, 3):
+        batch = make_batch(plain, clips)
+        assert torch.allclose(plain(batch).cross_entropy, cached(batch).cross_entropy, atol=1e-5)
+    once = sum(calls)
+    cached(make_batch(plain, 3))
+    assert sum(calls) == once
+    with pytest.raises(ValueError, match="out of train"):
+        make_backbone(family, checkpoint, output, train=("vision",), cached_frames=20)
+
+
 def reached(module: nn.Module) -> bool:
     return any(p.grad is not None and p.grad.ne(0).any() for p in module.parameters())
 

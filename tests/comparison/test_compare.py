@@ -55,15 +55,19 @@ class Stub:
     def __call__(self, command, log, environment):
         self.calls.append((command, environment))
         with log.open("a") as stream:
-            stream.write(f"{command[3]}\nlast words\n")
+            stream.write(f"{command[3] if command[3:] else command[0]}\nlast words\n")
+        if command[:1] == ["make"]:
+            return 0
         if command[3] in self.fail:
             return 3
         if command[3] == "fit":
             run = log.parent
             arm, _, size = run.parent.name.partition("-")
+            named = [part for part in command if part.startswith("--run.backbone=")]
+            backbone = named[0].partition("=")[2] if named else "tiny-llava"
             seed = int(run.name.removeprefix("seed"))
             share = 0.5 if arm == "control" else 0.8
-            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800))
+            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800), backbone=backbone)
         if command[3] == "test":
             arm, seed = log.parents[3].name, int(log.parents[2].name.removeprefix("seed"))
             write_run(log.parent, rows(answers(ELSEWHERE, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
@@ -222,7 +226,7 @@ def test_a_failing_run_stops_with_the_end_of_its_log(project):
 
 def test_the_command_of_a_run(project):
     comparison = load_comparison(project)
-    plan = Plan("gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
+    plan = Plan("tiny-llava", "gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
     assert fit_command(plan, comparison) == [
         *(sys.executable, "-m", "gaze_vlm", "fit"),
         "--config=base.yaml",
@@ -249,7 +253,7 @@ def test_a_command_runs_with_its_log_and_environment(tmp_path):
         ({"control": "absent"}, r"compare\.yaml: .*required: control"),
         ({"control": "none"}, r"compare\.yaml: control: 'none' is no arm, name one of control, gaze"),
         ({"train_clips": "many"}, r'compare\.yaml: .*"train_clips".*int.*many'),
-        ({"configs": ["gone.yaml"]}, r"compare\.yaml: configs and arms: gone\.yaml does not exist"),
+        ({"configs": ["gone.yaml"]}, r"compare\.yaml: configs, backbones and arms: gone\.yaml does not exist"),
         ({"curve": {"arms": ["x"], "train_clips": [1]}}, r"compare\.yaml: curve\.arms: 'x' is no arm"),
         ({"curve": {"arm": ["gaze"]}}, r"compare\.yaml: .*'curve' does not accept option 'arm'"),
         ({"curve": {"arms": ["gaze"]}}, r"compare\.yaml: curve\.train_clips: empty"),
@@ -290,3 +294,36 @@ def test_defaults_and_stamp(project):
     assert sorted(stub.subcommands) == ["fit"] * 6
     stamp = json.loads(Path("runs/kitchen/gaze/seed0/compare.json").read_text())
     assert set(stamp) == {"command", "base.yaml", "gaze.yaml"}
+
+
+def test_several_backbones_are_rows_of_one_table(project):
+    for name in ("one", "two"):
+        Path(f"{name}.yaml").write_text("configs: [base.yaml]\n")
+    several = {"one": "one.yaml", "two": "two.yaml"}
+    write_config(
+        backbone="absent", curve="absent", configs="absent", backbones=several, before_seed=["make", "{backbone}"]
+    )
+    stub = Stub()
+    page = run_comparison(project, [0], 1, stub, None).read_text()
+    fits = [command for command, _ in stub.calls if command[3:4] == ["fit"]]
+    assert [command for command, _ in stub.calls[:2]] == [["make", "one"], ["make", "two"]]
+    assert [command[4:6] for command in fits[1::2]] == [
+        ["--config=one.yaml", "--config=gaze.yaml"],
+        ["--config=two.yaml", "--config=gaze.yaml"],
+    ]
+    assert Path("runs/kitchen/two/gaze/seed0/run.json").is_file()
+    head = "| Backbone | control | gaze | gaze vs control [95 % interval] | KL, control | KL, gaze |"
+    assert page.startswith("# kitchen: 2 backbones")
+    assert page.count(head) == 2
+    overview = page.split("# kitchen, one")[0]
+    assert overview.count("| one | ") == overview.count("| two | ") == 2
+    Path("base.yaml").write_text("# changed\n")
+    with pytest.raises(ValueError, match=r"other settings than now asked for \(base.yaml\)"):
+        run_comparison(project, [0], 1, Stub(), None)
+
+
+@pytest.mark.parametrize("backbones", [{}, {"one": "base.yaml"}])
+def test_one_backbone_or_several_are_named(project, backbones):
+    write_config(backbone="absent" if not backbones else "tiny-llava", backbones=backbones, curve="absent")
+    with pytest.raises(ValueError, match="give the name of one, or the names and YAML files of several"):
+        load_comparison(project)

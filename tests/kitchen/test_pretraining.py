@@ -1,11 +1,14 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gaze_vlm.backbones import Llava
+from gaze_vlm.gaze.view import Grid
+from gaze_vlm.kitchen.families import FAMILIES
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.kitchen.pretraining import Pretraining, make_backbone
+from gaze_vlm.kitchen.pretraining import JointPretraining, Pretraining, make_backbone
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import still
 
@@ -44,3 +47,34 @@ def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytes
     assert (output / "model.safetensors").stat().st_mtime_ns == written
     with pytest.raises(ValueError, match="holds another backbone"):
         make_backbone(output, seed=1, pretraining=QUICK)
+
+
+@pytest.fixture
+def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gaze_vlm.kitchen.pretraining.JOINT_HELD_OUT", 4)
+    monkeypatch.setattr("gaze_vlm.kitchen.joint_pretraining.HELD_OUT", 4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_checkpoint(family: str, tmp_path: Path, few_held_out: None) -> None:
+    """Of 8 × 8 visual tokens a frame, after a question about a scene and one about crops."""
+    quick = JointPretraining(clips=4, steps=2, batch_size=2)
+    output = make_backbone(tmp_path / family, family=family, joint_pretraining=quick)
+    chosen = FAMILIES[family]
+    backbone = chosen.make(str(output), frame_size_px=chosen.frame_size_px)
+    backbone.load()
+    assert backbone.layout.language == Grid(8, 8)
+
+
+def test_a_family_learns_from_stills(tmp_path: Path, few_held_out: None) -> None:
+    facts = []
+    for steps in (1, 12):
+        quick = JointPretraining(clips=8, steps=steps, batch_size=4)
+        output = make_backbone(tmp_path / f"{steps}", family="llava", joint_pretraining=quick)
+        facts.append(json.loads((output / "pretraining.json").read_text()))
+    assert facts[1]["scene_cross_entropy"] < facts[0]["scene_cross_entropy"]
+
+
+def test_an_unknown_family_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="family blip: choose one of llava, "):
+        make_backbone(tmp_path, family="blip")

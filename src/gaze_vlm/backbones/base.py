@@ -24,6 +24,7 @@ from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import IGNORED, AttentionSource, BlockSource, Capture, LanguageSource, VitSource
 from gaze_vlm.backbones.collator import Collator, Media
+from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import Grid, View
@@ -57,7 +58,8 @@ class Backbone(nn.Module, ABC):
         least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         max_new_tokens: longest generated answer.
         dtype: of the weights, frozen or not; autocasting is the trainer's `precision`.
-        cached_frames: keep a frozen vision tower's outputs of so many frames; for data that fit in memory.
+        cached_frames: keep what the frozen vision tower and projector (LLaVA: the tower) made of so many frames, or
+            clips where a clip is one video; for data that fit in memory.
     """
 
     def __init__(
@@ -155,8 +157,9 @@ class Backbone(nn.Module, ABC):
         return 0
 
     def keep_vision_outputs(self, frames: int) -> None:
-        """Make the frozen vision tower remember its outputs of the last so many frames."""
-        raise ValueError(f"cached_frames is {frames}: {type(self).__name__} keeps no outputs, set it to 0")
+        """Make frozen modules remember what they made of the last so many frames; here the visual tokens."""
+        parts = self.parts()
+        keep_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
 
     # What all share.
 
@@ -175,14 +178,14 @@ class Backbone(nn.Module, ABC):
         for part, modules in self.parts().items():
             for module in modules:
                 module.requires_grad_(part in self.train_parts)
-        if self.make_block is not None:
-            self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
-            self.rewrite_visual_tokens()
-        self.source = self.make_source()
         if self.cached_frames:
             if self.vit_layers:
                 raise ValueError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
             self.keep_vision_outputs(self.cached_frames)
+        if self.make_block is not None:
+            self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
+            self.rewrite_visual_tokens()
+        self.source = self.make_source()
 
     def make_source(self) -> AttentionSource | None:
         """Where the attention that is handed over comes from.

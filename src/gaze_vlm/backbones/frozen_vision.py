@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import inspect
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,31 +23,90 @@ def keep_outputs(tower: nn.Module, layer: int, frames: int) -> None:
     Raises:
         ValueError: the tower learns, so that its outputs change.
     """
-    if any(parameter.requires_grad for parameter in tower.parameters()):
-        raise ValueError(
-            "cached_frames keeps outputs of a frozen vision tower: set it to 0, or take vision out of train"
-        )
+    check_frozen([tower], "vision")
     original = tower.forward
-    kept: OrderedDict[bytes, Tensor] = OrderedDict()
+    kept = Kept(frames)
 
     @functools.wraps(original)
     def remembering(pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
-        keys = [hashlib.blake2b(image.numpy(), digest_size=16).digest() for image in pixel_values.cpu()]
-        new = {key: image for key, image in zip(keys, pixel_values, strict=True) if key not in kept}
-        outputs = {key: kept[key] for key in keys if key in kept}
-        if new:
-            with torch.no_grad():
-                kwargs["output_hidden_states"] = True
-                states = original(torch.stack(list(new.values())), **kwargs).hidden_states
-            outputs |= dict(zip(new, states[layer].unbind(), strict=True))
-        for key in keys:
-            kept[key] = outputs[key]
-            kept.move_to_end(key)
-        while len(kept) > frames:
-            kept.popitem(last=False)
-        hidden = torch.stack([outputs[key] for key in keys]).to(pixel_values.device)
+        def states(new: Tensor) -> Tensor:
+            kwargs["output_hidden_states"] = True
+            hidden: Tensor = original(pixel_values[new], **kwargs).hidden_states[layer]
+            return hidden
+
+        hidden = torch.stack(kept.of(pixel_values, states)).to(pixel_values.device)
         # The model indexes with `layer`: a row of the same state answers any index.
-        states = (hidden,) * (abs(layer) if layer < 0 else layer + 1)
-        return BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=states)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=hidden, hidden_states=(hidden,) * (abs(layer) if layer < 0 else layer + 1)
+        )
 
     tower.forward = remembering
+
+
+def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], frames: int) -> None:
+    """Make a model remember its visual tokens of the last so many frames, or clips where a clip is one video.
+
+    Args:
+        model: its features method is replaced on this instance.
+        method: the name of that method, whose first argument is the pixels and whose `pooler_output` the tokens.
+        frozen: the modules that make the tokens.
+        frames: how many are kept.
+
+    Raises:
+        ValueError: one of the modules learns, so that the tokens change.
+    """
+    check_frozen(frozen, "vision and projector")
+    original = getattr(model, method)
+    names = list(inspect.signature(original).parameters)
+    kept = Kept(frames)
+    is_tensor = True  # some families make one tensor of all images, others one an image
+
+    @functools.wraps(original)
+    def remembering(*args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}  # the library's decorators want keywords
+        pixels = given[names[0]]
+        grid = next((value for key, value in given.items() if key.endswith("grid_thw")), pixels)
+        pixels = pixels.unflatten(0, (len(grid), -1))  # a row an image, which may be many rows of patches
+
+        def tokens(new: Tensor) -> Any:
+            nonlocal is_tensor
+            of_images = {  # what goes with each image, its grid or its size
+                key: value[new] for key, value in given.items() if isinstance(value, Tensor) and len(value) == len(grid)
+            }
+            made = original(**{**given, **of_images, names[0]: pixels[new].flatten(0, 1)}).pooler_output
+            is_tensor = isinstance(made, Tensor)
+            return made
+
+        made = [one.to(pixels.device) for one in kept.of(pixels, tokens)]
+        return BaseModelOutputWithPooling(pooler_output=torch.stack(made) if is_tensor else tuple(made))  # type: ignore[arg-type]
+
+    setattr(model, method, remembering)
+
+
+def check_frozen(modules: list[nn.Module], parts: str) -> None:
+    """Refuse modules that learn; `parts` are what they are."""
+    if any(parameter.requires_grad for module in modules for parameter in module.parameters()):
+        raise ValueError(f"cached_frames keeps what frozen modules make: set it to 0, or take {parts} out of train")
+
+
+class Kept:
+    """The last so many outputs, by the pixels that they were made of."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.outputs: OrderedDict[bytes, Tensor] = OrderedDict()
+
+    def of(self, images: Tensor, make: Callable[[Tensor], Any]) -> list[Tensor]:
+        """The output of each image; `make` makes those of the images at some indices, without a gradient."""
+        keys = [hashlib.blake2b(image.contiguous().numpy(), digest_size=16).digest() for image in images.cpu()]
+        new = {key: index for index, key in enumerate(keys) if key not in self.outputs}
+        if new:
+            with torch.no_grad():
+                made = make(torch.tensor(list(new.values()), device=images.device))
+            self.outputs |= dict(zip(new, made, strict=True))
+        outputs = [self.outputs[key] for key in keys]
+        for key in keys:
+            self.outputs.move_to_end(key)
+        while len(self.outputs) > self.capacity:
+            self.outputs.popitem(last=False)
+        return outputs

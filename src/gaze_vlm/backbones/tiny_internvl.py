@@ -15,14 +15,14 @@ from transformers import (
 
 from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template, tiny_qwen2
 
-IMAGE, PATCH, LAYERS, HEADS = 32, 4, 2, 2
+LAYERS, HEADS = 2, 2
 
 
 def build_tiny_internvl(
-    words: Sequence[str], width: int = 32, seed: int = 0
+    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4
 ) -> tuple[InternVLForConditionalGeneration, InternVLProcessor]:
     """An InternVL with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    32 × 32 px make 8 × 8 patches and 4 × 4 visual tokens."""
+    `image` px a side are cut into patches of `patch` px, four of which make a visual token."""
     special = {
         "start_image_token": "<img>",
         "end_image_token": "</img>",
@@ -30,8 +30,8 @@ def build_tiny_internvl(
         "video_token": "<video>",
     }
     tokenizer = build_tokenizer(words, special)
-    tokens = (IMAGE // PATCH // 2) ** 2
-    square = {"height": IMAGE, "width": IMAGE}
+    tokens = (image // patch // 2) ** 2
+    square = {"height": image, "width": image}
     processor = InternVLProcessor(
         image_processor=GotOcr2ImageProcessor(size=square),
         tokenizer=tokenizer,
@@ -44,8 +44,8 @@ def build_tiny_internvl(
         intermediate_size=2 * width,
         num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
-        image_size=[IMAGE, IMAGE],
-        patch_size=[PATCH, PATCH],
+        image_size=[image, image],
+        patch_size=[patch, patch],
     )
     text = tiny_qwen2(tokenizer, width)
     config = InternVLConfig(

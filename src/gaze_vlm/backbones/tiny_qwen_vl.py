@@ -24,16 +24,16 @@ from transformers import (
 from gaze_vlm.backbones.tiny_llava import build_tokenizer, chat_template
 
 Generation = Literal["2", "2.5", "3"]
-PATCH, MERGE, HEADS, LAYERS = 4, 2, 2, 3
+MERGE, HEADS, LAYERS = 2, 2, 3
 
 
 def build_tiny_qwen_vl(
-    words: Sequence[str], generation: Generation, width: int = 32, seed: int = 0
+    words: Sequence[str], generation: Generation, width: int = 32, seed: int = 0, patch: int = 4
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """A Qwen-VL with random weights drawn by `seed`, and its processor, whose vocabulary is `words`.
 
-    Frames are in units of 8 px. Of 2.5, the last vision layer alone attends fully, the others in windows of 2 × 2
-    visual tokens; 3 has DeepStack from its first vision layer.
+    Frames are in units of two patches of `patch` px. Of 2.5, the last vision layer alone attends fully, the others in
+    windows of 2 × 2 visual tokens; 3 has DeepStack from its first vision layer.
     """
     config_of, model_of, processor_of, videos_of = {
         "2": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, Qwen2VLVideoProcessor),
@@ -47,7 +47,7 @@ def build_tiny_qwen_vl(
         "vision_end_token": "<|vision_end|>",
     }
     tokenizer = build_tokenizer(words, special)
-    sides: dict[str, Any] = {"patch_size": PATCH, "temporal_patch_size": 2, "merge_size": MERGE}
+    sides: dict[str, Any] = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": MERGE}
     processor = processor_of(
         image_processor=Qwen2VLImageProcessor(**sides),
         tokenizer=tokenizer,
@@ -56,13 +56,13 @@ def build_tiny_qwen_vl(
     )
     own: dict[str, dict[str, Any]] = {
         "2": {"embed_dim": width, "hidden_size": width, "mlp_ratio": 2},  # here hidden_size is the projector's output
-        "2.5": {"window_size": 2 * PATCH * MERGE, "fullatt_block_indexes": [LAYERS - 1]},
+        "2.5": {"window_size": 2 * patch * MERGE, "fullatt_block_indexes": [LAYERS - 1]},
         "3": {"deepstack_visual_indexes": [0], "num_position_embeddings": 64},
     }
     vision = {
         "depth": LAYERS,
         "num_heads": HEADS,
-        "patch_size": PATCH,
+        "patch_size": patch,
         "temporal_patch_size": 2,
         "spatial_merge_size": MERGE,
         "hidden_size": width,
@@ -72,6 +72,7 @@ def build_tiny_qwen_vl(
     }
     if generation == "2":
         del vision["intermediate_size"], vision["out_hidden_size"]
+    sections = [share * width // 32 for share in (2, 3, 3)]
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": width,
@@ -82,7 +83,11 @@ def build_tiny_qwen_vl(
         "head_dim": width // HEADS,
         "max_position_embeddings": 4096,
         "initializer_range": width**-0.5,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": sections,
+        },
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,

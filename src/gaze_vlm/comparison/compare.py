@@ -105,7 +105,7 @@ def _read(plan: Plan, comparison: Comparison) -> Run:
         "seed": (run.seed, plan.seed),
         "train_clips": (run.train_clips, plan.train_clips),
         "dataset": (run.dataset, comparison.dataset),
-        "backbone": (run.backbone, comparison.backbone),
+        "backbone": (run.backbone, plan.backbone),
     }
     for key, (found, asked) in wanted.items():
         if found != asked:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from gaze_vlm.composition import configs_of
 from gaze_vlm.formats.recording import check_name
 
 
@@ -24,29 +25,33 @@ class Comparison:
 
     Args:
         dataset: name of the data set, for the page's title and as a check of the runs.
-        backbone: name of the backbone, likewise.
-        runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's.
+        backbone: name of the backbone, likewise; left out where `backbones` names several.
+        runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's; of several
+            backbones `<runs>/<backbone>/<arm>/seed<k>`.
         output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
         configs: YAML files that every run is composed of, before its arm's.
         arms: name of the arm → its YAML file.
+        backbones: name of each backbone → its YAML file, which comes before the arm's.
         control: arm that the others are compared with.
         train_clips: number of train clips of the main table.
         seeds: to train every arm with.
         curve: the data-size curve; none leaves it out.
-        before_seed: command to run once before the runs of a seed; `{seed}` is filled in.
-        overrides: arguments of every run; `{seed}`, `{train_clips}` and `{arm}` are filled in.
+        before_seed: command to run once before the runs of a backbone and seed; `{seed}` and `{backbone}` are filled
+            in.
+        overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}` and `{backbone}` are filled in.
         also_test: name of another data set → its store; every run of the main table is tested on it too.
         reach_s: how long before its step the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
     dataset: str
-    backbone: str
     runs: Path
     output: Path
-    configs: tuple[Path, ...]
     arms: dict[str, Path]
     control: str
     train_clips: int
+    backbone: str = ""
+    configs: tuple[Path, ...] = ()
+    backbones: dict[str, Path] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     curve: Curve = Curve()
     before_seed: tuple[str, ...] = ()
@@ -59,6 +64,16 @@ class Comparison:
         """Numbers of train clips that each arm is trained on, the main table's first."""
         more = {arm: self.curve.train_clips for arm in self.curve.arms}
         return {arm: tuple(dict.fromkeys((self.train_clips, *more.get(arm, ())))) for arm in self.arms}
+
+    @property
+    def backbone_names(self) -> tuple[str, ...]:
+        """Every backbone, in the order of the page."""
+        return tuple(self.backbones) or (self.backbone,)
+
+    def parts(self, backbone: str, arm: str) -> list[Path]:
+        """Every YAML that a run is composed of, in the order in which they apply."""
+        own = [self.backbones[backbone]] if self.backbones else []
+        return [part for path in (*self.configs, *own, self.arms[arm]) for part in configs_of(path)]
 
 
 def load_comparison(file: Path) -> Comparison:
@@ -82,9 +97,17 @@ def _check(comparison: Comparison, file: Path) -> None:
     known = f"one of {', '.join(comparison.arms)}"
     if comparison.control not in comparison.arms:
         raise ValueError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
-    for path in (*comparison.configs, *comparison.arms.values()):
+    if bool(comparison.backbone) == bool(comparison.backbones):
+        raise ValueError(
+            f"{file}: backbone and backbones: give the name of one, or the names and YAML files of several"
+        )
+    if comparison.backbones and comparison.curve.arms:
+        raise ValueError(f"{file}: curve: it is of one backbone, take it out or compare one backbone")
+    for path in (*comparison.configs, *comparison.backbones.values(), *comparison.arms.values()):
         if not path.is_file():
-            raise ValueError(f"{file}: configs and arms: {path} does not exist, mend the path or run from the project")
+            raise ValueError(
+                f"{file}: configs, backbones and arms: {path} does not exist, mend the path or run from the project"
+            )
     for arm in comparison.curve.arms:
         if arm not in comparison.arms:
             raise ValueError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
@@ -95,6 +118,8 @@ def _check(comparison: Comparison, file: Path) -> None:
             f"{file}: overrides: none uses {{train_clips}}, so every point of the curve would train alike: "
             "add the argument that limits the train clips"
         )
+    for name in comparison.backbones:
+        check_name(name, f"{file}: backbones")
     for name in comparison.also_test:
         check_name(name, f"{file}: also_test")
         if name == comparison.dataset:
@@ -102,11 +127,11 @@ def _check(comparison: Comparison, file: Path) -> None:
     for key, templates in (("before_seed", comparison.before_seed), ("overrides", comparison.overrides)):
         for template in templates:
             try:
-                template.format(seed=0, train_clips=1, arm="control")
+                template.format(seed=0, train_clips=1, arm="control", backbone="")
             except (KeyError, IndexError, ValueError) as error:
                 raise ValueError(
                     f"{file}: {key}: {template!r} cannot be filled in ({error}), "
-                    "use {seed}, {train_clips} and {arm}, and double any other brace"
+                    "use {seed}, {train_clips}, {arm} and {backbone}, and double any other brace"
                 ) from error
 
 

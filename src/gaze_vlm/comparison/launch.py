@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ Item = TypeVar("Item")
 class Plan:
     """One run that the comparison needs, and where its directory is."""
 
+    backbone: str
     arm: str
     seed: int
     train_clips: int
@@ -39,27 +41,30 @@ class Plan:
 def plans(comparison: Comparison, seeds: Sequence[int]) -> list[Plan]:
     """Every run of the comparison: seed by seed, so that an interrupted comparison holds whole seeds."""
     made = []
-    for seed in seeds:
+    for seed, backbone in product(seeds, comparison.backbone_names):
+        folder = comparison.runs / backbone if comparison.backbones else comparison.runs
         for arm, sizes in comparison.sizes.items():
             for train_clips in sizes:
                 name = arm if train_clips == comparison.train_clips else f"{arm}-{train_clips}"
-                made.append(Plan(arm, seed, train_clips, comparison.runs / name / f"seed{seed}"))
+                made.append(Plan(backbone, arm, seed, train_clips, folder / name / f"seed{seed}"))
     return made
 
 
 def fit_command(plan: Plan, comparison: Comparison) -> list[str]:
     """The command line that trains a run and tests its best checkpoint: the only place that knows the CLI."""
     program = [sys.executable, "-m", "gaze_vlm"]
-    configs = [f"--config={path}" for path in (*comparison.configs, comparison.arms[plan.arm])]
-    values = {"seed": plan.seed, "train_clips": plan.train_clips, "arm": plan.arm}
+    own = [comparison.backbones[plan.backbone]] if comparison.backbones else []
+    configs = [f"--config={path}" for path in (*comparison.configs, *own, comparison.arms[plan.arm])]
+    values = {"seed": plan.seed, "train_clips": plan.train_clips, "arm": plan.arm, "backbone": plan.backbone}
     overrides = [override.format(**values) for override in comparison.overrides]
     options = [f"--run.dir={plan.directory}", "--run.test_after_fit=true", f"--seed_everything={plan.seed}"]
+    options += [f"--run.backbone={plan.backbone}"] if comparison.backbones else []
     return [*program, "fit", *configs, *options, *overrides]
 
 
-def before_seed_command(comparison: Comparison, seed: int) -> list[str]:
-    """The command to run once before the runs of a seed; empty when there is none."""
-    filled = [part.format(seed=seed) for part in comparison.before_seed]
+def before_seed_command(comparison: Comparison, backbone: str, seed: int) -> list[str]:
+    """The command to run once before the runs of a backbone and seed; empty when there is none."""
+    filled = [part.format(seed=seed, backbone=backbone) for part in comparison.before_seed]
     if filled[:1] == ["gaze-vlm"]:
         # This interpreter's package, whichever environment the PATH leads to.
         return [sys.executable, "-m", "gaze_vlm", *filled[1:]]
@@ -110,12 +115,13 @@ def train_missing(comparison: Comparison, seeds: Sequence[int], jobs: int, launc
     wanted = plans(comparison, seeds)
     missing = [plan for plan in wanted if not is_complete(plan, comparison)]
     environment = thread_environment(jobs)
-    first = [seed for seed in seeds if comparison.before_seed and any(plan.seed == seed for plan in missing)]
+    first = list(dict.fromkeys((plan.backbone, plan.seed) for plan in missing)) if comparison.before_seed else []
 
-    def prepare(seed: int) -> None:
-        log = comparison.runs / f"before-seed{seed}.log"
+    def prepare(backbone_and_seed: tuple[str, int]) -> None:
+        backbone, seed = backbone_and_seed
+        log = (comparison.runs / backbone if comparison.backbones else comparison.runs) / f"before-seed{seed}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        must(launch, before_seed_command(comparison, seed), log, environment)
+        must(launch, before_seed_command(comparison, backbone, seed), log, environment)
 
     def train(plan: Plan) -> None:
         # What an interrupted run left would mix with what this one writes.
@@ -175,7 +181,7 @@ def _is_whole(directory: Path) -> bool:
 def _stamp(plan: Plan, comparison: Comparison) -> dict[str, str]:
     """What a run depends on: its command (without the interpreter) and the content of its configs."""
     parts = {"command": " ".join(fit_command(plan, comparison)[3:])}
-    for path in (*comparison.configs, comparison.arms[plan.arm]):
+    for path in comparison.parts(plan.backbone, plan.arm):
         parts[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return parts
 

@@ -76,7 +76,10 @@ def render(
     datasets = list(dict.fromkeys(run.dataset for run in runs))
     for dataset in datasets:
         metric = headline_metric([run for run in runs if run.dataset == dataset])
-        for backbone in dict.fromkeys(run.backbone for run in runs if run.dataset == dataset):
+        backbones = list(dict.fromkeys(run.backbone for run in runs if run.dataset == dataset))
+        if len(backbones) > 1:
+            lines += _overview(table, dataset, backbones, metric)
+        for backbone in backbones:
             own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
             lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
             for task in SPLIT_TASKS:
@@ -84,6 +87,25 @@ def render(
         if curve and dataset == datasets[0]:
             lines += _curve(curve, table.control, picture)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _overview(table: Table, dataset: str, backbones: Sequence[str], metric: str) -> list[str]:
+    """A row a backbone: the headline metric of every arm, the differences, and how far attention is from gaze."""
+    lines = [f"# {dataset}: {len(backbones)} backbones", ""]
+    for task in TASKS:
+        of_backbone = {backbone: table.of(dataset, backbone, task) for backbone in backbones}
+        arms = list(dict.fromkeys(arm for rows in of_backbone.values() for arm in rows))
+        others = [arm for arm in arms if arm != table.control]
+        against = (f"{arm} vs {table.control} [95 % interval]" for arm in others)
+        lines += [f"## {TITLES[task]}: {NAMES[metric].lower()}", ""]
+        lines += _header(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)])
+        for backbone, rows in of_backbone.items():
+            shown = {arm: rows.get(arm, {}) for arm in arms}
+            cells = [_mean(shown[arm].get(metric)) for arm in arms]
+            cells += [_difference(shown[arm].get(metric)) for arm in others]
+            lines.append(_line([backbone, *cells, *(_mean(shown[arm].get("attention_kl")) for arm in arms)]))
+        lines.append("")
+    return lines
 
 
 def _tested(run: Run) -> str:

@@ -9,7 +9,6 @@ of random kitchens, no recipe and no gaze, and is the same for all arms that are
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,16 @@ from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
+from gaze_vlm.kitchen.families import FAMILIES, Family
+from gaze_vlm.kitchen.joint_pretraining import HELD_OUT as JOINT_HELD_OUT
+from gaze_vlm.kitchen.joint_pretraining import train_family
+from gaze_vlm.kitchen.optimisation import steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import Still, render_stills
-from gaze_vlm.progress import track
 
 FRAMES = 4
+JOINT_FRAMES = 2
 HELD_OUT = 200  # clips on which the page of facts is measured
 SIZE = TinyLlavaSize(vision_width=96, vision_layers=3, language_width=64)
 
@@ -51,48 +54,93 @@ class Pretraining:
     batch_size: int = 64
 
 
-def make_backbone(output: Path, seed: int = 0, pretraining: Pretraining = Pretraining()) -> Path:
-    """Train the kitchen's tiny LLaVA and save it as an ordinary `transformers` checkpoint.
+@dataclass(frozen=True)
+class JointPretraining:
+    """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
+
+    clips: int = 1600
+    steps: int = 400
+    lr: float = 2.5e-3
+    batch_size: int = 16
+
+
+def make_backbone(
+    output: Path,
+    seed: int = 0,
+    family: str | None = None,
+    pretraining: Pretraining = Pretraining(),
+    joint_pretraining: JointPretraining = JointPretraining(),
+) -> Path:
+    """Train a tiny model on the kitchen's stills and save it as an ordinary `transformers` checkpoint.
 
     Args:
         output: folder of the checkpoint; one that is there already, made the same way, is kept.
         seed: draws the stills, the weights and the order.
-        pretraining: how long and how fast.
+        family: llava, llava-onevision, qwen2-vl, qwen2.5-vl, qwen3-vl or internvl3, all made alike in one stage; left
+            out, the LLaVA of the kitchen's main table, made in two.
+        pretraining: how long and how fast, in two stages.
+        joint_pretraining: how long and how fast, in one.
 
     Raises:
-        ValueError: the folder holds something else.
+        ValueError: an unknown family, or the folder holds something else.
     """
-    facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **vars(pretraining)}
+    if family is not None and family not in FAMILIES:
+        raise ValueError(f"family {family}: choose one of {', '.join(FAMILIES)}")
+    how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
+    facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
     page = output / "pretraining.json"
     if page.is_file() and facts.items() <= json.loads(page.read_text()).items():
         print(f"{output} is there already")
         return output
     if output.exists() and any(output.iterdir()):
         raise ValueError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
-    unfinished = output.with_name(
-        f".{output.name}.unfinished"
-    )  # moved into place at the end: a stopped one is made again
+    # Moved into place at the end: a stopped one is made again.
+    unfinished = output.with_name(f".{output.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     torch.manual_seed(seed)
-    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
     words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
+    if family is None:
+        facts |= make_llava(unfinished, words, seed, pretraining)
+    else:
+        facts |= make_family(unfinished, words, seed, FAMILIES[family], joint_pretraining)
+    (unfinished / page.name).write_text(json.dumps(facts, indent=1) + "\n")
+    if output.exists():
+        output.rmdir()  # empty, as was checked
+    unfinished.rename(output)
+    return output
+
+
+def make_family(
+    folder: Path, words: list[str], seed: int, family: Family, pretraining: JointPretraining
+) -> dict[str, float]:
+    """A family's backbone in one stage; returns what it can do."""
+    clips = render_stills(pretraining.clips + JOINT_HELD_OUT, JOINT_FRAMES, seed)
+    model, processor = family.build(words, seed=seed)
+    save(model, processor, folder)
+    rng = np.random.default_rng(seed)
+    backbone, facts = train_family(
+        family, folder, clips, pretraining.steps, pretraining.lr, pretraining.batch_size, rng
+    )
+    save(backbone.hf, processor, folder)
+    return facts
+
+
+def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraining) -> dict[str, float]:
+    """The main table's backbone in two stages; returns what it can do."""
+    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
     model, processor = build_tiny_llava(words, SIZE, seed)
-    save(model, processor, unfinished)
-    backbone = Llava(str(unfinished))
+    save(model, processor, folder)
+    backbone = Llava(str(folder))
     backbone.load()
     collator = backbone.collator()
     pixels = collator.pixel_values(
         [to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips]
     )
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
-    facts |= train_encoder(backbone.hf, pixels, labels, pretraining)
+    facts = train_encoder(backbone.hf, pixels, labels, pretraining)
     facts |= align(backbone.hf, collator, pixels, clips, pretraining, np.random.default_rng(seed))
-    save(backbone.hf, processor, unfinished)
-    (unfinished / page.name).write_text(json.dumps(facts, indent=1) + "\n")
-    if output.exists():
-        output.rmdir()  # empty, as was checked
-    unfinished.rename(output)
-    return output
+    save(backbone.hf, processor, folder)
+    return facts
 
 
 def train_encoder(
@@ -195,19 +243,3 @@ def align(
             name: round(float(loss_and_accuracy(held_out, crops)[1]), 3)
             for name, crops in (("crop_tokens", True), ("scene_tokens", False))
         }
-
-
-def steps(parameters: list[nn.Parameter], lr: float, count: int, description: str) -> Iterator[Any]:
-    """`count` times a function that takes one optimiser step on a loss, with AdamW and a one-cycle schedule."""
-    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=count, pct_start=0.15)
-
-    def step(loss: Tensor) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-
-    for _ in track(range(count), description):
-        yield step
