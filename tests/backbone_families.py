@@ -1,7 +1,7 @@
 """The model families under the backbones' contract, each as a tiny checkpoint of the real classes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from gaze_vlm.attention import GazeBlock
-from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaOnevision, QwenVL
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.datamodules.clip import Batch, Clip
@@ -20,7 +21,7 @@ from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid
 
 WORDS = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
-FRAMES = 3
+FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,20 @@ class Family:
     legal: str
     frame_size_px: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ("pool", "mean", "append", "modulate")
+    options: Mapping[str, str] = field(default_factory=dict)
+    frames_per_step: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Of a clip of `FRAMES`."""
+        return FRAMES // self.frames_per_step
 
 
-def qwen(generation: str, layers: list[int], **more: Any) -> Family:
+def qwen(generation: str, layers: list[int], media: str, **more: Any) -> Family:
     return Family(
-        name=f"qwen{generation}-vl",
+        name=f"qwen{generation}-vl-{media}",
+        options={"media": media},
+        frames_per_step=2 if media == "video" else 1,
         make=QwenVL,
         build=partial(build_tiny_qwen_vl, WORDS, generation),  # type: ignore[arg-type]
         vit=Grid(6, 8),
@@ -74,9 +84,9 @@ FAMILIES = [
         wrong_size_px=(48, 64),
         legal="takes 48×48 alone",
     ),
-    qwen("2", [0, 1, 2]),
-    qwen("2.5", [2]),
-    qwen("3", [0, 1, 2], outputs=("modulate",)),
+    *(qwen("2", [0, 1, 2], media) for media in ("image", "video")),
+    *(qwen("2.5", [2], media) for media in ("image", "video")),
+    *(qwen("3", [0, 1, 2], media, outputs=("modulate",)) for media in ("image", "video")),
     Family(
         name="internvl3",
         make=InternVL,
@@ -99,6 +109,17 @@ FAMILIES = [
         wrong_size_px=(48, 48),
         legal="takes 50×50 alone",
     ),
+    Family(
+        name="llava-next-video",
+        make=LlavaNextVideo,
+        build=partial(build_tiny_llava_next_video, WORDS),
+        vit=Grid(8, 8),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layers[0],
+        wrong_size_px=(64, 64),
+        legal="takes 32×32 alone",
+    ),
 ]
 
 
@@ -106,7 +127,7 @@ def make_backbone(family: Family, checkpoint: Path, output: str | None = "modula
     """A loaded backbone with a small block, or without one."""
     torch.manual_seed(0)
     block = None if output is None else partial(GazeBlock, heads=2, head_width=8, output=output)  # type: ignore[arg-type]
-    options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **options}
+    options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **family.options, **options}
     backbone = family.make(str(checkpoint), block=block, **options)
     backbone.load()
     return backbone
@@ -121,6 +142,7 @@ def make_clip(seed: int, target: str = "cut onion", frames: int = FRAMES) -> Cli
         session="video",
         task="activity",
         frames=torch.randint(0, 256, (frames, 3, 60, 80), dtype=torch.uint8, generator=draw),
+        frame_times_s=[0.4 * (i + 1) for i in range(frames)],
         gaze=GazeMixture(torch.rand(frames, 4, 2, generator=draw), torch.ones(frames, 4), 0.02, 4 / 3),
         prompt="What is the camera wearer doing?",
         target=target,

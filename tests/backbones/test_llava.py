@@ -34,12 +34,12 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 def test_a_frozen_tower_remembers_its_outputs(tiny_llava: Path) -> None:
-    plain, cached = make_backbone(LLAVA, tiny_llava, "mean"), make_backbone(LLAVA, tiny_llava, "mean", cached_frames=7)
+    plain, cached = make_backbone(LLAVA, tiny_llava, "mean"), make_backbone(LLAVA, tiny_llava, "mean", cached_frames=9)
     calls = []
     cached.hf.model.vision_tower.embeddings.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
-    for clips, seen in ((2, 6), (2, 6), (3, 9)):
+    for clips, seen in ((2, 8), (2, 8), (3, 12)):
         batch = make_batch(plain, clips)
         assert torch.allclose(plain(batch).cross_entropy, cached(batch).cross_entropy, atol=1e-5)
         assert sum(calls) == seen  # frames of the third clip alone are new
     with pytest.raises(ValueError, match="take vision out of train"):
-        make_backbone(LLAVA, tiny_llava, cached_frames=7, train=("vision",))
+        make_backbone(LLAVA, tiny_llava, cached_frames=9, train=("vision",))

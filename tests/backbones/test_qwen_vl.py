@@ -7,12 +7,15 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch
+from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones.qwen_vl import sequence_positions
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.gaze.view import Grid
 
-QWEN2_5 = next(family for family in FAMILIES if family.name == "qwen2.5-vl")
+QWEN2_5, QWEN2_5_VIDEO, QWEN3_VIDEO = (
+    next(family for family in FAMILIES if family.name == name)
+    for name in ("qwen2.5-vl-image", "qwen2.5-vl-video", "qwen3-vl-video")
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +74,41 @@ def test_any_legal_frame_size_is_taken(checkpoint: Path) -> None:
         backbone = make(frame_size_px=size)
         assert backbone.grid == grid
         assert backbone(make_batch(backbone, 1)).attention.log_probs.shape[-1] == len(grid)
+
+
+def test_a_video_halves_the_visual_tokens(checkpoint: Path) -> None:
+    as_images, as_video = (make_backbone(family, checkpoint, None) for family in (QWEN2_5, QWEN2_5_VIDEO))
+    images, video = (
+        int((make_batch(one, 1).inputs["input_ids"] == one.visual_token).sum()) for one in (as_images, as_video)
+    )
+    assert images == 2 * video == FRAMES * 12
+
+
+def test_an_odd_frame_is_refused_and_the_option_named(checkpoint: Path) -> None:
+    collator = make_backbone(QWEN2_5_VIDEO, checkpoint, None).collator()
+    with pytest.raises(
+        ValueError, match=r"clip clip0 has 3 frames, of which the model takes 2 as one: .*observation_s"
+    ):
+        collator([make_clip(0, frames=3)])
+
+
+def test_steps_of_a_video_have_positions_by_their_time(checkpoint: Path) -> None:
+    backbone = make_backbone(QWEN2_5_VIDEO, checkpoint, None)
+    clips = [make_clip(0), make_clip(1)]
+    clips[1].frame_times_s = [5 * t for t in clips[1].frame_times_s]
+    inputs = backbone.prepare(backbone.collator()(clips).prompts)
+    names = ("input_ids", "video_grid_thw", "mm_token_type_ids", "attention_mask", "second_per_grid_ts")
+    positions, _ = backbone.hf.model.get_rope_index(**{name: inputs[name] for name in names})
+    in_time = positions[0][inputs["input_ids"] == backbone.visual_token].unflatten(0, (2, 2, 12))
+    per_second = backbone.hf.config.vision_config.tokens_per_second
+    assert (in_time[:, 1] - in_time[:, 0]).unique(dim=1).flatten().tolist() == [int(0.8 * per_second), 4 * per_second]
+
+
+def test_time_stands_in_words_before_each_step(tmp_path: Path) -> None:
+    """Once, whether the template writes the marks around a video or leaves them to the processor."""
+    save(*QWEN3_VIDEO.build(), tmp_path)
+    collator = make_backbone(QWEN3_VIDEO, tmp_path, None).collator()
+    step = "<|vision_start|><|video_pad|><|vision_end|>"
+    for written in ("<|video_pad|>", step):
+        text = collator.with_media(f"user {written} what", make_clip(0).frame_times_s)
+        assert text == f"user <0.6 seconds>{step}<1.4 seconds>{step} what"

@@ -28,6 +28,7 @@ def test_a_clip(prepared: Path) -> None:
     assert (first.task, second.task) == ("activity", "future")
     assert first.frames.shape == (4, 3, 96, 128)
     assert first.frames.dtype == torch.uint8
+    assert first.frame_times_s == pytest.approx([1, 2, 3, 4])
     assert first.target == record.activity_text
     assert second.target == record.future_text
     assert first.prompt != second.prompt

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from gaze_vlm.gaze.mixture import GazeMixture, patch_distribution
+from gaze_vlm.gaze.mixture import GazeMixture, average_steps, patch_distribution
 from gaze_vlm.gaze.view import Grid, View
 
 WIDTH, HEIGHT = 544, 540
@@ -92,3 +92,19 @@ def test_empty_shapes_are_refused(make) -> None:  # type: ignore[no-untyped-def]
 def test_sigma_must_be_positive() -> None:
     with pytest.raises(ValueError, match="sigma 0"):
         patch_distribution(torch.zeros(1, 1, 2), torch.ones(1, 1), 0, 1.0, View(), GRID)
+
+
+def test_a_step_has_the_mean_of_its_valid_frames() -> None:
+    frames = torch.eye(8)[:, :3] + torch.eye(8).roll(1, 0)[:, :3]
+    valid = torch.tensor([True, True, True, False, False, True, False, False])
+    steps, counts = average_steps(frames, valid, 2)
+    means = [(frames[0] + frames[1]) / 2, frames[2], frames[5], (frames[6] + frames[7]) / 2]
+    assert torch.allclose(steps, torch.stack(means))
+    assert counts.tolist() == [True, True, True, False]
+
+
+def test_a_step_of_one_frame_is_that_frame() -> None:
+    frames, valid = torch.rand(4, 5), torch.tensor([True, False, True, False])
+    steps, counts = average_steps(frames, valid, 1)
+    assert torch.equal(steps, frames)
+    assert torch.equal(counts, valid)

@@ -3,7 +3,8 @@
 from gaze_vlm.backbones.base import Backbone, BackboneOutput
 from gaze_vlm.backbones.internvl import InternVL
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
 from gaze_vlm.backbones.llava_onevision import LlavaOnevision
 from gaze_vlm.backbones.qwen_vl import QwenVL
 
-__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaOnevision", "QwenVL"]
+__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaNextVideo", "LlavaOnevision", "QwenVL"]

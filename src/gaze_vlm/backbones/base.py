@@ -5,6 +5,7 @@ else is here. CONTRIBUTING.md, "Add a backbone", lists the steps.
 """
 
 import functools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +24,7 @@ from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import IGNORED, AttentionSource, BlockSource, Capture, LanguageSource, VitSource
-from gaze_vlm.backbones.collator import Collator, Media
+from gaze_vlm.backbones.collator import Collator, Media, one_a_step
 from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
 from gaze_vlm.datamodules.clip import Batch
@@ -94,14 +95,13 @@ class Backbone(nn.Module, ABC):
         self.processor: Any = None
         self.block: GazeBlock | None = None
         self.source: AttentionSource | None = None
-        self._frames = 0  # a clip has in the pass under way
+        self._frames = 0  # a clip has in the pass under way; its steps where the model takes several frames as one
 
     # What a family adds.
 
     model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
-    media: ClassVar[Media] = "image"  # what a clip is to the model: an image a frame, or one video
-    features_method: ClassVar[str] = "get_image_features"  # of the model, which makes visual tokens of these
+    media: Media = "image"  # what a clip is to the model: an image a frame, or one video
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         """The model's modules by what they are; here by the names that most families give them."""
@@ -147,9 +147,14 @@ class Backbone(nn.Module, ABC):
         return None
 
     @property
+    def features_method(self) -> str:
+        """The model's method that makes visual tokens of a clip."""
+        return f"get_{self.media}_features"
+
+    @property
     def visual_token(self) -> int:
         """Id of the placeholder that stands for one visual token."""
-        return int(self.hf.config.image_token_id)
+        return int(getattr(self.hf.config, f"{self.media}_token_id"))
 
     @property
     def tokens_after_clip(self) -> int:
@@ -263,12 +268,16 @@ class Backbone(nn.Module, ABC):
     def collator(self) -> Collator:
         """Collates clips for this model; holds its processor and none of its weights."""
         height_px, width_px = self.frame_size_px
+        token = self.processor.tokenizer.convert_ids_to_tokens(self.visual_token)
         return Collator(
             processor=self.processor,
             media=self.media,
+            placeholder=re.escape(token),
+            write=functools.partial(one_a_step, token),
             visual_token=self.visual_token,
             tokens_per_frame=self.tokens_per_frame,
             tokens_after_clip=self.tokens_after_clip,
+            frames_per_step=self.layout.frames_per_step,
             grid=self.grid,
             height_px=height_px,
             width_px=width_px,
@@ -291,12 +300,13 @@ class Backbone(nn.Module, ABC):
         setattr(self.hf.model, self.features_method, with_block)
 
     def through_block(self, features: Any) -> Any:
-        """Visual tokens [image, patch, width], as a tensor or a sequence of one an image, rewritten; the same kind."""
+        """Visual tokens of images [image, patch, width] or of clips [clip, frame · patch, width], as a tensor or a
+        sequence of one an image or clip, rewritten; the same kind."""
         assert self.block is not None
         tokens = features if isinstance(features, Tensor) else torch.stack(list(features))
-        tokens = rearrange(tokens, "(batch frame) patch width -> batch frame patch width", frame=self._frames)
-        tokens, _ = self.block(tokens)
-        tokens = rearrange(tokens, "batch frame token width -> (batch frame) token width")
+        count, width = len(tokens), tokens.shape[-1]
+        tokens, _ = self.block(tokens.reshape(-1, self._frames, len(self.layout.language), width))
+        tokens = tokens.reshape(count, -1, width)
         return tokens if isinstance(features, Tensor) else list(tokens)
 
     def forward(self, batch: Batch) -> BackboneOutput:

@@ -1,17 +1,25 @@
 """From clips to one batch of model inputs; runs in the loader's workers, so it holds processors and no model."""
 
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.datamodules.clip import Batch, Clip
+from gaze_vlm.gaze.mixture import average_steps
 from gaze_vlm.gaze.view import Grid, View
 
 Media = Literal["image", "video"]
+
+
+def one_a_step(token: str, times_s: Sequence[float]) -> str:
+    """An image or a video in the text: a placeholder a step, without its time."""
+    return token * len(times_s)
 
 
 @dataclass
@@ -21,44 +29,64 @@ class Collator:
     Args:
         processor: the checkpoint's own processor.
         media: whether a clip is an image a frame, or one video.
+        placeholder: pattern of what the chat template writes for an image or a video.
+        write: what stands in its place, from the times of its steps; with one visual token a step.
         visual_token: id of the placeholder that stands for one visual token.
-        tokens_per_frame: placeholders a frame takes in the language model's input.
-        tokens_after_clip: placeholders behind those of a clip's frames.
+        tokens_per_frame: visual tokens of a step in the language model's input.
+        tokens_after_clip: visual tokens behind those of a clip's steps.
+        frames_per_step: frames that the vision tower takes as one.
         grid: patches of the attention that gaze is compared with.
         height_px, width_px: the frame size that the vision tower takes.
         view: how a frame goes into the model.
         seen: the part of the view that the grid covers.
         least_in_view: share of a frame's gaze mass that must be in view for it to count.
-        image_options: options of the image processor that leave a frame's size as the view made it.
-        before_frame, after_frame: token ids that the processor, not the template, writes around those of a frame.
+        image_options: options of the image or video processor that leave a frame's size as the view made it.
     """
 
     processor: Any
     media: Media
+    placeholder: str
+    write: Callable[[Sequence[float]], str]
     visual_token: int
     tokens_per_frame: int
     tokens_after_clip: int
+    frames_per_step: int
     grid: Grid
     height_px: int
     width_px: int
     view: View
     seen: View
     least_in_view: float
-    image_options: dict[str, bool]
-    before_frame: tuple[int, ...] = ()
-    after_frame: tuple[int, ...] = ()
+    image_options: Mapping[str, bool]
 
     def __call__(self, clips: list[Clip]) -> Batch:
-        tokens = [self.tokenize(clip.prompt, clip.target, len(clip.frames)) for clip in clips]
-        pixel_values = self.pixel_values([clip.frames for clip in clips])
-        gaze, valid = zip(*(clip.gaze.on(self.grid, self.seen, self.least_in_view) for clip in clips), strict=True)
+        for clip in clips:
+            if len(clip.frames) % self.frames_per_step:
+                raise ValueError(
+                    f"clip {clip.clip_id} has {len(clip.frames)} frames, of which the model takes "
+                    f"{self.frames_per_step} as one: prepare with another observation_s (a clip has observation_s × "
+                    "frame_hz frames), or give the backbone `media: image`"
+                )
+        tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
+        visual = {"pixel_values": self.pixel_values([clip.frames for clip in clips])}
+        if self.frames_per_step > 1:
+            visual["step_s"] = torch.tensor([self.step_s(clip.frame_times_s) for clip in clips])
+        gaze, valid = zip(*map(self.gaze, clips), strict=True)
         return Batch(
-            inputs={**self.with_labels(tokens), "pixel_values": pixel_values},
-            prompts={**self.pad([question for question, _ in tokens]), "pixel_values": pixel_values},
+            inputs={**self.with_labels(tokens), **visual},
+            prompts={**self.pad([question for question, _ in tokens]), **visual},
             gaze=torch.stack(gaze),
             valid=torch.stack(valid),
             clips=clips,
         )
+
+    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
+        """Patch distribution of each step, and whether it counts."""
+        return average_steps(*clip.gaze.on(self.grid, self.seen, self.least_in_view), self.frames_per_step)
+
+    def step_s(self, times_s: Sequence[float]) -> float:
+        """Mean time from one step to the next, for frames at these times."""
+        return self.frames_per_step * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
 
     def with_labels(self, tokens: list[tuple[list[int], list[int]]]) -> dict[str, Int[Tensor, "batch token"]]:
         """Tokenized questions and answers as model inputs, `labels` on the answers alone."""
@@ -66,27 +94,42 @@ class Collator:
         labels = self.pad([[IGNORED] * len(question) + answer for question, answer in tokens], IGNORED)
         return {**inputs, "labels": labels["input_ids"]}
 
-    def tokenize(self, prompt: str, target: str, frames: int) -> tuple[list[int], list[int]]:
-        """Token ids of the prompt, with its visual placeholders, and of the answer, with its end of text."""
+    def tokenize(self, prompt: str, target: str, times_s: Sequence[float]) -> tuple[list[int], list[int]]:
+        """Token ids of the prompt, with the visual tokens of frames at these times, and of the answer, with its end of
+        text."""
         tokenizer = self.processor.tokenizer
-        question, answer = self.render(prompt, target, frames)
-        ids: list[int] = tokenizer(question)["input_ids"]
-        found, media = ids.count(self.visual_token), self.media_of(frames)
-        if found != len(media):
-            raise ValueError(
-                f"the chat template of {tokenizer.name_or_path or 'this checkpoint'} left {found} {self.media} "
-                f"placeholders for {len(media)}: its template must write one for each {self.media} of a message"
-            )
-        frame = [*self.before_frame, *[self.visual_token] * self.tokens_per_frame, *self.after_frame]
-        visual = frame * (frames // len(media)) + [self.visual_token] * self.tokens_after_clip
-        expanded = [token for id_ in ids for token in (visual if id_ == self.visual_token else [id_])]
+        question, answer = self.render(prompt, target, len(times_s))
+        ids: list[int] = tokenizer(self.with_media(question, times_s))["input_ids"]
+        steps = [self.tokens_per_frame] * (len(times_s) // self.frames_per_step)
+        steps[-1] += self.tokens_after_clip
+        counts = iter(steps)
+        expanded = [token for id_ in ids for token in [id_] * (next(counts) if id_ == self.visual_token else 1)]
         answer_ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         end = answer_ids.index(tokenizer.eos_token_id)  # templates that close a message write more behind it
         return expanded, answer_ids[: end + 1]
 
+    def with_media(self, question: str, times_s: Sequence[float]) -> str:
+        """The question with a visual token a step in the place of the template's placeholders."""
+        media = [times_s] if self.media == "video" else [[t] for t in times_s]
+        found = len(re.findall(self.placeholder, question))
+        if found != len(media):
+            raise ValueError(
+                f"the chat template of {self.processor.tokenizer.name_or_path or 'this checkpoint'} left {found} "
+                f"{self.media} placeholders for {len(media)}: its template must write one for each {self.media} of a "
+                "message"
+            )
+        texts = iter([self.write(self.step_times_s(times)) for times in media])
+        return re.sub(self.placeholder, lambda _: next(texts), question)
+
+    def step_times_s(self, times_s: Sequence[float]) -> list[float]:
+        """The middle of each step, for frames at these times."""
+        last = self.frames_per_step - 1
+        return [(times_s[i] + times_s[i + last]) / 2 for i in range(0, len(times_s), self.frames_per_step)]
+
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
         """Prompt and answer as the checkpoint's chat template writes them."""
-        content = [*self.media_of(frames), {"type": "text", "text": prompt}]
+        media = [{"type": self.media}] * (1 if self.media == "video" else frames)
+        content = [*media, {"type": "text", "text": prompt}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         question: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
@@ -97,26 +140,22 @@ class Collator:
             )
         return question, whole.removeprefix(question)
 
-    def media_of(self, frames: int) -> list[dict[str, str]]:
-        """What a message holds of a clip."""
-        return [{"type": self.media}] * (1 if self.media == "video" else frames)
-
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
-    ) -> Float[Tensor, "clip frame ..."]:
+    ) -> Float[Tensor, "clip step ..."]:
         """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
-        pixel_values: Tensor
         if self.media == "video":
             videos = list(frames.unflatten(0, (len(clips), -1)))
             processed = self.processor.video_processor(videos, return_tensors="pt", **self.image_options)
-            pixel_values = processed["pixel_values_videos"]
-            return pixel_values
-        processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
-        pixel_values = processed["pixel_values"]
-        if len(pixel_values) > len(frames):  # a row a patch
-            pixel_values = pixel_values.unflatten(0, (len(frames), -1))
-        return pixel_values.unflatten(0, (len(clips), -1))
+            name = "pixel_values_videos" if "pixel_values_videos" in processed else "pixel_values"
+        else:
+            processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
+            name = "pixel_values"
+        pixel_values: Tensor = processed[name]
+        if pixel_values.ndim == 2:  # a row a patch
+            return pixel_values.unflatten(0, (len(clips), len(clips[0]) // self.frames_per_step, -1))
+        return pixel_values if self.media == "video" else pixel_values.unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
         """Sequences padded on the left to one length, with their attention mask."""

@@ -1,13 +1,14 @@
 """InternVL 3: a tower of 448 × 448 px, whose patches are shuffled four to a visual token."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import nn
 from transformers import InternVLForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.backbones.collator import Collator, one_a_step
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
@@ -25,11 +26,9 @@ class InternVL(Backbone):
 
     def collator(self) -> Collator:
         tokenizer = self.processor.tokenizer
-        return replace(
-            super().collator(),
-            before_frame=(tokenizer.start_image_token_id,),
-            after_frame=(tokenizer.end_image_token_id,),
-        )
+        # The processor, not the template, writes the marks around a frame.
+        frame = f"{tokenizer.start_image_token}{tokenizer.context_image_token}{tokenizer.end_image_token}"
+        return replace(super().collator(), write=partial(one_a_step, frame))
 
     @property
     def has_class_token(self) -> bool:

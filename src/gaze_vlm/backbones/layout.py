@@ -7,17 +7,20 @@ from gaze_vlm.gaze.view import Grid
 
 @dataclass(frozen=True)
 class Layout:
-    """How a frame lies in the model. Every frame goes in by itself, so that its gaze meets its own attention.
+    """How a step lies in the model: a frame, so that its gaze meets its own attention, or as many as the vision tower
+    takes as one, whose gaze is averaged.
 
     Args:
         vit: patches of the vision tower, which its layers attend over.
         language: visual tokens that the projector makes of a frame, which the block attends over.
         covered: share of a frame's width and height, from the top left, that the tokens see.
+        frames_per_step: frames that the vision tower takes as one.
     """
 
     vit: Grid
     language: Grid
     covered: float = 1.0
+    frames_per_step: int = 1
 
 
 def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px: int | None, checkpoint: str) -> None:

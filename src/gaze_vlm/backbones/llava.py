@@ -1,8 +1,9 @@
-"""LLaVA 1.5: CLIP vision tower, MLP projector, one prompt image a frame."""
+"""LLaVA 1.5: CLIP vision tower, MLP projector, one prompt image a frame. Its successors differ in little."""
 
+from math import ceil
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
@@ -17,6 +18,7 @@ class Llava(Backbone):
 
     model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
+    pooled: ClassVar[int] = 1  # patches that make a visual token, along a side
 
     def keep_vision_outputs(self, frames: int) -> None:
         keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
@@ -26,6 +28,13 @@ class Llava(Backbone):
         # LLaVA reads one hidden state, by default the one before the last layer: layers above it do not matter.
         used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
         return {i: layer.self_attn for i, layer in enumerate(layers[:used])}
+
+    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Where a clip is a video: its frames as one."""
+        prepared = super().prepare(inputs)
+        if self.media == "video":
+            prepared["pixel_values_videos"] = prepared.pop("pixel_values").unflatten(0, (-1, self._frames))
+        return prepared
 
     @property
     def has_class_token(self) -> bool:
@@ -40,4 +49,6 @@ class Llava(Backbone):
     def layout(self) -> Layout:
         vision = self.hf.config.vision_config
         side = vision.image_size // vision.patch_size
-        return Layout(vit=Grid(side, side), language=Grid(side, side))
+        tokens = ceil(side / self.pooled)
+        covered = side * vision.patch_size / vision.image_size  # SigLIP's 384 is no multiple of 14
+        return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=covered)

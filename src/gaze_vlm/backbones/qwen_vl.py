@@ -1,12 +1,16 @@
 """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: frames of any size in units of merged patches, positions in three dimensions."""
 
-from functools import lru_cache
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
 from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
 
@@ -14,16 +18,25 @@ from gaze_vlm.gaze.view import Grid
 class QwenVL(Backbone):
     """`Qwen/Qwen2.5-VL-3B-Instruct` and its kin; the checkpoint says which.
 
-    The tower takes two frames at once. Each frame goes in as an image, which the processor doubles: the gaze of a
-    frame meets the attention of that frame, and any number of frames is legal, for twice the visual tokens of a
-    video. Time is in the order of the images.
+    The tower takes two frames at once. As an `image`, a frame is doubled: the gaze of a frame meets the attention of
+    that frame, any number of frames is legal, and time is in their order. As one `video`, two frames make a step: half
+    the visual tokens, an even number of frames, and the mean of their gaze. Its time is real: in the positions of
+    Qwen2.5-VL, in words between the steps of Qwen3-VL; Qwen2-VL knows the order alone.
 
     Qwen2.5-VL attends within windows in most of its vision layers: only the full ones can be taken. Qwen3-VL adds
     features of earlier vision layers to the patch tokens inside the language model (DeepStack); they go past the
     block, which must leave the patch tokens in place (`modulate`).
+
+    Args:
+        media: whether a frame is an image, or a clip one video.
+        options: those of every backbone.
     """
 
     model_class: ClassVar[Any] = AutoModelForImageTextToText
+
+    def __init__(self, *args: Any, media: Media = "image", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.media = media
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         model = self.hf.model
@@ -70,9 +83,13 @@ class QwenVL(Backbone):
     @property
     def layout(self) -> Layout:
         (height, width), unit = self.frame_size_px, self.frame_unit_px
-        merge = self.hf.config.vision_config.spatial_merge_size
-        language = Grid(height // unit, width // unit)
-        return Layout(vit=Grid(language.rows * merge, language.columns * merge), language=language)
+        vision = self.hf.config.vision_config
+        merge, language = vision.spatial_merge_size, Grid(height // unit, width // unit)
+        return Layout(
+            vit=Grid(language.rows * merge, language.columns * merge),
+            language=language,
+            frames_per_step=vision.temporal_patch_size if self.media == "video" else 1,
+        )
 
     @property
     def patch_positions(self) -> list[int]:
@@ -81,20 +98,44 @@ class QwenVL(Backbone):
         window = window_px // vision.patch_size if window_px else max(self.frame_size_px)
         return sequence_positions(self.layout.vit, vision.spatial_merge_size, window)
 
+    def collator(self) -> Collator:
+        collator = super().collator()
+        if self.media == "image":
+            return collator
+        self.processor.video_processor.cap_pixels_per_frame = False  # the view resizes; unset, the library warns
+        collator = replace(collator, image_options={**self.image_options, "do_sample_frames": False})
+        if self.hf.config.model_type != "qwen3_vl":
+            return collator
+        # The template writes the marks around a video, which belong around each of its steps.
+        tokens = self.processor.tokenizer
+        step = f"{tokens.vision_start_token}{tokens.video_token}{tokens.vision_end_token}"
+        placeholder = f"({re.escape(step)}|{collator.placeholder})"
+        return replace(collator, placeholder=placeholder, write=partial(timed_steps, step))
+
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Adds each frame's grid, and which placeholders are patches: the model's positions come from these. A token
-        of the block that is no patch has a position as text has."""
+        """Adds the grid of each image or video, and which placeholders are patches: the model's positions come from
+        these. A token of the block that is no patch has a position as text has."""
         prepared = super().prepare(inputs)
         del prepared["position_ids"]
-        images, layout = len(prepared["pixel_values"]), self.layout
-        prepared["pixel_values"] = prepared["pixel_values"].flatten(0, 1)
-        grid = prepared["input_ids"].new_tensor([[1, layout.vit.rows, layout.vit.columns]])
-        prepared["image_grid_thw"] = grid.expand(images, -1)
-        visual = prepared["input_ids"] == self.visual_token
-        place = (visual.cumsum(1) - 1) % self.tokens_per_frame
+        pixel_values, step_s = prepared.pop("pixel_values"), prepared.pop("step_s", None)
+        layout, input_ids = self.layout, prepared["input_ids"]
         patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
-        prepared["mm_token_type_ids"] = (visual & (place < patches)).long()
+        # Steps that the block's tokens part are to the positions each a video of its own.
+        parted = self.media == "image" or self.tokens_per_frame > patches > 0
+        grid = input_ids.new_tensor([[1 if parted else self._frames, layout.vit.rows, layout.vit.columns]])
+        prepared[f"{self.media}_grid_thw"] = grid.expand(len(pixel_values) // int(grid[0, 0]), -1)
+        prepared["pixel_values" if self.media == "image" else "pixel_values_videos"] = pixel_values.flatten(0, 1)
+        visual = input_ids == self.visual_token
+        place = (visual.cumsum(1) - 1) % self.tokens_per_frame
+        prepared["mm_token_type_ids"] = (visual & (place < patches)) * (1 if self.media == "image" else 2)
+        if step_s is not None and self.hf.config.model_type == "qwen2_5_vl":
+            prepared["second_per_grid_ts"] = step_s.repeat_interleave(len(prepared["video_grid_thw"]) // len(step_s))
         return prepared
+
+
+def timed_steps(step: str, times_s: Sequence[float]) -> str:
+    """A video in Qwen3-VL's text: before each step its time."""
+    return "".join(f"<{t:.1f} seconds>{step}" for t in times_s)
 
 
 @lru_cache

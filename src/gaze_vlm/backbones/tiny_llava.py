@@ -20,12 +20,13 @@ from transformers import (
 )
 
 
-def chat_template(image: str, media: str = "image") -> str:
-    """A chat template that writes `image` for each image (or video) of a message."""
+def chat_template(image: str = "", video: str = "") -> str:
+    """A chat template that writes `image` for each image of a message, and `video` for each video."""
     return (
         "{% for message in messages %}"
         "{% if message['role'] == 'user' %}<s> user {% for part in message['content'] %}"
-        "{% if part['type'] == '" + media + "' %}" + image + " {% else %}{{ part['text'] }} {% endif %}{% endfor %}"
+        "{% if part['type'] == 'image' %}" + image + " {% elif part['type'] == 'video' %}" + video + " "
+        "{% else %}{{ part['text'] }} {% endif %}{% endfor %}"
         "{% else %}assistant {{ message['content'][0]['text'] }} </s>{% endif %}"
         "{% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
     )

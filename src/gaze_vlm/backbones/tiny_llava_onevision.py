@@ -32,7 +32,7 @@ def build_tiny_llava_onevision(
         video_processor=LlavaOnevisionVideoProcessor(size=square),
         num_image_tokens=(image // patch) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=chat_template("<video>", media="video"),
+        chat_template=chat_template(video="<video>"),
     )
     vision = SiglipVisionConfig(
         hidden_size=width,

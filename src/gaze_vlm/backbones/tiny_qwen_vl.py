@@ -52,7 +52,10 @@ def build_tiny_qwen_vl(
         image_processor=Qwen2VLImageProcessor(**sides),
         tokenizer=tokenizer,
         video_processor=videos_of(**sides),
-        chat_template=chat_template("<|vision_start|><|image_pad|><|vision_end|>"),
+        chat_template=chat_template(
+            image="<|vision_start|><|image_pad|><|vision_end|>",
+            video="<|video_pad|>" if generation == "3" else "<|vision_start|><|video_pad|><|vision_end|>",
+        ),
     )
     own: dict[str, dict[str, Any]] = {
         "2": {"embed_dim": width, "hidden_size": width, "mlp_ratio": 2},  # here hidden_size is the projector's output

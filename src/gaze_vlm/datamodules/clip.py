@@ -1,5 +1,6 @@
 """A clip, which a datamodule serves, and a batch, which a backbone's collator makes of some."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,8 @@ Task = Literal["activity", "future"]
 class Clip:
     """One clip with one task.
 
-    `frames` are RGB in [0, 255] at the video's own size, in time order. `verb` and `noun` are None where the data
+    `frames` are RGB in [0, 255] at the video's own size, in time order; `frame_times_s` count from the clip's start, so
+    that the last is its length. `verb` and `noun` are None where the data
     set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action, NaN where none
     follows. `session` is what the video was recorded in: clips of one are not independent.
     """
@@ -25,6 +27,7 @@ class Clip:
     session: str
     task: Task
     frames: UInt8[Tensor, "frame 3 height width"]
+    frame_times_s: Sequence[float]
     gaze: GazeMixture
     prompt: str
     target: str
@@ -37,12 +40,13 @@ class Clip:
 @dataclass
 class Batch:
     """A collated batch. `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation.
-    Sequences end at the right edge. Gaze lies beside the inputs, never inside them."""
+    Sequences end at the right edge. Gaze lies beside the inputs, never inside them, for each step of the model: a
+    frame, or as many as its vision tower takes as one."""
 
     inputs: dict[str, Tensor]
     prompts: dict[str, Tensor]
-    gaze: Float[Tensor, "batch frame patch"]
-    valid: Bool[Tensor, "batch frame"]
+    gaze: Float[Tensor, "batch step patch"]
+    valid: Bool[Tensor, "batch step"]
     clips: list[Clip]
 
     def __len__(self) -> int:

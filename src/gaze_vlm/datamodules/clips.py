@@ -61,6 +61,7 @@ class ClipDataset(Dataset[Clip]):
             session=record.session,
             task=task,
             frames=self.frames(position),
+            frame_times_s=self.frame_times_s(record),
             gaze=self.mixture(position),
             prompt=self.tasks[task],
             target=record.activity_text if task == "activity" else record.future_text,
@@ -75,6 +76,11 @@ class ClipDataset(Dataset[Clip]):
         record = self.records[position]
         pts = self.store.video(record.video_id).frame_pts[record.sampled_frames].tolist()
         return to_frames(torch.from_numpy(frames_at(self.store.video_path(record.video_id), pts)))
+
+    def frame_times_s(self, record: ClipRecord) -> list[float]:
+        """Times of a record's frames from its clip's start."""
+        times_s = self.store.video(record.video_id).frame_t_s[record.sampled_frames]
+        return [float(t) for t in times_s - record.start_s]
 
     def mixture(self, position: int) -> GazeMixture:
         """The gaze that the arm trains with."""

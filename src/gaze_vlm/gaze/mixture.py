@@ -64,6 +64,18 @@ def patch_distribution(
     return distribution, total / weight.float().sum(-1).clamp_min(torch.finfo(mass.dtype).tiny)
 
 
+def average_steps(
+    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, "frame"], frames_per_step: int
+) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
+    """Patch distribution of each step of several frames, for a model that takes them as one: the mean over the valid
+    frames of the step (over all where none is), and whether any is valid."""
+    valid = rearrange(valid, "(step frame) -> step frame", frame=frames_per_step)
+    counts = valid | ~valid.any(1, keepdim=True)
+    weight = counts / counts.sum(1, keepdim=True)
+    distribution = rearrange(distribution, "(step frame) patch -> step frame patch", frame=frames_per_step)
+    return einsum(distribution, weight, "step frame patch, step frame -> step patch"), valid.any(1)
+
+
 def _axis_mass(centre: Float[Tensor, "*frame point"], sigma: float, cells: int) -> Float[Tensor, "*frame point cell"]:
     """Mass of one-dimensional Gaussians in each of `cells` equal cells of [0, 1]."""
     edges = torch.linspace(0, 1, cells + 1, device=centre.device)

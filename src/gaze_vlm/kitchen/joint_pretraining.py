@@ -121,7 +121,7 @@ def ask(
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
     collator.tokens_per_frame = backbone.tokens_per_frame
-    inputs = collator.with_labels([collator.tokenize(*question, frames) for question in questions])
+    inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     inputs["pixel_values"] = collator.pixel_values(images)
     nothing = torch.empty(0)

@@ -217,7 +217,7 @@ def align(
             questions = [ask_of_scene(clips[i][-1], rng) for i in index]
         frames, per_frame = (FRAMES, 1) if crops else (1, len(collator.grid))
         asker = replace(collator, tokens_per_frame=per_frame)
-        inputs = asker.with_labels([asker.tokenize(text, reply, frames) for text, reply in questions])
+        inputs = asker.with_labels([asker.tokenize(text, reply, [0.0] * frames) for text, reply in questions])
         labels = inputs.pop("labels")
         embedded = model.get_input_embeddings()(inputs["input_ids"])
         places = (inputs.pop("input_ids") == collator.visual_token)[..., None]

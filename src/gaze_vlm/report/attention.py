@@ -26,7 +26,8 @@ class Looked:
 
 
 def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: int = 0) -> Path:
-    """Picture the last frame of test clips with gaze, beside the attention and the answer of each run.
+    """Picture the last frame of test clips with gaze, beside the attention and the answer of each run: for the step
+    that ends with this frame, where a model takes several frames as one.
 
     Args:
         runs: run directories of arms with attention, in the order of the columns.
