@@ -142,9 +142,9 @@ def test_an_answer_ends_with_one_end_of_text(plain: Backbone) -> None:
     times_s = make_clip(0).frame_times_s
     question, _ = collator.render("What is the camera wearer doing?", "cut onion", FRAMES)
     _, answer = collator.tokenize("What is the camera wearer doing?", "cut onion", times_s)
-    collator.render = lambda *_: (question, "cut onion </s> what")  # type: ignore[method-assign]
+    collator.render = lambda *_: (question, f"cut onion {tokenizer.eos_token} what")  # type: ignore[method-assign]
     assert collator.tokenize("", "", times_s)[1] == answer
-    assert tokenizer.decode(answer).split() == ["cut", "onion", "</s>"]
+    assert tokenizer.decode(answer).split() == ["cut", "onion", tokenizer.eos_token]
 
 
 def test_generation_takes_no_gaze(family: Family, checkpoint: Path) -> None:
