@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from gaze_vlm.attention import GazeBlock
-from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL, SmolVLM
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
+from gaze_vlm.backbones.tiny_smolvlm import build_tiny_smolvlm
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid
@@ -119,6 +120,17 @@ FAMILIES = [
         first_layer=lambda hf: hf.model.vision_tower.encoder.layers[0],
         wrong_size_px=(64, 64),
         legal="takes 32×32 alone",
+    ),
+    Family(
+        name="smolvlm2",
+        make=SmolVLM,
+        build=partial(build_tiny_smolvlm, WORDS),
+        vit=Grid(12, 12),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_model.encoder.layers[0],
+        wrong_size_px=(48, 48),
+        legal="takes 50×50 alone",
     ),
 ]
 

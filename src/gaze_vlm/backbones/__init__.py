@@ -6,5 +6,6 @@ from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
 from gaze_vlm.backbones.llava_onevision import LlavaOnevision
 from gaze_vlm.backbones.qwen_vl import QwenVL
+from gaze_vlm.backbones.smolvlm import SmolVLM
 
-__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaNextVideo", "LlavaOnevision", "QwenVL"]
+__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaNextVideo", "LlavaOnevision", "QwenVL", "SmolVLM"]

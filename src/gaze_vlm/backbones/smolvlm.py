@@ -1,0 +1,83 @@
+"""SmolVLM2: SigLIP, whose patches are shuffled many to a visual token, and a video told frame by frame."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from einops import reduce
+from num2words import num2words
+from torch import Tensor, nn
+from transformers import SmolVLMForConditionalGeneration
+
+from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.collator import Collator, Media
+from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.gaze.view import Grid
+
+
+class SmolVLM(Backbone):
+    """`HuggingFaceTB/SmolVLM2-500M-Video-Instruct` and its kin. A clip goes in as one video, since an image would be
+    cut into tiles; the tower takes its frames as it takes images."""
+
+    model_class: ClassVar[Any] = SmolVLMForConditionalGeneration
+    image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_pad": False, "do_sample_frames": False}
+    media: Media = "video"
+    features_method = "get_image_features"
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        model = self.hf.model
+        return {
+            "vision": [model.vision_model],
+            "projector": [model.connector],
+            "language": [model.text_model, self.hf.lm_head],
+        }
+
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
+        return {i: layer.self_attn for i, layer in enumerate(self.hf.model.vision_model.encoder.layers)}
+
+    def collator(self) -> Collator:
+        own = self.processor
+        frame = f"{own.fake_image_token}{own.global_image_token}{own.image_token}{own.fake_image_token}"
+        return replace(super().collator(), placeholder=re.escape(own.video_token), write=partial(told, frame))
+
+    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The frames of a clip in a row of their own."""
+        prepared = super().prepare(inputs)
+        frames = prepared["pixel_values"]
+        # The model takes a frame of nothing but zeros for padding, and would drop it.
+        empty = reduce(frames == 0, "frame channel y x -> frame 1 1 1", torch.all)
+        frames = frames.masked_fill(empty, torch.finfo(frames.dtype).tiny)
+        return {**prepared, "pixel_values": frames.unflatten(0, (-1, self._frames))}
+
+    @property
+    def visual_token(self) -> int:
+        return int(self.hf.config.image_token_id)
+
+    @property
+    def has_class_token(self) -> bool:
+        return False
+
+    @property
+    def own_frame_size_px(self) -> tuple[int, int]:
+        size = self.hf.config.vision_config.image_size
+        return size, size
+
+    @property
+    def layout(self) -> Layout:
+        vision = self.hf.config.vision_config
+        side = vision.image_size // vision.patch_size
+        tokens = side // self.hf.config.scale_factor
+        covered = side * vision.patch_size / vision.image_size  # 384 is no multiple of 14
+        return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=covered)
+
+
+def told(frame: str, times_s: Sequence[float]) -> str:
+    """A video as the model's processor tells it: how many frames, how long, and the minute and second of each."""
+    count, length = num2words(len(times_s)), timedelta(seconds=int(times_s[-1]))
+    intro = f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"
+    frames = (f"\nFrame from {int(t // 60):02d}:{int(t % 60):02d}:{frame}" for t in times_s)
+    return f"{intro}{''.join(frames)}\n\n"
