@@ -1,48 +1,21 @@
 """What every model family must hold; what one family alone can do is in test_<family>.py."""
 
 import pickle
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from einops import rearrange
-from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
+from torch import nn
 from transformers.video_utils import VideoMetadata
 
+from backbone_checks import language_difference, moved_cells, vit_difference
 from backbone_families import FAMILIES, FRAMES, Family, make_backbone, make_batch, make_clip
 from gaze_vlm.attention.capture import AttentionCapture
-from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.checkpoint import learned_state
-from gaze_vlm.datamodules.clip import Batch, Clip
-from gaze_vlm.gaze.mixture import GazeMixture
-from gaze_vlm.gaze.view import Grid
-
-EAGER, SILENT = "recording_eager", "silent"
-recorded: dict[nn.Module, list[Tensor]] = {}
-
-
-def recording_eager(module: nn.Module, *args, **kwargs):  # type: ignore[no-untyped-def]
-    """The library's own eager attention of this model; its weights are kept."""
-    output, weights = sys.modules[type(module).__module__].eager_attention_forward(module, *args, **kwargs)
-    recorded.setdefault(module, []).append(weights)
-    return output, weights
-
-
-def silent(module: nn.Module, query: Tensor, *args, **kwargs):  # type: ignore[no-untyped-def]
-    """No attention: what a patch becomes hangs on that patch alone."""
-    return torch.zeros_like(query.transpose(1, 2)), None
-
-
-AttentionInterface.register(EAGER, recording_eager)
-AttentionMaskInterface.register(EAGER, eager_mask)  # without it the library drops the mask silently
-AttentionInterface.register(SILENT, silent)
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
@@ -61,18 +34,6 @@ def checkpoint(family: Family, tmp_path_factory: pytest.TempPathFactory) -> Path
 def plain(family: Family, checkpoint: Path) -> Backbone:
     """Without a block; not to be changed."""
     return make_backbone(family, checkpoint, None)
-
-
-def set_attention(backbone: Backbone, name: str) -> None:
-    """Run the vision tower with another attention."""
-    (tower,) = backbone.parts()["vision"]
-    tower.set_attn_implementation(name)  # type: ignore[operator]
-
-
-@torch.no_grad()
-def run_model(backbone: Backbone, batch: Batch) -> None:
-    """The model's own forward pass, nothing captured."""
-    backbone.hf(**backbone.prepare(batch.prompts))
 
 
 class NoModel(pickle.Pickler):
@@ -167,101 +128,22 @@ def test_batched_generation_equals_single(family: Family, checkpoint: Path) -> N
     assert together == [backbone.generate(collator([one]).prompts)[0] for one in clips]
 
 
-def lit_clips(grid: Grid, covered: float, frames_per_step: int) -> tuple[Clip, Clip]:
-    """A dark clip, and one with a small bright square in the middle of another cell in each step, and gaze on it.
-    The grid covers a share of the frame."""
-    height, width, frames = 240, 320, len(grid) * frames_per_step
-    dark, lit = make_clip(0, frames=frames), make_clip(0, frames=frames)
-    dark.frames = torch.zeros(frames, 3, height, width, dtype=torch.uint8)
-    lit.frames = dark.frames.clone()
-    cells = torch.cartesian_prod(torch.arange(grid.rows), torch.arange(grid.columns))
-    cells = cells.repeat_interleave(frames_per_step, dim=0)
-    centres = covered * (cells + 0.5) / torch.tensor([grid.rows, grid.columns])
-    for frame, (y, x) in zip(lit.frames, centres.tolist(), strict=True):
-        dy, dx = height // grid.rows // 4, width // grid.columns // 4
-        frame[:, int(y * height) - dy : int(y * height) + dy, int(x * width) - dx : int(x * width) + dx] = 255
-    lit.gaze = GazeMixture(rearrange(centres.flip(1), "frame xy -> frame 1 xy"), torch.ones(frames, 1), 0.005, 4 / 3)
-    return dark, lit
-
-
 @pytest.mark.parametrize("source", ["vit", "block"])
 def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, checkpoint: Path, source: str) -> None:
     """In every cell, on the vision tower's grid and on that of the language model's visual tokens."""
     backbone = make_backbone(
         family, checkpoint, None if source == "vit" else "modulate", vit_layers=(-1,) if source == "vit" else ()
     )
-    set_attention(backbone, SILENT)
-    seen: list[Tensor] = []
-    at = family.first_layer(backbone.hf) if source == "vit" else backbone.block
-    at.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    cells = len(backbone.grid)
-    batch = backbone.collator()(list(lit_clips(backbone.grid, backbone.layout.covered, family.frames_per_step)))
-    run_model(backbone, batch)
-    tokens = seen[0].reshape(2, cells, -1, seen[0].shape[-1])
-    if source == "vit":
-        tokens = tokens[:, :, 1:] if backbone.has_class_token else tokens
-        tokens = tokens if backbone.patch_positions is None else tokens[:, :, backbone.patch_positions]
-    moved = (tokens[1] - tokens[0]).norm(dim=-1)
-    assert batch.valid.all()
-    assert batch.gaze[1].argmax(-1).tolist() == list(range(cells))
-    assert moved.argmax(-1).tolist() == list(range(cells))
-
-
-def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> list[Tensor]:
-    """What the library's own eager attention weighs in these modules, for the batch of `make_batch`."""
-    recorded.clear()
-    if tower == "vision":
-        set_attention(backbone, EAGER)
-    else:
-        backbone.parts()["language"][0].set_attn_implementation(EAGER)  # type: ignore[operator]
-    inputs = dict(make_batch(backbone).inputs)
-    inputs.pop("labels")
-    with torch.no_grad():
-        backbone.hf(**backbone.prepare(inputs))
-    return [torch.cat(recorded[module]) for module in modules]
-
-
-def sharpen(modules: list[nn.Module], factor: float) -> None:
-    """Random attention is even, which would hide a wrong order."""
-    with torch.no_grad():
-        for module in modules:
-            for p in module.parameters():
-                p.mul_(factor)
+    every = list(range(len(backbone.grid)))
+    assert moved_cells(family, backbone, every) == (every, every)
 
 
 def test_vit_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
-    """All layers at once, beside each other as heads."""
-    backbone = make_backbone(family, checkpoint, None, vit_layers=tuple(family.layers))
-    modules = list(backbone.vit_attention_modules().values())
-    sharpen(modules, 12)
-    attention = backbone(make_batch(backbone)).attention.log_probs.exp()
-    assert attention.amax(-1).mean() > 2 / len(family.vit)
-    for captured, weights in zip(
-        attention.chunk(len(modules), dim=2), eager_weights(backbone, "vision", modules), strict=True
-    ):
-        eager = weights[:, :, 0, 1:] if backbone.has_class_token else weights.mean(2)
-        eager = eager / eager.sum(-1, keepdim=True)
-        if backbone.patch_positions is not None:
-            eager = eager[..., backbone.patch_positions]
-        assert (captured - eager.unflatten(0, (3, family.steps))).abs().max() < 1e-5
+    assert vit_difference(family, checkpoint) < 1e-5
 
 
 def test_language_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
-    backbone = make_backbone(family, checkpoint, None, language_layers=(0, -1))
-    modules = list(backbone.language_attention_modules().values())
-    sharpen(modules, 2)
-    batch = make_batch(backbone)
-    attention = backbone(batch).attention.log_probs.exp()
-    patches = len(family.language)
-    assert attention.amax(-1).mean() > 2 / patches
-    for captured, weights in zip(attention.chunk(2, dim=2), eager_weights(backbone, "language", modules), strict=True):
-        for sample, (ids, labels) in enumerate(zip(batch.inputs["input_ids"], batch.inputs["labels"], strict=True)):
-            first_word = int((labels != IGNORED).int().argmax())
-            rows = weights[sample][:, first_word - 1 : -1]  # the last word before the answer predicts its first
-            visual = (ids == backbone.visual_token).nonzero()[: family.steps * patches, 0]
-            eager = rows[..., visual].unflatten(-1, (family.steps, patches))
-            eager = (eager / eager.sum(-1, keepdim=True)).mean(1)
-            assert (captured[sample] - eager.transpose(0, 1)).abs().max() < 1e-5
+    assert language_difference(family, checkpoint) < 1e-5
 
 
 def test_named_heads_alone_are_handed_over(family: Family, checkpoint: Path) -> None:
