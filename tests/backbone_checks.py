@@ -3,6 +3,7 @@ eager one, and where a bright square is seen."""
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -130,6 +131,10 @@ def lit_clips(backbone: Backbone, cells: Sequence[int]) -> tuple[Clip, Clip]:
     return dark, lit
 
 
+class _Seen(Exception):  # noqa: N818
+    """Ends a forward pass of which no more is needed."""
+
+
 def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tuple[list[int], list[int]]:
     """Where a bright square in each of these cells is: by gaze, and by the tokens that it moves most, in the vision
     tower for a backbone with `vit_layers`, else before the block. No patch may see another."""
@@ -138,7 +143,12 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
     at = family.first_layer(backbone.hf) if backbone.vit_layers else backbone.block
     assert at is not None
     batch = backbone.collator()(list(lit_clips(backbone, cells)))
-    with at.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
+
+    def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0])
+        raise _Seen
+
+    with at.register_forward_pre_hook(see), suppress(_Seen):
         run_model(backbone, batch)
     tokens = seen[0].reshape(2, len(cells), -1, seen[0].shape[-1])
     if backbone.vit_layers:

@@ -28,12 +28,12 @@ MERGE, HEADS, LAYERS = 2, 2, 3
 
 
 def build_tiny_qwen_vl(
-    words: Sequence[str], generation: Generation, width: int = 32, seed: int = 0, patch: int = 4
+    words: Sequence[str], generation: Generation, width: int = 32, seed: int = 0, patch: int = 4, window: int = 2
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """A Qwen-VL with random weights drawn by `seed`, and its processor, whose vocabulary is `words`.
 
     Frames are in units of two patches of `patch` px. Of 2.5, the last vision layer alone attends fully, the others in
-    windows of 2 × 2 visual tokens; 3 has DeepStack from its first vision layer.
+    windows of `window` visual tokens a side; 3 has DeepStack from its first vision layer.
     """
     config_of, model_of, processor_of, videos_of = {
         "2": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, Qwen2VLVideoProcessor),
@@ -59,7 +59,7 @@ def build_tiny_qwen_vl(
     )
     own: dict[str, dict[str, Any]] = {
         "2": {"embed_dim": width, "hidden_size": width, "mlp_ratio": 2},  # here hidden_size is the projector's output
-        "2.5": {"window_size": 2 * patch * MERGE, "fullatt_block_indexes": [LAYERS - 1]},
+        "2.5": {"window_size": window * patch * MERGE, "fullatt_block_indexes": [LAYERS - 1]},
         "3": {"deepstack_visual_indexes": [0], "num_position_embeddings": 64},
     }
     vision = {

@@ -14,14 +14,15 @@ from transformers import (
 
 from gaze_vlm.backbones.tiny_llava import build_tokenizer, tiny_qwen2
 
-IMAGE, PATCH, SHUFFLED, LAYERS, HEADS = 50, 4, 3, 2, 2
+LAYERS, HEADS = 2, 2
 
 
 def build_tiny_smolvlm(
-    words: Sequence[str], width: int = 32, seed: int = 0
+    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 50, patch: int = 4, shuffled: int = 3
 ) -> tuple[SmolVLMForConditionalGeneration, SmolVLMProcessor]:
     """A SmolVLM with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    50 × 50 px make 12 × 12 patches, which leave two pixels unseen as the real ones do, and 4 × 4 visual tokens."""
+    50 × 50 px (`image`) make 12 × 12 patches (of `patch` px), which leave two pixels unseen as the real ones do, and
+    4 × 4 visual tokens (of `shuffled` patches along a side)."""
     special = {
         "image_token": "<image>",
         "video_token": "<video>",
@@ -32,10 +33,10 @@ def build_tiny_smolvlm(
     tokenizer = build_tokenizer(words, special)
     tokenizer.eos_token = "<end_of_utterance>"  # of the chat template that the processor brings for videos
     processor = SmolVLMProcessor(
-        image_processor=SmolVLMImageProcessor(max_image_size={"longest_edge": IMAGE}),
+        image_processor=SmolVLMImageProcessor(max_image_size={"longest_edge": image}),
         tokenizer=tokenizer,
-        video_processor=SmolVLMVideoProcessor(max_image_size={"longest_edge": IMAGE}),
-        image_seq_len=(IMAGE // PATCH // SHUFFLED) ** 2,
+        video_processor=SmolVLMVideoProcessor(max_image_size={"longest_edge": image}),
+        image_seq_len=(image // patch // shuffled) ** 2,
     )
     config = SmolVLMConfig(
         vision_config=SmolVLMVisionConfig(
@@ -43,12 +44,12 @@ def build_tiny_smolvlm(
             intermediate_size=2 * width,
             num_hidden_layers=LAYERS,
             num_attention_heads=HEADS,
-            image_size=IMAGE,
-            patch_size=PATCH,
+            image_size=image,
+            patch_size=patch,
         ),
         text_config=tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<image>"],
-        scale_factor=SHUFFLED,
+        scale_factor=shuffled,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
