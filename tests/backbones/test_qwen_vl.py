@@ -8,7 +8,7 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch, make_clip
-from gaze_vlm.backbones.qwen_vl import sequence_positions
+from gaze_vlm.backbones.layout import sequence_positions
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.gaze.view import Grid
 

@@ -1,6 +1,7 @@
 """How a frame lies in a model, and which frame sizes are legal."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gaze_vlm.gaze.view import Grid
 
@@ -42,3 +43,25 @@ def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px:
     if unit_px is not None and (height < unit_px or width < unit_px or height % unit_px or width % unit_px):
         near = "×".join(str(max(1, round(side / unit_px)) * unit_px) for side in size_px)
         raise ValueError(f"frame_size_px {height}×{width}: both must be multiples of {unit_px}, the nearest is {near}")
+
+
+@lru_cache
+def sequence_positions(grid: Grid, merge: int, window: int) -> list[int]:
+    """Where in Qwen's vision sequence each patch of a frame stands.
+
+    The sequence runs by windows, within a window by blocks of merged patches, within a block by patches, each row by
+    row from the top left.
+
+    Args:
+        grid: patches of a frame.
+        merge: patches that a visual token is merged of, along a side.
+        window: patches of a window along a side.
+
+    Returns:
+        The position of each patch, row-major over the grid.
+    """
+    window = window // merge * merge  # whole blocks
+    patches = [(row, column) for row in range(grid.rows) for column in range(grid.columns)]
+    sequence = sorted(patches, key=lambda at: [at[i] // size for size in (window, merge, 1) for i in (0, 1)])
+    position = {patch: i for i, patch in enumerate(sequence)}
+    return [position[patch] for patch in patches]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText
 
 from gaze_vlm.backbones.base import Backbone, Part
 from gaze_vlm.backbones.collator import Collator, Media
-from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.layout import Layout, sequence_positions
 from gaze_vlm.gaze.view import Grid
 
 
@@ -107,8 +107,8 @@ class QwenVL(Backbone):
         if self.hf.config.model_type != "qwen3_vl":
             return collator
         # The template writes the marks around a video, which belong around each of its steps.
-        tokens = self.processor.tokenizer
-        step = f"{tokens.vision_start_token}{tokens.video_token}{tokens.vision_end_token}"
+        own = self.processor
+        step = f"{own.vision_start_token}{own.video_token}{own.vision_end_token}"
         placeholder = f"({re.escape(step)}|{collator.placeholder})"
         return replace(collator, placeholder=placeholder, write=partial(timed_steps, step))
 
@@ -136,25 +136,3 @@ class QwenVL(Backbone):
 def timed_steps(step: str, times_s: Sequence[float]) -> str:
     """A video in Qwen3-VL's text: before each step its time."""
     return "".join(f"<{t:.1f} seconds>{step}" for t in times_s)
-
-
-@lru_cache
-def sequence_positions(grid: Grid, merge: int, window: int) -> list[int]:
-    """Where in Qwen's vision sequence each patch of a frame stands.
-
-    The sequence runs by windows, within a window by blocks of merged patches, within a block by patches, each row by
-    row from the top left.
-
-    Args:
-        grid: patches of a frame.
-        merge: patches that a visual token is merged of, along a side.
-        window: patches of a window along a side.
-
-    Returns:
-        The position of each patch, row-major over the grid.
-    """
-    window = window // merge * merge  # whole blocks
-    patches = [(row, column) for row in range(grid.rows) for column in range(grid.columns)]
-    sequence = sorted(patches, key=lambda at: [at[i] // size for size in (window, merge, 1) for i in (0, 1)])
-    position = {patch: i for i, patch in enumerate(sequence)}
-    return [position[patch] for patch in patches]
