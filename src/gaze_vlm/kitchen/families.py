@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaOnevision, QwenVL
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL, SmolVLM
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
+from gaze_vlm.backbones.tiny_smolvlm import build_tiny_smolvlm
 
 WIDTH = 64
 
@@ -39,9 +41,11 @@ def _qwen(generation: str, pools: bool = True) -> Family:
 
 FAMILIES: dict[str, Family] = {
     "llava": Family(Llava, build_kitchen_llava),
+    "llava-next-video": Family(LlavaNextVideo, partial(build_tiny_llava_next_video, width=WIDTH, image=96, patch=6)),
     "llava-onevision": Family(LlavaOnevision, partial(build_tiny_llava_onevision, width=WIDTH, image=105)),
     "qwen2-vl": _qwen("2"),
     "qwen2.5-vl": _qwen("2.5"),
     "qwen3-vl": _qwen("3", pools=False),  # DeepStack
     "internvl3": Family(InternVL, partial(build_tiny_internvl, width=WIDTH, image=96, patch=6)),
+    "smolvlm2": Family(SmolVLM, partial(build_tiny_smolvlm, width=WIDTH, image=96, patch=6, shuffled=2)),
 }
