@@ -5,15 +5,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, TimmWrapperModel
 from transformers.masking_utils import eager_mask
 
 from backbone_families import Family, make_backbone, make_batch, make_clip
-from gaze_vlm.attention.sources import IGNORED
+from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -42,13 +43,36 @@ AttentionInterface.register(SILENT, silent)
 def set_attention(backbone: Backbone, name: str) -> None:
     """Run the vision tower with another attention."""
     (tower,) = backbone.parts()["vision"]
-    tower.set_attn_implementation(name)  # type: ignore[operator]
+    if isinstance(tower, TimmWrapperModel):  # timm has no names for its attentions
+        for module in backbone.vit_attention_modules().values():
+            set_timm_attention(module, name)
+    else:
+        tower.set_attn_implementation(name)  # type: ignore[operator]
+
+
+def set_timm_attention(module: Any, name: str) -> None:
+    """timm's own unfused attention, whose weights go through a dropout, or none."""
+    if name == SILENT:
+        module.forward = lambda tokens, **_: torch.zeros_like(tokens)
+    else:
+        module.fused_attn = False
+        module.attn_drop.register_forward_hook(
+            lambda _, __, weights: recorded.setdefault(module, []).append(weights) and None
+        )
 
 
 @torch.no_grad()
 def run_model(backbone: Backbone, batch: Batch) -> None:
     """The model's own forward pass, nothing captured."""
-    backbone.hf(**backbone.prepare(batch.prompts))
+    backbone.answerer(**backbone.prepare(batch.prompts))
+
+
+def visual_positions(backbone: Backbone, batch: Batch) -> Tensor:
+    """Where the visual tokens of each clip stand among what the language model attends to."""
+    if backbone.visual_token == NO_PLACEHOLDER:
+        memory = backbone.prepare(batch.prompts)["encoder_hidden_states"]
+        return torch.arange(memory.shape[1]).expand(len(memory), -1)
+    return (batch.inputs["input_ids"] == backbone.visual_token).nonzero()[:, 1].unflatten(0, (len(batch), -1))
 
 
 def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> list[Tensor]:
@@ -61,7 +85,7 @@ def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> l
     inputs = dict(make_batch(backbone).inputs)
     inputs.pop("labels")
     with torch.no_grad():
-        backbone.hf(**backbone.prepare(inputs))
+        backbone.answerer(**backbone.prepare(inputs))
     return [torch.cat(recorded[module]) for module in modules]
 
 
@@ -85,8 +109,9 @@ def vit_difference(family: Family, checkpoint: Path) -> float:
     for captured, weights in zip(
         attention.chunk(len(modules), dim=2), eager_weights(backbone, "vision", modules), strict=True
     ):
-        eager = weights[:, :, 0, 1:] if backbone.has_class_token else weights.mean(2)
+        eager = weights[..., backbone.prefix_tokens :]
         eager = eager / eager.sum(-1, keepdim=True)
+        eager = eager[:, :, 0] if backbone.has_class_token else eager[:, :, backbone.prefix_tokens :].mean(2)
         if backbone.patch_positions is not None:
             eager = eager[..., backbone.patch_positions]
         differences.append((captured - eager.unflatten(0, (3, family.steps))).abs().max().item())
@@ -104,10 +129,10 @@ def language_difference(family: Family, checkpoint: Path) -> float:
     assert attention.amax(-1).mean() > 2 / patches
     differences = []
     for captured, weights in zip(attention.chunk(2, dim=2), eager_weights(backbone, "language", modules), strict=True):
-        for sample, (ids, labels) in enumerate(zip(batch.inputs["input_ids"], batch.inputs["labels"], strict=True)):
+        positions = visual_positions(backbone, batch)[:, : family.steps * patches]
+        for sample, (visual, labels) in enumerate(zip(positions, batch.inputs["labels"], strict=True)):
             first_word = int((labels != IGNORED).int().argmax())
             rows = weights[sample][:, first_word - 1 : -1]  # the last word before the answer predicts its first
-            visual = (ids == backbone.visual_token).nonzero()[: family.steps * patches, 0]
             eager = rows[..., visual].unflatten(-1, (family.steps, patches))
             eager = (eager / eager.sum(-1, keepdim=True)).mean(1)
             differences.append((captured[sample] - eager.transpose(0, 1)).abs().max().item())
@@ -152,7 +177,7 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
         run_model(backbone, batch)
     tokens = seen[0].reshape(2, len(cells), -1, seen[0].shape[-1])
     if backbone.vit_layers:
-        tokens = tokens[:, :, 1:] if backbone.has_class_token else tokens
+        tokens = tokens[:, :, backbone.prefix_tokens :]
         tokens = tokens if backbone.patch_positions is None else tokens[:, :, backbone.patch_positions]
     moved = (tokens[1] - tokens[0]).norm(dim=-1)
     assert batch.valid.all()

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from gaze_vlm.attention import GazeBlock
-from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL, SmolVLM
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
+from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.backbones.tiny_smolvlm import build_tiny_smolvlm
 from gaze_vlm.datamodules.clip import Batch, Clip
@@ -131,6 +132,17 @@ FAMILIES = [
         first_layer=lambda hf: hf.model.vision_model.encoder.layers[0],
         wrong_size_px=(48, 48),
         legal="takes 50×50 alone",
+    ),
+    Family(
+        name="narrator",
+        make=Narrator,
+        build=partial(build_tiny_narrator, WORDS),
+        vit=Grid(4, 4),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.encoder.timm_model.blocks[0],
+        wrong_size_px=(48, 48),
+        legal="takes 32×32 alone",
     ),
 ]
 

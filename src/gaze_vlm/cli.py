@@ -25,6 +25,10 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "show how good a store's gaze is: a page and a contact sheet",
     ),
     "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train the kitchen's own tiny LLaVA"),
+    "narrator": (
+        "gaze_vlm.backbones.compose:compose_narrator",
+        "join a vision transformer of timm and a GPT-2 into a checkpoint",
+    ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 from transformers.video_utils import VideoMetadata
 
-from backbone_checks import language_difference, moved_cells, vit_difference
+from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
 from backbone_families import FAMILIES, FRAMES, Family, make_backbone, make_batch, make_clip
-from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.checkpoint import learned_state
@@ -63,8 +62,7 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
     made = backbone(batch)
     patches = len(family.language)
     tokens = {"pool": 1, "mean": 1, "append": patches + 1}.get(str(output), patches)
-    visual = batch.inputs["input_ids"] == backbone.visual_token
-    assert visual.sum(1).tolist() == [family.steps * tokens + backbone.tokens_after_clip] * 3
+    assert visual_positions(backbone, batch).shape == (3, family.steps * tokens + backbone.tokens_after_clip)
     assert made.tokens == 2 + 4 + 3 + 3  # words, and an end of text each
     if output is None:
         assert made.attention is None
@@ -79,7 +77,7 @@ def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
     made = plain(batch)
     inputs = dict(batch.inputs)
     labels = inputs.pop("labels")
-    loss = plain.hf(**plain.prepare(inputs), labels=labels).loss
+    loss = plain.answerer(**plain.prepare(inputs), labels=labels).loss
     assert (made.cross_entropy.sum() / made.tokens).item() == pytest.approx(loss.item(), rel=1e-5)
 
 
@@ -93,7 +91,8 @@ def test_inputs_are_the_processors_own(plain: Backbone) -> None:
         times = {"fps": rate_hz, "frames_indices": [1, 2, 3, 4], "total_num_frames": FRAMES}
         media = {"videos": [frames], "video_metadata": [VideoMetadata(**times)]}
     own = plain.processor(**media, text=question, return_tensors="pt", **collator.image_options)
-    ours = plain.prepare(collator([clip]).prompts)
+    prompts = collator([clip]).prompts
+    ours = {"pixel_values": prompts["pixel_values"].flatten(0, 1), **plain.prepare(prompts)}
     for name, value in own.items():
         assert torch.allclose(torch.as_tensor(value), ours[name]), name
 
@@ -159,7 +158,7 @@ def test_named_heads_alone_are_handed_over(family: Family, checkpoint: Path) -> 
 
 
 def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
-    capture = AttentionCapture(list(plain.vit_attention_modules().values()))
+    capture = plain.capture_of(list(plain.vit_attention_modules().values()))
     plain(make_batch(plain))
     with pytest.raises(RuntimeError, match="no attention was captured"):
         capture.take()

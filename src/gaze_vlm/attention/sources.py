@@ -19,6 +19,7 @@ from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.gaze.view import Grid
 
 IGNORED = -100  # the label that the cross-entropy skips
+NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language model reads them by cross-attention
 
 
 class Capture(Protocol):
@@ -104,6 +105,7 @@ class VitSource(AttentionSource):
         capture: of the layers.
         grid: patches of a frame.
         class_token: whether the sequence begins with a class token.
+        prefix: tokens before the patches, the class token among them; none is a patch.
         positions: where in the sequence the patches stand, row by row; None where they stand so already.
         heads: those to take; all by default.
     """
@@ -113,12 +115,14 @@ class VitSource(AttentionSource):
         capture: Capture,
         grid: Grid,
         class_token: bool,
+        prefix: int,
         positions: list[int] | None = None,
         heads: Sequence[int] = (),
     ) -> None:
         super().__init__(grid, heads)
         self.capture = capture
         self.class_token = class_token
+        self.prefix = prefix
         self.positions = positions
 
     def armed(self) -> AbstractContextManager[None]:
@@ -129,7 +133,7 @@ class VitSource(AttentionSource):
         layers = []
         for query, key in self.capture.take():
             log_probs = rearrange(
-                attend(query, key), "(batch frame) head patch -> batch frame head patch", frame=frames
+                attend(query, key, self.prefix), "(batch frame) head patch -> batch frame head patch", frame=frames
             )
             layers.append(log_probs if self.positions is None else log_probs[..., self.positions])
         return layers
@@ -143,7 +147,8 @@ class LanguageSource(AttentionSource):
     Args:
         capture: of the layers.
         grid: visual tokens of a frame.
-        visual_token: id of the placeholder of a visual token.
+        visual_token: id of the placeholder of a visual token, or NO_PLACEHOLDER: the keys are the visual tokens
+            alone.
         tokens_per_frame: placeholders of a frame, whose first are the patches, row by row.
         heads: those to take; all by default.
     """
@@ -160,8 +165,12 @@ class LanguageSource(AttentionSource):
         return self.capture.armed()
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
-        visual = (input_ids == self.visual_token).nonzero()[:, 1].unflatten(0, (len(input_ids), -1))
-        visual = visual[:, : frames * self.tokens_per_frame].unflatten(1, (frames, self.tokens_per_frame))
+        count = frames * self.tokens_per_frame
+        if self.visual_token == NO_PLACEHOLDER:
+            visual = torch.arange(count, device=input_ids.device).expand(len(input_ids), -1)
+        else:
+            visual = (input_ids == self.visual_token).nonzero()[:, 1].unflatten(0, (len(input_ids), -1))[:, :count]
+        visual = visual.unflatten(1, (frames, self.tokens_per_frame))
         predicting = torch.zeros_like(labels, dtype=torch.bool)
         predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
         visual = visual[..., : len(self.grid)]
@@ -169,18 +178,19 @@ class LanguageSource(AttentionSource):
 
 
 def class_token_attention(
-    query: Float[Tensor, "image head query d"], key: Float[Tensor, "image head key d"]
+    query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 1
 ) -> Float[Tensor, "image head patch"]:
-    """Log of the first token's attention without its own column, renormalised."""
+    """Log of the first token's attention among the patches, behind `prefix` tokens, renormalised."""
     with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
-        scores = einsum(query[:, :, 0], key[:, :, 1:], "image head d, image head patch d -> image head patch")
+        scores = einsum(query[:, :, 0], key[:, :, prefix:], "image head d, image head patch d -> image head patch")
         return scores.log_softmax(dim=-1)
 
 
 def mean_attention(
-    query: Float[Tensor, "image head query d"], key: Float[Tensor, "image head key d"]
-) -> Float[Tensor, "image head key"]:
-    """Log of the mean over all queries of their attention."""
+    query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 0
+) -> Float[Tensor, "image head patch"]:
+    """Log of the mean over the patches, behind `prefix` tokens, of their attention among each other."""
+    query, key = query[:, :, prefix:], key[:, :, prefix:]
 
     def of_image(query: Tensor, key: Tensor) -> Tensor:
         scores = einsum(query, key, "head q d, head patch d -> head q patch")

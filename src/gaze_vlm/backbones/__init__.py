@@ -5,7 +5,18 @@ from gaze_vlm.backbones.internvl import InternVL
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
 from gaze_vlm.backbones.llava_onevision import LlavaOnevision
+from gaze_vlm.backbones.narrator import Narrator
 from gaze_vlm.backbones.qwen_vl import QwenVL
 from gaze_vlm.backbones.smolvlm import SmolVLM
 
-__all__ = ["Backbone", "BackboneOutput", "InternVL", "Llava", "LlavaNextVideo", "LlavaOnevision", "QwenVL", "SmolVLM"]
+__all__ = [
+    "Backbone",
+    "BackboneOutput",
+    "InternVL",
+    "Llava",
+    "LlavaNextVideo",
+    "LlavaOnevision",
+    "Narrator",
+    "QwenVL",
+    "SmolVLM",
+]

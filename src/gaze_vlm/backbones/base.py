@@ -23,7 +23,15 @@ from transformers import AutoProcessor
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.attention.sources import IGNORED, AttentionSource, BlockSource, Capture, LanguageSource, VitSource
+from gaze_vlm.attention.sources import (
+    IGNORED,
+    NO_PLACEHOLDER,
+    AttentionSource,
+    BlockSource,
+    Capture,
+    LanguageSource,
+    VitSource,
+)
 from gaze_vlm.backbones.collator import Collator, Media, one_a_step
 from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
@@ -102,6 +110,7 @@ class Backbone(nn.Module, ABC):
     model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
+    halves: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # the tower's and the language model's configs
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         """The model's modules by what they are; here by the names that most families give them."""
@@ -125,6 +134,11 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def has_class_token(self) -> bool:
         """Whether the vision tower's sequence begins with a class token."""
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens of the vision tower's sequence before the patches: the class token, registers."""
+        return int(self.has_class_token)
 
     @property
     @abstractmethod
@@ -153,8 +167,14 @@ class Backbone(nn.Module, ABC):
 
     @property
     def visual_token(self) -> int:
-        """Id of the placeholder that stands for one visual token."""
+        """Id of the placeholder that stands for one visual token; NO_PLACEHOLDER where the text has none, since the
+        language model reads them by cross-attention."""
         return int(getattr(self.hf.config, f"{self.media}_token_id"))
+
+    @property
+    def answerer(self) -> Any:
+        """What takes the inputs that `prepare` makes, and generates."""
+        return self.hf
 
     @property
     def tokens_after_clip(self) -> int:
@@ -203,7 +223,9 @@ class Backbone(nn.Module, ABC):
         if self.vit_layers:
             modules = layers_of(self.vit_attention_modules(), self.vit_layers, "vit_layers")
             capture, layout = self.capture_of(modules), self.layout
-            return VitSource(capture, layout.vit, self.has_class_token, self.patch_positions, self.heads)
+            return VitSource(
+                capture, layout.vit, self.has_class_token, self.prefix_tokens, self.patch_positions, self.heads
+            )
         if self.language_layers:
             if self.tokens_per_frame < len(self.grid):
                 raise ValueError("language_layers look at a frame's patches: set the block's output to `modulate`")
@@ -221,13 +243,14 @@ class Backbone(nn.Module, ABC):
         is_hub_name = self.checkpoint.count("/") == 1 and not self.checkpoint.startswith((".", "/"))
         if (Path(self.checkpoint).exists() or not is_hub_name) and not Path(self.checkpoint, "config.json").is_file():
             raise FileNotFoundError(f"no model in {self.checkpoint}: it has no config.json; {make}")
+        vision, language = self.halves
         try:
             model = self.model_class.from_pretrained(
                 self.checkpoint,
                 dtype=self.dtype,
                 attn_implementation={
-                    "vision_config": CAPTURING_SDPA,
-                    "text_config": CAPTURING_SDPA if self.language_layers else "sdpa",
+                    vision: CAPTURING_SDPA,
+                    language: CAPTURING_SDPA if self.language_layers else "sdpa",
                 },
             )
             return model, AutoProcessor.from_pretrained(self.checkpoint)
@@ -268,7 +291,9 @@ class Backbone(nn.Module, ABC):
     def collator(self) -> Collator:
         """Collates clips for this model; holds its processor and none of its weights."""
         height_px, width_px = self.frame_size_px
-        token = self.processor.tokenizer.convert_ids_to_tokens(self.visual_token)
+        token = ""
+        if self.visual_token != NO_PLACEHOLDER:
+            token = self.processor.tokenizer.convert_ids_to_tokens(self.visual_token)
         return Collator(
             processor=self.processor,
             media=self.media,
@@ -317,7 +342,7 @@ class Backbone(nn.Module, ABC):
         armed: AbstractContextManager[None] = nullcontext() if self.source is None else self.source.armed()
         with armed:
             # Answers end at the right edge, so the head runs on that edge alone.
-            logits = self.hf(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
+            logits = self.answerer(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
         ids = inputs["input_ids"]
         attention = None if self.source is None else self.source.take(self._frames, ids, labels)
         labels = labels[:, -longest:]
@@ -344,7 +369,7 @@ class Backbone(nn.Module, ABC):
         """Greedy answers from frames and text alone."""
         inputs = self.prepare(prompts)
         inputs.pop("position_ids", None)  # generation makes them, from the same mask
-        answers = self.hf.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
+        answers = self.answerer.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = answers[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from gaze_vlm.attention.sources import IGNORED
+from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.mixture import average_steps
 from gaze_vlm.gaze.view import Grid, View
@@ -31,7 +31,7 @@ class Collator:
         media: whether a clip is an image a frame, or one video.
         placeholder: pattern of what the chat template writes for an image or a video.
         write: what stands in its place, from the times of its steps; with one visual token a step.
-        visual_token: id of the placeholder that stands for one visual token.
+        visual_token: id of the placeholder that stands for one visual token, or NO_PLACEHOLDER.
         tokens_per_frame: visual tokens of a step in the language model's input.
         tokens_after_clip: visual tokens behind those of a clip's steps.
         frames_per_step: frames that the vision tower takes as one.
@@ -110,6 +110,8 @@ class Collator:
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
         """The question with a visual token a step in the place of the template's placeholders."""
+        if self.visual_token == NO_PLACEHOLDER:
+            return question
         media = [times_s] if self.media == "video" else [[t] for t in times_s]
         found = len(re.findall(self.placeholder, question))
         if found != len(media):

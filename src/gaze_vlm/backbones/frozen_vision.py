@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 
-def keep_outputs(tower: nn.Module, layer: int, frames: int) -> None:
+def keep_outputs(tower: nn.Module, layer: int | None, frames: int) -> None:
     """Make a frozen tower remember the hidden state of one layer for the last so many frames, by their pixels.
 
     Args:
         tower: the vision tower; its `forward` is replaced on this instance.
-        layer: index of the hidden state that the model reads, negative from the last.
+        layer: index of the hidden state that the model reads, negative from the last; None is the tower's output.
         frames: how many frames are kept.
 
     Raises:
@@ -30,15 +30,15 @@ def keep_outputs(tower: nn.Module, layer: int, frames: int) -> None:
     @functools.wraps(original)
     def remembering(pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
         def states(new: Tensor) -> Tensor:
-            kwargs["output_hidden_states"] = True
-            hidden: Tensor = original(pixel_values[new], **kwargs).hidden_states[layer]
+            kwargs["output_hidden_states"] = layer is not None
+            made = original(pixel_values[new], **kwargs)
+            hidden: Tensor = made.last_hidden_state if layer is None else made.hidden_states[layer]
             return hidden
 
         hidden = torch.stack(kept.of(pixel_values, states)).to(pixel_values.device)
         # The model indexes with `layer`: a row of the same state answers any index.
-        return BaseModelOutputWithPooling(
-            last_hidden_state=hidden, hidden_states=(hidden,) * (abs(layer) if layer < 0 else layer + 1)
-        )
+        rows = 0 if layer is None else abs(layer) if layer < 0 else layer + 1
+        return BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=(hidden,) * rows)
 
     tower.forward = remembering
 

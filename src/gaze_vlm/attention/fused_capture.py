@@ -1,0 +1,76 @@
+"""Queries and keys of attention modules that call torch's fused attention themselves, as timm's do."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from gaze_vlm.attention.capture import AttentionCapture
+
+
+class FusedCapture(AttentionCapture):
+    """Captures modules of any library whose attention is `scaled_dot_product_attention`, on that fast path.
+
+    Raises:
+        ValueError: (in the forward pass) a module adds a mask or bias to its attention, which queries and keys alone
+            do not tell.
+    """
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        for module, captured in zip(self.modules, self.captured, strict=True):
+            captured.clear()
+            module.forward = _recorded(module.forward, captured)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            for module in self.modules:
+                del module.forward
+
+
+def _recorded(forward: Callable[..., Any], captured: list[tuple[Tensor, Tensor, float]]) -> Callable[..., Any]:
+    @functools.wraps(forward)
+    def within(*args: Any, **kwargs: Any) -> Any:
+        with _Recording(captured):
+            return forward(*args, **kwargs)
+
+    return within
+
+
+class _Recording(TorchFunctionMode):
+    """Keeps references to the query, key and scale of each fused attention within."""
+
+    def __init__(self, captured: list[tuple[Tensor, Tensor, float]]) -> None:
+        super().__init__()
+        self.captured = captured
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.scaled_dot_product_attention:
+            self.captured.append(_query_key_scale(*args, **kwargs))
+        return func(*args, **kwargs)
+
+
+def _query_key_scale(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Tensor, Tensor, float]:
+    """What torch's function is given, by its own names."""
+    if attn_mask is not None or is_causal:
+        raise ValueError(
+            "vit_layers: this vision tower adds a mask or bias to its attention, which cannot be captured; "
+            "regularize a `block` or language_layers"
+        )
+    return query, key, query.shape[-1] ** -0.5 if scale is None else scale

@@ -1,0 +1,107 @@
+"""A narrator: a vision transformer of timm, and GPT-2 with cross-attention over all frames' patch tokens."""
+
+from math import log
+from typing import Any, ClassVar
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import VisionEncoderDecoderModel
+
+from gaze_vlm.attention.fused_capture import FusedCapture
+from gaze_vlm.attention.sources import NO_PLACEHOLDER, Capture
+from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.frozen_vision import keep_outputs
+from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.gaze.view import Grid
+
+
+class Narrator(Backbone):
+    """A `VisionEncoderDecoderModel` of a timm tower and GPT-2, as `gaze-vlm narrator` makes one: in
+    the manner of LaViLa's narrator, with an image tower that sees each frame by itself.
+
+    The text has no placeholders. The decoder's cross-attention reads a memory beside it: the patch tokens of all frames
+    in a row, each with the sinusoidal embedding of its frame's index, without which their order would not be seen.
+    """
+
+    model_class: ClassVar[Any] = VisionEncoderDecoderModel
+    halves: ClassVar[tuple[str, str]] = ("encoder", "decoder")
+
+    def _load_checkpoint(self) -> tuple[Any, Any]:
+        model, processor = super()._load_checkpoint()
+        processor.chat_template = processor.tokenizer.chat_template  # one without placeholders is the tokenizer's
+        return model, processor
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        """The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language
+        model."""
+        layers = self.hf.decoder.transformer.h
+        new = [module for layer in layers for module in (layer.ln_cross_attn, layer.crossattention)]
+        return {"vision": [self.hf.encoder], "language": [self.hf.decoder], "projector": [self.projection, *new]}
+
+    @property
+    def projection(self) -> nn.Module:
+        """From the tower's width to the decoder's; the library has none where they are equal."""
+        return getattr(self.hf, "enc_to_dec_proj", nn.Identity())
+
+    @property
+    def answerer(self) -> Any:
+        return self.hf.decoder
+
+    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Runs the tower: the decoder reads its tokens, which the block rewrites, as a memory."""
+        prepared = super().prepare(inputs)
+        features = self.hf.encoder(prepared.pop("pixel_values")).last_hidden_state[:, self.prefix_tokens :]
+        tokens = self.projection(features)
+        tokens = tokens if self.block is None else self.through_block(tokens)
+        tokens = rearrange(tokens, "(batch frame) token width -> batch frame token width", frame=self._frames)
+        time = frame_embedding(self._frames, tokens.shape[-1]).to(tokens)
+        tokens = tokens + rearrange(time, "frame width -> frame 1 width")
+        prepared["encoder_hidden_states"] = rearrange(tokens, "batch frame token width -> batch (frame token) width")
+        return prepared
+
+    def rewrite_visual_tokens(self) -> None:
+        """`prepare` passes them through the block."""
+
+    def keep_vision_outputs(self, frames: int) -> None:
+        keep_outputs(self.hf.encoder, None, frames)
+
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
+        return {i: layer.attn for i, layer in enumerate(self.hf.encoder.timm_model.blocks)}
+
+    def capture_of(self, modules: list[nn.Module]) -> Capture:
+        return FusedCapture(modules)
+
+    def language_attention_modules(self) -> dict[int, nn.Module]:
+        return {i: layer.crossattention for i, layer in enumerate(self.hf.decoder.transformer.h)}
+
+    @property
+    def has_class_token(self) -> bool:
+        return getattr(self.hf.encoder.timm_model, "cls_token", None) is not None
+
+    @property
+    def prefix_tokens(self) -> int:
+        return int(self.hf.encoder.timm_model.num_prefix_tokens)
+
+    @property
+    def visual_token(self) -> int:
+        return NO_PLACEHOLDER
+
+    @property
+    def own_frame_size_px(self) -> tuple[int, int]:
+        height, width = self.hf.encoder.timm_model.patch_embed.img_size
+        return height, width
+
+    @property
+    def layout(self) -> Layout:
+        grid = Grid(*self.hf.encoder.timm_model.patch_embed.grid_size)
+        return Layout(vit=grid, language=grid)
+
+
+def frame_embedding(frames: int, width: int) -> Float[Tensor, "frame width"]:
+    """Sinusoids of the frame's index (Vaswani et al. 2017, §3.5) less the first frame's, so that a single frame is
+    left as it is. Their periods go from 2π to 20,000π frames."""
+    frequencies = torch.exp(torch.arange(0, width, 2) * (-log(10_000) / width))
+    angles = torch.arange(frames)[:, None] * frequencies
+    return torch.stack([angles.sin(), angles.cos() - 1], dim=-1).flatten(1)[:, :width]

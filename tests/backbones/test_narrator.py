@@ -1,0 +1,127 @@
+"""What the narrator alone does; the rest is in test_contract.py."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
+
+from backbone_families import FAMILIES, WORDS, make_backbone, make_batch, make_clip
+from gaze_vlm.backbones.narrator import Narrator
+from gaze_vlm.backbones.tiny_llava import save
+from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
+from gaze_vlm.cli import main
+
+NARRATOR = next(family for family in FAMILIES if family.name == "narrator")
+
+
+def make_narrator(folder: Path, architecture: str, output: str | None = None, **options: Any) -> Narrator:
+    save(*build_tiny_narrator(WORDS, architecture), folder)
+    return make_backbone(NARRATOR, folder, output, **options)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "class_token", "prefix"),
+    [
+        ("vit_base_patch16_siglip_224", False, 0),
+        ("vit_base_patch16_reg4_gap_256", False, 4),
+        ("vit_small_patch16_dinov3", True, 5),  # registers beside the class token, rotary positions
+        ("vit_small_patch16_rope_224", True, 1),
+        ("vit_little_patch16_reg1_gap_256", False, 1),  # normalises queries and keys
+    ],
+)
+def test_attention_of_any_vision_transformer_is_its_unfused_attention(
+    tmp_path: Path, architecture: str, class_token: bool, prefix: int
+) -> None:
+    backbone = make_narrator(tmp_path, architecture, vit_layers=(0, 1))
+    modules = list(backbone.vit_attention_modules().values())
+    assert (backbone.has_class_token, backbone.prefix_tokens) == (class_token, prefix)
+    with torch.no_grad():
+        for module in modules:
+            for p in module.parameters():
+                p.mul_(16)  # random attention is even
+    batch = make_batch(backbone)
+    captured = backbone(batch).attention.log_probs.exp()
+    weights: list[Tensor] = []
+    for module in modules:
+        module.fused_attn = False  # type: ignore[assignment]
+        module.attn_drop.register_forward_hook(lambda _, __, output: weights.append(output))  # type: ignore[union-attr, operator]
+    backbone.prepare(batch.prompts)
+    assert captured.amax(-1).mean() > 1.5 / len(backbone.grid)
+    for ours, unfused in zip(captured.chunk(2, dim=2), weights, strict=True):
+        patches = unfused[..., prefix:]
+        patches = patches / patches.sum(-1, keepdim=True)
+        patches = patches[:, :, 0] if class_token else patches[:, :, prefix:].mean(2)
+        assert (ours.flatten(0, 1) - patches).abs().max() < 1e-5
+
+
+def test_a_bias_on_the_attention_is_refused(tmp_path: Path) -> None:
+    backbone = make_narrator(tmp_path, "beit_base_patch16_224", vit_layers=(-1,))
+    with pytest.raises(ValueError, match="adds a mask or bias to its attention"):
+        backbone(make_batch(backbone))
+    assert backbone.generate(make_batch(backbone).prompts)  # the capture is off again
+
+
+def test_the_decoder_sees_the_order_of_the_frames(tmp_path: Path) -> None:
+    for output in (None, "pool", "modulate"):
+        backbone = make_narrator(tmp_path, "vit_tiny_patch16_224", output)
+        batch = make_batch(backbone, 1)
+        forward = backbone(batch).cross_entropy
+        batch.inputs["pixel_values"] = batch.inputs["pixel_values"].flip(1)
+        assert (backbone(batch).cross_entropy - forward).abs() > 1e-4
+
+
+def test_a_single_frame_is_what_the_library_makes_of_it(tmp_path: Path) -> None:
+    """Of a tower without prefix tokens, which the library leaves in the memory."""
+    backbone = make_narrator(tmp_path, "vit_base_patch16_siglip_224")
+    prompts = backbone.collator()([make_clip(0, frames=1)]).prompts
+    plain = VisionEncoderDecoderModel.from_pretrained(tmp_path)
+    logits = plain(pixel_values=prompts["pixel_values"][:, 0], decoder_input_ids=prompts["input_ids"]).logits
+    assert torch.allclose(backbone.answerer(**backbone.prepare(prompts)).logits, logits, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 without cross-attention."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    model, processor = build_tiny_narrator(WORDS)
+    config = model.decoder.config
+    config.add_cross_attention = config.is_decoder = False
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    processor.tokenizer.chat_template = None
+    processor.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_composed_narrator_begins_as_its_gpt2(gpt2: Path, tmp_path: Path) -> None:
+    output = tmp_path / "narrator"
+    options = [f"--language={gpt2}", f"--output={output}", "--frame_size_px=32", "--pretrained=false"]
+    assert main(["narrator", "--vision=vit_tiny_patch16_224", *options]) == 0
+    backbone = make_backbone(NARRATOR, output, "modulate")
+    backbone.eval()
+    batch = make_batch(backbone, 1)
+    assert backbone.frame_size_px == (32, 32)
+    text = backbone.processor.tokenizer.decode(batch.inputs["input_ids"][0]).split()
+    assert text == "what is the camera wearer doing ? cut onion </s>".split()
+    own = GPT2LMHeadModel.from_pretrained(gpt2)(input_ids=batch.prompts["input_ids"]).logits
+    assert torch.allclose(backbone.answerer(**backbone.prepare(batch.prompts)).logits, own, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--vision=no_such_vit"], "has no such model"),
+        (["--vision=swin_tiny_patch4_window7_224"], "choose a plain vision transformer"),
+        (["--vision=vit_tiny_patch16_224", "--pretrained=true"], "its pretrained weights cannot be reached"),
+        (["--vision=vit_tiny_patch16_224", "--language=./nowhere"], "no such folder"),
+    ],
+)
+def test_a_bad_part_is_named(
+    gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture, options: list[str], message: str
+) -> None:
+    usual = ["--pretrained=false", f"--language={gpt2}", f"--output={tmp_path / 'out'}"]
+    assert main(["narrator", *usual, *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
