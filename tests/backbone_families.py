@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import Dinov2Config, Dinov2Model, Qwen2ForCausalLM
 
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
+from gaze_vlm.backbones.compose import join_llava
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
-from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_processor, build_tiny_llava, tiny_qwen2
 from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
@@ -70,6 +72,21 @@ def qwen(generation: str, layers: list[int], media: str, **more: Any) -> Family:
         frame_size_px=(24, 32),
         **more,
     )
+
+
+def build_tiny_dinov2_llava() -> tuple[Any, Any]:
+    """A LLaVA with DINOv2's tower, joined as the small real one is."""
+    processor = build_processor(WORDS, TinyLlavaSize(48, patch=12))
+    tokenizer = processor.tokenizer
+    sides: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    vision = Dinov2Config(image_size=48, patch_size=12, mlp_ratio=2, use_mask_token=False, **sides)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tower, language = Dinov2Model(vision), Qwen2ForCausalLM(tiny_qwen2(tokenizer, 32))
+        nn.init.normal_(tower.embeddings.cls_token)  # the library's is too small to tell patches apart
+        model, joined = join_llava(tower, language, tokenizer, processor.image_processor)
+    joined.chat_template = processor.chat_template
+    return model, joined
 
 
 FAMILIES = [
@@ -132,6 +149,17 @@ FAMILIES = [
         first_layer=lambda hf: hf.model.vision_model.encoder.layers[0],
         wrong_size_px=(48, 48),
         legal="takes 50×50 alone",
+    ),
+    Family(
+        name="llava-dinov2",
+        make=Llava,
+        build=build_tiny_dinov2_llava,
+        vit=Grid(4, 4),
+        language=Grid(4, 4),
+        layers=[0, 1],
+        first_layer=lambda hf: hf.model.vision_tower.encoder.layer[0],
+        wrong_size_px=(48, 64),
+        legal="takes 48×48 alone",
     ),
     Family(
         name="narrator",

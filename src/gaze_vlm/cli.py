@@ -29,6 +29,10 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.backbones.compose:compose_narrator",
         "join a vision transformer of timm and a GPT-2 into a checkpoint",
     ),
+    "small-model": (
+        "gaze_vlm.kitchen.small_model:make_small_model",
+        "make a small LLaVA of real pretrained parts that packages carry",
+    ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }
@@ -44,7 +48,7 @@ def main(args: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
         described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}
-        print(USAGE.format(commands="\n".join(f"  {name:10} {what}" for name, what in described.items())))
+        print(USAGE.format(commands="\n".join(f"  {name:11} {what}" for name, what in described.items())))
         return 0
     if args[0] not in TRAINING and args[0] not in COMMANDS:
         elsewhere = _other_lightning() if Path(sys.argv[0]).stem == "lightning" else None

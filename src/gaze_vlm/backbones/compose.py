@@ -9,6 +9,10 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     GPT2LMHeadModel,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     ProcessorMixin,
     TimmWrapperConfig,
@@ -24,6 +28,13 @@ from gaze_vlm.backbones.tiny_llava import save
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] %}{% if part['type'] == 'text' %}"
     "{{ part['text'] }}{% endif %}{% endfor %}{% if message['role'] == 'user' %}{{ '\\n' }}{% endif %}{% endfor %}"
+)
+IMAGE = "<image>"
+CHATML_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
 
@@ -45,8 +56,7 @@ def compose_narrator(
         ValueError: timm has no such vision transformer, the language model is no GPT-2, or the folder is not empty.
         FileNotFoundError: weights that cannot be reached.
     """
-    if output.exists() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty: delete it or choose another folder")
+    check_empty(output)
     options = {} if frame_size_px is None else {"img_size": frame_size_px}
     tower = timm_tower(vision, pretrained, **options)
     try:
@@ -63,6 +73,16 @@ def compose_narrator(
             nn.init.zeros_(parameter)
     save(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language)), output)
     return output
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse to write over something.
+
+    Raises:
+        ValueError: the folder holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: delete it or choose another folder")
 
 
 def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> TimmWrapperModel:
@@ -91,6 +111,43 @@ def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> T
             ) from error
         model.load_state_dict(weights)
     return tower
+
+
+def join_llava(
+    tower: PreTrainedModel, language: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any
+) -> tuple[LlavaForConditionalGeneration, ProcessorMixin]:
+    """LLaVA and its processor, of a tower whose sequence begins with a class token (CLIP's, DINOv2's) and a language
+    model. The projector is new and random; it reads the tower's last layer.
+
+    The tokenizer gets an `<image>`, and ChatML's template with it.
+    """
+    tokenizer.add_tokens([IMAGE], special_tokens=True)
+    tokenizer.padding_side = "left"
+    vision = tower.config
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=language.config,
+        image_token_index=tokenizer.get_vocab()[IMAGE],
+        vision_feature_layer=-1,
+        image_seq_length=(vision.image_size // vision.patch_size) ** 2,
+        tie_word_embeddings=language.config.tie_word_embeddings,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(tower.state_dict())
+    model.model.language_model.load_state_dict(language.model.state_dict())
+    model.lm_head.load_state_dict(language.lm_head.state_dict())
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.generation_config = language.generation_config
+    processor = LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer,
+        patch_size=vision.patch_size,
+        vision_feature_select_strategy="default",
+        chat_template=CHATML_TEMPLATE,
+        image_token=IMAGE,
+        num_additional_image_tokens=1,
+    )
+    return model, processor
 
 
 def join_narrator(

