@@ -139,7 +139,7 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts = train_encoder(backbone.hf, pixels, labels, pretraining)
     features = clip_features(backbone.hf, pixels)
-    facts |= align(backbone.hf, collator, features, clips, pretraining, np.random.default_rng(seed))
+    facts |= align(backbone.hf, collator, features, clips, pretraining, np.random.default_rng(seed), HELD_OUT)
     save(backbone.hf, processor, folder)
     return facts
 
@@ -198,9 +198,9 @@ def align(
     clips: list[list[Still]],
     pretraining: Pretraining,
     rng: np.random.Generator,
+    held_out_clips: int,
     language: bool = True,
     scenes: bool = True,
-    held_out_clips: int = HELD_OUT,
 ) -> dict[str, float]:
     """Stage 2, the tower frozen: crops to name in three steps of four (the mean token of an object's patches), whole
     scenes in the fourth.
@@ -210,9 +210,9 @@ def align(
         clips: their stills, of which the questions are; the last of them are held out.
         pretraining: steps, learning rate and batch size.
         rng: draws clips and questions.
+        held_out_clips: how many clips are kept for the measurement.
         language: let the language model learn beside the projector.
         scenes: ask of whole scenes too, with all of a still's tokens.
-        held_out_clips: how many clips are kept for the measurement.
 
     Returns:
         The share of answer tokens that are right on held-out clips.
