@@ -10,10 +10,14 @@ from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_re
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 
-def points(xy: list[tuple[float, float]], event: list[int], error: list[float], carried: int) -> FramePoints:
+def points(
+    frame: int, xy: list[tuple[float, float]], event: list[int], error: list[float], carried: int
+) -> FramePoints:
     raw = np.array(xy, dtype=float).reshape(-1, 2)
     count = len(event)
     return FramePoints(
+        t_s=frame + 1.0,
+        pts=frame,
         xy=raw,
         raw_xy=raw,
         age_s=np.zeros(count),
@@ -28,14 +32,14 @@ def points(xy: list[tuple[float, float]], event: list[int], error: list[float], 
 def video() -> VideoGaze:
     """Three frames: two points, one of them occluded; one that left the frame and one that never was in it; none."""
     rows = [
-        points([(0.01, 0.99), (0.5, 0.5)], [GazeEvent.FIXATION, GazeEvent.SACCADE], [0.1, 0], 2),
-        points([(0.9, 0.5), (1.2, 0.5)], [GazeEvent.OUT_OF_FRAME, GazeEvent.OUT_OF_FRAME], [np.inf, 0], 1),
-        points([], [], [], 0),
+        points(0, [(0.01, 0.99), (0.5, 0.5)], [GazeEvent.FIXATION, GazeEvent.SACCADE], [0.1, 0], 2),
+        points(1, [(0.9, 0.5), (1.2, 0.5)], [GazeEvent.OUT_OF_FRAME, GazeEvent.OUT_OF_FRAME], [np.inf, 0], 1),
+        points(2, [], [], [], 0),
     ]
     t_s = 0.5 + np.arange(60) / 30
     event = np.array([GazeEvent.FIXATION] * 45 + [GazeEvent.UNTRACKED] * 15, dtype=np.uint8)
     gaze = GazeSamples(t_s, np.full((60, 2), 0.5), event)
-    return VideoGaze.pack(np.arange(1.0, 4.0), np.arange(3), rows, 4.0, gaze)
+    return VideoGaze.pack(rows, 4.0, gaze)
 
 
 def test_counts_of_a_video(video: VideoGaze) -> None:

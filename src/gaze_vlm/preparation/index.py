@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.clips import video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -50,7 +52,8 @@ def write_index(
         gaze, _ = read_video(video_file(store, recording.video_id))
         quality[recording.video_id] = VideoQuality.of(gaze)
         points = max(points, gaze.event.shape[1])
-        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
+        damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
+        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters, damaged)
         clips += rows
         dropped += reasons
         videos[recording.video_id] = VideoEntry(

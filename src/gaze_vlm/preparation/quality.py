@@ -67,6 +67,7 @@ class VideoQuality:
             "clock": clock_figures(counts),
             "frames": {"total": self.frames, "without_gaze_share": _share(int(self.windows[0]), self.frames)},
             "carried": _carried([self]),
+            "damaged_frames": counts.damaged_frames,
         }
 
 
@@ -108,6 +109,7 @@ def quality_report(
         "frames": {"total": frames, "without_gaze_share": _share(int(windows[0]), frames)},
         "samples": {"total": events.total(), "event_shares": _shares(events)},
         "carried": _carried(every),
+        "damaged_frames": sum(video.counts.damaged_frames for video in every),
         "points_a_frame": windows.tolist(),
         "centre_map": centre.tolist(),
         "clips": count_clips(clips, dropped),
