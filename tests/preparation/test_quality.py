@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report
+from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report, summary
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 
@@ -74,7 +74,7 @@ def test_clock_of_a_video(video: VideoGaze) -> None:
 
 def test_a_data_set_adds_up(video: VideoGaze) -> None:
     quality = VideoQuality.of(video)
-    report = quality_report({"a": quality, "b": quality}, [], {"why": 2}, quarantined=1)
+    report = quality_report({"a": quality, "b": quality}, [], {"why": 2}, 1, {"no video": ["c", "d"]})
     assert report["videos"] == {"prepared": 2, "quarantined": 1}
     assert report["points_a_frame"] == [4, 0, 2]
     assert np.sum(report["centre_map"]) == 4
@@ -82,9 +82,11 @@ def test_a_data_set_adds_up(video: VideoGaze) -> None:
     assert report["carried"]["occluded_share_local_test"] == pytest.approx(1 / 3)
     assert report["samples"]["total"] == 8
     assert list(report["by_video"]) == ["a", "b"]
+    assert report["left_out"] == {"no video": ["c", "d"]}
+    assert summary(report) == "2 videos, 0 clips; 1 videos quarantined (quarantine.jsonl); 2 with no video"
 
 
 def test_nothing_has_no_shares() -> None:
-    report = quality_report({}, [], {}, quarantined=0)
+    report = quality_report({}, [], {}, 0, {})
     assert report["frames"] == {"total": 0, "without_gaze_share": None}
     assert report["carried"]["occluded_share_local_test"] is None

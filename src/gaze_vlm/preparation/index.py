@@ -31,7 +31,8 @@ def write_index(
     parameters: PreparationParameters,
     options: Mapping[str, Any],
     quarantined: int,
-) -> None:
+    left_out: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     """Writes clips, quality and, last, the manifest.
 
     Args:
@@ -42,6 +43,10 @@ def write_index(
         parameters: of the preparation.
         options: of the reader.
         quarantined: how many videos could not be prepared.
+        left_out: names that no clip can be of, by the reason.
+
+    Returns:
+        What is in quality.json.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
@@ -67,7 +72,8 @@ def write_index(
         )
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
-    write_json(store / "quality.json", quality_report(quality, clips, dropped, quarantined))
+    report = quality_report(quality, clips, dropped, quarantined, left_out)
+    write_json(store / "quality.json", report)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         dataset=reader.dataset,
@@ -80,3 +86,4 @@ def write_index(
         videos=videos,
     )
     write_manifest(store, manifest)
+    return report
