@@ -13,6 +13,7 @@ from gaze_vlm.gaze.occlusion import visible
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.clips import count_clips
 from gaze_vlm.preparation.records import ClipRecord
+from gaze_vlm.preparation.splits import SPLITS
 from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
 
 CENTRE_CELLS = 16
@@ -133,7 +134,7 @@ def quality_report(
 def summary(report: Mapping[str, Any]) -> str:
     """One line of what a preparation made, and of all that it could not use."""
     videos, clips = report["videos"], report["clips"]
-    by_split = ", ".join(f"{count} {split}" for split, count in clips["by_split"].items())
+    by_split = ", ".join(f"{clips['by_split'][split]} {split}" for split in SPLITS if split in clips["by_split"])
     said = [f"{videos['prepared']} videos, {clips['total']} clips" + (f" ({by_split})" if by_split else "")]
     if videos["quarantined"]:
         said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
