@@ -53,6 +53,21 @@ def write_video(
     return path
 
 
+def spoil(path: Path, packet: int) -> int:
+    """Overwrites the bytes of one frame with zeros, as a bad copy leaves them, and returns its pts.
+
+    `packet` counts from 0 in the order of the file.
+    """
+    with av.open(str(path)) as container:
+        spoilt = [packet for packet in container.demux(video=0) if packet.size][packet]
+        assert spoilt.pos is not None
+        assert spoilt.pts is not None
+    content = bytearray(path.read_bytes())
+    content[spoilt.pos : spoilt.pos + spoilt.size] = bytes(spoilt.size)
+    path.write_bytes(content)
+    return spoilt.pts
+
+
 def row_31(t_s: float, x_px: float, y_px: float, frame: int, event: str) -> str:
     """One sample of BeGaze 3.1."""
     return f"{round(t_s * 1e6) + 7_000_000}\tSMP\t1\t{x_px:.2f}\t{y_px:.2f}\t{frame}\t\t{event}\n"

@@ -94,10 +94,17 @@ def test_gaze_under_the_name_of_a_video(root: Path) -> None:
         reader.read_gaze(reader.recordings()[1])
 
 
-def test_videos_without_video(root: Path) -> None:
-    (root / "v2" / "full_scale" / f"{UID}.mp4").unlink()
+def test_half_a_video_is_left_out(root: Path) -> None:
     reader = Ego4dReader(root)
-    assert reader.videos_without_video == [UID]
+    assert reader.left_out() == {}
+    (root / "v2" / "full_scale" / f"{UID}.mp4").unlink()
+    (root / "v2" / "full_scale" / "another.mp4").touch()
+    for uid in DOUBTFUL_UIDS[:2]:
+        (root / "v2" / "full_scale" / f"{uid}.mp4").touch()
+    write_gaze(root / "v2" / "gaze" / f"{DOUBTFUL_UIDS[0]}.csv", [gaze_row(0, 0.5, 0.5)])
+    assert reader.left_out() == {"no video": [UID], "no gaze": ["another"], "doubtful gaze": DOUBTFUL_UIDS[:2]}
+    kept = Ego4dReader(root, doubtful="keep").left_out()
+    assert kept == {"no video": [UID], "no gaze": sorted(["another", DOUBTFUL_UIDS[1]])}
     assert [recording.video_id for recording in reader.recordings()] == [TEST_UIDS[0]]
     (root / "v2" / "full_scale" / f"{TEST_UIDS[0]}.mp4").unlink()
     with pytest.raises(ValueError, match=r"full_scale holds no <uid>.mp4 of the 2 videos with gaze"):

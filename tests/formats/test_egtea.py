@@ -90,10 +90,17 @@ def test_two_gaze_files_of_one_session(tmp_path: Path) -> None:
         reader.recordings()
 
 
-def test_sessions_without_video(tmp_path: Path) -> None:
+def test_what_has_no_video_is_left_out(tmp_path: Path) -> None:
     root = make_root(tmp_path, ["P16-R03-BaconAndEggs"])
-    write_annotations(root, ["P16-R03-BaconAndEggs", "P17-R01-Pizza"])
-    assert EgteaReader(root).sessions_without_video == ["p17-r01-pizza"]
+    assert EgteaReader(root).left_out() == {}
+    write_annotations(root, ["P16-R03-BaconAndEggs", "P17-R01-Pizza", "P18-R01-Pizza"])
+    for session in ("P18-R01-Pizza", "P19-R01-Pizza"):
+        write_gaze(root / "gaze_data" / f"{session}-GazeData.txt", GAZE)
+    assert EgteaReader(root).left_out() == {
+        "no video": ["p18-r01-pizza"],
+        "no video and no gaze": ["p17-r01-pizza"],
+        "no video and no labels": ["p19-r01-pizza"],
+    }
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "-flag", "a b"])

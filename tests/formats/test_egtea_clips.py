@@ -34,7 +34,7 @@ def test_one_recording_a_clip(root: Path) -> None:
     assert {(recording.session, recording.participant) for recording in recordings} == {(SESSION, "OP01")}
     assert [recording.session_start_s for recording in recordings] == [0.0, 43 / 24, 139 / 24]
     assert {(recording.gaze_width_px, recording.gaze_height_px) for recording in recordings} == {(1280, 960)}
-    assert reader.sessions_without_video == []
+    assert reader.left_out() == {"no trimmed clip": [f"{SESSION.lower()}-4000-6000"]}
 
 
 def test_own_action_and_the_surrounding_ones_in_the_clips_time(root: Path) -> None:

@@ -119,11 +119,15 @@ def test_participants_and_labelled_spans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", ["video_id,second,text\nz,0,x\na,0,x\n", "video_id,start_s,end_s,text\nz,0,1,x\n"])
-def test_texts_without_a_video(tmp_path: Path, columns: str) -> None:
+def test_what_has_no_video_is_left_out(tmp_path: Path, columns: str) -> None:
     root = make_root(tmp_path, "a.mp4")
     write(root / "captions.csv", columns)
-    with pytest.warns(UserWarning, match=r"captions.csv: 1 videos are not in videos: z"):
-        FolderReader(root).recordings()
+    write(root / "gaze" / "y.csv", GENERIC)
+    write(root / "gaze" / "x" / "gaze.csv", PUPIL)
+    assert FolderReader(root).left_out() == {
+        "no video and no gaze": ["z"],
+        "no video and no labels": ["x", "y"],
+    }
 
 
 def test_two_files_of_one_video(tmp_path: Path) -> None:

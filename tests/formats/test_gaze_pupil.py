@@ -77,7 +77,7 @@ def test_exports_made_on_a_computer(tmp_path: Path) -> None:
         ([row(0).replace(str(START_NS), "1.7e18")], r"gaze.csv, line 2: timestamp \[ns\] is '1.7e18'"),
         ([row(0, worn="maybe")], "gaze.csv, line 2: worn is 'maybe'"),
         ([row(0, blink="yes")], "gaze.csv, line 2: blink id is 'yes'"),
-        ([row(0), row(1).replace("rec", "other")], "gaze.csv: samples of 2 recordings"),
+        ([row(0), row(1).replace("rec", "other")], "gaze.csv, line 3: another recording begins"),
         ([row(0, 3000, 10), row(1, 3000, 10), row(2)], "2 of 3 places .* taken to be 1600×1200 px: set frame_width_px"),
         ([], "gaze.csv has a header and no row"),
     ],

@@ -140,6 +140,12 @@ def test_damaged_captions(tmp_path: Path, rows: str, message: str) -> None:
         read_captions(path, ["uid"])
 
 
+def test_seconds_are_sorted_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("video_id,second,text\na,10,later\na,2,sooner\n")
+    assert [action.text for action in read_captions(path, ["a"])["a"]] == ["sooner", "later"]
+
+
 def test_missing_captions(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none.csv is missing"):
         read_captions(tmp_path / "none.csv", ["uid"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egtea_files import TICKS_S, shift_px, texture, write_video
+from egtea_files import TICKS_S, shift_px, spoil, texture, write_video
 from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, timed_frames, video_info
 
 FRAMES = 150
@@ -96,6 +96,35 @@ def test_video_that_ends_early(tmp_path: Path) -> None:
     front.write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(ValueError, match=r"front.mp4: (cut short|cannot be decoded)"):
         list(iterate_frames(front))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+@pytest.mark.parametrize("packets", [[0], [17], [24], [30, 50], [95]])
+def test_damage_costs_the_frames_up_to_the_next_key_frame(tmp_path: Path, codec: str, packets: list[int]) -> None:
+    path = write_video(
+        tmp_path / "v.mp4", [texture(0)[:96, shift_px(i) :][:, :128] for i in range(96)], gop=12, codec=codec
+    )
+    pictures = {pts: image for pts, _, image in iterate_frames(path)}
+    spoilt = {spoil(path, packet) for packet in packets}
+    frames = list(timed_frames(path))
+    assert [frame.pts for frame in frames] == list(pictures)
+    damaged = {frame.pts for frame in frames if frame.frame is None}
+    tick = frames[1].pts
+    lost = {pts for start in spoilt for pts in range(start, (start // (12 * tick) + 1) * 12 * tick, tick)}
+    held_back = {start - k * tick for start in spoilt for k in range(1, 7)}
+    assert lost <= damaged <= lost | held_back
+    for pts, _, image in iterate_frames(path):
+        np.testing.assert_array_equal(image, pictures[pts])
+    sound = [pts for pts in pictures if pts not in damaged]
+    np.testing.assert_array_equal(frames_at(path, sound[::7]), [pictures[pts] for pts in sound[::7]])
+    with pytest.raises(ValueError, match="no frame with pts"):
+        frames_at(path, [min(spoilt)])
+
+
+def test_a_file_in_which_nothing_can_be_decoded(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 24, gop=250)
+    spoil(path, 0)
+    assert {frame.frame for frame in timed_frames(path)} == {None}
 
 
 def test_timestamps_that_run_backwards(variable: Path, monkeypatch: pytest.MonkeyPatch) -> None:

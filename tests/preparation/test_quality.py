@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report
+from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report, summary
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 
-def points(xy: list[tuple[float, float]], event: list[int], error: list[float], carried: int) -> FramePoints:
+def points(
+    frame: int, xy: list[tuple[float, float]], event: list[int], error: list[float], carried: int
+) -> FramePoints:
     raw = np.array(xy, dtype=float).reshape(-1, 2)
     count = len(event)
     return FramePoints(
+        t_s=frame + 1.0,
+        pts=frame,
         xy=raw,
         raw_xy=raw,
         age_s=np.zeros(count),
@@ -28,14 +32,14 @@ def points(xy: list[tuple[float, float]], event: list[int], error: list[float], 
 def video() -> VideoGaze:
     """Three frames: two points, one of them occluded; one that left the frame and one that never was in it; none."""
     rows = [
-        points([(0.01, 0.99), (0.5, 0.5)], [GazeEvent.FIXATION, GazeEvent.SACCADE], [0.1, 0], 2),
-        points([(0.9, 0.5), (1.2, 0.5)], [GazeEvent.OUT_OF_FRAME, GazeEvent.OUT_OF_FRAME], [np.inf, 0], 1),
-        points([], [], [], 0),
+        points(0, [(0.01, 0.99), (0.5, 0.5)], [GazeEvent.FIXATION, GazeEvent.SACCADE], [0.1, 0], 2),
+        points(1, [(0.9, 0.5), (1.2, 0.5)], [GazeEvent.OUT_OF_FRAME, GazeEvent.OUT_OF_FRAME], [np.inf, 0], 1),
+        points(2, [], [], [], 0),
     ]
     t_s = 0.5 + np.arange(60) / 30
     event = np.array([GazeEvent.FIXATION] * 45 + [GazeEvent.UNTRACKED] * 15, dtype=np.uint8)
     gaze = GazeSamples(t_s, np.full((60, 2), 0.5), event)
-    return VideoGaze.pack(np.arange(1.0, 4.0), np.arange(3), rows, 4.0, gaze)
+    return VideoGaze.pack(rows, 4.0, gaze)
 
 
 def test_counts_of_a_video(video: VideoGaze) -> None:
@@ -70,7 +74,7 @@ def test_clock_of_a_video(video: VideoGaze) -> None:
 
 def test_a_data_set_adds_up(video: VideoGaze) -> None:
     quality = VideoQuality.of(video)
-    report = quality_report({"a": quality, "b": quality}, [], {"why": 2}, quarantined=1)
+    report = quality_report({"a": quality, "b": quality}, [], {"why": 2}, 1, {"no video": ["c", "d"]})
     assert report["videos"] == {"prepared": 2, "quarantined": 1}
     assert report["points_a_frame"] == [4, 0, 2]
     assert np.sum(report["centre_map"]) == 4
@@ -78,9 +82,11 @@ def test_a_data_set_adds_up(video: VideoGaze) -> None:
     assert report["carried"]["occluded_share_local_test"] == pytest.approx(1 / 3)
     assert report["samples"]["total"] == 8
     assert list(report["by_video"]) == ["a", "b"]
+    assert report["left_out"] == {"no video": ["c", "d"]}
+    assert summary(report) == "2 videos, 0 clips; 1 videos quarantined (quarantine.jsonl); 2 with no video"
 
 
 def test_nothing_has_no_shares() -> None:
-    report = quality_report({}, [], {}, quarantined=0)
+    report = quality_report({}, [], {}, 0, {})
     assert report["frames"] == {"total": 0, "without_gaze_share": None}
     assert report["carried"]["occluded_share_local_test"] is None

@@ -22,6 +22,7 @@ from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.report.quality import report_quality
 
 
 @pytest.fixture
@@ -94,6 +95,25 @@ def test_bad_videos_are_quarantined(root: Path, parameters: PreparationParameter
     prepared = Store(store)
     assert sorted(prepared.manifest.videos) == ["P01-R02-Salad", "P02-R02-Salad"]
     assert {clip.video_id for clip in prepared.clips} == {"P01-R02-Salad", "P02-R02-Salad"}
+
+
+def test_what_lacks_a_part_is_listed(
+    root: Path, parameters: PreparationParameters, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Labels and gaze without a video, and a video without labels."""
+    (root / "videos" / "P01-R01-Pizza.mp4").unlink()
+    labels = root / "action_annotation" / "raw_annotations" / "action_labels.csv"
+    labels.write_text("\n".join(line for line in labels.read_text().splitlines() if "P02-R01-Pizza" not in line))
+    prepare("egtea", root, tmp_path / "store", parameters, dry_run=True)
+    assert "no video: p01-r01-pizza\nno labels: P02-R01-Pizza\n" in capsys.readouterr().out
+    store = prepare("egtea", root, tmp_path / "store", parameters, workers=1)
+    left_out = json.loads((store / "quality.json").read_text())["left_out"]
+    assert left_out == {"no video": ["p01-r01-pizza"], "no labels": ["P02-R01-Pizza"]}
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith(f"{store}: 3 videos, ")
+    assert said.endswith("; 1 with no video, 1 with no labels")
+    page = report_quality(store, videos=1, frames=1).read_text()
+    assert "<summary>1 with no video</summary><p>p01-r01-pizza</p>" in page
 
 
 def test_too_many_bad_videos_fail(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gaze_vlm.formats.gaze_points import number_table
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 BEGAZE_WIDTH_PX = 1280
@@ -59,12 +60,23 @@ def read_begaze(path: Path) -> GazeSamples:
     Raises:
         ValueError: no sample at all, or a row that cannot be read; the message names the file and the line.
     """
-    time_us: list[float] = []
-    xy: list[tuple[float, float]] = []
-    event: list[int] = []
+    time_us, x, y, event, frame, overflow = number_table(_rows(path), 6).T
+    if not len(frame):
+        raise ValueError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
+    if overflow.any():
+        warnings.warn(
+            f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
+            stacklevel=2,
+        )
+    t_s = frame[0] / FRAME_HZ + (time_us - time_us[0]) / 1e6
+    _check_clock(t_s, path)
+    order = np.argsort(t_s, kind="stable")
+    return GazeSamples(t_s[order], np.stack([x, y], axis=1)[order], event.astype(np.uint8)[order])
+
+
+def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, bool]]:
+    """Time in µs, normalised place, event, frame, and whether the frame's timecode is too large, of every sample."""
     header: Columns | None = None
-    first_frame: int | None = None
-    frame_overflow = False
     with path.open(encoding="latin-1") as lines:
         for number, line in enumerate(lines, start=1):
             if line.startswith("##") or not line.strip():
@@ -77,24 +89,10 @@ def read_begaze(path: Path) -> GazeSamples:
                 continue
             where = f"{path}, line {number}"
             fields, columns = _fields(line, header, where)
-            time_us.append(_number(fields[0], "Time", where))
+            time_us = _number(fields[0], "Time", where)
             frame, overflow = _frame(fields[columns.frame], where)
-            first_frame = frame if first_frame is None else first_frame
-            frame_overflow |= overflow
-            point, code = _point(fields[columns.x], fields[columns.y], fields[columns.event], where)
-            xy.append(point)
-            event.append(code)
-    if first_frame is None:
-        raise ValueError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
-    if frame_overflow:
-        warnings.warn(
-            f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
-            stacklevel=2,
-        )
-    t_s = first_frame / FRAME_HZ + (np.array(time_us) - time_us[0]) / 1e6
-    _check_clock(t_s, path)
-    order = np.argsort(t_s, kind="stable")
-    return GazeSamples(t_s[order], np.array(xy)[order], np.array(event, dtype=np.uint8)[order])
+            (x, y), event = _point(fields[columns.x], fields[columns.y], fields[columns.event], where)
+            yield time_us, x, y, event, frame, overflow
 
 
 def _columns_of_header(line: str) -> Columns | None:

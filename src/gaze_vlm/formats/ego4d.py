@@ -12,7 +12,7 @@ from gaze_vlm.formats.ego4d_split import DOUBTFUL, de_facto_split
 from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations, third_person
-from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.recording import Action, Recording, by_lack
 from gaze_vlm.formats.words import first_label
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -116,12 +116,6 @@ class Ego4dReader:
         """Noun labels of `noun_index`, none without it."""
         return () if self.noun_index is None else read_index(self.noun_index)
 
-    @property
-    def videos_without_video(self) -> list[str]:
-        """Videos that have gaze and no video file."""
-        folder = self._video_folder()
-        return [uid for uid in self._gaze_files() if not _video_file(folder, uid).is_file()]
-
     def recordings(self) -> list[Recording]:
         """All videos that have gaze and a video file, sorted by uid.
 
@@ -148,6 +142,13 @@ class Ego4dReader:
             for uid in uids
             for video in [metadata.get(uid, Ego4dVideo(uid, 0.0))]
         ]
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Videos with a file of gaze or a video and not both, and those whose gaze is doubtful, if they are dropped."""
+        videos, gaze = {path.stem for path in _files(self._video_folder(), ".mp4")}, set(self._gaze_files())
+        doubtful = sorted(videos & DOUBTFUL) if self.doubtful == "drop" else []
+        left_out = by_lack((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
+        return left_out | ({"doubtful gaze": doubtful} if doubtful else {})
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one video; untracked where the video is redacted.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gaze_vlm.formats.gaze_points import placed_samples
+from gaze_vlm.formats.gaze_points import number_table, placed_samples, without_repeats
 from gaze_vlm.formats.text_files import csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -38,15 +38,11 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
     with path.open("rb") as file:
         if file.read(8)[4:] == b"ftyp":
             raise ValueError(f"{path} is a video, not a gaze table: download the gaze again")
-    lines: dict[tuple[str, ...], int] = {}
-    for line, fields in csv_rows(path, READ, COLUMNS):
-        lines.setdefault(tuple(fields), line)
-    values = np.array(
-        [
-            [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
-            for fields, line in lines.items()
-        ]
-    ).reshape(-1, len(READ))
+    rows = (
+        [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
+        for line, fields in csv_rows(path, READ, COLUMNS)
+    )
+    values = without_repeats(number_table(rows, len(READ)))
     timed = np.isfinite(values[:, 0])
     if not timed.any():
         raise ValueError(f"{path}: no sample with a time: download the gaze again")

@@ -17,7 +17,7 @@ from gaze_vlm.formats.egtea_labels import (
     read_splits,
     session_key,
 )
-from gaze_vlm.formats.recording import Action, Recording, check_tree
+from gaze_vlm.formats.recording import Action, Recording, by_lack, check_tree
 from gaze_vlm.formats.video import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -31,8 +31,8 @@ class EgteaReader:
 
     Names are matched without regard to case. Actions come from `raw_annotations/action_labels.csv`; where that is
     missing, from the files of the official split and the index files. Each action knows its part of that split.
-    A session that has labels but no video is left out and listed in `sessions_without_video`; a video whose gaze
-    is missing is kept, with `gaze=None`.
+    What has gaze or labels but no video is left out and listed in `left_out`; a video whose gaze is missing is kept,
+    with `gaze=None`.
 
     A trimmed clip is a recording of its own, in its own time: gaze and actions of its session are shifted by the
     first frame of its name. It has all actions of the session that it overlaps, and the official split of the one
@@ -68,12 +68,6 @@ class EgteaReader:
         self.verbs = read_index(self.annotations / "verb_idx.txt")
         self.nouns = read_index(self.annotations / "noun_idx.txt")
 
-    @property
-    def sessions_without_video(self) -> list[str]:
-        """Sessions that the labels name and that no video is of."""
-        videos = {session_key(self._session(video)) for video in self._videos()}
-        return sorted(session for session in self._actions() if session not in videos)
-
     def recordings(self) -> list[Recording]:
         """All sessions, or all trimmed clips, sorted by name."""
         gaze, actions = self._gaze_texts(), self._actions()
@@ -91,6 +85,22 @@ class EgteaReader:
             )
             recordings.append(_trim(recording, ClipName.parse(video.stem, str(video))) if self.trimmed else recording)
         return recordings
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Sessions with gaze or labels, and of trimmed videos actions, that no video is of; in lower case."""
+        gaze, actions = self._gaze_texts(), self._actions()
+        sessions = {session_key(self._session(video)) for video in self._videos()}
+        left_out = by_lack({*gaze, *actions} - sessions, {"video": (), "gaze": gaze, "labels": actions})
+        if self.trimmed:
+            cut = {ClipName.parse(video.stem, str(video)).key for video in self._videos()}
+            labelled = {
+                (session, round(1000 * action.start_s), round(1000 * action.end_s))
+                for session in sessions
+                for action in actions.get(session, ())
+            }
+            if missing := sorted("-".join(map(str, key)) for key in labelled - cut):
+                left_out["no trimmed clip"] = missing
+        return left_out
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one recording.

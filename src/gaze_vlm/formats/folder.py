@@ -1,6 +1,5 @@
 """A folder of videos, gaze tables and texts: data of one's own, in any of the formats that there is a parser for."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
-from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.recording import Action, Recording, by_lack
 from gaze_vlm.formats.spans import read_spans
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video import video_info
@@ -87,12 +86,9 @@ class FolderReader:
         return _labels([action.noun for actions in self._actions([]).values() for action in actions])
 
     def recordings(self) -> list[Recording]:
-        """All videos, sorted by name. Texts of videos that are not there are left out, with a warning."""
+        """All videos, sorted by name."""
         videos = self._videos()
         actions, participants = self._actions(list(videos)), self._participants()
-        named = {name.strip() for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])}
-        if extra := sorted(named - set(videos)):
-            warnings.warn(f"{self._captions}: {len(extra)} videos are not in videos: {', '.join(extra)}", stacklevel=2)
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
         return [
             Recording(
@@ -106,6 +102,12 @@ class FolderReader:
             )
             for name, video in sorted(videos.items())
         ]
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Names with gaze or texts that no video has."""
+        gaze = {path.stem for path in (self.root / "gaze").iterdir() if path.name[0] != "."}
+        named = {name.strip() for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])}
+        return by_lack((gaze | named) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one video.

@@ -1,11 +1,12 @@
 """Gaze of Ego-Exo4D's takes, projected into the frames of the Aria camera."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import finite, number
+from gaze_vlm.formats.text_files import csv_rows, finite, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FRAME_HZ = 30
@@ -27,13 +28,16 @@ def read_egoexo4d_gaze(path: Path) -> GazeSamples:
     Raises:
         ValueError: an empty file, a row that cannot be read, or a frame that is no whole number.
     """
-    t_s, xy = [], []
-    for line, (frame, *place) in distinct_rows(path, COLUMNS):
-        index = finite(frame, "frame_num", path, line)
-        if not index.is_integer():
-            raise ValueError(f"{path}, line {line}: frame_num is {frame!r}; expected a whole number")
-        t_s.append(index / FRAME_HZ)
-        xy.append([number(field, name, path, line) for name, field in zip(COLUMNS[1:], place, strict=True)])
-    event = np.full(len(t_s), GazeEvent.UNKNOWN, dtype=np.uint8)
-    gaze = placed_samples(np.array(t_s), np.array(xy) / FRAME_PX, event)
+    frame, x_px, y_px = distinct_rows(_rows(path), len(COLUMNS), path).T
+    event = np.full(len(frame), GazeEvent.UNKNOWN, dtype=np.uint8)
+    gaze = placed_samples(frame / FRAME_HZ, np.stack([x_px, y_px], axis=1) / FRAME_PX, event)
     return check_scale(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?")
+
+
+def _rows(path: Path) -> Iterator[tuple[float, float, float]]:
+    for line, (field, *place) in csv_rows(path, COLUMNS, COLUMNS):
+        frame = finite(field, "frame_num", path, line)
+        if not frame.is_integer():
+            raise ValueError(f"{path}, line {line}: frame_num is {field!r}; expected a whole number")
+        x_px, y_px = (number(value, name, path, line) for name, value in zip(COLUMNS[1:], place, strict=True))
+        yield frame, x_px, y_px

@@ -1,11 +1,12 @@
 """The generic gaze table: `t_s,x,y[,confidence][,event]`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, finite, number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, finite, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
@@ -29,18 +30,21 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
         ValueError: an empty file, a row that cannot be read, a time that is missing, an unknown event, or places that
             are pixels.
     """
+    t_s, x, y, event = distinct_rows(_rows(path, min_confidence), 4, path).T
+    gaze = placed_samples(t_s, np.stack([x, y], axis=1), event.astype(np.uint8))
+    return check_scale(gaze, path, "divide x by the frame's width and y by its height if they are in pixels")
+
+
+def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:
     names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
-    t_s, xy, event = [], [], []
-    for line, fields in distinct_rows(path, names):
+    for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
-        t_s.append(finite(row["t_s"], "t_s", path, line))
-        xy.append([number(row[name], name, path, line) for name in ("x", "y")])
-        code = _event(row.get("event", ""), path, line)
+        t_s = finite(row["t_s"], "t_s", path, line)
+        x, y = (number(row[name], name, path, line) for name in ("x", "y"))
+        event = _event(row.get("event", ""), path, line)
         # An empty confidence is NaN, which is not at least anything.
         sure = "confidence" not in row or number(row["confidence"], "confidence", path, line) >= min_confidence
-        event.append(code if sure or code == GazeEvent.BLINK else GazeEvent.UNTRACKED)
-    gaze = placed_samples(np.array(t_s), np.array(xy), np.array(event, dtype=np.uint8))
-    return check_scale(gaze, path, "divide x by the frame's width and y by its height if they are in pixels")
+        yield t_s, x, y, event if sure or event == GazeEvent.BLINK else GazeEvent.UNTRACKED
 
 
 def _event(field: str, path: Path, line: int) -> GazeEvent:

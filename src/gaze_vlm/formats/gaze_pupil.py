@@ -1,11 +1,12 @@
 """Gaze of Pupil Invisible and Neon, as Pupil Cloud and Neon Player export it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
@@ -36,22 +37,33 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     world = path.with_name(WORLD)
     if not world.is_file():
         raise ValueError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
-    start_ns = min(_nanoseconds(field, world, line) for line, (field,) in distinct_rows(world, [TIME]))
-    names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
-    rows = [(line, dict(zip(names, fields, strict=True))) for line, fields in distinct_rows(path, names)]
-    recordings = {row[RECORDING] for _, row in rows if RECORDING in row}
-    if len(recordings) > 1:
-        raise ValueError(f"{path}: samples of {len(recordings)} recordings; give each recording a folder of its own")
-    t_s = [(_nanoseconds(row[TIME], path, line) - start_ns) / 1e9 for line, row in rows]
-    xy_px = np.array([[number(row[name], name, path, line) for name in COLUMNS[1:]] for line, row in rows])
-    has_fixations = any(_has_id(row, FIXATION, path, line) for line, row in rows)
-    event = [_event(row, has_fixations, path, line) for line, row in rows]
-    gaze = placed_samples(np.array(t_s), xy_px / [width_px, height_px], np.array(event, dtype=np.uint8))
+    times_ns = (_nanoseconds(field, world, line) for line, (field,) in csv_rows(world, [TIME], [TIME]))
+    start_ns = min(times_ns, default=None)
+    if start_ns is None:
+        raise ValueError(f"{world} has a header and no row: export the recording again")
+    t_s, x_px, y_px, event = distinct_rows(_rows(path, start_ns), 4, path).T
+    if np.any(event == GazeEvent.FIXATION):
+        event = np.where(event == GazeEvent.UNKNOWN, GazeEvent.SACCADE, event)
+    xy = np.stack([x_px / width_px, y_px / height_px], axis=1)
+    gaze = placed_samples(t_s, xy, event.astype(np.uint8))
     mend = f"it was taken to be {width_px}×{height_px} px: set frame_width_px and frame_height_px to the camera's"
     return check_scale(gaze, path, mend)
 
 
-def _event(row: dict[str, str], has_fixations: bool, path: Path, line: int) -> GazeEvent:
+def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, GazeEvent]]:
+    names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
+    recording: str | None = None
+    for line, fields in csv_rows(path, names, names):
+        row = dict(zip(names, fields, strict=True))
+        if recording not in (None, row.get(RECORDING)):
+            raise ValueError(f"{path}, line {line}: another recording begins; give each recording a folder of its own")
+        recording = row.get(RECORDING)
+        x_px, y_px = (number(row[name], name, path, line) for name in COLUMNS[1:])
+        yield (_nanoseconds(row[TIME], path, line) - start_ns) / 1e9, x_px, y_px, _event(row, path, line)
+
+
+def _event(row: dict[str, str], path: Path, line: int) -> GazeEvent:
+    """The event of one row; `UNKNOWN` between those that have an id."""
     worn = row.get("worn", "").strip().lower()
     if worn not in WORN:
         raise ValueError(f"{path}, line {line}: worn is {row['worn']!r}; expected 1.0 or 0.0, true or false")
@@ -61,7 +73,7 @@ def _event(row: dict[str, str], has_fixations: bool, path: Path, line: int) -> G
         return GazeEvent.BLINK
     if _has_id(row, FIXATION, path, line):
         return GazeEvent.FIXATION
-    return GazeEvent.SACCADE if has_fixations else GazeEvent.UNKNOWN
+    return GazeEvent.UNKNOWN
 
 
 def _has_id(row: dict[str, str], name: str, path: Path, line: int) -> bool:

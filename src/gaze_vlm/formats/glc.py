@@ -1,11 +1,12 @@
 """Gaze labels that the GLC project derived from Ego4D's gaze: one row a frame, and spans without gaze."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from gaze_vlm.formats.gaze_points import placed_samples
+from gaze_vlm.formats.gaze_points import number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
@@ -26,19 +27,21 @@ def read_frame_labels(path: Path) -> GazeSamples:
     Raises:
         ValueError: an empty file, a missing column, a row that cannot be read, or no row at all.
     """
-    t_s, xy, event = [], [], []
+    frame, x, y, kind = number_table(_label_rows(path), len(LABEL_COLUMNS)).T
+    if not len(frame):
+        raise ValueError(f"{path}: no rows; make or copy the labels again")
+    event = np.array(EVENTS, dtype=np.uint8)[kind.astype(int)]
+    return placed_samples(frame / FRAME_HZ, np.stack([x, y], axis=1), event)
+
+
+def _label_rows(path: Path) -> Iterator[tuple[float, float, float, float]]:
     for line, fields in csv_rows(path, LABEL_COLUMNS, LABEL_COLUMNS):
         frame, x, y, kind = (number(field, name, path, line) for name, field in zip(LABEL_COLUMNS, fields, strict=True))
         if not np.isfinite(frame):
             raise ValueError(f"{path}, line {line}: frame is {fields[0]!r}; mend or delete the row")
         if kind not in range(len(EVENTS)):
             raise ValueError(f"{path}, line {line}: gaze_type is {fields[3]!r}; expected 0, 1, 2 or 3")
-        t_s.append(frame / FRAME_HZ)
-        xy.append((x, y))
-        event.append(EVENTS[int(kind)])
-    if not t_s:
-        raise ValueError(f"{path}: no rows; make or copy the labels again")
-    return placed_samples(np.array(t_s), np.array(xy), np.array(event, dtype=np.uint8))
+        yield frame, x, y, kind
 
 
 def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...]]:

@@ -1,7 +1,7 @@
 """What a reader of a data set returns: recordings, their actions and their gaze."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +79,10 @@ class Reader(Protocol):
         """All videos of the data set, sorted by `video_id`."""
         ...
 
+    def left_out(self) -> dict[str, list[str]]:
+        """Names that the data set has and `recordings` has not, by the reason; see `by_lack`."""
+        ...
+
     def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one recording, in seconds from the start of its video.
 
@@ -86,6 +90,20 @@ class Reader(Protocol):
             ValueError: the gaze file is missing or unreadable; the message names it.
         """
         ...
+
+
+def by_lack(names: Iterable[str], parts: Mapping[str, Container[str]]) -> dict[str, list[str]]:
+    """Names by what they lack, as in "no video" or "no gaze and no labels"; a name that has all parts is in none.
+
+    Args:
+        names: of videos or sessions.
+        parts: the names that have a video, gaze, labels.
+    """
+    lacking: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if lacks := [f"no {part}" for part, having in parts.items() if name not in having]:
+            lacking.setdefault(" and ".join(lacks), []).append(name)
+    return lacking
 
 
 def check_tree(root: Path, dataset: str, mends: Mapping[Path, str]) -> None:

@@ -27,7 +27,7 @@ def reencoded_size(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
 
 @contextmanager
 def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iterator[Callable[[TimedFrame], None]]:
-    """Writes an mp4 of the frames it is called with, all of them, at their own times.
+    """Writes an mp4 of the frames it is called with, all but the damaged ones, at their own times.
 
     Args:
         path: the file to write.
@@ -50,6 +50,8 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
         stream.codec_context.time_base = Fraction(1, ticks_s)
 
         def write(timed: TimedFrame) -> None:
+            if timed.frame is None:
+                return
             frame = reformatter.reformat(timed.frame, width, height, "yuv420p", threads=1)
             frame.pts, frame.time_base = reencoded_pts(info, timed.pts), Fraction(1, ticks_s)
             frame.pict_type = 0  # the original's key frames are not the copy's

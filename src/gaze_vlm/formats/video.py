@@ -5,6 +5,7 @@ variable frame rate. `t_s` is in seconds from the start of the video stream. Dec
 workers run beside each other.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,12 +41,12 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame that is turned into pixels only when they are asked for."""
+    """A decoded frame that is turned into pixels only when they are asked for; `frame` is None if it is damaged."""
 
     pts: int
     t_s: float
     duration_s: float
-    frame: av.VideoFrame
+    frame: av.VideoFrame | None
 
 
 @contextmanager
@@ -80,24 +81,21 @@ def video_info(path: Path) -> VideoInfo:
 
 
 def timed_frames(path: Path) -> Iterator[TimedFrame]:
-    """All frames in order of presentation, not yet turned into pixels.
+    """All frames in order of presentation, not yet turned into pixels; damaged ones (see `decoded`) have none.
 
     Raises:
-        ValueError: the file cannot be decoded, a frame is damaged, timestamps run backwards, or it ends before its
-            header says.
+        ValueError: the file cannot be read as a video, timestamps run backwards, or it ends before its header says.
     """
     with open_video(path) as (container, stream):
         info = _info(container, stream, path)
         end_s, last_pts = 0.0, None
-        for frame in container.decode(stream):
-            pts = _pts(frame, path)
+        for pts, frame in decoded(container, stream, path):
             t_s = info.seconds(pts)
             if last_pts is not None and pts <= last_pts:
                 raise ValueError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
             last_pts = pts
-            if frame.is_corrupt:
-                raise ValueError(f"{path}: the frame at {t_s:.2f} s is damaged; copy the file again")
-            duration_s = float((frame.duration or 0) * info.time_base) or 1 / info.average_hz
+            ticks = 0 if frame is None else frame.duration or 0
+            duration_s = float(ticks * info.time_base) or 1 / info.average_hz
             end_s = t_s + duration_s
             yield TimedFrame(pts, t_s, duration_s, frame)
         if end_s < info.duration_s - MAX_MISSING_S:
@@ -107,14 +105,15 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
 
 
 def iterate_frames(path: Path) -> Iterator[tuple[int, float, UInt8[np.ndarray, "height width 3"]]]:
-    """All frames in order: (pts, t_s, RGB pixels in [0, 255], HWC).
+    """All frames in order but damaged ones: (pts, t_s, RGB pixels in [0, 255], HWC).
 
     Raises:
         ValueError: the file cannot be decoded, or ends before its header says.
     """
     pixels = Pixels("rgb24")
     for timed in timed_frames(path):
-        yield timed.pts, timed.t_s, pixels(timed.frame)
+        if timed.frame is not None:
+            yield timed.pts, timed.t_s, pixels(timed.frame)
 
 
 def frames_at(
@@ -196,12 +195,46 @@ class Pixels:
         return converted.to_ndarray()
 
 
+def decoded(
+    container: av.container.InputContainer, stream: av.VideoStream, path: Path
+) -> Iterator[tuple[int, av.VideoFrame | None]]:
+    """Frames from where `container` stands, in order of presentation, by their pts; None for a damaged one.
+
+    Damaged are a packet that the decoder refuses, a frame that it marks as corrupt, and all that it gives from there to
+    the next key frame, for they are built upon it; a few frames that it had held back are lost with them. What it takes
+    for sound, wrong as it may look, cannot be told from sound.
+    """
+    expected: set[int] = set()  # frames that packets have announced, for a decoder may drop some without a word
+    broken, given_pts, resume_pts = False, -math.inf, -math.inf
+    for packet in container.demux(stream):
+        if packet.pts is not None and not packet.is_discard:
+            expected.add(packet.pts)
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            broken, resume_pts = True, max(resume_pts, -math.inf if packet.pts is None else packet.pts)
+            continue
+        for frame in frames:
+            pts = _pts(frame, path)
+            # A key frame from before the damage may still have been on its way out.
+            if frame.is_corrupt or (broken and not (frame.key_frame and pts > resume_pts)):
+                broken = True
+                continue
+            if broken:
+                yield from ((lost, None) for lost in sorted(expected) if given_pts < lost < pts)
+            yield pts, frame
+            broken, given_pts = False, pts
+            expected = {later for later in expected if later > pts}
+    if broken:
+        yield from ((lost, None) for lost in sorted(expected) if given_pts < lost)
+
+
 class _Decoder:
-    """Forward decoding with seeks: holds the last frame given and, once it is known, the one after it."""
+    """Forward decoding with seeks: holds the last sound frame given and, once it is known, the one after it."""
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
         self.container, self.stream, self.path = container, stream, path
-        self.frames: Iterator[av.VideoFrame] = container.decode(stream)
+        self.frames = self._sound()
         self.current: av.VideoFrame | None = None
         self.following: av.VideoFrame | None = None
         self.reach_pts = int(SEEK_S / (stream.time_base or 1))
@@ -231,10 +264,13 @@ class _Decoder:
         start = self.stream.start_time or 0
         for offset in (target, max(start, target - self.reach_pts), start):
             self.container.seek(offset, stream=self.stream, backward=True)
-            self.frames = self.container.decode(self.stream)
+            self.frames = self._sound()
             self.current, self.following = None, next(self.frames, None)
             if self.following is not None and _pts(self.following, self.path) <= target:
                 return
+
+    def _sound(self) -> Iterator[av.VideoFrame]:
+        return (frame for _, frame in decoded(self.container, self.stream, self.path) if frame is not None)
 
 
 def _info(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:

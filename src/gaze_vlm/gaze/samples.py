@@ -58,6 +58,10 @@ class GazeSamples:
         lost = np.zeros(len(self), dtype=bool)
         for start_s, end_s in spans_s:
             lost |= (start_s <= self.t_s) & (self.t_s <= end_s)
+        return self.untracked_where(lost)
+
+    def untracked_where(self, lost: Bool[np.ndarray, "sample"]) -> "GazeSamples":
+        """The same, with these samples untracked."""
         xy = np.where(lost[:, None], np.nan, self.xy)
         event = np.where(lost, np.uint8(GazeEvent.UNTRACKED), self.event)
         return GazeSamples(self.t_s, xy, event)

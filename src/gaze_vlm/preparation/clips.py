@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -14,6 +14,7 @@ NO_FUTURE = "no action after the anticipation time"
 NO_SPLIT = "not in the data set's own split"
 AFTER_VIDEO = "the anticipation time is after the end of the video"
 REDACTED = "a part of the clip is redacted"
+DAMAGED = "a frame of the clip is damaged"
 TIME_TOLERANCE_S = 1e-6
 
 
@@ -38,19 +39,21 @@ def video_clips(
     frame_t_s: Sequence[float],
     duration_s: float,
     parameters: PreparationParameters,
+    damaged: Set[int] = frozenset(),
 ) -> tuple[list[ClipRecord], Counter[str]]:
     """Clips of one video, and the reasons for which others were dropped, counted.
 
     Clips end at sampled frames and start at 0 or later; the first is the earliest that fits. The activity
     is the action at the clip's end, the future the one `anticipation_s` later. A clip that shows a redacted
-    span is dropped. A clip is in the split of its video, or, where that has none, of its activity; without either it
-    is dropped too.
+    span or a damaged frame is dropped. A clip is in the split of its video, or, where that has none, of its activity;
+    without either it is dropped too.
 
     Args:
         recording: the video with its actions, redacted spans and split (see `with_splits`).
         frame_t_s: times of the sampled frames.
         duration_s: length of the video.
         parameters: observation, anticipation and stride.
+        damaged: indices of the sampled frames that cannot be decoded.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
@@ -63,6 +66,8 @@ def video_clips(
             dropped[AFTER_VIDEO] += 1
         elif is_redacted(recording.redacted_s, start_s, end_s):
             dropped[REDACTED] += 1
+        elif not damaged.isdisjoint(range(last - parameters.clip_frames + 1, last + 1)):
+            dropped[DAMAGED] += 1
         elif activity is None:
             dropped[NO_ACTIVITY] += 1
         elif future is None:

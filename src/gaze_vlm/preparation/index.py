@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.clips import video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -29,7 +31,8 @@ def write_index(
     parameters: PreparationParameters,
     options: Mapping[str, Any],
     quarantined: int,
-) -> None:
+    left_out: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     """Writes clips, quality and, last, the manifest.
 
     Args:
@@ -40,6 +43,10 @@ def write_index(
         parameters: of the preparation.
         options: of the reader.
         quarantined: how many videos could not be prepared.
+        left_out: names that no clip can be of, by the reason.
+
+    Returns:
+        What is in quality.json.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
@@ -50,7 +57,8 @@ def write_index(
         gaze, _ = read_video(video_file(store, recording.video_id))
         quality[recording.video_id] = VideoQuality.of(gaze)
         points = max(points, gaze.event.shape[1])
-        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters)
+        damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
+        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters, damaged)
         clips += rows
         dropped += reasons
         videos[recording.video_id] = VideoEntry(
@@ -64,7 +72,8 @@ def write_index(
         )
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
-    write_json(store / "quality.json", quality_report(quality, clips, dropped, quarantined))
+    report = quality_report(quality, clips, dropped, quarantined, left_out)
+    write_json(store / "quality.json", report)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         dataset=reader.dataset,
@@ -77,3 +86,4 @@ def write_index(
         videos=videos,
     )
     write_manifest(store, manifest)
+    return report

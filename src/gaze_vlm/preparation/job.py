@@ -19,6 +19,7 @@ from gaze_vlm.preparation.files import StoreError, draft_of, writing
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import SCHEMA_VERSION, read_video, reencoded_file, video_file, write_video
 from gaze_vlm.preparation.video import prepare_video
+from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
 
 REPORT_EVERY_S = 0.5
 Outcomes = Generator["Outcome", None, None]
@@ -69,15 +70,17 @@ class PrepareRecording:
         return self.parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze)
 
     def is_done(self, video_id: str, digest: str) -> bool:
-        """Whether the store has the video as it would be made now; a file that cannot be read is made again."""
+        """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is
+        one with more damage than is allowed now."""
         path = video_file(self.store, video_id)
         copied = self.parameters.video_short_side_px is not None
         if not path.is_file() or (copied and not reencoded_file(self.store, video_id).is_file()):
             return False
         try:
-            return read_video(path)[1] == digest
+            arrays, made_as = read_video(path)
         except ValueError:
             return False
+        return made_as == digest and arrays.counts.damaged_share <= self.parameters.max_damaged
 
     def write(self, recording: Recording, gaze: GazeSamples, digest: str, report: Report) -> None:
         """Makes the video's files; the arrays come last, for they carry the mark that all is done."""
@@ -90,10 +93,24 @@ class PrepareRecording:
                 stack.enter_context(writing(path))
                 looks.append(stack.enter_context(reencoder(draft, info, short_side_px, self.parameters.video_gop)))
             arrays = prepare_video(recording.video, gaze, self.parameters, partial(_show, looks))
+            check_damage(recording.video, arrays.counts, self.parameters.max_damaged)
         if short_side_px is not None:
-            pts = [reencoded_pts(info, int(pts)) for pts in arrays.frame_pts]
+            pts = [pts if pts == NO_PTS else reencoded_pts(info, pts) for pts in arrays.frame_pts.tolist()]
             arrays = replace(arrays, frame_pts=np.array(pts, dtype=np.int64))
         write_video(video_file(self.store, recording.video_id), arrays, digest)
+
+
+def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
+    """Checks that a video is fit for use.
+
+    Raises:
+        ValueError: more of its frames than the share `limit` are damaged, or all of them.
+    """
+    if counts.damaged_share > limit or counts.damaged_frames == counts.video_frames:
+        raise ValueError(
+            f"{video}: {counts.damaged_frames} of {counts.video_frames} frames are damaged, more than max_damaged = "
+            f"{limit:g} allows; copy the video again"
+        )
 
 
 def _show(looks: list[Callable[[TimedFrame], None]], frame: TimedFrame) -> None:

@@ -62,6 +62,7 @@ class PreparationParameters:
         split_fractions: shares of sessions (or participants) in train, validation and test; they sum to 1. Of an
             official split only the second counts, as a share of its training sessions.
         split_seed: seed of the split.
+        max_damaged: largest share of a video's frames that may be damaged; past it the video is unusable.
         max_quarantined: largest share of videos that may be unusable before the preparation fails.
     """
 
@@ -85,6 +86,7 @@ class PreparationParameters:
     split_by: SplitBy = "session"
     split_fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     split_seed: int = 0
+    max_damaged: float = 0.05
     max_quarantined: float = 0.1
 
     def __post_init__(self) -> None:
@@ -123,7 +125,8 @@ class PreparationParameters:
         _require(self.video_gop >= 1, "video_gop", self.video_gop, "1 or more")
         splits = get_args(SplitBy)
         _require(self.split_by in splits, "split_by", self.split_by, f"one of {', '.join(splits)}")
-        _require(0 <= self.max_quarantined <= 1, "max_quarantined", self.max_quarantined, "in [0, 1]")
+        for name in ("max_damaged", "max_quarantined"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
         _require(
             len(self.split_fractions) == 3
             and min(self.split_fractions) >= 0

@@ -13,6 +13,7 @@ from gaze_vlm.gaze.occlusion import visible
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.clips import count_clips
 from gaze_vlm.preparation.records import ClipRecord
+from gaze_vlm.preparation.splits import SPLITS
 from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
 
 CENTRE_CELLS = 16
@@ -67,6 +68,7 @@ class VideoQuality:
             "clock": clock_figures(counts),
             "frames": {"total": self.frames, "without_gaze_share": _share(int(self.windows[0]), self.frames)},
             "carried": _carried([self]),
+            "damaged_frames": counts.damaged_frames,
         }
 
 
@@ -93,9 +95,21 @@ def clock_figures(counts: VideoCounts) -> dict[str, float | None]:
 
 
 def quality_report(
-    videos: Mapping[str, VideoQuality], clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int
+    videos: Mapping[str, VideoQuality],
+    clips: Sequence[ClipRecord],
+    dropped: Mapping[str, int],
+    quarantined: int,
+    left_out: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """The figures of `quality.json`, over all videos and by video; a share of nothing is None."""
+    """The figures of `quality.json`, over all videos and by video; a share of nothing is None.
+
+    Args:
+        videos: counts of the prepared videos.
+        clips: all clips.
+        dropped: how many clips were dropped, by the reason.
+        quarantined: how many videos could not be used.
+        left_out: names that no clip is of, for they lack a part of the data set, by the reason.
+    """
     every = list(videos.values())
     frames = sum(video.frames for video in every)
     windows = np.zeros(max([1, *(len(video.windows) for video in every)]), dtype=int)
@@ -105,14 +119,30 @@ def quality_report(
     centre = sum((video.centre for video in every), np.zeros((CENTRE_CELLS, CENTRE_CELLS), dtype=int))
     return {
         "videos": {"prepared": len(every), "quarantined": quarantined},
+        "left_out": {reason: list(names) for reason, names in left_out.items()},
         "frames": {"total": frames, "without_gaze_share": _share(int(windows[0]), frames)},
         "samples": {"total": events.total(), "event_shares": _shares(events)},
         "carried": _carried(every),
+        "damaged_frames": sum(video.counts.damaged_frames for video in every),
         "points_a_frame": windows.tolist(),
         "centre_map": centre.tolist(),
         "clips": count_clips(clips, dropped),
         "by_video": {video_id: video.row() for video_id, video in videos.items()},
     }
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """One line of what a preparation made, and of all that it could not use."""
+    videos, clips = report["videos"], report["clips"]
+    by_split = ", ".join(f"{clips['by_split'][split]} {split}" for split in SPLITS if split in clips["by_split"])
+    said = [f"{videos['prepared']} videos, {clips['total']} clips" + (f" ({by_split})" if by_split else "")]
+    if videos["quarantined"]:
+        said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
+    if report["left_out"]:
+        said.append(", ".join(f"{len(names)} with {reason}" for reason, names in report["left_out"].items()))
+    if report["damaged_frames"]:
+        said.append(f"{report['damaged_frames']} damaged frames")
+    return "; ".join(said)
 
 
 def _carried(videos: Sequence[VideoQuality]) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 Split = Literal["train", "validation", "test"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a data set has hundreds of thousands
 class ClipRecord:
     """One clip: the sampled frames `last_frame - frames + 1` … `last_frame` of a video, ending at `end_s`.
 

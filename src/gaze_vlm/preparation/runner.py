@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
-from gaze_vlm.formats.recording import Reader, Recording
+from gaze_vlm.formats.recording import Reader, Recording, by_lack
 from gaze_vlm.preparation.cluster import run_on_ray
 from gaze_vlm.preparation.engine import cores, run_here, run_local
 from gaze_vlm.preparation.estimate import estimate
@@ -18,6 +18,7 @@ from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomi
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.quality import summary
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.progress import work_progress
 
@@ -40,7 +41,7 @@ def prepare(
 
     Videos that are already prepared with the same parameters are skipped, so a stopped run goes on where it
     was. The result depends neither on the number of workers nor on the engine. Videos that cannot be used are
-    listed with the reason in quarantine.jsonl.
+    listed with the reason in quarantine.jsonl, what lacks a video, gaze or labels in quality.json.
 
     Args:
         dataset: Format of the raw data.
@@ -66,9 +67,12 @@ def prepare(
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; expected 1 or more")
     recordings = with_splits(files.recordings(), parameters)
+    left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters)
     if dry_run:
         print(estimate(job, recordings).text(workers or cores()))
+        for reason, names in left_out.items():
+            print(f"{reason}: {', '.join(names)}")
         return store
     with only_preparation(store):
         (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from
@@ -78,7 +82,8 @@ def prepare(
         bad |= run(job, whole, engine, workers, address)
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
         good = [recording for recording in recordings if recording.video_id not in bad]
-        write_index(files, root, store, good, parameters, reader or {}, quarantined=len(bad))
+        report = write_index(files, root, store, good, parameters, reader or {}, len(bad), left_out)
+    print(f"{store}: {summary(report)}")
     return store
 
 
@@ -97,6 +102,15 @@ def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
             f"the reader of {dataset} has no option {', '.join(unknown)}; it has {', '.join(legal) or 'none'}"
         )
     return READERS[dataset](root, **options)
+
+
+def without_clips(reader: Reader, recordings: Sequence[Recording]) -> dict[str, list[str]]:
+    """Names of which no clip can be, for they lack a part, by the reason."""
+    labels = {recording.video_id for recording in recordings if recording.actions}
+    left_out = reader.left_out()
+    for reason, names in by_lack([recording.video_id for recording in recordings], {"labels": labels}).items():
+        left_out[reason] = sorted([*left_out.get(reason, []), *names])
+    return left_out
 
 
 def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, str]:

@@ -119,7 +119,9 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
         raise ValueError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
-    counts = VideoCounts(**{field.name: metadata[field.name] for field in fields(VideoCounts)})
+    counts = VideoCounts(
+        **{field.name: metadata[field.name] for field in fields(VideoCounts) if field.name in metadata}
+    )
     return VideoGaze(**arrays, counts=counts), metadata["digest"]
 
 
@@ -150,7 +152,8 @@ def read_manifest(store: Path) -> Manifest:
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
     """Writes the table of clips."""
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(clip) for clip in clips], schema=CLIP_SCHEMA), sink)
+    columns = {name: [getattr(clip, name) for clip in clips] for name in CLIP_SCHEMA.names}
+    pq.write_table(pa.table(columns, schema=CLIP_SCHEMA), sink)
     write_atomically(path, sink.getvalue().to_pybytes())
 
 

@@ -1,9 +1,9 @@
 """The work on one video: sample frames, and carry the gaze before each of them to it."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from gaze_vlm.gaze.occlusion import (
 )
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
+from gaze_vlm.preparation.video_gaze import NO_PTS, FramePoints, VideoGaze
 
 
 @dataclass
@@ -43,6 +43,7 @@ class GreyFrames:
 
     def __call__(self, frame: TimedFrame) -> UInt8[np.ndarray, "height width"]:
         if frame.pts not in self.kept:
+            assert frame.frame is not None  # no gaze is carried from or to a damaged frame
             self.kept[frame.pts] = self.pixels(frame.frame)
         return self.kept[frame.pts]
 
@@ -102,7 +103,8 @@ def prepare_video(
 
     Every sample of a window is kept with its event; only those on a place in the frame are carried. A point
     that the flow carries out of the frame becomes `OUT_OF_FRAME`. Gaze that ends before the video leaves
-    frames without points, and so does a window without samples. The video is decoded once, from its start.
+    frames without points, and so does a window without samples. What was looked at in a damaged frame is untracked, and
+    so is the whole window of a sampled frame that is damaged. The video is decoded once, from its start.
 
     Args:
         path: the video.
@@ -119,26 +121,25 @@ def prepare_video(
     height = round(info.height_px * width / info.width_px)
     grey = GreyFrames(Pixels("gray", width, height))
     flow = flow_estimator(parameters.flow_options)
-    frames = _seen(timed_frames(path), look, until_s)
-    times, pts, rows = [], [], []
-    for moment in sampled_moments(path, frames, parameters.frame_hz, parameters.window_s):
-        grey.forget_before(moment.shown[0].pts)
-        window = gaze.window(moment.t_s - parameters.window_s + TIME_TOLERANCE_S, moment.t_s + TIME_TOLERANCE_S)
-        rows.append(carry_window(moment, window, grey, flow, parameters))
-        times.append(moment.t_s)
-        pts.append(moment.target.pts)
-    return VideoGaze.pack(np.array(times), np.array(pts, dtype=np.int64), rows, info.duration_s, gaze)
+    seen = Counter[bool]()
 
+    def frames() -> Iterator[TimedFrame]:
+        for frame in timed_frames(path):
+            if frame.t_s > until_s:
+                return
+            seen[frame.frame is None] += 1
+            if look is not None:
+                look(frame)
+            yield frame
 
-def _seen(
-    frames: Iterable[TimedFrame], look: Callable[[TimedFrame], None] | None, until_s: float
-) -> Iterator[TimedFrame]:
-    for frame in frames:
-        if frame.t_s > until_s:
-            return
-        if look is not None:
-            look(frame)
-        yield frame
+    def rows() -> Iterator[FramePoints]:
+        for moment in sampled_moments(path, frames(), parameters.frame_hz, parameters.window_s):
+            grey.forget_before(moment.shown[0].pts)
+            window = gaze.window(moment.t_s - parameters.window_s + TIME_TOLERANCE_S, moment.t_s + TIME_TOLERANCE_S)
+            yield carry_window(moment, window, grey, flow, parameters)
+
+    packed = VideoGaze.pack(rows(), info.duration_s, gaze)
+    return replace(packed, counts=replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True]))
 
 
 def carry_window(
@@ -149,19 +150,21 @@ def carry_window(
     parameters: PreparationParameters,
 ) -> FramePoints:
     """Gaze of one window in the sampled frame. Flow between two frames is computed once for all points."""
-    target = grey(moment.target)
-    height, width = target.shape
+    starts = np.array([frame.t_s for frame in moment.shown])
+    sound = np.array([frame.frame is not None for frame in moment.shown])
+    shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
+    gaze = gaze.untracked_where(~(sound[shown] & sound[-1]))
     count = len(gaze)
     raw = gaze.xy.astype(np.float64)
     xy, event = raw.copy(), gaze.event.copy()
     error, share = np.zeros(count), np.zeros(count)
-    starts = np.array([frame.t_s for frame in moment.shown])
-    shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
     carried = 0
     for index in np.unique(shown[gaze.tracked]):
         source = moment.shown[index]
         if source.pts == moment.target.pts:
             continue  # looked at in the sampled frame itself
+        target = grey(moment.target)
+        height, width = target.shape
         points = np.flatnonzero((shown == index) & gaze.tracked)
         forward, backward = flow(grey(source), target), flow(target, grey(source))
         delta = forward_backward_error(forward, backward)
@@ -173,6 +176,8 @@ def carry_window(
         share[points] = occluded_share(delta, parameters.frame_epsilon * width)
         event[points[~inside(carried_px, width, height)]] = GazeEvent.OUT_OF_FRAME
     return FramePoints(
+        t_s=moment.t_s,
+        pts=moment.target.pts if sound[-1] else NO_PTS,
         xy=xy,
         raw_xy=raw,
         age_s=np.maximum(moment.t_s - gaze.t_s, 0),

@@ -1,20 +1,24 @@
 """Gaze of one video as the store keeps it: arrays over sampled frames and padded points."""
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 ARRAYS = ("frame_t_s", "frame_pts", "xy", "raw_xy", "age_s", "event", "error", "occluded_share")
+NO_PTS = -(2**63)  # FFmpeg's own mark for no timestamp
 
 
 @dataclass(frozen=True)
 class FramePoints:
     """Gaze points of one sampled frame, before padding; see `VideoGaze` for the fields."""
 
+    t_s: float
+    pts: int
     xy: Float[np.ndarray, "point 2"]
     raw_xy: Float[np.ndarray, "point 2"]
     age_s: Float[np.ndarray, "point"]
@@ -29,9 +33,9 @@ class VideoCounts:
     """What the arrays alone do not tell.
 
     `events` counts the samples of all windows by their event after carrying, padding left out; `carried`
-    those that were looked at in an earlier frame than the sampled one. The other fields are of the gaze of the
+    those that were looked at in an earlier frame than the sampled one. The next four fields are of the gaze of the
     whole video: `samples` by their event, the times of the first and the last one, and the median time between
-    two; None where there are too few.
+    two; None where there are too few. `video_frames` and `damaged_frames` are of the video, not of the samples.
     """
 
     duration_s: float
@@ -41,13 +45,21 @@ class VideoCounts:
     gaze_start_s: float | None
     gaze_end_s: float | None
     gaze_interval_s: float | None
+    video_frames: int = 0
+    damaged_frames: int = 0
+
+    @property
+    def damaged_share(self) -> float:
+        """Share of the video's frames that cannot be decoded."""
+        return self.damaged_frames / self.video_frames if self.video_frames else 0.0
 
 
 @dataclass(frozen=True)
 class VideoGaze:
     """Sampled frames of one video and the gaze before each, F frames × P points.
 
-    `frame_t_s` time of each sample in seconds; `frame_pts` the frame on screen then (for `frames_at`);
+    `frame_t_s` time of each sample in seconds; `frame_pts` the frame on screen then (for `frames_at`), `NO_PTS` if it
+    is damaged;
     `xy` place in the sampled frame and `raw_xy` in the frame it was looked at in, both normalised, origin
     top left, NaN where untracked; `age_s` ≥ 0 before the sample; `event` a `GazeEvent`, padding is
     `UNTRACKED`; `error` forward-backward error at the point in fractions of the frame's width (∞ if it left
@@ -66,36 +78,54 @@ class VideoGaze:
     counts: VideoCounts
 
     @classmethod
-    def pack(
-        cls,
-        frame_t_s: Float64[np.ndarray, "frame"],
-        frame_pts: Int64[np.ndarray, "frame"],
-        rows: Sequence[FramePoints],
-        duration_s: float,
-        gaze: GazeSamples,
-    ) -> "VideoGaze":
-        """Pads the points of every frame to the largest number among them (at least 1); `gaze` is the video's."""
-        points = max([1, *(len(row.event) for row in rows)])
-        xy = np.full((len(rows), points, 2), np.nan, dtype=np.float32)
-        raw_xy = xy.copy()
-        age_s, error, share = (np.zeros((len(rows), points), dtype=np.float32) for _ in range(3))
-        event = np.full((len(rows), points), GazeEvent.UNTRACKED, dtype=np.uint8)
-        for i, row in enumerate(rows):
-            used = slice(len(row.event))
-            xy[i, used], raw_xy[i, used], event[i, used] = row.xy, row.raw_xy, row.event
-            age_s[i, used], error[i, used], share[i, used] = row.age_s, row.error, row.occluded_share
-        codes = np.concatenate([np.zeros(0, dtype=np.uint8), *(row.event for row in rows)])
-        t_s = gaze.t_s
+    def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: GazeSamples) -> "VideoGaze":
+        """Pads the points of every frame to the largest number among them (at least 1); `gaze` is the video's.
+
+        Rows are copied as they come: thousands of small arrays would keep the memory between them from being reused.
+        """
+        t_s, pts, lengths, carried = array("d"), array("q"), array("q"), 0
+        columns = {name: array("B" if name == "event" else "f") for name in ARRAYS[2:]}
+        for row in rows:
+            t_s.append(row.t_s)
+            pts.append(row.pts)
+            lengths.append(len(row.event))
+            carried += row.carried
+            for name, column in columns.items():
+                column.frombytes(getattr(row, name).astype(column.typecode).tobytes())
+        used = np.arange(max([1, *lengths])) < np.array(lengths, dtype=int)[:, None]
+
+        def padded(name: str, fill: float) -> np.ndarray:
+            flat = np.array(columns[name])
+            values = flat.reshape(-1, 2) if name in ("xy", "raw_xy") else flat
+            full = np.full((*used.shape, *values.shape[1:]), fill, dtype=flat.dtype)
+            full[used] = values
+            return full
+
         counts = VideoCounts(
             duration_s=duration_s,
-            events=_by_event(codes),
-            carried=sum(row.carried for row in rows),
+            events=_by_event(np.array(columns["event"])),
+            carried=carried,
             samples=_by_event(gaze.event),
-            gaze_start_s=float(t_s[0]) if len(t_s) else None,
-            gaze_end_s=float(t_s[-1]) if len(t_s) else None,
-            gaze_interval_s=float(np.median(np.diff(t_s))) if len(t_s) > 1 else None,
+            gaze_start_s=float(gaze.t_s[0]) if len(gaze) else None,
+            gaze_end_s=float(gaze.t_s[-1]) if len(gaze) else None,
+            gaze_interval_s=float(np.median(np.diff(gaze.t_s))) if len(gaze) > 1 else None,
         )
-        return cls(frame_t_s, frame_pts, xy, raw_xy, age_s, event, error, share, counts)
+        return cls(
+            frame_t_s=np.array(t_s),
+            frame_pts=np.array(pts),
+            xy=padded("xy", np.nan),
+            raw_xy=padded("raw_xy", np.nan),
+            age_s=padded("age_s", 0),
+            event=padded("event", GazeEvent.UNTRACKED),
+            error=padded("error", 0),
+            occluded_share=padded("occluded_share", 0),
+            counts=counts,
+        )
+
+    @property
+    def damaged(self) -> Bool[np.ndarray, "frame"]:
+        """Which sampled frames cannot be decoded."""
+        return self.frame_pts == NO_PTS
 
     def padded(self, points: int) -> "VideoGaze":
         """The same with `points` columns of points.

@@ -58,12 +58,12 @@ def draw_sheet(
 
 
 def worth_showing(gaze: VideoGaze, count: int) -> np.ndarray:
-    """Indices of up to `count` sampled frames, one of each stretch of the video: that with most points to see, where
-    an occluded one counts double."""
+    """Indices of up to `count` sampled frames that can be decoded, one of each stretch of the video: that with most
+    points to see, where an occluded one counts double."""
     tracked = gaze.event <= GazeEvent.UNKNOWN
     occluded = tracked & ~np.isclose(gaze.error, 0) & (gaze.error > GazeOptions().epsilon)
     worth = tracked.sum(axis=1) + occluded.sum(axis=1)
-    stretches = [part for part in np.array_split(np.arange(len(worth)), count) if len(part)]
+    stretches = [part for part in np.array_split(np.flatnonzero(~gaze.damaged), count) if len(part)]
     return np.array([part[np.argmax(worth[part])] for part in stretches])
 
 

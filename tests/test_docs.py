@@ -1,0 +1,26 @@
+"""The pages name tests; each of them is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from training_files import ROOT
+
+TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)(?:::(?P<name>test_\w+))?`")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_named_test_is_there(page: Path) -> None:
+    named = list(TEST.finditer(page.read_text(encoding="utf-8")))
+    assert page.name != "traps.md" or len(named) > 50
+    for test in named:
+        file = ROOT / test["file"]
+        assert file.is_file(), test[0]
+        assert test["name"] is None or f"\ndef {test['name']}(" in file.read_text(encoding="utf-8"), test[0]
+
+
+def test_a_trap_has_a_test() -> None:
+    rows = [line for line in (ROOT / "docs" / "traps.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    assert all(TEST.search(row) for row in rows if not row.startswith(("| trap", "|---")))
