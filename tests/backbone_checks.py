@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, TimmWrapperModel
 from transformers.masking_utils import eager_mask
 
-from backbone_families import Family, make_backbone, make_batch, make_clip
+from backbone_families import Family, make_backbone, make_batch, make_clip, randomize_lora
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
-from gaze_vlm.backbones import Backbone
+from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 
@@ -97,12 +97,13 @@ def sharpen(modules: list[nn.Module], factor: float) -> None:
                 p.mul_(factor)
 
 
-def vit_difference(family: Family, checkpoint: Path) -> float:
+def vit_difference(family: Family, checkpoint: Path, lora: Lora | None = None) -> float:
     """Largest difference of a captured probability from the eager one, over all vision layers at once, beside each
     other as heads."""
-    backbone = make_backbone(family, checkpoint, None, vit_layers=tuple(family.layers))
+    backbone = make_backbone(family, checkpoint, None, vit_layers=tuple(family.layers), train=(), lora=lora)
     modules = list(backbone.vit_attention_modules().values())
     sharpen(modules, 12)
+    randomize_lora(backbone, 0.02)
     attention = backbone(make_batch(backbone)).attention.log_probs.exp()
     assert attention.amax(-1).mean() > 2 / len(family.vit)
     differences = []

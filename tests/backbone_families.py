@@ -175,14 +175,24 @@ FAMILIES = [
 ]
 
 
-def make_backbone(family: Family, checkpoint: Path, output: str | None = "modulate", **options: Any) -> Backbone:
+def make_backbone(
+    family: Family, checkpoint: Path, output: str | None = "modulate", weights: bool = True, **options: Any
+) -> Backbone:
     """A loaded backbone with a small block, or without one."""
     torch.manual_seed(0)
     block = None if output is None else partial(GazeBlock, heads=2, head_width=8, output=output)  # type: ignore[arg-type]
     options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **family.options, **options}
     backbone = family.make(str(checkpoint), block=block, **options)
-    backbone.load()
+    backbone.load(weights)
     return backbone
+
+
+def randomize_lora(backbone: Backbone, std: float = 0.3) -> None:
+    """LoRA adds nothing at the start; make it add."""
+    with torch.no_grad():
+        for name, parameter in backbone.named_parameters():
+            if ".lora_B." in name:
+                parameter.normal_(std=std)
 
 
 def make_clip(seed: int, target: str = "cut onion", frames: int = FRAMES) -> Clip:

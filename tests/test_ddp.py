@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from backbone_families import FAMILIES
+from gaze_vlm.backbones.tiny_llava import save
 from training_files import arguments
 
 STEPS = 3
@@ -42,3 +44,23 @@ def test_two_processes_equal_one(one, tiny_llava: Path, prepared: Path, tmp_path
     for task, means in one[0].items():
         for name, value in means.items():
             assert two[0][task][name] == pytest.approx(value, abs=1e-4), (task, name)
+
+
+def test_every_family_trains_in_two_processes(tmp_path: Path) -> None:
+    """With all parts learning and without `find_unused_parameters`, as `strategy: ddp` has it."""
+    for family in FAMILIES:
+        save(*family.build(), tmp_path / family.name)
+    script = Path(__file__).with_name("ddp_families.py")
+    started = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), tmp_path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in started:
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        assert output.split() == [family.name for family in FAMILIES]

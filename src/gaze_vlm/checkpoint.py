@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
 
 def learned_state(module: "GazeVLM") -> dict[str, Tensor]:
-    """The state without the frozen weights, which their own checkpoint holds."""
-    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
-    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+    """The state without the frozen weights, which their own checkpoint holds: parameters that learn, and buffers."""
+    state = module.state_dict()
+    # A shared weight goes by several names; a weight of 4 bits has its scales under names that no buffer has.
+    parameters = module.named_parameters(remove_duplicate=False)
+    names = [name for name, parameter in parameters if parameter.requires_grad]
+    names += [name for name, _ in module.named_buffers(remove_duplicate=False)]
+    return {name: state[name] for name in names if name in state}
 
 
 def describe(module: "GazeVLM") -> dict[str, Any]:
@@ -22,6 +26,7 @@ def describe(module: "GazeVLM") -> dict[str, Any]:
         "backbone": type(backbone).__name__,
         "grid": str(backbone.grid),
         "block": None if backbone.block is None else backbone.block.output,
+        "lora": None if backbone.lora is None else str(backbone.lora),
         "base_checkpoint": backbone.checkpoint,
         "lambda": None if regularizer is None else float(regularizer.weight),
         "floor": None if regularizer is None else regularizer.floor,
@@ -32,13 +37,13 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
     """Refuse a checkpoint of another model; say where the run's own config overrules what it remembers.
 
     Raises:
-        ValueError: another backbone, grid or block, or weights that are missing or too many.
+        ValueError: another backbone, grid, block or LoRA, or weights that are missing or too many.
     """
     remembered, present = checkpoint.get("gaze_vlm"), describe(module)
     if remembered is None:
         raise ValueError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
-    for key in ("backbone", "grid", "block"):
-        if remembered[key] != present[key]:
+    for key in ("backbone", "grid", "block", "lora"):
+        if remembered.get(key) != present[key]:
             raise ValueError(
                 f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
                 f"{present[key]}: test it with the config.yaml that stands beside it"

@@ -33,7 +33,9 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.kitchen.small_model:make_small_model",
         "make a small LLaVA of real pretrained parts that packages carry",
     ),
+    "doctor": ("gaze_vlm.doctor:doctor", "show what a training would be and what would fail, without any weights"),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
+    "export": ("gaze_vlm.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
@@ -80,8 +82,11 @@ def _run(command: str, args: list[str]) -> None:
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
     module, name = COMMANDS[command][0].split(":")
     function = getattr(import_module(module), name)
-    parser = ArgumentParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
     parameters = inspect.signature(function, eval_str=True).parameters
+    if list(parameters) == ["args"]:  # those of `lightning fit`, which it parses itself
+        function(args)
+        return
+    parser = ArgumentParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
     if "config" not in parameters:  # `compare` has one of its own
         parser.add_argument("--config", action="config", help="a YAML with these options")
     parser.add_function_arguments(function, as_positional=False)

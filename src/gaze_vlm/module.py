@@ -34,6 +34,7 @@ class GazeVLM(L.LightningModule):
         backbone: the vision-language model.
         regularizer: the pull toward gaze; None trains on the cross-entropy alone.
         optimizer: makes the optimiser from the parameters that learn.
+        learning_rates: of some parts (`vision`, `projector`, `language`, `block`); the others have the optimiser's own.
         schedule: learning-rate schedule over the whole run, one of `transformers`' names.
         warmup: share of the run over which the learning rate rises.
         ratio_every_n_steps: how often the ratio of the two losses' gradient norms is measured; 0 never.
@@ -47,6 +48,7 @@ class GazeVLM(L.LightningModule):
         backbone: Backbone,
         regularizer: GazeRegularizer | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
+        learning_rates: dict[str, float] | None = None,
         schedule: SchedulerType = SchedulerType.COSINE,
         warmup: float = 0.1,
         ratio_every_n_steps: int = 50,
@@ -61,6 +63,7 @@ class GazeVLM(L.LightningModule):
         self.backbone = backbone
         self.regularizer = regularizer
         self.make_optimizer = optimizer
+        self.learning_rates = learning_rates or {}
         self.schedule = schedule
         self.warmup = warmup
         self.ratio_every_n_steps = ratio_every_n_steps
@@ -72,12 +75,30 @@ class GazeVLM(L.LightningModule):
         self.backbone.load()
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.make_optimizer(self.parameter_groups())
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = get_scheduler(
             self.schedule, optimizer, num_warmup_steps=round(self.warmup * steps), num_training_steps=steps
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters that learn, each in one group: those of a part with a learning rate of its own, and the rest.
+
+        Raises:
+            ValueError: a learning rate of a part that there is not, or of which nothing learns.
+        """
+        groups = []
+        rest = {p: None for p in self.parameters() if p.requires_grad}
+        parts = self.backbone.learning_parameters()
+        for part, rate in self.learning_rates.items():
+            if not parts.get(part):
+                learning = ", ".join(part for part, parameters in parts.items() if parameters)
+                raise ValueError(f"learning_rates names {part}, of which nothing learns: what learns is {learning}")
+            groups.append({"params": parts[part], "lr": rate})
+            for parameter in parts[part]:
+                del rest[parameter]
+        return [{"params": list(rest)}, *groups] if rest else groups
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.backbone(batch)

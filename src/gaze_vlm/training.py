@@ -2,17 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
-import yaml
+import torch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 
+from gaze_vlm.checks import GradientCheck
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.module import GazeVLM
-from gaze_vlm.run import PlainProgress, RunFiles, RunOptions, SaveConfig, checkpointing, write_lines
+from gaze_vlm.run import PlainProgress, RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing, write_lines
+
+Cli = TypeVar("Cli", bound="GazeCLI")
 
 
 class GazeCLI(LightningCLI):
@@ -26,7 +29,7 @@ class GazeCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         options = self.options
         callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), checkpointing(options.dir)]
-        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything")))
+        callbacks += [GradientCheck(), RunFiles(options, self._get(self.config, "seed_everything"))]
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
@@ -54,26 +57,65 @@ def train(args: list[str]) -> GazeCLI:
     """Do what a command line says."""
     args = expand_configs(args)
     sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
-    return _cli(None, run=True)
+    return _cli(GazeCLI, None, run=True)
 
 
-def load(config: Path) -> GazeCLI:
-    """Module and datamodule of a run's config, neither trained nor loaded."""
-    values = yaml.safe_load(config.read_text(encoding="utf-8"))
-    for of_fit in ("ckpt_path", "weights_only"):
-        values.pop(of_fit, None)
+def load_run(run: Path, **overrides: Any) -> "Plan":
+    """A finished run, from its config and its best checkpoint.
+
+    Args:
+        run: its directory.
+        overrides: attributes of the backbone to set before its weights are loaded.
+
+    Raises:
+        ValueError: the run has no config or no checkpoint.
+    """
+    for file in (run / "config.yaml", best_checkpoint(run)):
+        if not file.is_file():
+            raise ValueError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+    cli = plan([f"--config={run / 'config.yaml'}"])
+    for name, value in overrides.items():
+        setattr(cli.model.backbone, name, value)
+    cli.model.configure_model()
+    checkpoint = torch.load(best_checkpoint(run), weights_only=True, map_location="cpu")
+    cli.model.on_load_checkpoint(checkpoint)
+    cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
+    cli.model.eval()
+    return cli
+
+
+class Plan(GazeCLI):
+    """What `fit` would run: module and datamodule, and no trainer, so that a GPU that is asked for need not be here."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        for of_fit in ("ckpt_path", "weights_only"):  # a run's config.yaml has them
+            parser.add_argument(f"--{of_fit}", type=Any, default=None)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        return None
+
+    @property
+    def precision(self) -> str:
+        """The trainer's, in which it would run the model."""
+        return str(self._get(self.config, "trainer.precision") or "32-true")
+
+
+def plan(args: list[str], prog: str | None = None) -> Plan:
+    """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
     sys.argv = sys.argv[:1]
-    return _cli(values, run=False)
+    return _cli(Plan, expand_configs(args), run=False, prog=prog)
 
 
-def _cli(args: ArgsType, run: bool) -> GazeCLI:
-    return GazeCLI(
+def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str | None = None) -> Cli:
+    described = "Train and test a vision-language model that learns where to look from gaze."
+    return cli(
         GazeVLM,
         ClipDataModule,
         save_config_callback=SaveConfig,
         seed_everything_default=0,
         auto_configure_optimizers=False,
-        parser_kwargs={"description": "Train and test a vision-language model that learns where to look from gaze."},
+        parser_kwargs={"description": described} | ({} if prog is None else {"prog": prog}),
         args=args,
         run=run,
     )

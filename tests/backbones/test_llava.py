@@ -1,11 +1,14 @@
 """What LLaVA alone does; the rest is in test_contract.py."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from backbone_families import FAMILIES, make_backbone, make_batch
+from gaze_vlm.backbones import Lora
 
 LLAVA = FAMILIES[0]
 
@@ -26,6 +29,20 @@ def test_a_layer_above_the_features_cannot_be_taken(tiny_llava: Path) -> None:
     backbone = make_backbone(LLAVA, tiny_llava)
     backbone.hf.config.vision_feature_layer = -2
     assert list(backbone.vit_attention_modules()) == [0]
+
+
+def test_layers_above_the_features_do_not_learn(tiny_llava: Path, tmp_path: Path) -> None:
+    """As in LLaVA 1.5, which reads the hidden state before the last layer; LoRA is not put there either."""
+    folder = shutil.copytree(tiny_llava, tmp_path / "llava")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vision_feature_layer": -2}))
+    for options in ({"train": ("vision",)}, {"train": (), "lora": Lora(("vision",), rank=2)}):
+        backbone = make_backbone(LLAVA, folder, None, **options)
+        learns = {name: p for name, p in backbone.hf.named_parameters() if p.requires_grad}
+        assert any(".layers.0." in name for name in learns)
+        assert not any(".layers.1." in name or "post_layernorm" in name for name in learns)
+        backbone(make_batch(backbone)).cross_entropy.sum().backward()
+        assert all(p.grad is not None for p in learns.values())
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ class GazeBlock(nn.Module):
         query: BlockQuery = "global",
     ) -> None:
         super().__init__()
+        self.settings = {  # with its width they make its like
+            "heads": heads,
+            "head_width": head_width,
+            "depth": depth,
+            "output": output,
+            "query": query,
+        }
         self.output: BlockOutput = output
         self.query: BlockQuery = query
         self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False), nn.LayerNorm(width))
@@ -93,7 +100,19 @@ class GazeBlock(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
     ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
-        """Tokens for the language model, and the last layer's attention as fp32 log-probabilities."""
+        """Tokens for the language model, and the last layer's attention as fp32 log-probabilities.
+
+        Computes in the precision of its own weights, autocast or not: in bf16 log-probabilities would be off by
+        hundredths, where gaze is to pull them by as much. Beside the language model that costs nothing to speak of.
+        """
+        with torch.autocast(tokens.device.type, enabled=False):
+            made, log_probs = self.rewrite(tokens.to(self.norm.weight))
+        return made.to(tokens), log_probs
+
+    def rewrite(
+        self, tokens: Float[Tensor, "batch frame patch width"]
+    ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
+        """What `forward` returns, of tokens in the precision of the weights."""
         if self.query == "global":
             mean = repeat(tokens.mean((1, 2)), "b d -> b t d", t=tokens.shape[1])
         else:

@@ -5,6 +5,7 @@ from gaze_vlm.backbones.internvl import InternVL
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
 from gaze_vlm.backbones.llava_onevision import LlavaOnevision
+from gaze_vlm.backbones.lora import Lora
 from gaze_vlm.backbones.narrator import Narrator
 from gaze_vlm.backbones.qwen_vl import QwenVL
 from gaze_vlm.backbones.smolvlm import SmolVLM
@@ -16,6 +17,7 @@ __all__ = [
     "Llava",
     "LlavaNextVideo",
     "LlavaOnevision",
+    "Lora",
     "Narrator",
     "QwenVL",
     "SmolVLM",

@@ -4,41 +4,32 @@ A family adds what only it knows (how to load, where the grid, the attention and
 else is here. CONTRIBUTING.md, "Add a backbone", lists the steps.
 """
 
-import functools
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from functools import partial, wraps
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoProcessor
 
-from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.attention.sources import (
-    IGNORED,
-    NO_PLACEHOLDER,
-    AttentionSource,
-    BlockSource,
-    Capture,
-    LanguageSource,
-    VitSource,
-)
+from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER, Capture
 from gaze_vlm.backbones.collator import Collator, Media, one_a_step
 from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
+from gaze_vlm.backbones.loading import checkpoint_activations, four_bits, load_checkpoint
+from gaze_vlm.backbones.lora import set_what_learns
+from gaze_vlm.backbones.options import BackboneOptions
+from gaze_vlm.backbones.parts import Parts, parameters_by_part
+from gaze_vlm.backbones.source import attention_source
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import Grid, View
-
-Part = Literal["vision", "projector", "language"]
 
 
 @dataclass
@@ -51,59 +42,8 @@ class BackboneOutput:
     attention: PatchAttention | None
 
 
-class Backbone(nn.Module, ABC):
-    """A vision-language model that describes clips and hands over where it looked.
-
-    Args:
-        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
-        block: makes the gaze block from the width of a visual token; None inserts none.
-        vit_layers: hand over the attention of these vision layers instead of the block's; negative counts from the
-            last of those that can be taken. Several stand beside each other as more heads.
-        language_layers: hand over that of these language layers: where the tokens that predict the answer look.
-        heads: of the layers or the block, hand over these alone; all by default.
-        train: parts that learn, beside the block, which always does.
-        view: how a frame goes into the model; the whole frame squashed by default.
-        frame_size_px: height and width of a frame at the vision tower; None is the model's own.
-        least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
-        max_new_tokens: longest generated answer.
-        dtype: of the weights, frozen or not; autocasting is the trainer's `precision`.
-        cached_frames: keep what the frozen vision tower and projector (LLaVA: the tower) made of so many frames, or
-            clips where a clip is one video; for data that fit in memory.
-    """
-
-    def __init__(
-        self,
-        checkpoint: str,
-        block: Callable[[int], GazeBlock] | None = None,
-        vit_layers: tuple[int, ...] = (),
-        language_layers: tuple[int, ...] = (),
-        heads: tuple[int, ...] = (),
-        train: tuple[Part, ...] = ("projector", "language"),
-        view: View = View(),  # noqa: B008 (frozen)
-        frame_size_px: tuple[int, int] | None = None,
-        least_in_view: float = 0.5,
-        max_new_tokens: int = 32,
-        dtype: Literal["float32", "bfloat16"] = "float32",
-        cached_frames: int = 0,
-    ) -> None:
-        super().__init__()
-        self.checkpoint = checkpoint
-        self.make_block = block
-        self.vit_layers = vit_layers
-        self.language_layers = language_layers
-        self.heads = heads
-        self.train_parts = train
-        self.view = view
-        self.asked_frame_size_px = frame_size_px
-        self.least_in_view = least_in_view
-        self.max_new_tokens = max_new_tokens
-        self.dtype: Literal["float32", "bfloat16"] = dtype
-        self.cached_frames = cached_frames
-        self.hf: Any = None
-        self.processor: Any = None
-        self.block: GazeBlock | None = None
-        self.source: AttentionSource | None = None
-        self._frames = 0  # a clip has in the pass under way; its steps where the model takes several frames as one
+class Backbone(BackboneOptions, ABC):
+    """A vision-language model that describes clips and hands over where it looked."""
 
     # What a family adds.
 
@@ -112,14 +52,20 @@ class Backbone(nn.Module, ABC):
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
     halves: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # the tower's and the language model's configs
 
-    def parts(self) -> dict[Part, list[nn.Module]]:
-        """The model's modules by what they are; here by the names that most families give them."""
+    def parts(self) -> Parts:
+        """The model's modules by what they are; here by the names that most families give them. A part inside
+        another's modules stands behind it."""
         model = self.hf.model
         return {
             "vision": [model.vision_tower],
             "projector": [model.multi_modal_projector],
             "language": [model.language_model, self.hf.lm_head],
         }
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """Those that no clip passes through. They stay frozen even where their part learns: processes that train
+        together would wait for their gradients."""
+        return []
 
     @abstractmethod
     def vit_attention_modules(self) -> dict[int, nn.Module]:
@@ -188,8 +134,11 @@ class Backbone(nn.Module, ABC):
 
     # What all share.
 
-    def load(self) -> None:
-        """Load the weights and install block, seam and capture. Does nothing the second time.
+    def load(self, weights: bool = True) -> None:
+        """Load the weights, set what learns, and install block, seam and capture. Does nothing the second time.
+
+        Args:
+            weights: read them; without, everything lies on the meta device, where it has shapes and takes no memory.
 
         Raises:
             FileNotFoundError: the checkpoint is a path without a model.
@@ -197,68 +146,38 @@ class Backbone(nn.Module, ABC):
         """
         if self.hf is not None:
             return
-        self.hf, self.processor = self._load_checkpoint()
+        vision, language = self.halves
+        attention = {vision: CAPTURING_SDPA, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
+        load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
+        self.hf, self.processor = load(weights=weights and self.quantization is None)
+        if weights and self.quantization is not None:
+            self.hf, self.processor = load(quantized=four_bits(self.hf, self.parts(), self.train_parts))
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.checkpoint)
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
-        for part, modules in self.parts().items():
-            for module in modules:
-                module.requires_grad_(part in self.train_parts)
+        with nullcontext() if weights else torch.device("meta"):
+            set_what_learns(self.hf, self.parts(), self.train_parts, self.lora, set(self.unused_parameters()))
+            if self.make_block is not None:
+                self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
+        if self.gradient_checkpointing:
+            checkpoint_activations(self.hf)
         if self.cached_frames:
             if self.vit_layers:
                 raise ValueError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
             self.keep_vision_outputs(self.cached_frames)
-        if self.make_block is not None:
-            self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
+        if self.block is not None:
             self.rewrite_visual_tokens()
-        self.source = self.make_source()
+        self.source = attention_source(self)
 
-    def make_source(self) -> AttentionSource | None:
-        """Where the attention that is handed over comes from.
-
-        Raises:
-            ValueError: layers that the model does not have, or of both of its halves.
-        """
-        if self.vit_layers and self.language_layers:
-            raise ValueError("vit_layers and language_layers attend over different grids: set one of them")
-        if self.vit_layers:
-            modules = layers_of(self.vit_attention_modules(), self.vit_layers, "vit_layers")
-            capture, layout = self.capture_of(modules), self.layout
-            return VitSource(
-                capture, layout.vit, self.has_class_token, self.prefix_tokens, self.patch_positions, self.heads
-            )
-        if self.language_layers:
-            if self.tokens_per_frame < len(self.grid):
-                raise ValueError("language_layers look at a frame's patches: set the block's output to `modulate`")
-            modules = layers_of(self.language_attention_modules(), self.language_layers, "language_layers")
-            capture = AttentionCapture(modules)
-            return LanguageSource(capture, self.grid, self.visual_token, self.tokens_per_frame, self.heads)
-        return None if self.block is None else BlockSource(self.block, self.grid, self.heads)
+    def learning_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """What learns, by part and `block`; each parameter once."""
+        parts = parameters_by_part(self.parts())
+        if self.block is not None:
+            parts["block"] = list(self.block.parameters())
+        return {name: [p for p in parameters if p.requires_grad] for name, parameters in parts.items()}
 
     def capture_of(self, modules: list[nn.Module]) -> Capture:
         """What captures the vision tower's attention modules."""
         return AttentionCapture(modules)
-
-    def _load_checkpoint(self) -> tuple[Any, Any]:
-        make = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
-        is_hub_name = self.checkpoint.count("/") == 1 and not self.checkpoint.startswith((".", "/"))
-        if (Path(self.checkpoint).exists() or not is_hub_name) and not Path(self.checkpoint, "config.json").is_file():
-            raise FileNotFoundError(f"no model in {self.checkpoint}: it has no config.json; {make}")
-        vision, language = self.halves
-        try:
-            model = self.model_class.from_pretrained(
-                self.checkpoint,
-                dtype=self.dtype,
-                attn_implementation={
-                    vision: CAPTURING_SDPA,
-                    language: CAPTURING_SDPA if self.language_layers else "sdpa",
-                },
-            )
-            return model, AutoProcessor.from_pretrained(self.checkpoint)
-        except OSError as error:
-            raise FileNotFoundError(
-                f"no model in {self.checkpoint}: no such folder, and no hub checkpoint of this name can be reached; "
-                f"{make}"
-            ) from error
 
     @property
     def hands_over_attention(self) -> bool:
@@ -298,7 +217,7 @@ class Backbone(nn.Module, ABC):
             processor=self.processor,
             media=self.media,
             placeholder=re.escape(token),
-            write=functools.partial(one_a_step, token),
+            write=partial(one_a_step, token),
             visual_token=self.visual_token,
             tokens_per_frame=self.tokens_per_frame,
             tokens_after_clip=self.tokens_after_clip,
@@ -316,7 +235,7 @@ class Backbone(nn.Module, ABC):
         """Pass the model's visual tokens through the block, wherever the library asks for them."""
         original = getattr(self.hf.model, self.features_method)
 
-        @functools.wraps(original)  # generation reads the signature
+        @wraps(original)  # generation reads the signature
         def with_block(*args: Any, **kwargs: Any) -> Any:
             features = original(*args, **kwargs)
             features.pooler_output = self.through_block(features.pooler_output)
@@ -372,19 +291,3 @@ class Backbone(nn.Module, ABC):
         answers = self.answerer.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = answers[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]
-
-
-def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> list[nn.Module]:
-    """Attention modules by their layer's index, or counted from the last.
-
-    Raises:
-        ValueError: a layer that cannot be taken.
-    """
-    known = list(modules)
-    for layer in layers:
-        if layer not in modules and not -len(known) <= layer < 0:
-            raise ValueError(
-                f"{option} {layer}: the model's layers to choose from are {', '.join(map(str, known))}, "
-                f"or {-len(known)} to -1 counted from the last"
-            )
-    return [modules[layer if layer in modules else known[layer]] for layer in layers]

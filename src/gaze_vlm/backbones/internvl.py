@@ -10,6 +10,7 @@ from transformers import InternVLForConditionalGeneration
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, one_a_step
 from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.gaze.view import Grid
 
 
@@ -21,8 +22,12 @@ class InternVL(Backbone):
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         layers = self.hf.model.vision_tower.encoder.layer
-        used = range(len(layers) + 1)[self.hf.config.vision_feature_layer]
-        return {i: layer.attention for i, layer in enumerate(layers[:used])}
+        return {i: layer.attention for i, layer in enumerate(used_layers(layers, self.hf.config.vision_feature_layer))}
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        tower, feature_layer = self.hf.model.vision_tower, self.hf.config.vision_feature_layer
+        norm = [] if feature_layer == -1 else [tower.layernorm]  # it follows the last layer alone
+        return parameters_of([*unused_layers(tower.encoder.layer, feature_layer), *norm])
 
     def collator(self) -> Collator:
         tokenizer = self.processor.tokenizer

@@ -10,6 +10,7 @@ from transformers import LlavaForConditionalGeneration
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.gaze.view import Grid
 
 
@@ -33,8 +34,14 @@ class Llava(Backbone):
             else [getattr(layer.attention, "attention", layer.attention) for layer in encoder.layer]
         )
         # LLaVA reads one hidden state, by default the one before the last layer: layers above it do not matter.
-        used = range(len(attentions) + 1)[self.hf.config.vision_feature_layer]
-        return dict(enumerate(attentions[:used]))
+        return dict(enumerate(used_layers(attentions, self.hf.config.vision_feature_layer)))
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        tower, feature_layer = self.hf.model.vision_tower, self.hf.config.vision_feature_layer
+        if hasattr(tower.encoder, "layers"):  # CLIP and SigLIP, whose last norm is for their pooled output
+            return parameters_of([*unused_layers(tower.encoder.layers, feature_layer), tower.post_layernorm])
+        above = unused_layers(tower.encoder.layer, feature_layer)  # DINOv2, whose mask is for its own training
+        return [*parameters_of([*above, tower.layernorm]), tower.embeddings.mask_token]
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Where a clip is a video: its frames as one."""

@@ -15,7 +15,3 @@ class LlavaNextVideo(Llava):
     model_class: ClassVar[Any] = LlavaNextVideoForConditionalGeneration
     media: Media = "video"
     pooled: ClassVar[int] = 2
-
-    def load(self) -> None:
-        super().load()
-        self.hf.model.image_newline.requires_grad_(False)  # no video has one

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from transformers import LlavaOnevisionForConditionalGeneration
 
-from gaze_vlm.backbones.base import Part
 from gaze_vlm.backbones.collator import Media
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.parts import Parts, parameters_of
 
 
 class LlavaOnevision(Llava):
@@ -19,9 +19,13 @@ class LlavaOnevision(Llava):
     media: Media = "video"
     pooled: ClassVar[int] = 2
 
-    def parts(self) -> dict[Part, list[nn.Module]]:
+    def parts(self) -> Parts:
         parts = super().parts()
         return {**parts, "projector": [*parts["projector"], nn.ParameterList([self.hf.model.image_newline])]}
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        tower = self.hf.model.vision_tower
+        return [*super().unused_parameters(), *parameters_of([tower.head] if tower.use_head else [])]
 
     def through_block(self, features: Tensor) -> Tensor:
         count = self._frames * len(self.layout.language)

@@ -11,10 +11,11 @@ from transformers import VisionEncoderDecoderModel
 
 from gaze_vlm.attention.fused_capture import FusedCapture
 from gaze_vlm.attention.sources import NO_PLACEHOLDER, Capture
-from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.parts import Parts
 from gaze_vlm.gaze.view import Grid
 
 
@@ -33,7 +34,7 @@ class Narrator(Backbone):
         self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none
         return super().collator()
 
-    def parts(self) -> dict[Part, list[nn.Module]]:
+    def parts(self) -> Parts:
         """The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language
         model."""
         layers = self.hf.decoder.transformer.h

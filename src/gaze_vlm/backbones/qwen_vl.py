@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
-from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, sequence_positions
+from gaze_vlm.backbones.parts import Parts
 from gaze_vlm.gaze.view import Grid
 
 
@@ -38,7 +39,7 @@ class QwenVL(Backbone):
         super().__init__(*args, **options)
         self.media = media
 
-    def parts(self) -> dict[Part, list[nn.Module]]:
+    def parts(self) -> Parts:
         model = self.hf.model
         mergers = [model.visual.merger, *getattr(model.visual, "deepstack_merger_list", [])]
         # The mergers lie inside the tower, and come after it.

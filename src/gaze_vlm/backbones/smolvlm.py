@@ -13,9 +13,10 @@ from num2words import num2words
 from torch import Tensor, nn
 from transformers import SmolVLMForConditionalGeneration
 
-from gaze_vlm.backbones.base import Backbone, Part
+from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.parts import Parts
 from gaze_vlm.gaze.view import Grid
 
 
@@ -28,7 +29,7 @@ class SmolVLM(Backbone):
     media: Media = "video"
     features_method = "get_image_features"
 
-    def parts(self) -> dict[Part, list[nn.Module]]:
+    def parts(self) -> Parts:
         model = self.hf.model
         return {
             "vision": [model.vision_model],

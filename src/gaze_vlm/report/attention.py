@@ -10,8 +10,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from gaze_vlm.datamodules.clip import Batch
-from gaze_vlm.run import best_checkpoint
-from gaze_vlm.training import GazeCLI, load
+from gaze_vlm.training import GazeCLI, load_run
 
 CLIPS = 6
 
@@ -42,6 +41,7 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
     batch: Batch | None = None
     for run in runs:
         cli = load_run(run)
+        cli.datamodule.setup("test")
         if batch is None:
             batch = some_clips(cli, clips, seed)
         looked.append(look(cli, batch, run))
@@ -51,21 +51,6 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
     figure.savefig(output, dpi=110)
     print(f"wrote {output}")
     return output
-
-
-def load_run(run: Path) -> GazeCLI:
-    """A finished run, from its config and its best checkpoint."""
-    for file in (run / "config.yaml", best_checkpoint(run)):
-        if not file.is_file():
-            raise ValueError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
-    cli = load(run / "config.yaml")
-    cli.model.configure_model()
-    checkpoint = torch.load(best_checkpoint(run), weights_only=True, map_location="cpu")
-    cli.model.on_load_checkpoint(checkpoint)
-    cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
-    cli.model.eval()
-    cli.datamodule.setup("test")
-    return cli
 
 
 def some_clips(cli: GazeCLI, clips: int, seed: int) -> Batch:

@@ -1,0 +1,104 @@
+"""From a checkpoint to a model and its processor: with its weights, with some of them in 4 bits, or with none."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
+
+from gaze_vlm.backbones.parts import Part, Parts
+
+Dtype = Literal["float32", "bfloat16"]
+Quantization = Literal["4bit"]
+MAKE = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
+
+
+def load_checkpoint(
+    model_class: Any,
+    checkpoint: str,
+    dtype: Dtype,
+    attention: dict[str, str],
+    weights: bool = True,
+    quantized: BitsAndBytesConfig | None = None,
+) -> tuple[Any, Any]:
+    """A native `transformers` model and its processor.
+
+    Args:
+        model_class: the model's, or an Auto class.
+        checkpoint: folder or hub name.
+        dtype: of the weights.
+        attention: the attention function of each half, by the half's config.
+        weights: read them; without, the model lies on the meta device and takes no memory.
+        quantized: which weights are held in fewer bits.
+
+    Raises:
+        FileNotFoundError: the checkpoint is a path without a model, or a name that no reachable hub has.
+    """
+    is_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/"))
+    if (Path(checkpoint).exists() or not is_hub_name) and not Path(checkpoint, "config.json").is_file():
+        raise FileNotFoundError(f"no model in {checkpoint}: it has no config.json; {MAKE}")
+    try:
+        processor = AutoProcessor.from_pretrained(checkpoint)
+        if not weights:
+            config = AutoConfig.from_pretrained(checkpoint)
+            build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
+            with torch.device("meta"):
+                return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
+        more = {} if quantized is None else {"quantization_config": quantized}
+        model = model_class.from_pretrained(checkpoint, dtype=dtype, attn_implementation=attention, **more)
+        return model, processor
+    except OSError as error:
+        raise FileNotFoundError(
+            f"no model in {checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {MAKE}"
+        ) from error
+
+
+def four_bits(hf: Any, parts: Parts, train: tuple[Part, ...]) -> BitsAndBytesConfig:
+    """Holds the linear layers of the frozen language model in 4 bits (NF4, Dettmers et al. 2023, arXiv 2305.14314,
+    §3) and computes in bfloat16. The vision tower and the projector, some hundred million parameters, stay as they
+    are, and so does the attention that is captured in the tower.
+
+    Args:
+        hf: the model, be it on the meta device: it tells the modules' names.
+        parts: its parts.
+        train: those that learn all their weights.
+    """
+    check_four_bits(train)
+    spared = {module for part, roots in parts.items() if part != "language" for module in roots}
+    names = [name for name, module in hf.named_modules() if module in spared or module is hf.get_output_embeddings()]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=names,  # of 4 bits too, in spite of its name
+    )
+
+
+def check_four_bits(train: tuple[Part, ...]) -> None:
+    """Refuse weights of 4 bits where they cannot be.
+
+    Raises:
+        ValueError: the language model learns all its weights, `bitsandbytes` is not installed, or there is no GPU.
+    """
+    if "language" in train:
+        raise ValueError("weights of 4 bits cannot learn: take language out of train, and give it a lora")
+    if find_spec("bitsandbytes") is None:
+        raise ValueError("quantization 4bit needs bitsandbytes: pip install 'gaze-vlm-lightning[qlora]'")
+    if not torch.cuda.is_available():
+        raise ValueError("quantization 4bit needs an NVIDIA GPU, and torch finds none: set quantization to null")
+
+
+def checkpoint_activations(hf: Any) -> None:
+    """Keep a layer's input alone and run the layer again in the backward pass (Chen et al. 2016, arXiv 1604.06174).
+
+    Never re-entrant: that would silently cut the gradient of the captured attention.
+    """
+    # Its name since transformers 5.2x, where the other is deprecated.
+    enable = getattr(hf, "activation_checkpointing_enable", None) or hf.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    # The library makes all embeddings need a gradient, which re-entrant checkpointing wants and which would send the
+    # backward pass through a frozen vision tower.
+    hf.disable_input_require_grads()

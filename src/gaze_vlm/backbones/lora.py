@@ -1,0 +1,118 @@
+"""LoRA: a part learns through low-rank additions to its frozen linear layers (Hu et al. 2021, arXiv 2106.09685)."""
+
+import re
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import cast_adapter_dtype
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from gaze_vlm.backbones.parts import Part, Parts, parameters_by_part, part_of_modules
+
+ADAPTER = "default"
+LINEAR = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer
+
+
+@dataclass(frozen=True)
+class Lora:
+    """What LoRA adds to: y = W x + alpha / rank · B A x, with W frozen and B zero at the start.
+
+    By default every linear layer of a part but the language model's head: additions to the attention alone need a
+    higher rank to learn as much (Dettmers et al. 2023, arXiv 2305.14314, §4), and a head that shares its weight with
+    the embeddings could not be merged into them.
+
+    Args:
+        parts: that learn so; they must not be among the backbone's `train`, which learn all their weights.
+        rank: of A and B.
+        alpha: scale of the addition, divided by the rank.
+        dropout: of the input of A.
+        targets: regular expression that matches the whole name of a linear layer within its module, such as
+            `[qkvo]_proj`, whatever part and layer it lies in.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    parts: tuple[Part, ...] = ("language",)
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    targets: str = ".*"
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("lora.parts is empty: name vision, projector or language, or set lora to null")
+        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"lora has rank {self.rank}, alpha {self.alpha} and dropout {self.dropout}: "
+                "rank is at least 1, alpha above 0, dropout in [0, 1)"
+            )
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} on {', '.join(self.parts)} ({self.targets})"
+
+
+def linear_layers(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]) -> list[str]:
+    """Full names of the layers that LoRA adds to: a pattern on names would hit other towers, whose layers have the
+    same.
+
+    Raises:
+        ValueError: a part has no such layer.
+    """
+    part_of = part_of_modules(parts)
+    linear = {
+        name: module
+        for name, module in hf.named_modules()
+        if isinstance(module, LINEAR) and module is not hf.get_output_embeddings() and module.weight not in unused
+    }
+    chosen: list[str] = []
+    for part in lora.parts:
+        of_part = [name for name, module in linear.items() if part_of.get(module) == part]
+        matching = [name for name in of_part if re.fullmatch(lora.targets, name.rpartition(".")[2])]
+        if not matching:
+            leaves = sorted({name.rpartition(".")[2] for name in of_part})
+            raise ValueError(f"lora.targets {lora.targets!r} matches no linear layer of {part}: it has {leaves}")
+        chosen += matching
+    return chosen
+
+
+def add_lora(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
+    """Add LoRA to a model in place, in 32 bits; its class stays, all other parameters are frozen."""
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float serves
+        lora_dropout=lora.dropout,
+        target_modules=linear_layers(hf, parts, lora, unused),
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # which peft then mends, layer by layer
+        hf.add_adapter(config, ADAPTER)
+    cast_adapter_dtype(hf, ADAPTER)  # steps of 1e-4 are lost on weights of 16 bits
+
+
+def set_what_learns(
+    hf: Any, parts: Parts, train: tuple[Part, ...], lora: Lora | None, unused: Collection[nn.Parameter]
+) -> None:
+    """Freeze all but the parts that learn, without what no clip passes through; add LoRA to those that learn so."""
+    of_part = parameters_by_part(parts)
+    hf.requires_grad_(False)
+    if lora is not None:
+        add_lora(hf, parts, lora, unused)
+    for part in train:
+        for parameter in of_part[part]:
+            parameter.requires_grad_(parameter not in unused)
+
+
+def merge_lora(hf: Any) -> None:
+    """Put what LoRA adds into the weights, in place; nothing of it is left beside them."""
+    for name, module in list(hf.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge()
+            parent, _, leaf = name.rpartition(".")
+            setattr(hf.get_submodule(parent), leaf, module.get_base_layer())
+    hf.delete_adapter(ADAPTER)

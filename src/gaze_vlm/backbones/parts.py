@@ -1,0 +1,37 @@
+"""A model's parts, and which of its parameters are whose."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from torch import nn
+
+Part = Literal["vision", "projector", "language"]
+Parts = dict[Part, list[nn.Module]]  # a part that lies inside another's modules stands behind it
+
+
+def part_of_modules(parts: Parts) -> dict[nn.Module, Part]:
+    """The part of each module; the inner where one lies inside another."""
+    return {module: part for part, roots in parts.items() for root in roots for module in root.modules()}
+
+
+def parameters_by_part(parts: Parts) -> dict[str, list[nn.Parameter]]:
+    """The parameters of each part, each once: a weight that two modules share, too."""
+    part_of = {parameter: part for part, roots in parts.items() for root in roots for parameter in root.parameters()}
+    return {part: [parameter for parameter, owner in part_of.items() if owner == part] for part in parts}
+
+
+def used_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[Any]:
+    """Vision layers below the hidden state that the model reads; state 0 is the input of the first."""
+    layers = list(layers)
+    return layers[: range(len(layers) + 1)[feature_layer]]
+
+
+def unused_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[nn.Module]:
+    """Vision layers above the hidden state that the model reads."""
+    layers = list(layers)
+    return layers[range(len(layers) + 1)[feature_layer] :]
+
+
+def parameters_of(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """All parameters of some modules."""
+    return [parameter for module in modules for parameter in module.parameters()]

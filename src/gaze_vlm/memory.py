@@ -1,0 +1,74 @@
+"""GPU memory that a training takes, by rules of thumb; each formula stands in its function's docstring."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+GB = 1e9
+FOUR_BIT_BYTES = 4.127 / 8  # NF4 with double quantization, Dettmers et al. 2023 (arXiv 2305.14314), §3
+
+
+def weight_bytes(parameters: Iterable[nn.Parameter], quantized: Collection[Tensor] = ()) -> float:
+    """Σ numbers · bytes of their dtype; 4.127 bits for a quantized one, its scales included."""
+    return sum(p.numel() * (FOUR_BIT_BYTES if p in quantized else p.element_size()) for p in parameters)
+
+
+def gradient_bytes(learning: Iterable[nn.Parameter]) -> float:
+    """Σ numbers that learn · bytes of their dtype."""
+    return float(sum(p.numel() * p.element_size() for p in learning))
+
+
+def cast_bytes(learning: Iterable[nn.Parameter], autocast: bool) -> float:
+    """2 · numbers of 32 bits that learn, under autocast, which keeps a copy of 16 bits of each for a step."""
+    return float(sum(2 * p.numel() for p in learning if p.dtype == torch.float32)) if autocast else 0.0
+
+
+def states_per_number(make_optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> int:
+    """Numbers that an optimiser keeps for each that learns: 2 for Adam, 0 for plain SGD. It is tried on a small one."""
+    tried = nn.Parameter(torch.ones(64, 64))
+    tried.grad = torch.ones(64, 64)
+    optimizer = make_optimizer([tried])
+    optimizer.step()
+    kept = sum(value.numel() for value in optimizer.state[tried].values() if isinstance(value, Tensor))
+    return kept // tried.numel()
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A stack of transformer layers that the backward pass goes through.
+
+    Args:
+        layers: how many.
+        width: of a token.
+        tokens: that a batch has there.
+    """
+
+    layers: int
+    width: int
+    tokens: int
+
+
+def activation_bytes(towers: Iterable[Tower], bytes_per_number: int, checkpointing: bool) -> float:
+    """17 · bytes · tokens · width a layer: what a layer keeps for its backward pass when its attention keeps no map of
+    scores, 34 bytes in 16 bits (Korthikanti et al. 2022, arXiv 2205.05198, eq. 1 without the term of the scores).
+
+    With gradient checkpointing bytes · tokens · width a layer, its input, and one whole layer at a time, the largest.
+    """
+    inputs = [bytes_per_number * tower.tokens * tower.width for tower in towers]
+    layers = [tower.layers for tower in towers]
+    if not checkpointing:
+        return float(sum(17 * one * count for one, count in zip(inputs, layers, strict=True)))
+    return float(sum(one * count for one, count in zip(inputs, layers, strict=True)) + 17 * max(inputs, default=0))
+
+
+def logit_bytes(answer_tokens: int, vocabulary: int) -> float:
+    """12 · answer tokens · vocabulary: the logits in 32 bits, their log-probabilities and their gradient."""
+    return 12.0 * answer_tokens * vocabulary
+
+
+def width_of(config: Any) -> int:
+    """Token width of a tower; Qwen2-VL calls the width that it puts out `hidden_size`."""
+    return int(getattr(config, "embed_dim", config.hidden_size))

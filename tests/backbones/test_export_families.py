@@ -1,0 +1,68 @@
+"""Every family as an ordinary checkpoint; docs/export.md is run as it stands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from backbone_families import Family, make_backbone, make_batch, randomize_lora
+from gaze_vlm.backbones import Backbone, Lora
+from gaze_vlm.export import export_backbone
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+WITHOUT_BLOCK, WITH_BLOCK = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```python\n")[1:])
+
+
+def run_documented(code: str, **names: Any) -> dict[str, Any]:
+    """What documented lines define, given what the page says is there."""
+    exec(compile(code, str(PAGE), "exec"), names)
+    return names
+
+
+def trained(family: Family, checkpoint: Path, output: str | None, **options: Any) -> Backbone:
+    """As after a training: all that learns has moved."""
+    lora = Lora(("vision", "language"), rank=2)
+    backbone = make_backbone(family, checkpoint, output, train=("projector",), lora=lora, **options)
+    randomize_lora(backbone)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.02 * torch.randn_like(parameter))
+    return backbone.eval()
+
+
+@pytest.mark.parametrize("source", [{"vit_layers": (-1,)}, {"language_layers": (-1,)}], ids=["vit", "language"])
+def test_plain_transformers_answers_as_the_run(family: Family, checkpoint: Path, source: dict, tmp_path: Path) -> None:
+    backbone = trained(family, checkpoint, None, **source)
+    batch = make_batch(backbone, 1)
+    before = backbone(batch).cross_entropy
+    answer = backbone.generate(batch.prompts)[0]
+    with torch.no_grad():
+        logits = backbone.answerer(**backbone.prepare(batch.prompts)).logits
+    export_backbone(backbone, tmp_path)
+    if family.name == "narrator":  # which needs this package
+        again = run_documented(WITH_BLOCK, folder=tmp_path)["backbone"]
+        assert again.generate(batch.prompts) == [answer]
+        return
+    frames = backbone.view.pixels(batch.clips[0].frames, *backbone.frame_size_px)
+    made = run_documented(WITHOUT_BLOCK, folder=tmp_path, frames=frames, rate_hz=2.5)
+    assert type(made["model"]) is type(backbone.hf)
+    with torch.no_grad():
+        exported = made["model"](**made["inputs"]).logits
+    assert torch.allclose(exported[:, -1], logits[:, -1], atol=1e-3)
+    assert made["answer"].strip() == answer
+    plain = make_backbone(family, tmp_path, None, train=())
+    assert torch.allclose(plain(batch).cross_entropy, before, atol=1e-3)
+
+
+def test_a_block_is_put_back(family: Family, checkpoint: Path, tmp_path: Path) -> None:
+    backbone = trained(family, checkpoint, family.outputs[-1])
+    batch = make_batch(backbone)
+    before = backbone(batch)
+    export_backbone(backbone, tmp_path)
+    again = run_documented(WITH_BLOCK, folder=tmp_path)["backbone"]
+    after = again(batch)
+    assert torch.allclose(after.cross_entropy, before.cross_entropy, atol=1e-3)
+    assert torch.allclose(after.attention.log_probs, before.attention.log_probs, atol=1e-3)
+    assert again.generate(batch.prompts) == backbone.generate(batch.prompts)

@@ -1,0 +1,158 @@
+"""What a training would be, told without any weights."""
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from backbone_families import FAMILIES, make_backbone
+from gaze_vlm.cli import main
+from gaze_vlm.doctor import count_parameters, doctor
+from gaze_vlm.memory import Tower, activation_bytes, cast_bytes, states_per_number, weight_bytes
+from training_files import ARMS, arguments
+
+MODEL = "--model.backbone.init_args"
+
+
+def test_optimisers_are_tried() -> None:
+    assert states_per_number(torch.optim.AdamW) == 2
+    assert states_per_number(lambda p: torch.optim.SGD(p, lr=1)) == 0
+    assert states_per_number(lambda p: torch.optim.SGD(p, lr=1, momentum=0.9)) == 1
+
+
+def test_memory_by_hand() -> None:
+    full, half = nn.Parameter(torch.ones(1000)), nn.Parameter(torch.ones(1000, dtype=torch.bfloat16))
+    assert weight_bytes([full, half]) == 6000
+    assert weight_bytes([full, half], {half}) == pytest.approx(4000 + 1000 * 4.127 / 8)
+    assert cast_bytes([full, half], autocast=True) == 2000
+    assert cast_bytes([full, half], autocast=False) == 0
+    # GPT-3's layer at its own width and 2048 tokens: 34 · 2048 · 12288 bytes.
+    towers = [Tower(layers=96, width=12288, tokens=2048)]
+    assert activation_bytes(towers, 2, checkpointing=False) == 96 * 34 * 2048 * 12288
+    assert activation_bytes(towers, 2, checkpointing=True) == (96 * 2 + 34) * 2048 * 12288
+
+
+def test_the_page(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    options = [
+        *arguments(tmp_path, tiny_llava, prepared),
+        "--trainer.accelerator=gpu",  # which need not be here
+        f"{MODEL}.block.init_args.output=modulate",
+    ]
+    assert main(["doctor", *options]) == 0
+    page = capsys.readouterr().out
+    for line in (
+        f"Llava, {tiny_llava}",
+        "48 × 48 px",
+        "4×4 = 16 patches",
+        "16 a frame, 64 a clip of 4 frames",
+        "the gaze block (modulate), its last layer, on 4×4",
+        "2 samples a GPU",
+        "nothing would fail",
+    ):
+        assert line in page
+    assert not (tmp_path / "config.yaml").exists()
+
+
+def test_the_sequence_is_the_collators(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    told = doctor(arguments(tmp_path, tiny_llava, prepared)).facts["sequence"]
+    longest = "What will the camera wearer do next?"
+    prompt, _ = make_backbone(FAMILIES[0], tiny_llava, "mean").collator().tokenize(longest, "cut", [1, 2, 3, 4])
+    assert told.startswith(f"{len(prompt)} tokens of the prompt {longest!r}")
+
+
+def test_a_run_in_one_file_is_taken_as_by_fit(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    composed = tmp_path / "run.yaml"
+    composed.write_text(f"configs: [{ARMS / 'baseline.yaml'}]\ndata: {{batch_size: 3}}\n")
+    diagnosis = doctor([*arguments(tmp_path, tiny_llava, prepared), f"--config={composed}"])
+    assert diagnosis.facts["attention"] == "none"
+    assert diagnosis.facts["batch"].startswith("3 samples")
+
+
+def bad(message: str, *options: str) -> object:
+    return pytest.param(list(options), message, id=message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        bad("look into a frozen vision tower", f"{MODEL}.cached_frames=0", f"{MODEL}.vit_layers=[0]"),
+        bad("learning_rates names vision, of which nothing learns", "--model.learning_rates={vision: 1e-5}"),
+        bad("nothing learns", f"{MODEL}.train=[]", f"{MODEL}.block=null", "--model.regularizer=null"),
+        bad("is no store: run `gaze-vlm prepare`", "--data.store=./nowhere"),
+        bad("take language out of train", f"{MODEL}.quantization=4bit"),
+    ],
+)
+def test_what_would_fail_is_told(
+    options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    diagnosis = doctor([*arguments(tmp_path, tiny_llava, prepared), *options])
+    assert any(message in problem for problem in diagnosis.problems)
+    assert message in diagnosis.page()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        bad("no hub checkpoint of this name can be reached", f"{MODEL}.checkpoint=no/where"),
+        bad("takes 48×48 alone", f"{MODEL}.frame_size_px=[48,64]"),
+        bad("vit_layers look into it: set one of them", f"{MODEL}.vit_layers=[0]"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line(
+    options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["doctor", *arguments(tmp_path, tiny_llava, prepared), *options]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("gaze-vlm doctor: error: ")
+    assert message in error
+
+
+def test_seven_billion_parameters_are_counted_and_none_is_made(prepared: Path, tmp_path: Path) -> None:
+    """A checkpoint folder of Qwen2.5-VL-7B's geometry, without weights."""
+    model, processor = next(family for family in FAMILIES if family.name == "qwen2.5-vl-image").build()
+    processor.image_processor.patch_size = processor.video_processor.patch_size = 14
+    processor.save_pretrained(tmp_path)
+    text = {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    }
+    vision = {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584}  # else the class's defaults
+    ids = {name: getattr(model.config, name) for name in ("image_token_id", "video_token_id")}
+    config = Qwen2_5_VLConfig(vision_config=vision, text_config=text, **ids)
+    config.architectures = [Qwen2_5_VLForConditionalGeneration.__name__]
+    config.save_pretrained(tmp_path)
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    options = [
+        "--model.backbone=gaze_vlm.backbones.QwenVL",
+        f"{MODEL}.frame_size_px=[252,336]",
+        f"{MODEL}.dtype=bfloat16",
+        f"{MODEL}.train=[projector]",
+        f"{MODEL}.lora={{parts: [language]}}",
+        f"{MODEL}.cached_frames=0",
+        f"{MODEL}.block=null",
+        "--model.regularizer=null",
+        "--trainer.precision=bf16-mixed",
+    ]
+    diagnosis = doctor([*arguments(tmp_path / "run", tmp_path, prepared), *options])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000
+    total, learning = diagnosis.parameters["language"]
+    assert total - learning == 7_615_616_512  # 28 layers, embeddings and head of the 7B
+    per_layer = 2 * (3584 + 3584) + 2 * (3584 + 512) + 3 * (3584 + 18944)  # q, o; k, v; gate, up, down
+    assert learning == 28 * 16 * per_layer
+    assert diagnosis.memory["weights"] == pytest.approx(2 * 8.29e9, rel=0.02)
+
+
+def test_counts_are_those_of_the_loaded_model(tiny_llava: Path) -> None:
+    """The contract tests it in every family."""
+    loaded = make_backbone(FAMILIES[0], tiny_llava)
+    trainable = sum(p.numel() for p in loaded.parameters() if p.requires_grad)
+    everything = sum(p.numel() for p in loaded.parameters())
+    assert count_parameters(loaded)["all"] == (everything, trainable)
