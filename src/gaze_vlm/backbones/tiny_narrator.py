@@ -9,7 +9,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, ProcessorMixin, VisionEnco
 from gaze_vlm.backbones.compose import join_narrator, timm_tower
 from gaze_vlm.backbones.tiny_llava import build_tokenizer
 
-IMAGE, PATCH, LAYERS, HEADS = 32, 8, 2, 2
+LAYERS, HEADS = 2, 2
 
 
 def build_tiny_narrator(
@@ -18,10 +18,12 @@ def build_tiny_narrator(
     vision_width: int = 32,
     language_width: int = 24,
     seed: int = 0,
+    image: int = 32,
+    patch: int = 8,
     **options: Any,
 ) -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
     """A narrator with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    32 × 32 px make 4 × 4 patches. `options` are more of the timm model's own."""
+    32 × 32 px (`image`) make 4 × 4 patches (of `patch` px). `options` are more of the timm model's own."""
     tokenizer = build_tokenizer(words, {})
     language = GPT2Config(
         vocab_size=len(tokenizer),
@@ -39,8 +41,8 @@ def build_tiny_narrator(
         eos_token_id=tokenizer.eos_token_id,
     )
     sides: dict[str, Any] = {
-        "img_size": IMAGE,
-        "patch_size": PATCH,
+        "img_size": image,
+        "patch_size": patch,
         "embed_dim": vision_width,
         "depth": LAYERS,
         "num_heads": HEADS,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, QwenVL, SmolVLM
+from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny_llava_onevision import build_tiny_llava_onevision
+from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
 from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.backbones.tiny_smolvlm import build_tiny_smolvlm
 
@@ -47,5 +48,8 @@ FAMILIES: dict[str, Family] = {
     "qwen2.5-vl": _qwen("2.5"),
     "qwen3-vl": _qwen("3", pools=False),  # DeepStack
     "internvl3": Family(InternVL, partial(build_tiny_internvl, width=WIDTH, image=96, patch=6)),
+    "narrator": Family(
+        Narrator, partial(build_tiny_narrator, vision_width=WIDTH, language_width=WIDTH, image=96, patch=12)
+    ),
     "smolvlm2": Family(SmolVLM, partial(build_tiny_smolvlm, width=WIDTH, image=96, patch=6, shuffled=2)),
 }

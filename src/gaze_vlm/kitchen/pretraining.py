@@ -76,8 +76,8 @@ def make_backbone(
     Args:
         output: folder of the checkpoint; one that is there already, made the same way, is kept.
         seed: draws the stills, the weights and the order.
-        family: llava, llava-next-video, llava-onevision, qwen2-vl, qwen2.5-vl, qwen3-vl, internvl3 or smolvlm2, all
-            made alike in one stage; left out, the LLaVA of the kitchen's main table, made in two.
+        family: llava, llava-next-video, llava-onevision, qwen2-vl, qwen2.5-vl, qwen3-vl, internvl3, narrator or
+            smolvlm2, all made alike in one stage; left out, the LLaVA of the kitchen's main table, made in two.
         pretraining: how long and how fast, in two stages.
         joint_pretraining: how long and how fast, in one.
 
