@@ -64,6 +64,16 @@ def test_a_bias_on_the_attention_is_refused(tmp_path: Path) -> None:
     assert backbone.generate(make_batch(backbone).prompts)  # the capture is off again
 
 
+@pytest.mark.parametrize("architecture", ["vit_base_patch16_siglip_224", "vit_base_patch16_reg4_gap_256"])
+def test_what_learns_has_a_gradient_and_a_head_that_pools_stays_frozen(tmp_path: Path, architecture: str) -> None:
+    backbone = make_narrator(tmp_path, architecture, train=("vision", "projector", "language"))
+    backbone(make_batch(backbone)).cross_entropy.sum().backward()
+    assert {name for name, p in backbone.named_parameters() if p.requires_grad and p.grad is None} == set()
+    frozen = {name.split("timm_model.")[-1].split(".")[0] for name, p in backbone.named_parameters() if p.grad is None}
+    assert frozen <= {"attn_pool", "fc_norm"}
+    assert frozen
+
+
 def test_the_decoder_sees_the_order_of_the_frames(tmp_path: Path) -> None:
     for output in (None, "pool", "modulate"):
         backbone = make_narrator(tmp_path, "vit_tiny_patch16_224", output)

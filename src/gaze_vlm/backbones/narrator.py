@@ -15,13 +15,13 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
-from gaze_vlm.backbones.parts import Parts
+from gaze_vlm.backbones.parts import Parts, parameters_of
 from gaze_vlm.gaze.view import Grid
 
 
 class Narrator(Backbone):
-    """A `VisionEncoderDecoderModel` of a timm tower and GPT-2, as `gaze-vlm narrator` makes one: in
-    the manner of LaViLa's narrator, with an image tower that sees each frame by itself.
+    """A `VisionEncoderDecoderModel` of a timm tower and GPT-2, as `gaze-vlm narrator` makes one: in the manner of
+    LaViLa's narrator, with an image tower that sees each frame by itself.
 
     The text has no placeholders. The decoder's cross-attention reads a memory beside it: the patch tokens of all frames
     in a row, each with the sinusoidal embedding of its frame's index, without which their order would not be seen.
@@ -40,6 +40,12 @@ class Narrator(Backbone):
         layers = self.hf.decoder.transformer.h
         new = [module for layer in layers for module in (layer.ln_cross_attn, layer.crossattention)]
         return {"vision": [self.hf.encoder], "language": [self.hf.decoder], "projector": [self.projection, *new]}
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """Those of timm's head, which pools the patches."""
+        tower = self.hf.encoder.timm_model
+        heads = [getattr(tower, name, None) for name in ("attn_pool", "fc_norm", "head", "head_dist")]
+        return parameters_of([head for head in heads if head is not None])
 
     @property
     def projection(self) -> nn.Module:
