@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backbone_families import FAMILIES, make_backbone, make_batch
-from gaze_vlm.backbones import Lora
+from gaze_vlm.backbones import InternVL, Lora, QwenVL
 
 LLAVA = FAMILIES[0]
 
@@ -60,3 +60,10 @@ def test_a_frozen_tower_remembers_its_outputs(tiny_llava: Path) -> None:
         assert sum(calls) == seen  # frames of the third clip alone are new
     with pytest.raises(ValueError, match="take vision out of train"):
         make_backbone(LLAVA, tiny_llava, cached_frames=9, train=("vision",))
+
+
+def test_a_checkpoint_of_another_family_is_refused(tiny_llava: Path) -> None:
+    with pytest.raises(ValueError, match="is a llava checkpoint, QwenVL takes qwen2_vl or qwen2_5_vl or qwen3_vl"):
+        QwenVL(str(tiny_llava)).load()
+    with pytest.raises(ValueError, match="is a llava checkpoint, InternVL takes internvl: choose its own class_path"):
+        InternVL(str(tiny_llava)).load()

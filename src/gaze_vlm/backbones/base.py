@@ -23,7 +23,7 @@ from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER, Capture
 from gaze_vlm.backbones.collator import Collator, Media, one_a_step
 from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
-from gaze_vlm.backbones.loading import checkpoint_activations, four_bits, load_checkpoint
+from gaze_vlm.backbones.loading import check_model_type, checkpoint_activations, four_bits, load_checkpoint
 from gaze_vlm.backbones.lora import set_what_learns
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import Parts, parameters_by_part
@@ -51,6 +51,11 @@ class Backbone(BackboneOptions, ABC):
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
     halves: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # the tower's and the language model's configs
+
+    @property
+    def model_types(self) -> tuple[str, ...]:
+        """What `model_type` a checkpoint's config may have."""
+        return (self.model_class.config_class.model_type,)
 
     def parts(self) -> Parts:
         """The model's modules by what they are; here by the names that most families give them. A part inside
@@ -142,12 +147,13 @@ class Backbone(BackboneOptions, ABC):
 
         Raises:
             FileNotFoundError: the checkpoint is a path without a model.
-            ValueError: a part or a layer that the model does not have.
+            ValueError: a checkpoint of another family, or a part or a layer that the model does not have.
         """
         if self.hf is not None:
             return
         vision, language = self.halves
         attention = {vision: CAPTURING_SDPA, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
+        check_model_type(self.checkpoint, type(self).__name__, self.model_types)
         load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
         self.hf, self.processor = load(weights=weights and self.quantization is None)
         if weights and self.quantization is not None:

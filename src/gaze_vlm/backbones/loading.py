@@ -1,6 +1,7 @@
 """From a checkpoint to a model and its processor: with its weights, with some of them in 4 bits, or with none."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,21 @@ from gaze_vlm.backbones.parts import Part, Parts
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
 MAKE = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
+
+
+def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> None:
+    """Refuse a checkpoint of another family, which the library would load with random weights and a warning.
+
+    Raises:
+        FileNotFoundError: see `load_checkpoint`.
+        ValueError: another family.
+    """
+    found = _reached(checkpoint, AutoConfig.from_pretrained).model_type
+    if found not in expected:
+        raise ValueError(
+            f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
+            "choose its own class_path (docs/backbones.md)"
+        )
 
 
 def load_checkpoint(
@@ -36,19 +52,24 @@ def load_checkpoint(
     Raises:
         FileNotFoundError: the checkpoint is a path without a model, or a name that no reachable hub has.
     """
+    processor = _reached(checkpoint, AutoProcessor.from_pretrained)
+    if not weights:
+        config = _reached(checkpoint, AutoConfig.from_pretrained)
+        build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
+        with torch.device("meta"):
+            return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
+    more = {} if quantized is None else {"quantization_config": quantized}
+    load = partial(model_class.from_pretrained, dtype=dtype, attn_implementation=attention, **more)
+    return _reached(checkpoint, load), processor
+
+
+def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
+    """What the library loads of a checkpoint, with our word on where it is not."""
     is_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/"))
     if (Path(checkpoint).exists() or not is_hub_name) and not Path(checkpoint, "config.json").is_file():
         raise FileNotFoundError(f"no model in {checkpoint}: it has no config.json; {MAKE}")
     try:
-        processor = AutoProcessor.from_pretrained(checkpoint)
-        if not weights:
-            config = AutoConfig.from_pretrained(checkpoint)
-            build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
-            with torch.device("meta"):
-                return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
-        more = {} if quantized is None else {"quantization_config": quantized}
-        model = model_class.from_pretrained(checkpoint, dtype=dtype, attn_implementation=attention, **more)
-        return model, processor
+        return load(checkpoint)
     except OSError as error:
         raise FileNotFoundError(
             f"no model in {checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {MAKE}"

@@ -39,6 +39,8 @@ class QwenVL(Backbone):
         super().__init__(*args, **options)
         self.media = media
 
+    model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
     def parts(self) -> Parts:
         model = self.hf.model
         mergers = [model.visual.merger, *getattr(model.visual, "deepstack_merger_list", [])]
