@@ -48,6 +48,7 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         raise ValueError(f"{path}: no sample with a time: download the gaze again")
     if not timed.all():
         warnings.warn(f"{path}: {np.sum(~timed)} rows without a time are left out", stacklevel=2)
-    t_s, worn, x, y = values[timed].T
+        values = values[timed]
+    t_s, worn, x, y = values.T
     event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
     return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))

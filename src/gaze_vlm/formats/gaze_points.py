@@ -39,7 +39,7 @@ def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndar
     for column in table.T:
         one, next_ = column[order[:-1]], column[order[1:]]
         repeats &= (one == next_) | (np.isnan(one) & np.isnan(next_))
-    return np.delete(table, order[1:][repeats], axis=0)
+    return np.delete(table, order[1:][repeats], axis=0) if repeats.any() else table
 
 
 def placed_samples(

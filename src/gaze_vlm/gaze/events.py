@@ -53,8 +53,7 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     last = np.minimum.accumulate(np.where(np.append(is_step, [False]), len(gaze), index)[::-1])[::-1]
     start = np.maximum(first, np.minimum(index - (steps + 1) // 2, last - steps))
     end = np.minimum(start + steps, last)
-    xy = np.where(gaze.tracked[:, None], gaze.xy, np.nan)
-    length = np.linalg.norm((xy[end] - xy[start]) / np.array([1.0, aspect]), axis=-1)
+    length = np.hypot(*(axis[end] - axis[start] for axis in (gaze.xy[:, 0], gaze.xy[:, 1] / aspect)))
     moves = length > threshold * (gaze.t_s[end] - gaze.t_s[start])
     found = np.where(moves, GazeEvent.SACCADE, GazeEvent.FIXATION).astype(np.uint8)
     return replace(gaze, event=np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event))

@@ -171,7 +171,9 @@ class PreparationParameters:
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}
         if self.flow_weights is not None:
             values["flow_weights"] = file_digest(self.flow_weights)
-        samples = hashlib.sha256(b"".join(array.tobytes() for array in (gaze.t_s, gaze.xy, gaze.event)))
+        samples = hashlib.sha256()
+        for array in (gaze.t_s, gaze.xy, gaze.event):
+            samples.update(array.tobytes())
         values.update(schema_version=schema_version, video_bytes=video_bytes, gaze=samples.hexdigest())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
