@@ -1,4 +1,4 @@
-"""One of two processes that train every family together: python ddp_families.py RANK FOLDER. Run by test_ddp.py."""
+"""Two processes that train every family together: python ddp_families.py FOLDER. Run by test_ddp.py."""
 
 import os
 import sys
@@ -35,10 +35,12 @@ def main(rank: int, folder: Path) -> None:
         same = [torch.zeros_like(first) for _ in range(2)]
         torch.distributed.all_gather(same, first.grad)
         assert torch.equal(*same), family.name
-        print(family.name, flush=True)
+        if rank == 0:
+            print(family.name, flush=True)
     torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    # Forked after the slow imports, and before torch has started a thread.
+    torch.multiprocessing.start_processes(main, (Path(sys.argv[1]),), nprocs=2, start_method="fork")
