@@ -75,10 +75,12 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
             }
             made = original(**{**given, **of_images, names[0]: pixels[new].flatten(0, 1)}).pooler_output
             is_tensor = isinstance(made, Tensor)
-            return made
+            # A tensor may have a row a frame where a clip is one video.
+            return made.unflatten(0, (len(new), -1)) if is_tensor else made
 
         made = [one.to(pixels.device) for one in kept.of(pixels, tokens)]
-        return BaseModelOutputWithPooling(pooler_output=torch.stack(made) if is_tensor else tuple(made))  # type: ignore[arg-type]
+        joined: Any = torch.stack(made).flatten(0, 1) if is_tensor else tuple(made)
+        return BaseModelOutputWithPooling(pooler_output=joined)
 
     setattr(model, method, remembering)
 

@@ -40,7 +40,7 @@ class Llava(Backbone):
         tower, feature_layer = self.hf.model.vision_tower, self.hf.config.vision_feature_layer
         if hasattr(tower.encoder, "layers"):  # CLIP and SigLIP, whose last norm is for their pooled output
             return parameters_of([*unused_layers(tower.encoder.layers, feature_layer), tower.post_layernorm])
-        mask = tower.embeddings.mask_token  # DINOv2's, for its own training; some have none
+        mask = getattr(tower.embeddings, "mask_token", None)  # DINOv2's, for its own training; some have none
         above = unused_layers(tower.encoder.layer, feature_layer)
         return [*parameters_of([*above, tower.layernorm]), *([] if mask is None else [mask])]
 
