@@ -86,6 +86,8 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/patch_distribution.py
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/preparation.py memory
+	PYTHONPATH=tests $(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/capture_cost.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
 	$(BIN)/python benchmarks/occlusion.py

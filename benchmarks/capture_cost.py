@@ -80,6 +80,7 @@ def make_batch(backbone: Llava) -> Batch:
             session="video",
             task="activity",
             frames=torch.randint(0, 256, (FRAMES, 3, 336, 336), dtype=torch.uint8),
+            frame_times_s=[float(i) for i in range(FRAMES)],
             gaze=GazeMixture(torch.full((FRAMES, 1, 2), 0.5), torch.ones(FRAMES, 1), 0.05, 1.0),
             prompt="What is the camera wearer doing?",
             target="cut onion",
