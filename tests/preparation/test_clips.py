@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.clips import (
@@ -13,8 +15,8 @@ from gaze_vlm.preparation.clips import (
     NO_FUTURE,
     NO_SPLIT,
     REDACTED,
-    action_at,
-    next_start_s,
+    TIME_TOLERANCE_S,
+    Timeline,
     video_clips,
 )
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -28,19 +30,31 @@ RECORDING = Recording("P01-R01-Pizza", Path("v.mp4"), None, "P01", 1280, 960, AC
 
 
 def test_action_includes_its_start_and_not_its_end() -> None:
-    assert action_at(ACTIONS, 5.0) is ACTIONS[1]
-    assert action_at(ACTIONS, 9.0) is None
-    assert action_at(ACTIONS, 4.999) is ACTIONS[0]
+    assert Timeline(ACTIONS).at(5.0) is ACTIONS[1]
+    assert Timeline(ACTIONS).at(9.0) is None
+    assert Timeline(ACTIONS).at(4.999) is ACTIONS[0]
 
 
 def test_last_started_action_wins() -> None:
     inner = Action(2.0, 3.0, "look", None, None)
-    assert action_at((*ACTIONS, inner), 2.5) is inner
+    assert Timeline((*ACTIONS, inner)).at(2.5) is inner
 
 
 def test_next_start() -> None:
-    assert next_start_s(ACTIONS, 5.0) == 10.0
-    assert math.isnan(next_start_s(ACTIONS, 10.0))
+    assert Timeline(ACTIONS).next_start_s(5.0) == 10.0
+    assert math.isnan(Timeline(ACTIONS).next_start_s(10.0))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8),
+    st.integers(-1, 13),
+)
+def test_a_timeline_answers_as_a_look_at_every_action(spans: list[tuple[int, int]], t_s: int) -> None:
+    actions = [Action(start, start + length, f"{i}", None, None) for i, (start, length) in enumerate(spans)]
+    going_on = [one for one in actions if one.start_s <= t_s + TIME_TOLERANCE_S and t_s < one.end_s]
+    assert Timeline(actions).at(t_s) is max(going_on, key=lambda one: one.start_s, default=None)
+    later = [one.start_s for one in actions if one.start_s > t_s + TIME_TOLERANCE_S]
+    assert Timeline(actions).next_start_s(t_s) == pytest.approx(min(later, default=math.nan), nan_ok=True)
 
 
 def test_clips_of_a_video() -> None:

@@ -1,8 +1,10 @@
 """Which clips a video gives, and what happens in them and after them."""
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from itertools import accumulate
 
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -18,15 +20,32 @@ DAMAGED = "a frame of the clip is damaged"
 TIME_TOLERANCE_S = 1e-6
 
 
-def action_at(actions: Sequence[Action], t_s: float) -> Action | None:
-    """The action that is going on at `t_s`; of overlapping ones the last that started."""
-    going_on = [action for action in actions if action.start_s <= t_s + TIME_TOLERANCE_S and t_s < action.end_s]
-    return max(going_on, key=lambda action: action.start_s, default=None)
+class Timeline:
+    """The actions of a video, asked for what goes on at a time; each question in the time of a binary search."""
 
+    def __init__(self, actions: Sequence[Action]) -> None:
+        order = sorted(range(len(actions)), key=lambda i: (actions[i].start_s, -i))
+        self.actions = [actions[i] for i in order]
+        self.starts_s = [action.start_s for action in self.actions]
+        self.latest_ends_s = list(accumulate((action.end_s for action in self.actions), max))
 
-def next_start_s(actions: Sequence[Action], t_s: float) -> float:
-    """Start of the first action that starts after `t_s`, NaN if none does."""
-    return min((action.start_s for action in actions if action.start_s > t_s + TIME_TOLERANCE_S), default=math.nan)
+    def at(self, t_s: float) -> Action | None:
+        """The action that is going on at `t_s`; of overlapping ones the last that started."""
+        for i in reversed(range(self._started(t_s))):
+            if self.latest_ends_s[i] <= t_s:
+                return None
+            if self.actions[i].end_s > t_s:
+                return self.actions[i]
+        return None
+
+    def next_start_s(self, t_s: float) -> float:
+        """Start of the first action that starts after `t_s`, NaN if none does."""
+        started = self._started(t_s)
+        return self.starts_s[started] if started < len(self.starts_s) else math.nan
+
+    def _started(self, t_s: float) -> int:
+        """How many actions have started by `t_s`."""
+        return bisect_right(self.starts_s, t_s + TIME_TOLERANCE_S)
 
 
 def is_redacted(spans_s: Sequence[tuple[float, float]], start_s: float, end_s: float) -> bool:
@@ -57,11 +76,12 @@ def video_clips(
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
+    timeline = Timeline(recording.actions)
     for last in range(parameters.clip_frames - 1, len(frame_t_s), parameters.stride_frames):
         end_s = float(frame_t_s[last])
         start_s = max(0.0, end_s - parameters.observation_s)
-        activity = action_at(recording.actions, end_s)
-        future = action_at(recording.actions, end_s + parameters.anticipation_s)
+        activity = timeline.at(end_s)
+        future = timeline.at(end_s + parameters.anticipation_s)
         if end_s + parameters.anticipation_s > duration_s + TIME_TOLERANCE_S:
             dropped[AFTER_VIDEO] += 1
         elif is_redacted(recording.redacted_s, start_s, end_s):
@@ -94,7 +114,7 @@ def video_clips(
                     future_verb=future.verb,
                     future_noun=future.noun,
                     same_step=activity is future,
-                    next_starts_in_s=next_start_s(recording.actions, end_s) - end_s,
+                    next_starts_in_s=timeline.next_start_s(end_s) - end_s,
                 )
             )
     return clips, dropped
