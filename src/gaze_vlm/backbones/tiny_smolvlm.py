@@ -49,7 +49,7 @@ def build_tiny_smolvlm(
         ),
         text_config=tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<image>"],
-        pad_token_id=tokenizer.pad_token_id,  # type: ignore[call-arg]  # before 5.2x, or else of the real vocabulary
+        pad_token_id=tokenizer.pad_token_id,  # type: ignore[call-arg]  # else older versions pad with the real one
         scale_factor=shuffled,
     )
     with torch.random.fork_rng():
