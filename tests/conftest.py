@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from egtea_files import write_root
+from egtea_files import SESSIONS, write_root
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports it: no test asks a hub
-SESSIONS = ["P01-R01-Pizza", "P01-R02-Salad", "P02-R01-Pizza", "P02-R02-Salad"]
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ HEADER_34 = (
     "L GVEC X\tL GVEC Y\tL GVEC Z\tR GVEC X\tR GVEC Y\tR GVEC Z\tTrigger\tFrame\tAux1\tB Event Info\n"
 )
 
+SESSIONS = ["P01-R01-Pizza", "P01-R02-Salad", "P02-R01-Pizza", "P02-R02-Salad"]
+
 
 def texture(seed: int, height_px: int = 240, width_px: int = 480) -> np.ndarray:
     """Smooth noise, RGB: flow finds its way on it."""

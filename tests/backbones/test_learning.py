@@ -75,7 +75,10 @@ def test_the_frozen_language_model_alone_is_held_in_4_bits(tiny_llava: Path, mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     backbone = Llava(str(tiny_llava), train=("projector",), lora=Lora(), quantization="4bit")
     stand_in = SimpleNamespace(
-        from_pretrained=from_pretrained, _from_config=Llava.model_class._from_config, from_config=None
+        from_pretrained=from_pretrained,
+        _from_config=Llava.model_class._from_config,
+        from_config=None,
+        config_class=Llava.model_class.config_class,
     )
     monkeypatch.setattr(backbone, "model_class", stand_in)
     backbone.load()

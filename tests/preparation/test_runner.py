@@ -11,8 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from conftest import SESSIONS
-from egtea_files import TICKS_S, write_split, write_video
+from egtea_files import SESSIONS, TICKS_S, write_split, write_video
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
