@@ -30,6 +30,8 @@ SIZES: dict[str, list[dict[str, Any]]] = {
     "qwen2.5-vl": [{"patch": 14, "window": 4}],
     "qwen3-vl": [{"patch": 16}],
     "internvl3": [{"image": 448, "patch": 14}],
+    "llava-dinov2": [{"image": 224, "patch": 14}],
+    "narrator": [{"image": 224, "patch": 16}],
     "smolvlm2": [{"image": 512, "patch": 16, "shuffled": 4}, {"image": 384, "patch": 14, "shuffled": 3}],
 }
 LLAVA = TinyLlavaSize(336, patch=14, vision_width=32, vision_layers=2, language_width=32)

@@ -74,12 +74,12 @@ def qwen(generation: str, layers: list[int], media: str, **more: Any) -> Family:
     )
 
 
-def build_tiny_dinov2_llava() -> tuple[Any, Any]:
-    """A LLaVA with DINOv2's tower, joined as the small real one is."""
-    processor = build_processor(WORDS, TinyLlavaSize(48, patch=12))
+def build_tiny_dinov2_llava(image: int = 48, patch: int = 12) -> tuple[Any, Any]:
+    """A LLaVA with DINOv2's tower, joined as the small real one is; pixels for `image` and `patch`."""
+    processor = build_processor(WORDS, TinyLlavaSize(image, patch=patch))
     tokenizer = processor.tokenizer
     sides: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-    vision = Dinov2Config(image_size=48, patch_size=12, mlp_ratio=2, use_mask_token=False, **sides)
+    vision = Dinov2Config(image_size=image, patch_size=patch, mlp_ratio=2, use_mask_token=False, **sides)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         tower, language = Dinov2Model(vision), Qwen2ForCausalLM(tiny_qwen2(tokenizer, 32))
