@@ -8,7 +8,7 @@ from torch import nn
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.loading import check_four_bits
-from gaze_vlm.backbones.parts import parameters_by_part
+from gaze_vlm.backbones.source import layers_of
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.memory import (
     GB,
@@ -92,7 +92,7 @@ def diagnose(module: GazeVLM, data: ClipDataModule, precision: str) -> Diagnosis
         "visual tokens": f"{backbone.tokens_per_frame} a {step}, {visual} a clip of {frames} frames ({known})",
         "sequence": f"{len(prompt)} tokens of the prompt {max(prompts.values(), key=len)!r} and {len(answer)} of an "
         f"answer such as {EXAMPLE_ANSWER!r}",
-        "attention": attention_source(backbone),
+        "attention": source_in_words(backbone),
         "batch": f"{data.batch_size} samples a GPU, {precision}, weights of {backbone.dtype}"
         + (", the frozen language model of 4 bits" if backbone.quantization else ""),
         "lora": "none" if backbone.lora is None else str(backbone.lora),
@@ -113,10 +113,7 @@ def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
 
 def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
     """Numbers of each part, in total and those that learn; LoRA's are among its part's."""
-    parts = parameters_by_part(backbone.parts())
-    if backbone.block is not None:
-        parts["block"] = list(backbone.block.parameters())
-    learning = backbone.learning_parameters()
+    parts, learning = backbone.parameters_by_part(), backbone.learning_parameters()
     counts = {name: (numbers(parameters), numbers(learning[name])) for name, parameters in parts.items()}
     everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in learning.values())
     return {**counts, "all": everything}  # some models have a parameter that no clip meets, and no part
@@ -127,7 +124,7 @@ def numbers(parameters: Iterable[nn.Parameter]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 
-def attention_source(backbone: Backbone) -> str:
+def source_in_words(backbone: Backbone) -> str:
     """Where the attention that is handed over comes from."""
     of_heads = f", heads {', '.join(map(str, backbone.heads))}" if backbone.heads else ""
     for name, layers, modules in (
@@ -135,9 +132,8 @@ def attention_source(backbone: Backbone) -> str:
         ("language", backbone.language_layers, backbone.language_attention_modules()),
     ):
         if layers:
-            known = list(modules)
-            chosen = ", ".join(str(layer if layer in modules else known[layer]) for layer in layers)
-            return f"{name} layers {chosen} of {known[0]} to {known[-1]}{of_heads}, on {backbone.grid}"
+            chosen = ", ".join(map(str, layers_of(modules, layers, f"{name} layers")))
+            return f"{name} layers {chosen} of {min(modules)} to {max(modules)}{of_heads}, on {backbone.grid}"
     if backbone.block is None:
         return "none"
     return f"the gaze block ({backbone.block.output}), its last layer{of_heads}, on {backbone.grid}"

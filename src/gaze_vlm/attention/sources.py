@@ -98,7 +98,18 @@ class BlockSource(AttentionSource):
         return [torch.cat(seen)]
 
 
-class VitSource(AttentionSource):
+class CapturedSource(AttentionSource):
+    """Layers whose queries and keys are captured."""
+
+    def __init__(self, capture: Capture, grid: Grid, heads: Sequence[int] = ()) -> None:
+        super().__init__(grid, heads)
+        self.capture = capture
+
+    def armed(self) -> AbstractContextManager[None]:
+        return self.capture.armed()
+
+
+class VitSource(CapturedSource):
     """Layers of the vision tower: the class token's attention where there is one, else the mean over all patches'.
 
     Args:
@@ -119,14 +130,10 @@ class VitSource(AttentionSource):
         positions: list[int] | None = None,
         heads: Sequence[int] = (),
     ) -> None:
-        super().__init__(grid, heads)
-        self.capture = capture
+        super().__init__(capture, grid, heads)
         self.class_token = class_token
         self.prefix = prefix
         self.positions = positions
-
-    def armed(self) -> AbstractContextManager[None]:
-        return self.capture.armed()
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         attend = class_token_attention if self.class_token else mean_attention
@@ -139,7 +146,7 @@ class VitSource(AttentionSource):
         return layers
 
 
-class LanguageSource(AttentionSource):
+class LanguageSource(CapturedSource):
     """Layers of the language model: where the tokens that predict the answer look among a frame's visual tokens.
 
     Each such token's attention is renormalised over the patches of the frame, then the tokens' mean is taken.
@@ -156,13 +163,9 @@ class LanguageSource(AttentionSource):
     def __init__(
         self, capture: Capture, grid: Grid, visual_token: int, tokens_per_frame: int, heads: Sequence[int] = ()
     ) -> None:
-        super().__init__(grid, heads)
-        self.capture = capture
+        super().__init__(capture, grid, heads)
         self.visual_token = visual_token
         self.tokens_per_frame = tokens_per_frame
-
-    def armed(self) -> AbstractContextManager[None]:
-        return self.capture.armed()
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         count = frames * self.tokens_per_frame

@@ -174,12 +174,16 @@ class Backbone(BackboneOptions, ABC):
             self.rewrite_visual_tokens()
         self.source = attention_source(self)
 
-    def learning_parameters(self) -> dict[str, list[nn.Parameter]]:
-        """What learns, by part and `block`; each parameter once."""
+    def parameters_by_part(self) -> dict[str, list[nn.Parameter]]:
+        """All parameters, by part and `block`; each once."""
         parts = parameters_by_part(self.parts())
         if self.block is not None:
             parts["block"] = list(self.block.parameters())
-        return {name: [p for p in parameters if p.requires_grad] for name, parameters in parts.items()}
+        return parts
+
+    def learning_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Those that learn, likewise."""
+        return {name: [p for p in own if p.requires_grad] for name, own in self.parameters_by_part().items()}
 
     def capture_of(self, modules: list[nn.Module]) -> Capture:
         """What captures the vision tower's attention modules."""

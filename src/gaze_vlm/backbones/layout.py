@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 from gaze_vlm.gaze.view import Grid
 
@@ -22,6 +23,14 @@ class Layout:
     language: Grid
     covered: float = 1.0
     frames_per_step: int = 1
+
+
+def square_layout(image_px: int, patch_px: int, pooled: int) -> Layout:
+    """Of a square vision tower, `pooled` × `pooled` of whose patches make a visual token. Patches need not fill the
+    image: SigLIP's 384 px are no multiple of 14."""
+    side = image_px // patch_px
+    tokens = ceil(side / pooled)
+    return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=side * patch_px / image_px)
 
 
 def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px: int | None, checkpoint: str) -> None:

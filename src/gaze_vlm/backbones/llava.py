@@ -1,7 +1,6 @@
 """LLaVA 1.5: CLIP vision tower (or DINOv2's), MLP projector, one prompt image a frame. Its successors differ in
 little."""
 
-from math import ceil
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -9,9 +8,8 @@ from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.frozen_vision import keep_outputs
-from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.layout import Layout, square_layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
-from gaze_vlm.gaze.view import Grid
 
 
 class Llava(Backbone):
@@ -63,7 +61,4 @@ class Llava(Backbone):
     @property
     def layout(self) -> Layout:
         vision = self.hf.config.vision_config
-        side = vision.image_size // vision.patch_size
-        tokens = ceil(side / self.pooled)
-        covered = side * vision.patch_size / vision.image_size  # SigLIP's 384 is no multiple of 14
-        return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=covered)
+        return square_layout(vision.image_size, vision.patch_size, self.pooled)

@@ -15,9 +15,8 @@ from transformers import SmolVLMForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
-from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.layout import Layout, square_layout
 from gaze_vlm.backbones.parts import Parts
-from gaze_vlm.gaze.view import Grid
 
 
 class SmolVLM(Backbone):
@@ -70,10 +69,7 @@ class SmolVLM(Backbone):
     @property
     def layout(self) -> Layout:
         vision = self.hf.config.vision_config
-        side = vision.image_size // vision.patch_size
-        tokens = side // self.hf.config.scale_factor
-        covered = side * vision.patch_size / vision.image_size  # 384 is no multiple of 14
-        return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=covered)
+        return square_layout(vision.image_size, vision.patch_size, self.hf.config.scale_factor)
 
 
 def told(frame: str, times_s: Sequence[float]) -> str:

@@ -22,7 +22,7 @@ def attention_source(backbone: "Backbone") -> AttentionSource | None:
         raise ValueError("vit_layers and language_layers attend over different grids: set one of them")
     if backbone.vit_layers:
         modules = layers_of(backbone.vit_attention_modules(), backbone.vit_layers, "vit_layers")
-        capture, layout = backbone.capture_of(modules), backbone.layout
+        capture, layout = backbone.capture_of([*modules.values()]), backbone.layout
         return VitSource(
             capture,
             layout.vit,
@@ -35,13 +35,13 @@ def attention_source(backbone: "Backbone") -> AttentionSource | None:
         if backbone.tokens_per_frame < len(backbone.grid):
             raise ValueError("language_layers look at a frame's patches: set the block's output to `modulate`")
         modules = layers_of(backbone.language_attention_modules(), backbone.language_layers, "language_layers")
-        capture = AttentionCapture(modules)
+        capture = AttentionCapture([*modules.values()])
         return LanguageSource(capture, backbone.grid, backbone.visual_token, backbone.tokens_per_frame, backbone.heads)
     return None if backbone.block is None else BlockSource(backbone.block, backbone.grid, backbone.heads)
 
 
-def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> list[nn.Module]:
-    """Attention modules by their layer's index, or counted from the last.
+def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> dict[int, nn.Module]:
+    """The layers asked for by their index, or counted from the last: each index with its attention module.
 
     Raises:
         ValueError: a layer that cannot be taken.
@@ -53,4 +53,5 @@ def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str)
                 f"{option} {layer}: the model's layers to choose from are {', '.join(map(str, known))}, "
                 f"or {-len(known)} to -1 counted from the last"
             )
-    return [modules[layer if layer in modules else known[layer]] for layer in layers]
+    chosen = [layer if layer in modules else known[layer] for layer in layers]
+    return {layer: modules[layer] for layer in chosen}

@@ -7,7 +7,6 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from gaze_vlm.composition import configs_of
 from gaze_vlm.formats.recording import check_name
 
 
@@ -70,10 +69,14 @@ class Comparison:
         """Every backbone, in the order of the page."""
         return tuple(self.backbones) or (self.backbone,)
 
-    def parts(self, backbone: str, arm: str) -> list[Path]:
-        """Every YAML that a run is composed of, in the order in which they apply."""
+    def folder(self, backbone: str) -> Path:
+        """Where the runs of a backbone go."""
+        return self.runs / backbone if self.backbones else self.runs
+
+    def files(self, backbone: str, arm: str) -> list[Path]:
+        """The YAML files that a run is given, in the order in which they apply."""
         own = [self.backbones[backbone]] if self.backbones else []
-        return [part for path in (*self.configs, *own, self.arms[arm]) for part in configs_of(path)]
+        return [*self.configs, *own, self.arms[arm]]
 
 
 def load_comparison(file: Path) -> Comparison:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import FILES, read_run
+from gaze_vlm.composition import configs_of
 from gaze_vlm.progress import track
 
 LOG = "log.txt"
@@ -42,19 +43,17 @@ def plans(comparison: Comparison, seeds: Sequence[int]) -> list[Plan]:
     """Every run of the comparison: seed by seed, so that an interrupted comparison holds whole seeds."""
     made = []
     for seed, backbone in product(seeds, comparison.backbone_names):
-        folder = comparison.runs / backbone if comparison.backbones else comparison.runs
         for arm, sizes in comparison.sizes.items():
             for train_clips in sizes:
                 name = arm if train_clips == comparison.train_clips else f"{arm}-{train_clips}"
-                made.append(Plan(backbone, arm, seed, train_clips, folder / name / f"seed{seed}"))
+                made.append(Plan(backbone, arm, seed, train_clips, comparison.folder(backbone) / name / f"seed{seed}"))
     return made
 
 
 def fit_command(plan: Plan, comparison: Comparison) -> list[str]:
     """The command line that trains a run and tests its best checkpoint: the only place that knows the CLI."""
     program = [sys.executable, "-m", "gaze_vlm"]
-    own = [comparison.backbones[plan.backbone]] if comparison.backbones else []
-    configs = [f"--config={path}" for path in (*comparison.configs, *own, comparison.arms[plan.arm])]
+    configs = [f"--config={path}" for path in comparison.files(plan.backbone, plan.arm)]
     values = {"seed": plan.seed, "train_clips": plan.train_clips, "arm": plan.arm, "backbone": plan.backbone}
     overrides = [override.format(**values) for override in comparison.overrides]
     options = [f"--run.dir={plan.directory}", "--run.test_after_fit=true", f"--seed_everything={plan.seed}"]
@@ -119,7 +118,7 @@ def train_missing(comparison: Comparison, seeds: Sequence[int], jobs: int, launc
 
     def prepare(backbone_and_seed: tuple[str, int]) -> None:
         backbone, seed = backbone_and_seed
-        log = (comparison.runs / backbone if comparison.backbones else comparison.runs) / f"before-seed{seed}.log"
+        log = comparison.folder(backbone) / f"before-seed{seed}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         must(launch, before_seed_command(comparison, backbone, seed), log, environment)
 
@@ -181,7 +180,8 @@ def _is_whole(directory: Path) -> bool:
 def _stamp(plan: Plan, comparison: Comparison) -> dict[str, str]:
     """What a run depends on: its command (without the interpreter) and the content of its configs."""
     parts = {"command": " ".join(fit_command(plan, comparison)[3:])}
-    for path in comparison.parts(plan.backbone, plan.arm):
+    files = comparison.files(plan.backbone, plan.arm)
+    for path in [part for file in files for part in configs_of(file)]:
         parts[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return parts
 
