@@ -7,8 +7,9 @@ import pytest
 from gaze_vlm.backbones import Llava
 from gaze_vlm.gaze.view import Grid
 from gaze_vlm.kitchen.families import FAMILIES
+from gaze_vlm.kitchen.joint_pretraining import JointPretraining
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.kitchen.pretraining import JointPretraining, Pretraining, make_backbone
+from gaze_vlm.kitchen.pretraining import Pretraining, make_backbone
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import still
 
@@ -51,7 +52,6 @@ def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gaze_vlm.kitchen.pretraining.JOINT_HELD_OUT", 4)
     monkeypatch.setattr("gaze_vlm.kitchen.joint_pretraining.HELD_OUT", 4)
 
 

@@ -4,6 +4,7 @@ Each step answers a question about stills, as the second stage of `pretraining` 
 each visual token shows, as its first stage does for patches. It knows stills, no recipe and no gaze.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,27 @@ from torch.nn import functional
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.families import Family
 from gaze_vlm.kitchen.optimisation import steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene
-from gaze_vlm.kitchen.stills import Still
+from gaze_vlm.kitchen.stills import Still, render_stills
 
+FRAMES = 2
 HELD_OUT = 64  # clips on which the facts are measured
+
+
+@dataclass(frozen=True)
+class JointPretraining:
+    """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
+
+    clips: int = 1600
+    steps: int = 400
+    lr: float = 2.5e-3
+    batch_size: int = 16
 
 
 class WatchedTokens(nn.Module):
@@ -54,14 +67,20 @@ class WatchedTokens(nn.Module):
         return tokens, tokens.new_empty(0)
 
 
+def make_family(
+    folder: Path, words: list[str], seed: int, family: Family, pretraining: JointPretraining
+) -> dict[str, float]:
+    """A family's backbone, from random weights to a checkpoint in `folder`; returns what it can do."""
+    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
+    model, processor = family.build(words, seed=seed)
+    save(model, processor, folder)
+    backbone, facts = train_family(family, folder, clips, pretraining, np.random.default_rng(seed))
+    save(backbone.hf, processor, folder)
+    return facts
+
+
 def train_family(
-    family: Family,
-    folder: Path,
-    clips: list[list[Still]],
-    count: int,
-    lr: float,
-    batch_size: int,
-    rng: np.random.Generator,
+    family: Family, folder: Path, clips: list[list[Still]], pretraining: JointPretraining, rng: np.random.Generator
 ) -> tuple[Backbone, dict[str, float]]:
     """Train a family's checkpoint on clips of stills.
 
@@ -69,7 +88,7 @@ def train_family(
         family: of the checkpoint.
         folder: the checkpoint with random weights.
         clips: the stills; the last are held out.
-        count, lr, batch_size: steps, learning rate, and clips of a step.
+        pretraining: steps, learning rate, and clips of a step.
         rng: draws clips and questions.
 
     Returns:
@@ -95,8 +114,8 @@ def train_family(
         )
         return made.cross_entropy.sum() / made.tokens, torch.as_tensor(named)
 
-    for number, step in enumerate(steps(parameters, lr, count, "training the checkpoint")):
-        index = rng.integers(0, len(clips) - HELD_OUT, batch_size)
+    for number, step in enumerate(steps(parameters, pretraining.lr, pretraining.steps, "training the checkpoint")):
+        index = rng.integers(0, len(clips) - HELD_OUT, pretraining.batch_size)
         step(sum(losses(index, crops=family.pools and number % 4 != 0)))
     with torch.no_grad():
         held_out = np.arange(len(clips) - HELD_OUT, len(clips))

@@ -28,16 +28,14 @@ from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
-from gaze_vlm.kitchen.families import FAMILIES, Family
-from gaze_vlm.kitchen.joint_pretraining import HELD_OUT as JOINT_HELD_OUT
-from gaze_vlm.kitchen.joint_pretraining import train_family
+from gaze_vlm.kitchen.families import FAMILIES
+from gaze_vlm.kitchen.joint_pretraining import JointPretraining, make_family
 from gaze_vlm.kitchen.optimisation import steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import Still, render_stills
 
 FRAMES = 4
-JOINT_FRAMES = 2
 HELD_OUT = 200  # clips on which the page of facts is measured
 SIZE = TinyLlavaSize(vision_width=96, vision_layers=3, language_width=64)
 
@@ -54,22 +52,12 @@ class Pretraining:
     batch_size: int = 64
 
 
-@dataclass(frozen=True)
-class JointPretraining:
-    """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
-
-    clips: int = 1600
-    steps: int = 400
-    lr: float = 2.5e-3
-    batch_size: int = 16
-
-
 def make_backbone(
     output: Path,
     seed: int = 0,
     family: str | None = None,
     pretraining: Pretraining = Pretraining(),
-    joint_pretraining: JointPretraining = JointPretraining(),
+    joint_pretraining: JointPretraining = JointPretraining(),  # noqa: B008 (frozen)
 ) -> Path:
     """Train a tiny model on the kitchen's stills and save it as an ordinary `transformers` checkpoint.
 
@@ -108,21 +96,6 @@ def make_backbone(
         output.rmdir()  # empty, as was checked
     unfinished.rename(output)
     return output
-
-
-def make_family(
-    folder: Path, words: list[str], seed: int, family: Family, pretraining: JointPretraining
-) -> dict[str, float]:
-    """A family's backbone in one stage; returns what it can do."""
-    clips = render_stills(pretraining.clips + JOINT_HELD_OUT, JOINT_FRAMES, seed)
-    model, processor = family.build(words, seed=seed)
-    save(model, processor, folder)
-    rng = np.random.default_rng(seed)
-    backbone, facts = train_family(
-        family, folder, clips, pretraining.steps, pretraining.lr, pretraining.batch_size, rng
-    )
-    save(backbone.hf, processor, folder)
-    return facts
 
 
 def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraining) -> dict[str, float]:
