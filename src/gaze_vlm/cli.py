@@ -24,7 +24,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.report.quality:report_quality",
         "show how good a store's gaze is: a page and a contact sheet",
     ),
-    "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train a tiny model on the kitchen's stills: its own LLaVA, or any family"),
+    "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train a tiny model on the kitchen's stills"),
     "narrator": (
         "gaze_vlm.backbones.compose:compose_narrator",
         "join a vision transformer of timm and a GPT-2 into a checkpoint",
