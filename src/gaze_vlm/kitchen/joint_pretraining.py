@@ -20,7 +20,7 @@ from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.families import Family
-from gaze_vlm.kitchen.optimisation import steps
+from gaze_vlm.kitchen.optimisation import best_device, steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene
 from gaze_vlm.kitchen.stills import Still, render_stills
@@ -100,8 +100,10 @@ def train_family(
     watched = WatchedTokens(backbone.hf.get_input_embeddings().embedding_dim)
     backbone.block = watched  # type: ignore[assignment]
     backbone.rewrite_visual_tokens()
+    backbone.to(best_device())
     collator, side = backbone.collator(), backbone.layout.language.rows
     labels = torch.from_numpy(np.stack([[patch_labels(still, side) for still in clip] for clip in clips]))
+    labels = labels.to(backbone.hf.device)
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
 
     def losses(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
@@ -135,7 +137,7 @@ def ask(
             [crop_weights(still, one[2], side) for still, one in zip(clip, asks, strict=True)]
             for clip, asks in zip(clips, asked, strict=True)
         ]
-        watched.crops = torch.from_numpy(np.array(weights, dtype=np.float32))  # type: ignore[union-attr, assignment]
+        watched.crops = torch.from_numpy(np.array(weights, dtype=np.float32)).to(backbone.hf.device)  # type: ignore[union-attr, assignment]
         questions = [asks[-1][:2] for asks in asked]
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
@@ -143,6 +145,7 @@ def ask(
     inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     inputs["pixel_values"] = collator.pixel_values(images)
+    inputs = {name: value.to(backbone.hf.device) for name, value in inputs.items()}
     nothing = torch.empty(0)
     return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[])
 

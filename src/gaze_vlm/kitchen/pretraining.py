@@ -30,7 +30,7 @@ from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
 from gaze_vlm.kitchen.families import FAMILIES
 from gaze_vlm.kitchen.joint_pretraining import JointPretraining, make_family
-from gaze_vlm.kitchen.optimisation import steps
+from gaze_vlm.kitchen.optimisation import best_device, steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.kitchen.stills import Still, render_stills
@@ -105,6 +105,7 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     save(model, processor, folder)
     backbone = Llava(str(folder))
     backbone.load()
+    backbone.to(best_device())
     collator = backbone.collator()
     pixels = collator.pixel_values(
         [to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips]
@@ -125,13 +126,13 @@ def train_encoder(
 ) -> dict[str, float]:
     """Stage 1; returns the accuracy on held-out patches that show something."""
     tower = model.model.vision_tower.requires_grad_(True)
-    images, labels = pixels.flatten(0, 1), labels.flatten(0, 1)
+    images, labels = pixels.flatten(0, 1), labels.flatten(0, 1).to(model.device)
     held_out = HELD_OUT * FRAMES
-    heads = nn.Linear(tower.config.hidden_size, sum(CLASSES))
+    heads = nn.Linear(tower.config.hidden_size, sum(CLASSES)).to(model.device)
     parameters = [*tower.parameters(), *heads.parameters()]
 
     def scores(index: Tensor) -> list[Tensor]:
-        return list(heads(visual_features(model, images[index])).split(CLASSES, -1))
+        return list(heads(visual_features(model, images[index].to(model.device))).split(CLASSES, -1))
 
     for step in steps(parameters, pretraining.encoder_lr, pretraining.encoder_steps, "training the encoder"):
         index = torch.randint(len(images) - held_out, (pretraining.batch_size,))
@@ -160,7 +161,7 @@ def clip_features(
     model: LlavaForConditionalGeneration, pixels: Float[Tensor, "clip frame 3 height width"]
 ) -> Float[Tensor, "clip frame patch width"]:
     """The same of clips, a part of them at a time."""
-    features = torch.cat([visual_features(model, part) for part in pixels.flatten(0, 1).split(256)])
+    features = torch.cat([visual_features(model, part.to(model.device)) for part in pixels.flatten(0, 1).split(256)])
     return features.unflatten(0, pixels.shape[:2])
 
 
@@ -205,9 +206,8 @@ def align(
                     for i, asks in zip(index, asked, strict=True)
                 ]
             )
-            visual = einsum(
-                projected, torch.from_numpy(weights), "clip frame patch d, clip frame patch -> clip frame d"
-            )
+            shares = torch.from_numpy(weights).to(model.device)
+            visual = einsum(projected, shares, "clip frame patch d, clip frame patch -> clip frame d")
             questions = [asks[-1][:2] for asks in asked]  # of the last still
         else:
             visual = projected[:, -1]
@@ -215,6 +215,7 @@ def align(
         frames, per_frame = (FRAMES, 1) if crops else (1, len(collator.grid))
         asker = replace(collator, tokens_per_frame=per_frame)
         inputs = asker.with_labels([asker.tokenize(text, reply, [0.0] * frames) for text, reply in questions])
+        inputs = {name: value.to(model.device) for name, value in inputs.items()}
         labels = inputs.pop("labels")
         embedded = model.get_input_embeddings()(inputs["input_ids"])
         places = (inputs.pop("input_ids") == collator.visual_token)[..., None]

@@ -16,6 +16,7 @@ from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.packaged import read_dinov2, read_smollm2
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.kitchen.optimisation import best_device
 from gaze_vlm.kitchen.pretraining import FRAMES, Pretraining, align, clip_features
 from gaze_vlm.kitchen.stills import Still, render_stills
 
@@ -62,6 +63,7 @@ def make_small_model(
     if steps:
         backbone = Llava(str(unfinished))
         backbone.load()
+        backbone.to(best_device())
         stills = render_stills(clips + HELD_OUT, FRAMES, seed)
         start_s = time.perf_counter()
         features = features_of(backbone, stills)
