@@ -1,14 +1,17 @@
-"""What watching attention costs: training steps of a LLaVA whose vision tower is CLIP ViT-L/14 at 336 px.
+"""What watching attention costs, in time and memory of training steps.
 
-    python benchmarks/capture_cost.py
+    PYTHONPATH=tests python benchmarks/capture_cost.py [MODEL ...]
 
-Four ways of the same model with random weights and a small language model, everything learning: `sdpa` (no gaze),
-`block` (gaze on the inserted block), `vit` (gaze on a captured layer of the tower), `eager` (the library's own eager
-attention of all the tower's layers, as `output_attentions` gives it, with gaze on one). Times are medians of rounds in
-which the four take turns, and ratios medians of the rounds' ratios; memory is the peak of a fresh process each. On a
-GPU it runs in bf16 autocast with a larger batch.
+Four ways of the same model with random weights: `sdpa` (no gaze), `block` (gaze on the inserted block), `vit` (gaze on
+a captured layer of the tower), `eager` (the library's own eager attention of all layers, which are all kept, as
+`output_attentions` does, with gaze on one). A step is a forward and a backward pass. Times are medians of rounds in
+which the four take turns, and ratios medians of the rounds' ratios.
+
+On a CPU: LLaVA with ViT-L/336 in fp32; memory is the peak of a fresh process each. On a GPU: that and Qwen2.5-VL 3B and
+7B with LoRA, in bf16 autocast; memory is that of the weights and what a step adds to it at its peak.
 """
 
+import gc
 import json
 import subprocess
 import sys
@@ -20,140 +23,142 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from large_models import DEVICE, MODELS, ON_GPU, LargeModel, load, make_batch
 from result import cpu_name, write_result
-from torch import Tensor
 
+from backbone_checks import EAGER, over_patches, recorded
 from gaze_vlm.attention import GazeBlock, PatchAttention, gaze_divergence
-from gaze_vlm.backbones import Llava
-from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
-from gaze_vlm.datamodules.clip import Batch, Clip
-from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.backbones import Backbone
+from gaze_vlm.datamodules.clip import Batch
 
 WAYS = ("sdpa", "block", "vit", "eager")
-LAYER = -2  # of the tower's 24, gaze pulls the last but one
-SIZE = TinyLlavaSize(image=336, patch=14, vision_width=1024, vision_layers=24, language_width=512, heads=16)
-WORDS = "what is the camera wearer doing ? cut onion".split()
-ON_GPU = torch.cuda.is_available()
-DEVICE = torch.device("cuda" if ON_GPU else "cpu")
-CLIPS, FRAMES = (4, 8) if ON_GPU else (1, 1)
 ROUNDS = 20 if ON_GPU else 5
+MIB = 2**20
 
 
-def load(way: str, folder: Path) -> Llava:
+def load_way(model: LargeModel, way: str, folder: Path) -> Backbone:
     """The model, set up for one way."""
     block = partial(GazeBlock, output="modulate") if way == "block" else None
-    backbone = Llava(
-        str(folder), block=block, vit_layers=(LAYER,) if way == "vit" else (), train=("vision", "projector", "language")
-    )
-    backbone.load()
+    backbone = load(model, folder, block=block, vit_layers=(model.layer,) if way == "vit" else ())
     if way == "eager":
-        backbone.hf.model.vision_tower.set_attn_implementation("eager")
-        backbone.hf.model.vision_tower.config.output_attentions = True
-    return backbone.to(DEVICE)
+        backbone.hf.set_attn_implementation(EAGER)
+    return backbone
 
 
-def step(way: str, backbone: Llava, batch: Batch) -> None:
+def step(model: LargeModel, way: str, backbone: Backbone, batch: Batch) -> None:
     """A forward and a backward pass, with the pull toward gaze where attention is watched."""
     backbone.zero_grad(set_to_none=True)
-    seen: list[tuple[Tensor, ...]] = []
-    hook = backbone.hf.model.vision_tower.register_forward_hook(lambda _, __, made: seen.append(made.attentions))
+    recorded.clear()
     with torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU):
         made = backbone(batch)
-    hook.remove()
     attention = made.attention
     if way == "eager":
-        weights = seen[0][LAYER][:, :, 0, 1:].float()
-        attention = PatchAttention((weights / weights.sum(-1, keepdim=True)).log()[None], backbone.grid)
+        weights = torch.cat(recorded[list(backbone.vit_attention_modules().values())[model.layer]]).float()
+        probabilities = over_patches(backbone, weights).unflatten(0, batch.gaze.shape[:2])
+        attention = PatchAttention(probabilities.log(), backbone.layout.vit)
     loss = made.cross_entropy.sum() / made.tokens
     if attention is not None:
         loss = loss + gaze_divergence(attention.head_mean().flatten(0, 1), batch.gaze.flatten(0, 1)).mean()
     loss.backward()
+    recorded.clear()
     if ON_GPU:
         torch.cuda.synchronize()
 
 
-def make_batch(backbone: Llava) -> Batch:
-    """Noise, with gaze in the middle."""
-    clips = [
-        Clip(
-            clip_id="clip",
-            video_id="video",
-            session="video",
-            task="activity",
-            frames=torch.randint(0, 256, (FRAMES, 3, 336, 336), dtype=torch.uint8),
-            frame_times_s=[float(i) for i in range(FRAMES)],
-            gaze=GazeMixture(torch.full((FRAMES, 1, 2), 0.5), torch.ones(FRAMES, 1), 0.05, 1.0),
-            prompt="What is the camera wearer doing?",
-            target="cut onion",
-            verb=None,
-            noun=None,
-            same_step=True,
-            next_starts_in_s=1.0,
-        )
-        for _ in range(CLIPS)
-    ]
-    batch = backbone.collator()(clips)
-    batch.inputs = {name: value.to(DEVICE) for name, value in batch.inputs.items()}
-    batch.gaze = batch.gaze.to(DEVICE)
-    return batch
+def fresh_peak_mib(name: str, way: str, folder: Path) -> float:
+    """Peak memory of two steps in a process of its own."""
+    command = [sys.executable, __file__, name, way, str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def peak_mib(way: str, folder: Path) -> float:
+def peak_mib(name: str, way: str, folder: Path) -> float:
     """Peak memory of two steps in this process."""
-    backbone = load(way, folder)
-    batch = make_batch(backbone)
+    backbone = load_way(MODELS[name], way, folder)
+    batch = make_batch(MODELS[name], backbone)
     for _ in range(2):
-        step(way, backbone, batch)
-    if ON_GPU:
-        return torch.cuda.max_memory_allocated() / 2**20
+        step(MODELS[name], way, backbone, batch)
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 
-def main() -> None:
+def step_peak_mib(model: LargeModel, way: str, backbone: Backbone, batch: Batch) -> float:
+    """On a GPU: weights of this backbone, and what a step adds at its peak to what is there."""
+    backbone.zero_grad(set_to_none=True)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    there = torch.cuda.memory_allocated()
+    step(model, way, backbone, batch)
+    added = torch.cuda.max_memory_allocated() - there
+    weights = sum(one.numel() * one.element_size() for one in (*backbone.parameters(), *backbone.buffers()))
+    return (weights + added) / MIB
+
+
+def share_frozen(backbone: Backbone, other: Backbone) -> None:
+    """Let two backbones have the same frozen weights, so that four of a size fit."""
+    theirs = dict(other.hf.named_parameters())
+    for name, parameter in backbone.hf.named_parameters():
+        if not parameter.requires_grad:
+            parameter.data = theirs[name].data
+
+
+def measure(name: str) -> dict[str, float]:
+    """Step times, peaks, and their ratios to `sdpa`."""
+    model = MODELS[name]
     torch.manual_seed(0)
     with TemporaryDirectory() as made:
         folder = Path(made)
-        save(*build_tiny_llava(WORDS, SIZE), folder)
-        memory = {}
+        model.save(folder)
+        memory = {} if ON_GPU else {way: fresh_peak_mib(name, way, folder) for way in WAYS}
+        backbones: dict[str, Backbone] = {}
         for way in WAYS:
-            command = [sys.executable, __file__, way, str(folder)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            memory[way] = float(json.loads(done.stdout.splitlines()[-1]))
-        backbones = {way: load(way, folder) for way in WAYS}
-        batch = make_batch(backbones["sdpa"])
-        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-        for number in range(ROUNDS + 1):
-            for way in np.roll(WAYS, number):  # none always comes first
-                start = time.perf_counter()
-                step(way, backbones[way], batch)
-                if number:  # the first round warms up
-                    seconds[way].append(time.perf_counter() - start)
-    figures = {f"{way}_step_s": round(median(times), 3) for way, times in seconds.items()}
+            backbones[way] = load_way(model, way, folder)
+            share_frozen(backbones[way], backbones[WAYS[0]])
+    batches = {way: make_batch(model, backbone) for way, backbone in backbones.items()}
+    batches["eager"] = batches["vit"]  # gaze on the tower's grid
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    for number in range(ROUNDS + 2):
+        for way in np.roll(WAYS, number):  # none always comes first
+            start = time.perf_counter()
+            step(model, way, backbones[way], batches[way])
+            if number > 1:  # the first rounds warm up
+                seconds[way].append(time.perf_counter() - start)
+    if ON_GPU:
+        memory = {way: step_peak_mib(model, way, backbones[way], batches[way]) for way in WAYS}
+    figures = {f"{way}_step_s": round(median(times), 4) for way, times in seconds.items()}
     for way in WAYS[1:]:
         ratios = [taken / plain for taken, plain in zip(seconds[way], seconds["sdpa"], strict=True)]
         figures[f"{way}_over_sdpa_time"] = round(median(ratios), 3)
     figures |= {f"{way}_peak_mib": round(mib) for way, mib in memory.items()}
     figures |= {f"{way}_over_sdpa_memory": round(memory[way] / memory["sdpa"], 3) for way in WAYS[1:]}
+    return figures
+
+
+def main(names: list[str]) -> None:
+    figures = {}
+    for name in names or (list(MODELS) if ON_GPU else ["llava-vit-l-336"]):
+        figures |= {f"{name}: {key}": value for key, value in measure(name).items()}
+        gc.collect()  # the seams of a backbone refer to it
+        torch.cuda.empty_cache()
+    measured = {key.partition(":")[0]: None for key in figures}
     write_result(
-        "capture_cost",
+        "capture_cost_gpu" if ON_GPU else "capture_cost",
         figures=figures,
-        command="python benchmarks/capture_cost.py",
+        command="PYTHONPATH=tests python benchmarks/capture_cost.py",
         device=torch.cuda.get_device_name() if ON_GPU else cpu_name(),
         packages=("torch", "transformers"),
         conditions={
             "threads": torch.get_num_threads(),
             "precision": "bf16 autocast" if ON_GPU else "fp32",
-            "tower": "CLIP ViT-L/14, 336 px, 24 layers of 1024, random weights, learning",
-            "language": "2 layers of 512",
-            "batch": f"{CLIPS} clips x {FRAMES} frames",
             "rounds": ROUNDS,
+            **{f"{name}: model": MODELS[name].description for name in measured},
+            **{f"{name}: batch": f"{MODELS[name].clips} clips x {MODELS[name].frames} frames" for name in measured},
         },
     )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(peak_mib(sys.argv[1], Path(sys.argv[2]))))
+    if len(sys.argv) == 4 and sys.argv[2] in WAYS:
+        print(json.dumps(peak_mib(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
     else:
-        main()
+        main(sys.argv[1:])

@@ -97,6 +97,14 @@ def sharpen(modules: list[nn.Module], factor: float) -> None:
                 p.mul_(factor)
 
 
+def over_patches(backbone: Backbone, weights: Tensor) -> Tensor:
+    """Whole attention of the vision tower [step, head, query, key] as a distribution over the patches, row by row."""
+    shares = weights[..., backbone.prefix_tokens :]
+    shares = shares / shares.sum(-1, keepdim=True)
+    shares = shares[:, :, 0] if backbone.has_class_token else shares[:, :, backbone.prefix_tokens :].mean(2)
+    return shares if backbone.patch_positions is None else shares[..., backbone.patch_positions]
+
+
 def vit_difference(family: Family, checkpoint: Path, lora: Lora | None = None) -> float:
     """Largest difference of a captured probability from the eager one, over all vision layers at once, beside each
     other as heads."""
@@ -110,11 +118,7 @@ def vit_difference(family: Family, checkpoint: Path, lora: Lora | None = None) -
     for captured, weights in zip(
         attention.chunk(len(modules), dim=2), eager_weights(backbone, "vision", modules), strict=True
     ):
-        eager = weights[..., backbone.prefix_tokens :]
-        eager = eager / eager.sum(-1, keepdim=True)
-        eager = eager[:, :, 0] if backbone.has_class_token else eager[:, :, backbone.prefix_tokens :].mean(2)
-        if backbone.patch_positions is not None:
-            eager = eager[..., backbone.patch_positions]
+        eager = over_patches(backbone, weights)
         differences.append((captured - eager.unflatten(0, (3, family.steps))).abs().max().item())
     return max(differences)
 
