@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test test-real small-model lint type bench occlusion clean
+.PHONY: help install demo table test test-gpu test-real small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ table: install  ## the README's table: five arms, three seeds, the data-size cur
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 4-bit weights included
+	$(BIN)/python -m pip install --quiet --editable '.[qlora]'
+	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real' \
+		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
+		tests/test_family_runs.py
 
 REAL := data/real
 test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)
@@ -87,7 +93,7 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/preparation.py memory
 	PYTHONPATH=tests $(BIN)/python benchmarks/attention.py
-	$(BIN)/python benchmarks/capture_cost.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/capture_cost.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
 	$(BIN)/python benchmarks/occlusion.py

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, TimmWrapperModel
 from transformers.masking_utils import eager_mask
 
-from backbone_families import Family, make_backbone, make_batch, make_clip, randomize_lora
+from backbone_families import Family, collate, make_backbone, make_batch, make_clip, randomize_lora
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.datamodules.clip import Batch, Clip
@@ -172,7 +172,7 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
     seen: list[Tensor] = []
     at = family.first_layer(backbone.hf) if backbone.vit_layers else backbone.block
     assert at is not None
-    batch = backbone.collator()(list(lit_clips(backbone, cells)))
+    batch = collate(backbone, list(lit_clips(backbone, cells)))
 
     def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen.append(inputs[0])

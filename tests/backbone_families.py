@@ -1,5 +1,6 @@
 """The model families under the backbones' contract, each as a tiny checkpoint of the real classes."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import move_data_to_device
 from torch import nn
 from transformers import Dinov2Config, Dinov2Model, Qwen2ForCausalLM
 
@@ -26,6 +28,8 @@ from gaze_vlm.gaze.view import Grid
 
 WORDS = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
 FRAMES = 4
+DEVICE = torch.device(os.environ.get("GAZE_VLM_TEST_DEVICE", "cpu"))
+"""`make test-gpu` holds the contract on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def make_backbone(
     options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **family.options, **options}
     backbone = family.make(str(checkpoint), block=block, **options)
     backbone.load(weights)
-    return backbone
+    return backbone.to(DEVICE) if weights else backbone
 
 
 def randomize_lora(backbone: Backbone, std: float = 0.3) -> None:
@@ -218,4 +222,9 @@ def make_clip(seed: int, target: str = "cut onion", frames: int = FRAMES) -> Cli
 def make_batch(backbone: Backbone, clips: int = 3) -> Batch:
     """Clips with answers of 2, 4 and 3 words."""
     targets = ["cut onion", "pick up red cup", "cut red cup"]
-    return backbone.collator()([make_clip(i, targets[i % 3]) for i in range(clips)])
+    return collate(backbone, [make_clip(i, targets[i % 3]) for i in range(clips)])
+
+
+def collate(backbone: Backbone, clips: list[Clip]) -> Batch:
+    """A batch on the device of the tests."""
+    return move_data_to_device(backbone.collator()(clips), DEVICE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from backbone_families import DEVICE
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.cli import main
 from gaze_vlm.kitchen.families import FAMILIES
@@ -27,6 +28,7 @@ def test_a_family_is_trained_and_tested_by_its_configuration(family: str, prepar
         "--trainer.max_steps=2",
         "--trainer.val_check_interval=2",
         "--trainer.log_every_n_steps=1",
+        *(["--trainer.accelerator=gpu", "--trainer.precision=bf16-mixed"] if DEVICE.type == "cuda" else []),
     ]
     assert main(["fit", *options]) == 0
     about = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -11,7 +11,7 @@ from torch import nn
 from transformers.video_utils import VideoMetadata
 
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
-from backbone_families import FRAMES, Family, make_backbone, make_batch, make_clip
+from backbone_families import DEVICE, FRAMES, Family, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.checkpoint import learned_state
 
@@ -55,7 +55,7 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
         assert made.attention is None
     else:
         assert made.attention.log_probs.shape == (3, family.steps, 2, patches)
-        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(3, family.steps, 2))
+        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(3, family.steps, 2, device=DEVICE))
     assert len(backbone.generate(batch.prompts)) == 3
 
 
@@ -78,10 +78,10 @@ def test_inputs_are_the_processors_own(plain: Backbone) -> None:
         times = {"fps": rate_hz, "frames_indices": [1, 2, 3, 4], "total_num_frames": FRAMES}
         media = {"videos": [frames], "video_metadata": [VideoMetadata(**times)]}
     own = plain.processor(**media, text=question, return_tensors="pt", **collator.image_options)
-    prompts = collator([clip]).prompts
+    prompts = collate(plain, [clip]).prompts
     ours = {"pixel_values": prompts["pixel_values"].flatten(0, 1), **plain.prepare(prompts)}
     for name, value in own.items():
-        assert torch.allclose(torch.as_tensor(value), ours[name]), name
+        assert torch.allclose(torch.as_tensor(value), ours[name].cpu()), name
 
 
 def test_an_answer_ends_with_one_end_of_text(plain: Backbone) -> None:
@@ -109,9 +109,8 @@ def test_batched_generation_equals_single(family: Family, checkpoint: Path) -> N
     backbone = make_backbone(family, checkpoint, family.outputs[-1])
     clips = [make_clip(0), make_clip(1)]
     clips[1].prompt = "What will the camera wearer do next?"  # longer: the other is padded
-    collator = backbone.collator()
-    together = backbone.generate(collator(clips).prompts)
-    assert together == [backbone.generate(collator([one]).prompts)[0] for one in clips]
+    together = backbone.generate(collate(backbone, clips).prompts)
+    assert together == [backbone.generate(collate(backbone, [one]).prompts)[0] for one in clips]
 
 
 @pytest.mark.parametrize("source", ["vit", "block"])
@@ -214,7 +213,7 @@ def test_what_learned_is_saved_and_loaded(family: Family, checkpoint: Path, tmp_
     torch.save(learned_state(backbone), tmp_path / "learned.pt")  # type: ignore[arg-type]
     fresh = make_backbone(family, checkpoint, family.outputs[-1], lora=lora)
     assert not torch.allclose(fresh(batch).cross_entropy, backbone(batch).cross_entropy)
-    fresh.load_state_dict(torch.load(tmp_path / "learned.pt", weights_only=True), strict=False)
+    fresh.load_state_dict(torch.load(tmp_path / "learned.pt", weights_only=True, map_location=DEVICE), strict=False)
     assert torch.equal(fresh(batch).cross_entropy, backbone(batch).cross_entropy)
     assert torch.equal(fresh(batch).attention.log_probs, backbone(batch).attention.log_probs)
     assert fresh.generate(batch.prompts) == backbone.generate(batch.prompts)
@@ -240,9 +239,9 @@ def test_half_weights_run_under_autocast(family: Family, checkpoint: Path) -> No
         backbone = make_backbone(family, checkpoint, output, dtype="bfloat16", **source)
         assert {p.dtype for p in backbone.hf.parameters()} == {torch.bfloat16}
         batch = make_batch(backbone)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(DEVICE.type, torch.bfloat16):
             made = backbone(batch)
             assert len(backbone.generate(batch.prompts)) == 3
         assert made.cross_entropy.dtype == made.attention.log_probs.dtype == torch.float32
         assert made.cross_entropy.isfinite().all()
-        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(()), atol=1e-5)
+        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones((), device=DEVICE), atol=1e-5)

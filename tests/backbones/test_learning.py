@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import BitsAndBytesConfig
 
-from backbone_families import FAMILIES, make_backbone, make_batch
+from backbone_families import DEVICE, FAMILIES, make_backbone, make_batch
 from gaze_vlm.backbones import Llava, Lora, loading
 from gaze_vlm.backbones.parts import parameters_by_part
 from gaze_vlm.backbones.tiny_llava import save
@@ -108,7 +108,24 @@ def test_a_shared_frozen_head_is_not_kept(tmp_path: Path) -> None:
 def test_lora_of_half_weights_learns_in_32_bits(tiny_llava: Path) -> None:
     backbone = make_backbone(LLAVA, tiny_llava, train=(), dtype="bfloat16", lora=Lora(("vision", "language")))
     assert {p.dtype for p in backbone.parameters() if p.requires_grad} == {torch.float32}
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE.type, torch.bfloat16):
         made = backbone(make_batch(backbone))
     made.cross_entropy.sum().backward()
     assert made.cross_entropy.isfinite().all()
+
+
+@pytest.mark.gpu
+def test_lora_learns_beside_weights_of_4_bits(tiny_llava: Path) -> None:
+    bits = pytest.importorskip("bitsandbytes")
+    backbone = make_backbone(LLAVA, tiny_llava, train=("projector",), lora=Lora(), quantization="4bit")
+    linear = backbone.hf.model.language_model.layers[0].mlp.up_proj.base_layer
+    assert isinstance(linear, bits.nn.Linear4bit)
+    assert linear.weight.dtype == torch.uint8
+    with torch.autocast("cuda", torch.bfloat16):
+        made = backbone(make_batch(backbone))
+    (made.cross_entropy.sum() + made.attention.log_probs[..., 0].sum()).backward()
+    assert all(p.grad.isfinite().all() for p in backbone.parameters() if p.requires_grad)
+    plain = make_backbone(LLAVA, tiny_llava, train=("projector",), lora=Lora())
+    with torch.autocast("cuda", torch.bfloat16):
+        exact = plain(make_batch(plain)).cross_entropy
+    assert torch.allclose(made.cross_entropy, exact, rtol=0.05)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
-from backbone_families import FAMILIES, WORDS, make_backbone, make_batch, make_clip
+from backbone_families import FAMILIES, WORDS, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones.narrator import Narrator
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
@@ -86,7 +86,7 @@ def test_the_decoder_sees_the_order_of_the_frames(tmp_path: Path) -> None:
 def test_a_single_frame_is_what_the_library_makes_of_it(tmp_path: Path) -> None:
     """Of a tower without prefix tokens, which the library leaves in the memory."""
     backbone = make_narrator(tmp_path, "vit_base_patch16_siglip_224")
-    prompts = backbone.collator()([make_clip(0, frames=1)]).prompts
+    prompts = collate(backbone, [make_clip(0, frames=1)]).prompts
     plain = VisionEncoderDecoderModel.from_pretrained(tmp_path)
     logits = plain(pixel_values=prompts["pixel_values"][:, 0], decoder_input_ids=prompts["input_ids"]).logits
     assert torch.allclose(backbone.answerer(**backbone.prepare(prompts)).logits, logits, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch, make_clip
+from backbone_families import FAMILIES, FRAMES, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones.layout import sequence_positions
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.gaze.view import Grid
@@ -96,7 +96,7 @@ def test_steps_of_a_video_have_positions_by_their_time(checkpoint: Path) -> None
     backbone = make_backbone(QWEN2_5_VIDEO, checkpoint, None)
     clips = [make_clip(0), make_clip(1)]
     clips[1].frame_times_s = [5 * t for t in clips[1].frame_times_s]
-    inputs = backbone.prepare(backbone.collator()(clips).prompts)
+    inputs = backbone.prepare(collate(backbone, clips).prompts)
     names = ("input_ids", "video_grid_thw", "mm_token_type_ids", "attention_mask", "second_per_grid_ts")
     positions, _ = backbone.hf.model.get_rope_index(**{name: inputs[name] for name in names})
     in_time = positions[0][inputs["input_ids"] == backbone.visual_token].unflatten(0, (2, 2, 12))

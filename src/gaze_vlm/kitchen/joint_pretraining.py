@@ -33,8 +33,8 @@ HELD_OUT = 64  # clips on which the facts are measured
 class JointPretraining:
     """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
 
-    clips: int = 1600
-    steps: int = 400
+    clips: int = 3200
+    steps: int = 3000
     lr: float = 2.5e-3
     batch_size: int = 16
 
