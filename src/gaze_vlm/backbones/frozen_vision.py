@@ -4,7 +4,7 @@ import functools
 import hashlib
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -48,7 +48,8 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
 
     Args:
         model: its features method is replaced on this instance.
-        method: the name of that method, whose first argument is the pixels and whose `pooler_output` the tokens.
+        method: the name of that method, whose first argument is the pixels and whose `pooler_output` the tokens; they
+            are kept together with what DeepStack adds to them in the language model, which is of the same shape.
         frozen: the modules that make the tokens.
         frames: how many are kept.
 
@@ -59,7 +60,7 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
     original = getattr(model, method)
     names = list(inspect.signature(original).parameters)
     kept = Kept(frames)
-    is_tensor = True  # some families make one tensor of all images, others one an image
+    like: Any = None  # an output; some families make one tensor of all images, others one an image
 
     @functools.wraps(original)
     def remembering(*args: Any, **kwargs: Any) -> BaseModelOutputWithPooling:
@@ -68,21 +69,38 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
         grid = next((value for key, value in given.items() if key.endswith("grid_thw")), pixels)
         pixels = pixels.unflatten(0, (len(grid), -1))  # a row an image, which may be many rows of patches
 
-        def tokens(new: Tensor) -> Any:
-            nonlocal is_tensor
+        def tokens(new: Tensor) -> list[Tensor]:
+            nonlocal like
             of_images = {  # what goes with each image, its grid or its size
                 key: value[new] for key, value in given.items() if isinstance(value, Tensor) and len(value) == len(grid)
             }
-            made = original(**{**given, **of_images, names[0]: pixels[new].flatten(0, 1)}).pooler_output
-            is_tensor = isinstance(made, Tensor)
-            # A tensor may have a row a frame where a clip is one video.
-            return made.unflatten(0, (len(new), -1)) if is_tensor else made
+            like = original(**{**given, **of_images, names[0]: pixels[new].flatten(0, 1)})
+            rows = [of_each(one, len(new)) for one in (like.pooler_output, *deep_features(like))]
+            return [torch.cat(beside, -1) for beside in zip(*rows, strict=True)]
 
         made = [one.to(pixels.device) for one in kept.of(pixels, tokens)]
-        joined: Any = torch.stack(made).flatten(0, 1) if is_tensor else tuple(made)
-        return BaseModelOutputWithPooling(pooler_output=joined)
+        deep = deep_features(like)
+        first, *others = zip(*(one.chunk(1 + len(deep), -1) for one in made), strict=True)
+        output = BaseModelOutputWithPooling(pooler_output=in_form(first, like.pooler_output))
+        output.deepstack_features = [in_form(rows, form) for rows, form in zip(others, deep, strict=True)]
+        return output
 
     setattr(model, method, remembering)
+
+
+def deep_features(made: Any) -> list[Any]:
+    """What early layers of the language model add to the visual tokens, a layer each; most families have none."""
+    return getattr(made, "deepstack_features", None) or []
+
+
+def of_each(tokens: Any, images: int) -> Sequence[Tensor]:
+    """Visual tokens by image, or by clip where a clip is one video of several rows; all images have equally many."""
+    return tokens.unflatten(0, (images, -1)).unbind() if isinstance(tokens, Tensor) else tokens
+
+
+def in_form(rows: Sequence[Tensor], form: Any) -> Any:
+    """Visual tokens of images in the form that the library gives them: one tensor or one each."""
+    return torch.cat(list(rows)) if isinstance(form, Tensor) else tuple(rows)
 
 
 def check_frozen(modules: list[nn.Module], parts: str) -> None:
@@ -100,7 +118,7 @@ class Kept:
 
     def of(self, images: Tensor, make: Callable[[Tensor], Any]) -> list[Tensor]:
         """The output of each image; `make` makes those of the images at some indices, without a gradient."""
-        keys = [hashlib.blake2b(image.contiguous().numpy(), digest_size=16).digest() for image in images.cpu()]
+        keys = [hashlib.sha256(image.contiguous().numpy()).digest() for image in images.cpu()]
         new = {key: index for index, key in enumerate(keys) if key not in self.outputs}
         if new:
             with torch.no_grad():

@@ -60,11 +60,6 @@ class QwenVL(Backbone):
             )
         super().rewrite_visual_tokens()
 
-    def keep_vision_outputs(self, frames: int) -> None:
-        if self.has_deepstack:
-            raise ValueError("cached_frames keeps visual tokens, Qwen3-VL's DeepStack goes past them: set it to 0")
-        super().keep_vision_outputs(frames)
-
     @property
     def has_deepstack(self) -> bool:
         """Whether the language model adds features of several vision layers to the patch tokens."""

@@ -36,7 +36,7 @@ def build_kitchen_llava(words: Sequence[str], seed: int) -> tuple[Any, Any]:
 
 
 def _qwen(generation: str, pools: bool = True) -> Family:
-    build = partial(build_tiny_qwen_vl, generation=generation, width=WIDTH, patch=6)  # type: ignore[arg-type]
+    build = partial(build_tiny_qwen_vl, generation=generation, width=WIDTH, patch=6, window=4)  # type: ignore[arg-type]
     return Family(QwenVL, build, (96, 96), pools)
 
 
