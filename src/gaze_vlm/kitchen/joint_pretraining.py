@@ -34,7 +34,7 @@ class JointPretraining:
     """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
 
     clips: int = 3200
-    steps: int = 3000
+    steps: int = 1200
     lr: float = 2.5e-3
     batch_size: int = 16
 
