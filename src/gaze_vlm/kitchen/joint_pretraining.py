@@ -33,7 +33,7 @@ HELD_OUT = 64  # clips on which the facts are measured
 class JointPretraining:
     """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
 
-    clips: int = 3200
+    clips: int = 1600
     steps: int = 1200
     lr: float = 2.5e-3
     batch_size: int = 16
