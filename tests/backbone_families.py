@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 from torch import nn
@@ -15,6 +16,7 @@ from transformers import Dinov2Config, Dinov2Model, Qwen2ForCausalLM
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
 from gaze_vlm.backbones.compose import join_llava
+from gaze_vlm.backbones.qwen_vl import TIMES_STEPS
 from gaze_vlm.backbones.tiny_internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_processor, build_tiny_llava, tiny_qwen2
 from gaze_vlm.backbones.tiny_llava_next_video import build_tiny_llava_next_video
@@ -183,6 +185,8 @@ def make_backbone(
     family: Family, checkpoint: Path, output: str | None = "modulate", weights: bool = True, **options: Any
 ) -> Backbone:
     """A loaded backbone with a small block, or without one."""
+    if family.name == "qwen2.5-vl-video" and not TIMES_STEPS:
+        pytest.skip("refused, as this version of transformers mistakes its times")
     torch.manual_seed(0)
     block = None if output is None else partial(GazeBlock, heads=2, head_width=8, output=output)  # type: ignore[arg-type]
     options = {"frame_size_px": family.frame_size_px, "max_new_tokens": 4, **family.options, **options}

@@ -76,7 +76,7 @@ def test_inputs_are_the_processors_own(plain: Backbone) -> None:
     if plain.media == "video":
         rate_hz = 1 / (clip.frame_times_s[1] - clip.frame_times_s[0])
         times = {"fps": rate_hz, "frames_indices": [1, 2, 3, 4], "total_num_frames": FRAMES}
-        media = {"videos": [frames], "video_metadata": [VideoMetadata(**times)]}
+        media = {"videos": [[frames]], "video_metadata": [VideoMetadata(**times)]}
     own = plain.processor(**media, text=question, return_tensors="pt", **collator.image_options)
     prompts = collate(plain, [clip]).prompts
     ours = {"pixel_values": prompts["pixel_values"].flatten(0, 1), **plain.prepare(prompts)}

@@ -8,6 +8,7 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from backbone_families import FAMILIES, FRAMES, collate, make_backbone, make_batch, make_clip
+from gaze_vlm.backbones import QwenVL, qwen_vl
 from gaze_vlm.backbones.layout import sequence_positions
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.gaze.view import Grid
@@ -112,3 +113,10 @@ def test_time_stands_in_words_before_each_step(tmp_path: Path) -> None:
     for written in ("<|video_pad|>", step):
         text = collator.with_media(f"user {written} what", make_clip(0).frame_times_s)
         assert text == f"user <0.6 seconds>{step}<1.4 seconds>{step} what"
+
+
+def test_a_library_that_mistakes_times_is_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qwen_vl, "TIMES_STEPS", False)
+    with pytest.raises(ValueError, match=r"install 5\.18 or later, or give the backbone `media: image`"):
+        QwenVL(str(checkpoint), media="video", frame_size_px=(24, 32)).load(weights=False)
+    QwenVL(str(checkpoint), frame_size_px=(24, 32)).load(weights=False)

@@ -51,6 +51,7 @@ class Backbone(BackboneOptions, ABC):
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
     halves: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # the tower's and the language model's configs
+    vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
 
     @property
     def model_types(self) -> tuple[str, ...]:
@@ -152,7 +153,7 @@ class Backbone(BackboneOptions, ABC):
         if self.hf is not None:
             return
         vision, language = self.halves
-        attention = {vision: CAPTURING_SDPA, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
+        attention = {vision: self.vision_attention, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
         check_model_type(self.checkpoint, type(self).__name__, self.model_types)
         load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
         self.hf, self.processor = load(weights=weights and self.quantization is None)

@@ -35,7 +35,7 @@ def load_checkpoint(
     model_class: Any,
     checkpoint: str,
     dtype: Dtype,
-    attention: dict[str, str],
+    attention: dict[str, str | None],
     weights: bool = True,
     quantized: BitsAndBytesConfig | None = None,
 ) -> tuple[Any, Any]:
@@ -45,7 +45,7 @@ def load_checkpoint(
         model_class: the model's, or an Auto class.
         checkpoint: folder or hub name.
         dtype: of the weights.
-        attention: the attention function of each half, by the half's config.
+        attention: the attention function of each half, by the half's config; None leaves the half its own.
         weights: read them; without, the model lies on the meta device and takes no memory.
         quantized: which weights are held in fewer bits.
 

@@ -29,6 +29,7 @@ class Narrator(Backbone):
 
     model_class: ClassVar[Any] = VisionEncoderDecoderModel
     halves: ClassVar[tuple[str, str]] = ("encoder", "decoder")
+    vision_attention: ClassVar[str | None] = None  # timm has its own, and transformers 5.10 refuses any other by name
 
     def collator(self) -> Collator:
         self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none

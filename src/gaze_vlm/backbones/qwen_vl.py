@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+import transformers
+from packaging.version import Version
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
@@ -14,6 +16,10 @@ from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, sequence_positions
 from gaze_vlm.backbones.parts import Parts
 from gaze_vlm.gaze.view import Grid
+
+# Before transformers 5.18, Qwen2.5-VL's time from one step of a video to the next is cut to whole seconds: at steps of
+# less than one, all of a video is at one time (its pull request 48669).
+TIMES_STEPS = Version(transformers.__version__) >= Version("5.18")
 
 
 class QwenVL(Backbone):
@@ -40,6 +46,14 @@ class QwenVL(Backbone):
         self.media = media
 
     model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
+    def load(self, weights: bool = True) -> None:
+        super().load(weights)
+        if self.media == "video" and self.hf.config.model_type == "qwen2_5_vl" and not TIMES_STEPS:
+            raise ValueError(
+                f"transformers {transformers.__version__} cuts the time between the steps of a Qwen2.5-VL's video to "
+                "whole seconds: install 5.18 or later, or give the backbone `media: image`"
+            )
 
     def parts(self) -> Parts:
         model = self.hf.model
