@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test test-gpu test-real small-model lint type bench occlusion clean
+.PHONY: help install demo table test test-gpu test-oldest test-real small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,21 @@ test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 
 	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real' \
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
 		tests/test_family_runs.py
+
+# An environment that sees all of .venv, behind the oldest transformers and what that pins.
+OLDEST := .venv-oldest
+test-oldest: $(OLDEST)/installed  ## run the tests of models with the oldest supported transformers
+	$(OLDEST)/bin/python -c "import transformers; print('transformers', transformers.__version__)"
+	$(OLDEST)/bin/python -m pytest -n 2 tests/attention tests/backbones tests/metrics tests/test_*.py \
+		tests/kitchen/test_pretraining.py tests/kitchen/test_small_model.py
+
+SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+$(OLDEST)/installed: $(VENV)/installed
+	$(BIN)/python -m venv --clear $(OLDEST)
+	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE_PACKAGES))')" \
+		> "$$($(OLDEST)/bin/python $(SITE_PACKAGES))/venv.pth"
+	$(OLDEST)/bin/python -m pip install --quiet 'transformers==5.10.*'
+	@touch $@
 
 REAL := data/real
 test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)

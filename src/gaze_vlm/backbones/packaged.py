@@ -13,7 +13,6 @@ from transformers import (
     AutoTokenizer,
     Dinov2Config,
     Dinov2Model,
-    GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     ViTImageProcessor,
@@ -93,6 +92,8 @@ def dinov2_weights(file: Path) -> dict[str, Tensor]:
 
 def read_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """SmolLM2-135M-Instruct with its tokenizer, from weights of 4 bits, made fp32."""
+    from transformers import GgufConfig  # of the version that the small model's extra asks for
+
     file = packaged_file(*SMOLLM2)
     model = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True)
