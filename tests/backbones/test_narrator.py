@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
@@ -72,6 +73,16 @@ def test_what_learns_has_a_gradient_and_a_head_that_pools_stays_frozen(tmp_path:
     frozen = {name.split("timm_model.")[-1].split(".")[0] for name, p in backbone.named_parameters() if p.grad is None}
     assert frozen <= {"attn_pool", "fc_norm"}
     assert frozen
+
+
+def test_reentrant_checkpointing_is_refused(tmp_path: Path) -> None:
+    """It would leave the captured attention without a gradient."""
+    timm.layers.set_reentrant_ckpt(True)
+    try:
+        with pytest.raises(ValueError, match="unset TIMM_REENTRANT_CKPT"):
+            make_narrator(tmp_path, "vit_tiny_patch16_224", gradient_checkpointing=True)
+    finally:
+        timm.layers.set_reentrant_ckpt(False)
 
 
 def test_the_decoder_sees_the_order_of_the_frames(tmp_path: Path) -> None:

@@ -138,6 +138,10 @@ class Backbone(BackboneOptions, ABC):
         parts = self.parts()
         keep_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
 
+    def checkpoint_activations(self) -> None:
+        """Make both towers run their layers again in the backward pass."""
+        checkpoint_activations(self.hf)
+
     # What all share.
 
     def load(self, weights: bool = True) -> None:
@@ -166,7 +170,7 @@ class Backbone(BackboneOptions, ABC):
             if self.make_block is not None:
                 self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
         if self.gradient_checkpointing:
-            checkpoint_activations(self.hf)
+            self.checkpoint_activations()
         if self.cached_frames:
             if self.vit_layers:
                 raise ValueError("cached_frames skips the vision tower, vit_layers look into it: set one of them")

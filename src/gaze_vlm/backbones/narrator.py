@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from einops import rearrange
 from jaxtyping import Float
+from timm.layers import use_reentrant_ckpt
 from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
@@ -74,6 +75,20 @@ class Narrator(Backbone):
 
     def keep_vision_outputs(self, frames: int) -> None:
         keep_outputs(self.hf.encoder, None, frames)
+
+    def checkpoint_activations(self) -> None:
+        """timm checkpoints its blocks by itself; the library knows the decoder's alone.
+
+        Raises:
+            ValueError: timm is told to do so re-entrantly.
+        """
+        super().checkpoint_activations()
+        if use_reentrant_ckpt():
+            raise ValueError(
+                "timm would checkpoint re-entrantly, which cuts the gradient of the captured attention: "
+                "unset TIMM_REENTRANT_CKPT"
+            )
+        self.hf.encoder.timm_model.set_grad_checkpointing()
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         return {i: layer.attn for i, layer in enumerate(self.hf.encoder.timm_model.blocks)}
