@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gaze_vlm.module import GazeVLM
+
 GB = 1e9
 FOUR_BIT_BYTES = 4.127 / 8  # NF4 with double quantization, Dettmers et al. 2023 (arXiv 2305.14314), §3
 
@@ -72,3 +74,48 @@ def logit_bytes(answer_tokens: int, vocabulary: int) -> float:
 def width_of(config: Any) -> int:
     """Token width of a tower; Qwen2-VL calls the width that it puts out `hidden_size`."""
     return int(getattr(config, "embed_dim", config.hidden_size))
+
+
+def estimate(
+    module: GazeVLM, batch_size: int, precision: str, frames: int, sequence: int, answer: int
+) -> dict[str, float]:
+    """Bytes by what takes them, in all last; the activations with and without checkpointing beside each other.
+
+    Args:
+        module: with its backbone loaded, be it on the meta device.
+        batch_size: samples a GPU.
+        precision: the trainer's.
+        frames: of a clip.
+        sequence: tokens of a sample, prompt and answer.
+        answer: those of the answer.
+    """
+    backbone = module.backbone
+    learning_of = backbone.learning_parameters()
+    learning = [parameter for parameters in learning_of.values() for parameter in parameters]
+    language, config = backbone.parts()["language"][0], backbone.hf.config
+    linear = [module for module in language.modules() if isinstance(module, nn.Linear)]
+    quantized = {m.weight for m in linear if not m.weight.requires_grad} if backbone.quantization else set()
+    autocast = "mixed" in precision
+    half = "16" in precision or backbone.dtype == "bfloat16"
+    vision, text = (getattr(config, half) for half in backbone.halves)
+    depth = max(backbone.language_attention_modules()) + 1
+    towers = [Tower(depth, width_of(text), batch_size * sequence)]
+    if learning_of["vision"]:
+        depth = max(backbone.vit_attention_modules()) + 1
+        patches = frames // backbone.layout.frames_per_step * len(backbone.layout.vit)
+        towers.append(Tower(depth, width_of(vision), batch_size * patches))
+    kept, checkpointed = (activation_bytes(towers, 2 if half else 4, checkpointing) for checkpointing in (False, True))
+    rest = {
+        "weights": weight_bytes(backbone.parameters(), quantized),
+        "gradients": gradient_bytes(learning),
+        "optimiser states": states_per_number(module.make_optimizer) * gradient_bytes(learning),
+        "weights cast to 16 bits": cast_bytes(learning, autocast),
+        "logits": logit_bytes(batch_size * answer, text.vocab_size),
+    }
+    used = checkpointed if backbone.gradient_checkpointing else kept
+    return {
+        **rest,
+        "activations without checkpointing": kept,
+        "activations with checkpointing": checkpointed,
+        f"in all, {'with' if backbone.gradient_checkpointing else 'without'} checkpointing": sum(rest.values()) + used,
+    }
