@@ -8,8 +8,8 @@ a captured layer of the tower), `eager` (the library's own eager attention of al
 which the four take turns, and ratios medians of the rounds' ratios.
 
 On a CPU: LLaVA with ViT-L/336 in fp32 on one thread, timed by its processor time, which other work hardly changes;
-memory is the peak of a fresh process each. On a GPU: that and Qwen2.5-VL 3B and 7B with LoRA, in bf16 autocast, timed by
-the clock; memory is that of the weights and what a step adds to it at its peak.
+memory is the peak of a fresh process each. On a GPU: that and Qwen2.5-VL 3B and 7B with LoRA, in bf16 autocast, timed
+by the clock; memory is that of the weights and what a step adds to it at its peak.
 """
 
 import gc

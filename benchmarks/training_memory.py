@@ -16,7 +16,7 @@ from large_models import DEVICE, MODELS, ON_GPU, LargeModel, load, make_batch
 from result import write_result
 
 from gaze_vlm.attention import GazeRegularizer, gaze_divergence
-from gaze_vlm.doctor import estimate
+from gaze_vlm.memory import estimate
 from gaze_vlm.module import GazeVLM
 
 PRECISION = "bf16-mixed"

@@ -29,10 +29,9 @@ def test_memory_by_hand() -> None:
     assert weight_bytes([full, half], {half}) == pytest.approx(4000 + 1000 * 4.127 / 8)
     assert cast_bytes([full, half], autocast=True) == 2000
     assert cast_bytes([full, half], autocast=False) == 0
-    # GPT-3's layer at its own width and 2048 tokens: 34 · 2048 · 12288 bytes.
-    towers = [Tower(layers=96, width=12288, tokens=2048)]
-    assert activation_bytes(towers, 2, checkpointing=False) == 96 * 34 * 2048 * 12288
-    assert activation_bytes(towers, 2, checkpointing=True) == (96 * 2 + 34) * 2048 * 12288
+    towers = [Tower(layers=96, width=12288, tokens=2048, kept=24)]
+    assert activation_bytes(towers, 2, checkpointing=False) == 96 * 48 * 2048 * 12288
+    assert activation_bytes(towers, 2, checkpointing=True) == (96 * 2 + 48) * 2048 * 12288
 
 
 def test_the_page(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
