@@ -34,7 +34,7 @@ class JointPretraining:
     """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
 
     clips: int = 1600
-    steps: int = 1200
+    steps: int = 800
     lr: float = 2.5e-3
     batch_size: int = 16
 
