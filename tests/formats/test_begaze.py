@@ -22,7 +22,7 @@ SAMPLES = [
 @pytest.mark.parametrize("version", ["3.1", "3.4"])
 @pytest.mark.parametrize("header", [True, False])
 def test_both_versions_with_and_without_header(tmp_path: Path, version: str, header: bool) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header))
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header))[:]
     np.testing.assert_allclose(gaze.t_s, [sample[0] for sample in SAMPLES], atol=1e-6)
     np.testing.assert_allclose(gaze.xy[0], [0.5, 0.05], atol=1e-5)
     np.testing.assert_allclose(gaze.xy[1], [0.25, 0.95], atol=1e-5)
@@ -50,13 +50,13 @@ def test_unreadable_header_leaves_the_token_positions(tmp_path: Path, version: s
     path = write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header=False)
     with_header = tmp_path / "header.txt"
     with_header.write_text(PREAMBLE + header + path.read_text().removeprefix(PREAMBLE))
-    gaze, expected = read_begaze(with_header), read_begaze(path)
+    gaze, expected = read_begaze(with_header)[:], read_begaze(path)[:]
     np.testing.assert_array_equal(gaze.xy, expected.xy)
     np.testing.assert_array_equal(gaze.event, expected.event)
 
 
 def test_points_below_zero_are_out_of_the_frame(tmp_path: Path) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, -3.0, 480.0, "Fixation")], "3.4"))
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, -3.0, 480.0, "Fixation")], "3.4"))[:]
     assert gaze.event.tolist() == [GazeEvent.OUT_OF_FRAME]
     np.testing.assert_allclose(gaze.xy, [[-3 / 1280, 0.5]])
 
@@ -69,12 +69,12 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
     samples = [(2.5, 1.0, 1.0, "Fixation"), (2.6, 1.0, 1.0, "Fixation")]
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))  # the file's clock starts elsewhere
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))[:]  # the file's clock starts elsewhere
     np.testing.assert_allclose(gaze.t_s, [2.5, 2.6], atol=1e-6)
 
 
 def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))[:]
     assert gaze.event.tolist() == [GazeEvent.UNTRACKED]
     assert np.isnan(gaze.xy).all()
 
@@ -82,7 +82,7 @@ def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
 def test_a_blink_is_one_whatever_stands_for_its_place(tmp_path: Path) -> None:
     path = write_gaze(tmp_path / "gaze.txt", [(0.0, 640.0, 480.0, "Blink"), (0.1, 1.0, 1.0, "Blink")])
     path.write_text(path.read_text().replace("1.00\t1.00", "-\t-"))
-    gaze = read_begaze(path)
+    gaze = read_begaze(path)[:]
     assert gaze.event.tolist() == [GazeEvent.BLINK] * 2
     assert np.isnan(gaze.xy).all()
 
@@ -107,7 +107,7 @@ def test_swapped_rows_are_sorted(tmp_path: Path) -> None:
     ]
     path = tmp_path / "gaze.txt"
     path.write_text(PREAMBLE + "".join(rows))
-    np.testing.assert_allclose(read_begaze(path).xy[:, 0] * 1280, [10, 20, 30])
+    np.testing.assert_allclose(read_begaze(path)[:].xy[:, 0] * 1280, [10, 20, 30])
 
 
 def test_too_large_frame_number_warns_once(tmp_path: Path) -> None:

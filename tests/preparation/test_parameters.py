@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
 from gaze_vlm.preparation.parameters import PreparationParameters
 
 
@@ -51,10 +51,13 @@ def test_saccade_velocity_in_degrees() -> None:
     assert PreparationParameters(saccade_velocity=None, field_of_view_deg=80).saccade_widths_s is None
 
 
+def gaze_at(place: float) -> SpooledGaze:
+    return SpooledGaze.of([GazeSamples(np.arange(3.0), np.full((3, 2), place), np.zeros(3, dtype=np.uint8))])
+
+
 def test_digest_follows_what_the_video_file_depends_on() -> None:
     base = PreparationParameters()
-    gaze = GazeSamples(np.arange(3.0), np.full((3, 2), 0.5), np.zeros(3, dtype=np.uint8))
-    moved = replace(gaze, xy=gaze.xy + 0.1)
+    gaze, moved = gaze_at(0.5), gaze_at(0.6)
     digest = base.video_digest(1, 100, gaze)
     assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, 100, gaze) == digest
     for values in ({"saccade_velocity": None}, {"saccade_velocity": 100, "field_of_view_deg": 90}):
@@ -67,7 +70,7 @@ def test_digest_follows_what_the_video_file_depends_on() -> None:
 
 
 def test_digest_follows_the_weights_not_their_place(tmp_path: Path) -> None:
-    gaze = GazeSamples(np.arange(3.0), np.full((3, 2), 0.5), np.zeros(3, dtype=np.uint8))
+    gaze = gaze_at(0.5)
     digests = []
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).write_bytes(content)

@@ -15,7 +15,7 @@ from egtea_files import SESSIONS, TICKS_S, write_split, write_video
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
 from gaze_vlm.preparation import files, job, runner
 from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -177,9 +177,9 @@ def test_options_of_the_reader(
             super().__init__(root)
             self.shift = shift
 
-        def read_gaze(self, recording: Recording) -> GazeSamples:
+        def read_gaze(self, recording: Recording) -> SpooledGaze:
             gaze = super().read_gaze(recording)
-            return replace(gaze, xy=gaze.xy + self.shift)
+            return SpooledGaze.of(replace(piece, xy=piece.xy + self.shift) for piece in gaze.pieces())
 
     monkeypatch.setitem(runner.READERS, "egtea", Shifted)
     store = Path(shutil.copytree(prepared, tmp_path / "store"))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
-from gaze_vlm.formats.gaze_points import number_table
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.formats.gaze_points import in_order, number_table
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 
 BEGAZE_WIDTH_PX = 1280
 BEGAZE_HEIGHT_PX = 960
@@ -41,7 +42,7 @@ TOKEN_LAYOUTS = {  # tokens of a row split at white space, where the empty Aux1 
 }
 
 
-def read_begaze(path: Path) -> GazeSamples:
+def read_begaze(path: Path) -> SpooledGaze:
     """Read one export of either version.
 
     Columns are found by the header line; without one, or for rows that do not fit it, by their position among
@@ -60,23 +61,27 @@ def read_begaze(path: Path) -> GazeSamples:
     Raises:
         ValueError: no sample at all, or a row that cannot be read; the message names the file and the line.
     """
-    time_us, x, y, event, frame, overflow = number_table(_rows(path), 6).T
-    if not len(frame):
+    table = number_table(_rows(path), 6)
+    if not len(table):
         raise ValueError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
-    if overflow.any():
+    if any(rows[:, 5].any() for rows in table.pieces()):
         warnings.warn(
             f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
             stacklevel=2,
         )
-    t_s = frame[0] / FRAME_HZ + (time_us - time_us[0]) / 1e6
-    _check_clock(t_s, path)
-    order = np.argsort(t_s, kind="stable")
-    return GazeSamples(t_s[order], np.stack([x, y], axis=1)[order], event.astype(np.uint8)[order])
+    first_us, first_frame = table[:1][0, [0, 4]]
+
+    def samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+        t_s = first_frame / FRAME_HZ + (rows[:, 0] - first_us) / 1e6
+        return GazeSamples(t_s, rows[:, 1:3], rows[:, 3].astype(np.uint8))
+
+    return SpooledGaze.of(map(samples, in_order(table)))
 
 
 def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, bool]]:
     """Time in µs, normalised place, event, frame, and whether the frame's timecode is too large, of every sample."""
     header: Columns | None = None
+    last_us = -math.inf
     with path.open(encoding="latin-1") as lines:
         for number, line in enumerate(lines, start=1):
             if line.startswith("##") or not line.strip():
@@ -90,6 +95,11 @@ def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, boo
             where = f"{path}, line {number}"
             fields, columns = _fields(line, header, where)
             time_us = _number(fields[0], "Time", where)
+            if (back_s := (last_us - time_us) / 1e6) > MAX_STEP_BACK_S:
+                raise ValueError(
+                    f"{where}: time runs back by {back_s:.1f} s; split the export where its clock starts again"
+                )
+            last_us = time_us
             frame, overflow = _frame(fields[columns.frame], where)
             (x, y), event = _point(fields[columns.x], fields[columns.y], fields[columns.event], where)
             yield time_us, x, y, event, frame, overflow
@@ -152,12 +162,3 @@ def _frame(field: str, where: str) -> tuple[int, bool]:
         return int(field), False
     hours, minutes, seconds, frames = map(int, parts)
     return ((hours * 60 + minutes) * 60 + seconds) * FRAME_HZ + frames, frames >= FRAME_HZ
-
-
-def _check_clock(t_s: np.ndarray, path: Path) -> None:
-    back = np.flatnonzero(np.diff(t_s) < -MAX_STEP_BACK_S)
-    if len(back):
-        raise ValueError(
-            f"{path}: time runs back by {t_s[back[0]] - t_s[back[0] + 1]:.1f} s at sample {back[0] + 2}; "
-            "split the export where its clock starts again"
-        )

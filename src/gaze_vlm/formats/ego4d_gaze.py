@@ -4,10 +4,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
-from gaze_vlm.formats.gaze_points import number_table, placed_samples, without_repeats
+from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples, without_repeats
 from gaze_vlm.formats.text_files import csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.spool import Spool
 
 VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")
 COLUMNS = (
@@ -18,7 +20,7 @@ COLUMNS = (
 READ = ("canonical_timestamp_s", "confidence", "norm_pos_x", "norm_pos_y")
 
 
-def read_ego4d_gaze(path: Path) -> GazeSamples:
+def read_ego4d_gaze(path: Path) -> SpooledGaze:
     """Read one gaze table, whatever the file's suffix says.
 
     Columns are found by the header line; without one, in the documented order of 23.
@@ -42,13 +44,18 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
         for line, fields in csv_rows(path, READ, COLUMNS)
     )
-    values = without_repeats(number_table(rows, len(READ)))
-    timed = np.isfinite(values[:, 0])
-    if not timed.any():
+    table = number_table(rows, len(READ))
+    timed = Spool(table.dtype)
+    for piece in table.pieces():
+        timed.append(piece[np.isfinite(piece[:, 0])])
+    if not len(timed):
         raise ValueError(f"{path}: no sample with a time: download the gaze again")
-    if not timed.all():
-        warnings.warn(f"{path}: {np.sum(~timed)} rows without a time are left out", stacklevel=2)
-        values = values[timed]
-    t_s, worn, x, y = values.T
+    if len(timed) < len(table):
+        warnings.warn(f"{path}: {len(table) - len(timed)} rows without a time are left out", stacklevel=2)
+    return SpooledGaze.of(_samples(without_repeats(piece)) for piece in in_order(timed))
+
+
+def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+    t_s, worn, x, y = rows.T
     event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
     return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))

@@ -19,7 +19,7 @@ from gaze_vlm.formats.egtea_labels import (
 )
 from gaze_vlm.formats.recording import Action, Recording, by_lack, check_tree
 from gaze_vlm.formats.video import video_info
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
 
 LABELS = Path("raw_annotations") / "action_labels.csv"
 FOLDERS = {"sessions": "videos", "clips": "cropped_clips"}
@@ -102,7 +102,7 @@ class EgteaReader:
                 left_out["no trimmed clip"] = missing
         return left_out
 
-    def read_gaze(self, recording: Recording) -> GazeSamples:
+    def read_gaze(self, recording: Recording) -> SpooledGaze:
         """Gaze of one recording.
 
         Raises:
@@ -120,7 +120,7 @@ class EgteaReader:
         gaze = _session_gaze(recording.gaze, status.st_size, status.st_mtime_ns)
         start_s, end_s = clip.first_frame / FRAME_HZ, (clip.end_frame + FRAME_TOLERANCE) / FRAME_HZ
         part = gaze.window(start_s - FRAME_TOLERANCE / FRAME_HZ, end_s)
-        return GazeSamples(part.t_s - start_s, part.xy, part.event)
+        return SpooledGaze.of([GazeSamples(part.t_s - start_s, part.xy, part.event)])
 
     def _check_root(self) -> None:
         needed = {
@@ -164,7 +164,7 @@ class EgteaReader:
 
 
 @lru_cache(maxsize=2)  # the trimmed clips of a session come one after the other; size and time tell files apart
-def _session_gaze(path: Path, size: int, modified_ns: int) -> GazeSamples:
+def _session_gaze(path: Path, size: int, modified_ns: int) -> SpooledGaze:
     return read_begaze(path)
 
 

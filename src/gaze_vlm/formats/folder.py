@@ -14,7 +14,7 @@ from gaze_vlm.formats.recording import Action, Recording, by_lack
 from gaze_vlm.formats.spans import read_spans
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video import video_info
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.gaze.samples import SpooledGaze
 
 GazeFormat = Literal["generic", "pupil", "egoexo4d"]
 COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
@@ -109,7 +109,7 @@ class FolderReader:
         named = {name.strip() for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])}
         return by_lack((gaze | named) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
 
-    def read_gaze(self, recording: Recording) -> GazeSamples:
+    def read_gaze(self, recording: Recording) -> SpooledGaze:
         """Gaze of one video.
 
         Raises:

@@ -1,19 +1,20 @@
 """From the rows of a gaze table to gaze samples, whatever the table's format."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.spool import Spool
 
 FARTHEST = 1e6  # in frames; the store keeps places as float32
 
 
-def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Float64[np.ndarray, "row column"]:
-    """The rows of a table. One that repeats another counts once, with a warning that counts such rows.
+def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Spool:
+    """The rows of a table in order. One that repeats another counts once, with a warning that counts such rows.
 
     Raises:
         ValueError: no row.
@@ -21,15 +22,35 @@ def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> 
     table = number_table(rows, columns)
     if not len(table):
         raise ValueError(f"{path} has a header and no row: export the gaze again")
-    kept = without_repeats(table)
+    kept = Spool(table.dtype)
+    for piece in in_order(table):
+        kept.append(without_repeats(piece))
     if len(kept) < len(table):
         warnings.warn(f"{path}: {len(table) - len(kept)} rows repeat another and count once", stacklevel=2)
     return kept
 
 
-def number_table(rows: Iterable[Sequence[float]], columns: int) -> Float64[np.ndarray, "row column"]:
-    """The rows as one array. Taken one by one: as numbers of Python an hour at 200 Hz would take 500 MB, not 23."""
-    return np.fromiter(rows, dtype=np.dtype((np.float64, columns)))
+def number_table(rows: Iterable[Sequence[float]], columns: int) -> Spool:
+    """The rows as numbers."""
+    table = Spool((np.float64, columns))
+    table.extend(rows)
+    return table
+
+
+def in_order(table: Spool) -> Iterator[Float64[np.ndarray, "row column"]]:
+    """The rows of a table in pieces, sorted stably by their first column, the time; rows of one time are in one piece.
+
+    Held in memory is what a later row of the table may still precede: next to nothing of a table that is in order.
+    """
+    earliest = [piece[:, 0].min() for piece in table.pieces()]
+    limits = np.minimum.accumulate([np.inf, *earliest[:0:-1]])[::-1]  # the earliest of all pieces after each one
+    held = table[:0]
+    for piece, limit in zip(table.pieces(), limits, strict=False):
+        held = np.concatenate([held, piece])
+        held = held[np.argsort(held[:, 0], kind="stable")]
+        ready = np.searchsorted(held[:, 0], limit)
+        yield held[:ready]
+        held = held[ready:]
 
 
 def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "row column"]:
@@ -45,7 +66,7 @@ def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndar
 def placed_samples(
     t_s: Float[np.ndarray, "sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, "sample"]
 ) -> GazeSamples:
-    """Samples sorted by time, stably; their events agree with their places.
+    """Samples, sorted by time as they are, whose events agree with their places.
 
     Without a finite place a sample becomes `UNTRACKED`, unless it is a `BLINK`, and outside [0, 1] `OUT_OF_FRAME`.
     """
@@ -55,17 +76,17 @@ def placed_samples(
     found = np.where(nowhere, GazeEvent.UNTRACKED, np.where(inside, event, GazeEvent.OUT_OF_FRAME))
     event = np.where(lost, event, found).astype(np.uint8)
     xy = np.where((lost | nowhere)[:, None], np.nan, np.clip(xy, -FARTHEST, FARTHEST))
-    order = np.argsort(t_s, kind="stable")
-    return GazeSamples(t_s[order], xy[order], event[order])
+    return GazeSamples(t_s, xy, event)
 
 
-def check_scale(gaze: GazeSamples, path: Path, mend: str) -> GazeSamples:
+def check_scale(gaze: SpooledGaze, path: Path, mend: str) -> SpooledGaze:
     """`gaze` unchanged, unless it seems to be in other units than those of the frame.
 
     Raises:
         ValueError: most of the places are outside the frame.
     """
-    outside, places = np.sum(gaze.event == GazeEvent.OUT_OF_FRAME), np.sum(np.isfinite(gaze.xy).all(axis=1))
+    outside = sum(np.sum(events == GazeEvent.OUT_OF_FRAME) for events in gaze.event.pieces())
+    places = sum(np.sum(np.isfinite(xy).all(axis=1)) for xy in gaze.xy.pieces())
     if 2 * outside > places:
         raise ValueError(f"{path}: {outside} of {places} places are outside the frame; {mend}")
     return gaze

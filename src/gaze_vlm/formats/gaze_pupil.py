@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_header, csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 
 TIME = "timestamp [ns]"
 COLUMNS = (TIME, "gaze x [px]", "gaze y [px]")
@@ -19,7 +20,7 @@ WORN = {"": True, "true": True, "1": True, "1.0": True, "false": False, "0": Fal
 WORN |= {"255": True, "255.0": True}  # as in a Neon's own files; exports made on a computer copy it
 
 
-def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
+def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> SpooledGaze:
     """Read `gaze.csv`, with `world_timestamps.csv` beside it.
 
     Time: both files count nanoseconds of one clock. The first world timestamp is the video's first frame, time 0.
@@ -41,11 +42,16 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     start_ns = min(times_ns, default=None)
     if start_ns is None:
         raise ValueError(f"{world} has a header and no row: export the recording again")
-    t_s, x_px, y_px, event = distinct_rows(_rows(path, start_ns), 4, path).T
-    if np.any(event == GazeEvent.FIXATION):
-        event = np.where(event == GazeEvent.UNKNOWN, GazeEvent.SACCADE, event)
-    xy = np.stack([x_px / width_px, y_px / height_px], axis=1)
-    gaze = placed_samples(t_s, xy, event.astype(np.uint8))
+    table = distinct_rows(_rows(path, start_ns), 4, path)
+    has_fixations = any(np.any(rows[:, 3] == GazeEvent.FIXATION) for rows in table.pieces())
+
+    def samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+        event = rows[:, 3].astype(np.uint8)
+        if has_fixations:
+            event[event == GazeEvent.UNKNOWN] = GazeEvent.SACCADE
+        return placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
+
+    gaze = SpooledGaze.of(map(samples, table.pieces()))
     mend = f"it was taken to be {width_px}×{height_px} px: set frame_width_px and frame_height_px to the camera's"
     return check_scale(gaze, path, mend)
 

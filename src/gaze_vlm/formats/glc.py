@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
-from gaze_vlm.formats.gaze_points import number_table, placed_samples
+from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 
 LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")
 SPAN_COLUMNS = ("video_uid", "start", "end", "reason")
@@ -17,7 +18,7 @@ FRAME_HZ = 30  # of the canonical videos, which the labels count frames of
 EVENTS = (GazeEvent.FIXATION, GazeEvent.SACCADE, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED)  # by gaze_type
 
 
-def read_frame_labels(path: Path) -> GazeSamples:
+def read_frame_labels(path: Path) -> SpooledGaze:
     """Read `<uid>_frame_label.csv`: frame (from 0), place, and type.
 
     Time: frame / 30 s. Points: normalised, origin at the top left already. Types: 0 fixation, 1 saccade, 2 out of the
@@ -27,11 +28,15 @@ def read_frame_labels(path: Path) -> GazeSamples:
     Raises:
         ValueError: an empty file, a missing column, a row that cannot be read, or no row at all.
     """
-    frame, x, y, kind = number_table(_label_rows(path), len(LABEL_COLUMNS)).T
-    if not len(frame):
+    table = number_table(_label_rows(path), len(LABEL_COLUMNS))
+    if not len(table):
         raise ValueError(f"{path}: no rows; make or copy the labels again")
-    event = np.array(EVENTS, dtype=np.uint8)[kind.astype(int)]
-    return placed_samples(frame / FRAME_HZ, np.stack([x, y], axis=1), event)
+    return SpooledGaze.of(map(_samples, in_order(table)))
+
+
+def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+    event = np.array(EVENTS, dtype=np.uint8)[rows[:, 3].astype(int)]
+    return placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:3], event)
 
 
 def _label_rows(path: Path) -> Iterator[tuple[float, float, float, float]]:

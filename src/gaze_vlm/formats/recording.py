@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.gaze.samples import SpooledGaze
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
@@ -83,7 +83,7 @@ class Reader(Protocol):
         """Names that the data set has and `recordings` has not, by the reason; see `by_lack`."""
         ...
 
-    def read_gaze(self, recording: Recording) -> GazeSamples:
+    def read_gaze(self, recording: Recording) -> SpooledGaze:
         """Gaze of one recording, in seconds from the start of its video.
 
         Raises:

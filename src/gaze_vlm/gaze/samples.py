@@ -1,11 +1,14 @@
-"""Gaze samples: the one form that every reader returns."""
+"""Gaze samples: the one form that every reader returns, whole videos of them on disk."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+
+from gaze_vlm.spool import Spool, parts
 
 
 class GazeEvent(IntEnum):
@@ -21,7 +24,7 @@ class GazeEvent(IntEnum):
 
 @dataclass(frozen=True)
 class GazeSamples:
-    """Gaze of one video, sorted by time.
+    """Some gaze of one video, sorted by time.
 
     Shapes and units: `t_s` seconds from the start of the video; `xy` normalised to the *full* frame, origin at
     the top left, (x, y); `event` one `GazeEvent` a sample. `xy` of an untracked sample or a blink is NaN, so that
@@ -48,11 +51,6 @@ class GazeSamples:
         """True where the eye looked at a place inside the frame."""
         return self.event <= GazeEvent.UNKNOWN
 
-    def window(self, after_s: float, until_s: float) -> "GazeSamples":
-        """Samples with `after_s` < t ≤ `until_s`."""
-        low, high = np.searchsorted(self.t_s, [after_s, until_s], side="right")
-        return GazeSamples(self.t_s[low:high], self.xy[low:high], self.event[low:high])
-
     def untracked_in(self, spans_s: Iterable[tuple[float, float]]) -> "GazeSamples":
         """The same, with the samples of these spans (start, end) untracked; both ends belong to a span."""
         lost = np.zeros(len(self), dtype=bool)
@@ -65,3 +63,46 @@ class GazeSamples:
         xy = np.where(lost[:, None], np.nan, self.xy)
         event = np.where(lost, np.uint8(GazeEvent.UNTRACKED), self.event)
         return GazeSamples(self.t_s, xy, event)
+
+
+@dataclass(frozen=True)
+class SpooledGaze:
+    """All gaze of one video, sorted by time. However long it is, only the slices of it in use are in memory; for the
+    columns see `GazeSamples`."""
+
+    t_s: Spool
+    xy: Spool
+    event: Spool
+
+    @classmethod
+    def of(cls, pieces: Iterable[GazeSamples]) -> "SpooledGaze":
+        """The gaze that these pieces are, one after the other.
+
+        Raises:
+            ValueError: a piece begins before the end of the one before it.
+        """
+        gaze = cls(Spool(np.float64), Spool((np.float64, 2)), Spool(np.uint8))
+        for piece in pieces:
+            if np.any(np.diff([*gaze.t_s[-1:], *piece.t_s[:1]]) < 0):
+                raise ValueError("pieces of gaze are not in order of time: sort them first")
+            gaze.t_s.append(piece.t_s)
+            gaze.xy.append(piece.xy)
+            gaze.event.append(piece.event)
+        return gaze
+
+    def __len__(self) -> int:
+        return len(self.t_s)
+
+    def __getitem__(self, part: slice) -> GazeSamples:
+        return GazeSamples(self.t_s[part], self.xy[part], self.event[part])
+
+    def pieces(self, before: int = 0) -> Iterator[GazeSamples]:
+        """All samples, some at a time; each piece begins with the last `before` samples that precede it."""
+        return (self[max(0, part.start - before) : part.stop] for part in parts(len(self)))
+
+    def window(self, after_s: float, until_s: float) -> GazeSamples:
+        """Samples with `after_s` < t ≤ `until_s`."""
+        low, high = (
+            bisect_right(range(len(self)), t_s, key=lambda i: self.t_s[i : i + 1][0]) for t_s in (after_s, until_s)
+        )
+        return self[low:high]

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
-from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.gaze.samples import SpooledGaze
 
 SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
 SplitBy = Literal["session", "participant", "official"]
@@ -166,14 +166,15 @@ class PreparationParameters:
         """What the flow estimator is made from."""
         return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
 
-    def video_digest(self, schema_version: int, video_bytes: int, gaze: GazeSamples) -> str:
+    def video_digest(self, schema_version: int, video_bytes: int, gaze: SpooledGaze) -> str:
         """Digest of what a video's file in the store depends on: with the same one it is not made again."""
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}
         if self.flow_weights is not None:
             values["flow_weights"] = file_digest(self.flow_weights)
         samples = hashlib.sha256()
-        for array in (gaze.t_s, gaze.xy, gaze.event):
-            samples.update(array.tobytes())
+        for column in (gaze.t_s, gaze.xy, gaze.event):
+            for piece in column.pieces():
+                samples.update(piece.tobytes())
         values.update(schema_version=schema_version, video_bytes=video_bytes, gaze=samples.hexdigest())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -20,7 +20,7 @@ from gaze_vlm.gaze.occlusion import (
     occluded_share,
     to_px,
 )
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video_gaze import NO_PTS, FramePoints, VideoGaze
 
@@ -94,7 +94,7 @@ def _drop_before(shown: deque[TimedFrame], t_s: float) -> None:
 
 def prepare_video(
     path: Path,
-    gaze: GazeSamples,
+    gaze: SpooledGaze,
     parameters: PreparationParameters,
     look: Callable[[TimedFrame], None] | None = None,
     until_s: float = math.inf,

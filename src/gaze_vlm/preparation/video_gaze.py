@@ -1,15 +1,26 @@
 """Gaze of one video as the store keeps it: arrays over sampled frames and padded points."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
+from numpy.typing import DTypeLike
 
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
+from gaze_vlm.spool import Spool, median
 
-ARRAYS = ("frame_t_s", "frame_pts", "xy", "raw_xy", "age_s", "event", "error", "occluded_share")
+POINTS: dict[str, tuple[DTypeLike, float]] = {  # what there is of each point, its dtype, and what pads it
+    "xy": ((np.float32, 2), np.nan),
+    "raw_xy": ((np.float32, 2), np.nan),
+    "age_s": (np.float32, 0),
+    "event": (np.uint8, GazeEvent.UNTRACKED),
+    "error": (np.float32, 0),
+    "occluded_share": (np.float32, 0),
+}
+ARRAYS = ("frame_t_s", "frame_pts", *POINTS)
 NO_PTS = -(2**63)  # FFmpeg's own mark for no timestamp
 
 
@@ -78,47 +89,46 @@ class VideoGaze:
     counts: VideoCounts
 
     @classmethod
-    def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: GazeSamples) -> "VideoGaze":
+    def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: SpooledGaze) -> "VideoGaze":
         """Pads the points of every frame to the largest number among them (at least 1); `gaze` is the video's.
 
         Rows are copied as they come: thousands of small arrays would keep the memory between them from being reused.
         """
         t_s, pts, lengths, carried = array("d"), array("q"), array("q"), 0
-        columns = {name: array("B" if name == "event" else "f") for name in ARRAYS[2:]}
+        columns = {name: Spool(dtype) for name, (dtype, _) in POINTS.items()}
         for row in rows:
             t_s.append(row.t_s)
             pts.append(row.pts)
             lengths.append(len(row.event))
             carried += row.carried
             for name, column in columns.items():
-                column.frombytes(getattr(row, name).astype(column.typecode).tobytes())
+                column.append(getattr(row, name))
         used = np.arange(max([1, *lengths])) < np.array(lengths, dtype=int)[:, None]
 
-        def padded(name: str, fill: float) -> np.ndarray:
-            flat = np.array(columns[name])
-            values = flat.reshape(-1, 2) if name in ("xy", "raw_xy") else flat
-            full = np.full((*used.shape, *values.shape[1:]), fill, dtype=flat.dtype)
-            full[used] = values
+        def padded(name: str) -> np.ndarray:
+            column, (_, fill) = columns[name], POINTS[name]
+            full = np.full((*used.shape, *column.dtype.shape), fill, dtype=column.dtype.base)
+            full[used] = column[:]
             return full
 
         counts = VideoCounts(
             duration_s=duration_s,
-            events=_by_event(np.array(columns["event"])),
+            events=_by_event(columns["event"]),
             carried=carried,
             samples=_by_event(gaze.event),
-            gaze_start_s=float(gaze.t_s[0]) if len(gaze) else None,
-            gaze_end_s=float(gaze.t_s[-1]) if len(gaze) else None,
-            gaze_interval_s=float(np.median(np.diff(gaze.t_s))) if len(gaze) > 1 else None,
+            gaze_start_s=next(iter(gaze.t_s[:1].tolist()), None),
+            gaze_end_s=next(iter(gaze.t_s[-1:].tolist()), None),
+            gaze_interval_s=median(lambda: (np.diff(piece.t_s) for piece in gaze.pieces(before=1))),
         )
         return cls(
             frame_t_s=np.array(t_s),
             frame_pts=np.array(pts),
-            xy=padded("xy", np.nan),
-            raw_xy=padded("raw_xy", np.nan),
-            age_s=padded("age_s", 0),
-            event=padded("event", GazeEvent.UNTRACKED),
-            error=padded("error", 0),
-            occluded_share=padded("occluded_share", 0),
+            xy=padded("xy"),
+            raw_xy=padded("raw_xy"),
+            age_s=padded("age_s"),
+            event=padded("event"),
+            error=padded("error"),
+            occluded_share=padded("occluded_share"),
             counts=counts,
         )
 
@@ -137,20 +147,22 @@ class VideoGaze:
         if extra < 0:
             raise ValueError(f"{self.event.shape[1]} points a frame cannot be padded to {points}")
 
-        def pad(array: np.ndarray, fill: float) -> np.ndarray:
+        def pad(name: str) -> np.ndarray:
+            array, (_, fill) = getattr(self, name), POINTS[name]
             widths = [(0, 0), (0, extra)] + [(0, 0)] * (array.ndim - 2)
             return np.pad(array, widths, constant_values=fill)
 
         return replace(
             self,
-            xy=pad(self.xy, np.nan),
-            raw_xy=pad(self.raw_xy, np.nan),
-            age_s=pad(self.age_s, 0),
-            event=pad(self.event, GazeEvent.UNTRACKED),
-            error=pad(self.error, 0),
-            occluded_share=pad(self.occluded_share, 0),
+            xy=pad("xy"),
+            raw_xy=pad("raw_xy"),
+            age_s=pad("age_s"),
+            event=pad("event"),
+            error=pad("error"),
+            occluded_share=pad("occluded_share"),
         )
 
 
-def _by_event(codes: UInt8[np.ndarray, "sample"]) -> dict[str, int]:
-    return {code.name.lower(): int(np.sum(codes == code)) for code in GazeEvent}
+def _by_event(codes: Spool) -> dict[str, int]:
+    counts = sum((Counter(piece.tolist()) for piece in codes.pieces()), Counter[int]())
+    return {code.name.lower(): counts[code] for code in GazeEvent}
