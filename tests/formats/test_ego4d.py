@@ -246,6 +246,13 @@ def test_wrong_options(root: Path, options: dict[str, Any], message: str) -> Non
         Ego4dReader(root, **options)
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"videos": []}', '{"videos": [', '{"videos": [1]}'])
+def test_damaged_metadata(root: Path, content: str) -> None:
+    (root / "ego4d.json").write_text(content)
+    with pytest.raises(ValueError, match=r"ego4d.json .*: download it again"):
+        Ego4dReader(root).recordings()
+
+
 @pytest.mark.parametrize(
     "change",
     [

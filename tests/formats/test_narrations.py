@@ -1,6 +1,7 @@
 """Narrations and captions: how sentences become actions."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -86,13 +87,36 @@ def test_either_pass_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_the_redacted_file(tmp_path: Path) -> None:
+    """Its videos are in an object of their own, before or behind what else there is."""
     path = tmp_path / "all_narrations_redacted.json"
     listed = [
         {"time": 4.5, "text": "#C C cuts", "is_summary": False},
         {"time": 0, "text": "C cooked", "is_summary": True},
     ]
-    path.write_text(json.dumps({"videos": {"uid": {"narrations": listed}}}))
+    path.write_text(json.dumps({"version": 2, "videos": {"uid": {"narrations": listed}, "other": {}}, "date": ""}))
     assert read_narrations(path, ["uid"]) == {"uid": [Narration(4.5, "#C C cuts")]}
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_narrations(path, ["uid", "absent"]) == {"uid": [Narration(4.5, "#C C cuts")], "absent": []}
+    path.write_text(json.dumps({"videos": {}}))
+    assert read_narrations(path, ["uid"]) == {"uid": []}
+
+
+def test_narrations_are_read_as_a_stream(tmp_path: Path) -> None:
+    """The memory that reading takes is of a video, not of the file."""
+
+    def peak_bytes(videos: int) -> int:
+        path = tmp_path / "narration.json"
+        said_often = said(*((second, f"#C C cuts onion {second}") for second in range(100)))
+        path.write_text(json.dumps({f"uid{number}": {"narration_pass_1": said_often} for number in range(videos)}))
+        tracemalloc.start()
+        try:
+            assert len(read_narrations(path, ["uid1"])["uid1"]) == 100
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak_bytes(10), peak_bytes(200)  # 0.1 and 2 MB of JSON
+    assert many < few + 2**16
 
 
 @pytest.mark.parametrize(
@@ -106,13 +130,16 @@ def test_the_redacted_file(tmp_path: Path) -> None:
         '{"uid": {"narration_pass_1": {"narrations": [{"timestamp_sec": null, "narration_text": "cuts"}]}}}',
         '{"uid": {"narration_pass_1": [1]}}',
         '{"videos": ["uid"]}',
+        '{"uid": {}} {',
+        '{"uid": "\udcff"}',
     ],
 )
 def test_damaged_narrations(tmp_path: Path, content: str) -> None:
     path = tmp_path / "narration.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=r"narration.json .*download"):
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=r"narration.json .*download") as error:
         read_narrations(path, ["uid"])
+    assert "\n" not in str(error.value)
 
 
 def test_captions_of_a_table(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.formats.text_files import read_json
+from gaze_vlm.formats.text_files import json_elements
 
 WIDTH_PX, HEIGHT_PX = 1088, 1080  # of the videos with gaze; for entries without a resolution
 
@@ -29,10 +29,11 @@ def read_metadata(path: Path) -> dict[str, Ego4dVideo]:
         ValueError: not such a file, a uid that cannot be a file name, or a redacted span that is not one.
     """
     try:
-        entries = read_json(path)["videos"]
-        videos = [_video(entry, path) for entry in entries]
+        videos = [_video(entry, path) for entry in json_elements(path, "videos")]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error!r}): download it again") from error
+    if not videos:
+        raise ValueError(f"{path} lists no videos: download it again")
     return {video.video_uid: video for video in videos}
 
 

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gaze_vlm.formats.recording import Action
-from gaze_vlm.formats.text_files import read_json
+from gaze_vlm.formats.text_files import json_members
 
 Others = Literal["drop", "keep"]
 NarrationPass = Literal["first", "second", "both"]
@@ -33,12 +33,27 @@ def read_narrations(
     Raises:
         ValueError: not such a file, or a narration without a time or a text.
     """
-    values = read_json(path)
-    entries = values.get("videos", values)
-    try:
-        return {uid: _narrations(entries.get(uid) or {}, narration_pass) for uid in videos}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): download the annotations again") from error
+    narrations: dict[str, list[Narration]] = {uid: [] for uid in videos}
+    for uid, entry in _entries(path):
+        if uid in narrations:
+            try:
+                narrations[uid] = _narrations(entry or {}, narration_pass)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ValueError(f"{path} is damaged at {uid} ({error!r}): download the annotations again") from error
+    return narrations
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """What the file has of each video: `narration.json` in its own object, the other file in the one named videos."""
+    entries = json_members(path, "videos")
+    if (first := next(entries, None)) is not None:
+        yield first
+        yield from entries
+        return
+    for uid, entry in json_members(path, ""):
+        if uid == "videos" and entry != {}:
+            raise ValueError(f"{path} is damaged (videos is a {type(entry).__name__}, no object): download it again")
+        yield uid, entry
 
 
 def _narrations(entry: dict[str, Any], narration_pass: NarrationPass) -> list[Narration]:

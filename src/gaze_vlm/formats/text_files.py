@@ -1,11 +1,15 @@
 """CSV and JSON as data sets ship them; what cannot be read is named by file and line."""
 
 import csv
-import json
 import math
-from collections.abc import Iterator, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
+
+import ijson
+
+T = TypeVar("T")
 
 
 def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -98,18 +102,32 @@ def finite(field: str, name: str, path: Path, line: int) -> float:
     return value
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
+def json_members(path: Path, place: str) -> Iterator[tuple[str, Any]]:
+    """Names and values of the JSON object at `place`, "" for the file's own, one by one, for all of a file may be more
+    than memory should hold. None if there is no object.
 
     Raises:
-        ValueError: missing, not JSON, or not an object.
+        ValueError: no file, not JSON, or not an object as a whole.
     """
+    return _streamed(path, lambda file: ijson.kvitems(file, place, use_float=True))
+
+
+def json_elements(path: Path, place: str) -> Iterator[Any]:
+    """Elements of the JSON array at `place`, likewise."""
+    return _streamed(path, lambda file: ijson.items(file, f"{place}.item", use_float=True))
+
+
+def _streamed(path: Path, parse: Callable[[BinaryIO], Iterator[T]]) -> Iterator[T]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            file.seek(start)
+            event, _ = next(ijson.basic_parse(file))
+            if event != "start_map":
+                raise ValueError(f"{path} holds no JSON object ({event}): download it again")
+            file.seek(start)
+            yield from parse(file)
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing: download it") from error
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise ValueError(f"{path} is not JSON ({error}): download it again") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__}, not an object: download it again")
-    return values
+    except ijson.JSONError as error:  # also if it is not UTF-8
+        raise ValueError(f"{path} is not JSON ({str(error).splitlines()[0]}): download it again") from error
