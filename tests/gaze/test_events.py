@@ -74,7 +74,7 @@ def test_velocity_is_in_frame_widths_also_down_the_frame() -> None:
 
 
 @pytest.mark.parametrize("rates", [[0, 0.005, 0.02, 0.07, 0.2], [0.005, 0.005, 0.006, 0.01, 0.2], [0.03, 0.04]])
-@pytest.mark.parametrize("piece", [1, 7, 100, spool.PIECE])
+@pytest.mark.parametrize("piece", [7, 100, spool.PIECE])
 def test_equals_a_loop(rates: list[float], piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "PIECE", piece)
     rng = np.random.default_rng(0)

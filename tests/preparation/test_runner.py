@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -267,6 +268,18 @@ def test_a_full_disk_stops_and_goes_on(
         assert content(tmp_path / "store") == content(prepared)
     else:
         assert len(Store(tmp_path / "store").manifest.videos) == 4
+
+
+def test_no_room_for_temporary_files_is_no_videos_fault(
+    raw_root: Path, parameters: PreparationParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", full)
+    with pytest.raises(files.StoreError, match=r"No space left on device: make room there, or set TMPDIR"):
+        prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
+    assert content(tmp_path / "store") == {"quarantine.jsonl": b""}
 
 
 def test_odd_videos_have_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import save, save_file
 
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
-from gaze_vlm.preparation.store import ARRAYS, Store, read_clips, read_video, video_file, write_clips
+from gaze_vlm.preparation.store import ARRAYS, Store, read_clips, read_video, video_file, write_clips, write_video
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def test_padding_is_untracked(prepared: Path) -> None:
     np.testing.assert_array_equal(wide.error[:, :-3], gaze.error)
     with pytest.raises(ValueError, match="cannot be padded"):
         gaze.padded(1)
+
+
+def test_a_videos_file_is_as_safetensors_writes_it(prepared: Path, tmp_path: Path) -> None:
+    path = next((prepared / "videos").glob("P*"))
+    with safe_open(path, framework="numpy") as file:
+        arrays, metadata = {name: file.get_tensor(name) for name in ARRAYS}, file.metadata()
+    assert save(arrays, metadata) == path.read_bytes()
+    gaze, digest = read_video(path)
+    write_video(tmp_path / "again.safetensors", gaze, digest)
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
 def test_cache_keeps_the_last_videos(prepared: Path) -> None:

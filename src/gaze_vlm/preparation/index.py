@@ -54,11 +54,10 @@ def write_index(
     videos: dict[str, VideoEntry] = {}
     points = 1
     for recording in recordings:
-        gaze, _ = read_video(video_file(store, recording.video_id))
-        quality[recording.video_id] = VideoQuality.of(gaze)
-        points = max(points, gaze.event.shape[1])
-        damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
-        rows, reasons = video_clips(recording, gaze.frame_t_s.tolist(), gaze.counts.duration_s, parameters, damaged)
+        video, video_points, frame_t_s, damaged = _look(video_file(store, recording.video_id))
+        quality[recording.video_id] = video
+        points = max(points, video_points)
+        rows, reasons = video_clips(recording, frame_t_s, video.counts.duration_s, parameters, damaged)
         clips += rows
         dropped += reasons
         videos[recording.video_id] = VideoEntry(
@@ -66,8 +65,8 @@ def write_index(
             participant=recording.participant,
             width_px=recording.gaze_width_px,
             height_px=recording.gaze_height_px,
-            duration_s=gaze.counts.duration_s,
-            frames=len(gaze.frame_t_s),
+            duration_s=video.counts.duration_s,
+            frames=video.frames,
             reencoded=parameters.video_short_side_px is not None,
         )
     check_overlap(clips, parameters.split_by)
@@ -87,3 +86,11 @@ def write_index(
     )
     write_manifest(store, manifest)
     return report
+
+
+def _look(path: Path) -> tuple[VideoQuality, int, list[float], frozenset[int]]:
+    """What the index takes of a video's file, whose arrays do not outlive this: its counts, the number of points a
+    frame, the times of the sampled frames, and which of them are damaged."""
+    gaze, _ = read_video(path)
+    damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
+    return VideoQuality.of(gaze), gaze.event.shape[1], gaze.frame_t_s.tolist(), damaged

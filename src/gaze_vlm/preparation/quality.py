@@ -42,8 +42,7 @@ class VideoQuality:
     def of(cls, gaze: VideoGaze) -> "VideoQuality":
         """Counts a video. Points that were looked at in the sampled frame itself are never occluded."""
         tracked = gaze.event <= GazeEvent.UNKNOWN
-        raw = gaze.raw_xy[tracked].astype(np.float64)
-        cells = np.clip((raw * CENTRE_CELLS).astype(int), 0, CENTRE_CELLS - 1)
+        cells = np.clip(gaze.raw_xy[tracked] * CENTRE_CELLS, 0, CENTRE_CELLS - 1).astype(np.uint8)
         centre = np.zeros((CENTRE_CELLS, CENTRE_CELLS), dtype=int)
         np.add.at(centre, (cells[:, 1], cells[:, 0]), 1)
         was_inside = ((gaze.raw_xy >= 0) & (gaze.raw_xy <= 1)).all(axis=-1)
