@@ -92,9 +92,15 @@ def kept_widths(layer: nn.Module, width: int) -> float:
 
 def tower_of(model: nn.Module, attentions: Mapping[int, nn.Module], width: int, tokens: int) -> Tower:
     """The stack whose layers hold these attention modules, some of them at least."""
-    names = {module: name for name, module in model.named_modules()}
-    layer = model.get_submodule(names[attentions[max(attentions)]].rpartition(".")[0])
+    layer = layer_of(model, attentions[max(attentions)])
     return Tower(max(attentions) + 1, width, tokens, kept_widths(layer, width))
+
+
+def layer_of(model: nn.Module, attention: nn.Module) -> nn.Module:
+    """The layer that an attention module lies in: the last of its name that has a number. The attention of DINOv2 lies
+    in another one, before transformers 5.18."""
+    names = next(name for name, module in model.named_modules() if module is attention).split(".")
+    return model.get_submodule(".".join(names[: 1 + max(i for i, name in enumerate(names) if name.isdigit())]))
 
 
 def logit_bytes(answer_tokens: int, vocabulary: int) -> float:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from backbone_families import DEVICE, Family, make_backbone, make_batch
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.memory import tower_of
+from gaze_vlm.memory import layer_of, tower_of
 
 
 def saved_bytes(backbone: Backbone, layer: nn.Module) -> tuple[int, torch.Size]:
@@ -48,9 +48,7 @@ def test_a_layer_keeps_what_the_doctor_says(family: Family, checkpoint: Path, pa
     lora = Lora(("vision", "language"), rank=2)
     backbone = make_backbone(family, checkpoint, None, train=(), lora=lora, dtype="bfloat16")
     attentions = backbone.vit_attention_modules() if part == "vision" else backbone.language_attention_modules()
-    attention = attentions[max(attentions)]
-    names = {module: name for name, module in backbone.hf.named_modules()}
-    layer = backbone.hf.get_submodule(names[attention].rpartition(".")[0])
+    layer = layer_of(backbone.hf, attentions[max(attentions)])
     size, shape = saved_bytes(backbone, layer)
     kept = tower_of(backbone.hf, attentions, shape[-1], 0).kept
     assert size / (2 * shape.numel()) == pytest.approx(kept, rel=0.2)
