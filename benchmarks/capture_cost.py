@@ -33,7 +33,7 @@ from gaze_vlm.backbones import Backbone
 from gaze_vlm.datamodules.clip import Batch
 
 WAYS = ("sdpa", "block", "vit", "eager")
-ROUNDS = 20 if ON_GPU else 8
+ROUNDS = 20 if ON_GPU else 6
 CLOCK = time.perf_counter if ON_GPU else time.process_time
 MIB = 2**20
 
