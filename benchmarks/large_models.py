@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -124,7 +123,8 @@ def load(model: LargeModel, folder: Path, **options: Any) -> Backbone:
         with torch.device(DEVICE):
             return build(AutoConfig.from_pretrained(checkpoint), **more)
 
-    backbone.model_class = SimpleNamespace(from_pretrained=from_pretrained)
+    random = {"from_pretrained": staticmethod(from_pretrained)}
+    backbone.model_class = type(model_class.__name__, (model_class,), random)
     backbone.load()
     return backbone.to(DEVICE)
 
