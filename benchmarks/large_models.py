@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from lightning.pytorch.utilities import move_data_to_device
+from transformers import AutoConfig, PreTrainedModel
 
+from backbone_families import WORDS, make_clip
 from gaze_vlm.backbones import Backbone, Llava, Lora, QwenVL
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
-from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
-from gaze_vlm.datamodules.clip import Batch, Clip
-from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.datamodules.clip import Batch
+from qwen_sizes import save_qwen
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
-WORDS = "what is the camera wearer doing ? cut onion".split()
 VIT_L = TinyLlavaSize(image=336, patch=14, vision_width=1024, vision_layers=24, language_width=512, heads=16)
-VOCABULARY = 151_936
 
 
 @dataclass(frozen=True)
@@ -48,35 +47,7 @@ def save_llava(folder: Path) -> None:
     """Configuration and processor of a LLaVA whose tower is CLIP ViT-L/14 at 336 px."""
     with torch.device("meta"):
         model, processor = build_tiny_llava(WORDS, VIT_L)
-    _save(model.config, processor, folder)
-
-
-def save_qwen(size: str, folder: Path) -> None:
-    """Those of Qwen2.5-VL with 3 or 7 billion parameters, and a vocabulary of a few words."""
-    model, processor = build_tiny_qwen_vl(WORDS, "2.5")
-    for videos_or_images in (processor.image_processor, processor.video_processor):
-        videos_or_images.patch_size = 14
-    width, layers, heads, inner = {"3b": (2048, 36, 16, 11008), "7b": (3584, 28, 28, 18944)}[size]
-    text = {
-        "hidden_size": width,
-        "intermediate_size": inner,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": {"3b": 2, "7b": 4}[size],
-        "vocab_size": VOCABULARY,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-    }
-    # Else the class's defaults, which are the tower's.
-    vision = {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": width}
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    ids = {name: getattr(model.config, name) for name in names}
-    config = Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=size == "3b", **ids)
-    config.architectures = [Qwen2_5_VLForConditionalGeneration.__name__]
-    _save(config, processor, folder)
-
-
-def _save(config: Any, processor: Any, folder: Path) -> None:
-    config.save_pretrained(folder)
+    model.config.save_pretrained(folder)
     processor.save_pretrained(folder)
 
 
@@ -130,27 +101,6 @@ def load(model: LargeModel, folder: Path, **options: Any) -> Backbone:
 
 
 def make_batch(model: LargeModel, backbone: Backbone) -> Batch:
-    """Noise, with gaze in the middle."""
-    height, width = backbone.frame_size_px
-    clips = [
-        Clip(
-            clip_id="clip",
-            video_id="video",
-            session="video",
-            task="activity",
-            frames=torch.randint(0, 256, (model.frames, 3, height, width), dtype=torch.uint8),
-            frame_times_s=[float(i) for i in range(model.frames)],
-            gaze=GazeMixture(torch.full((model.frames, 1, 2), 0.5), torch.ones(model.frames, 1), 0.05, width / height),
-            prompt="What is the camera wearer doing?",
-            target="cut onion",
-            verb=None,
-            noun=None,
-            same_step=True,
-            next_starts_in_s=1.0,
-        )
-        for _ in range(model.clips)
-    ]
-    batch = backbone.collator()(clips)
-    batch.inputs = {name: value.to(DEVICE) for name, value in batch.inputs.items()}
-    batch.gaze = batch.gaze.to(DEVICE)
-    return batch
+    """Noise, with gaze anywhere."""
+    clips = [make_clip(i, frames=model.frames) for i in range(model.clips)]
+    return move_data_to_device(backbone.collator()(clips), DEVICE)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from backbone_families import FAMILIES, make_backbone
 from gaze_vlm.cli import main
 from gaze_vlm.doctor import count_parameters, doctor
 from gaze_vlm.memory import Tower, activation_bytes, cast_bytes, states_per_number, weight_bytes
+from qwen_sizes import save_qwen
 from training_files import ARMS, arguments
 
 MODEL = "--model.backbone.init_args"
@@ -122,23 +122,7 @@ def test_what_cannot_be_built_is_told_beside_what_is_known(
 
 def test_seven_billion_parameters_are_counted_and_none_is_made(prepared: Path, tmp_path: Path) -> None:
     """A checkpoint folder of Qwen2.5-VL-7B's geometry, without weights."""
-    model, processor = next(family for family in FAMILIES if family.name == "qwen2.5-vl-image").build()
-    processor.image_processor.patch_size = processor.video_processor.patch_size = 14
-    processor.save_pretrained(tmp_path)
-    text = {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-    }
-    vision = {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584}  # else the class's defaults
-    ids = {name: getattr(model.config, name) for name in ("image_token_id", "video_token_id")}
-    config = Qwen2_5_VLConfig(vision_config=vision, text_config=text, **ids)
-    config.architectures = [Qwen2_5_VLForConditionalGeneration.__name__]
-    config.save_pretrained(tmp_path)
+    save_qwen("7b", tmp_path)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     options = [
         "--model.backbone=gaze_vlm.backbones.QwenVL",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Float, Int
+from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -145,7 +146,7 @@ def ask(
     inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     inputs["pixel_values"] = collator.pixel_values(images)
-    inputs = {name: value.to(backbone.hf.device) for name, value in inputs.items()}
+    inputs = move_data_to_device(inputs, backbone.hf.device)
     nothing = torch.empty(0)
     return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[])
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from einops import einsum
 from jaxtyping import Float, Int
+from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
@@ -215,7 +216,7 @@ def align(
         frames, per_frame = (FRAMES, 1) if crops else (1, len(collator.grid))
         asker = replace(collator, tokens_per_frame=per_frame)
         inputs = asker.with_labels([asker.tokenize(text, reply, [0.0] * frames) for text, reply in questions])
-        inputs = {name: value.to(model.device) for name, value in inputs.items()}
+        inputs = move_data_to_device(inputs, model.device)
         labels = inputs.pop("labels")
         embedded = model.get_input_embeddings()(inputs["input_ids"])
         places = (inputs.pop("input_ids") == collator.visual_token)[..., None]

@@ -123,12 +123,7 @@ class VideoGaze:
         return cls(
             frame_t_s=np.array(t_s),
             frame_pts=np.array(pts),
-            xy=padded("xy"),
-            raw_xy=padded("raw_xy"),
-            age_s=padded("age_s"),
-            event=padded("event"),
-            error=padded("error"),
-            occluded_share=padded("occluded_share"),
+            **{name: padded(name) for name in POINTS},
             counts=counts,
         )
 
@@ -152,15 +147,7 @@ class VideoGaze:
             widths = [(0, 0), (0, extra)] + [(0, 0)] * (array.ndim - 2)
             return np.pad(array, widths, constant_values=fill)
 
-        return replace(
-            self,
-            xy=pad("xy"),
-            raw_xy=pad("raw_xy"),
-            age_s=pad("age_s"),
-            event=pad("event"),
-            error=pad("error"),
-            occluded_share=pad("occluded_share"),
-        )
+        return replace(self, counts=self.counts, **{name: pad(name) for name in POINTS})
 
 
 def _by_event(codes: Spool) -> dict[str, int]:
