@@ -58,6 +58,10 @@ class Backbone(BackboneOptions, ABC):
         """What `model_type` a checkpoint's config may have."""
         return (self.model_class.config_class.model_type,)
 
+    def check_checkpoint(self) -> str:
+        """Refuse a checkpoint that the backbone cannot serve, before its weights are read; its `model_type`."""
+        return check_model_type(self.checkpoint, type(self).__name__, self.model_types)
+
     def parts(self) -> Parts:
         """The model's modules by what they are; here by the names that most families give them. A part inside
         another's modules stands behind it."""
@@ -158,7 +162,7 @@ class Backbone(BackboneOptions, ABC):
             return
         vision, language = self.halves
         attention = {vision: self.vision_attention, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
-        check_model_type(self.checkpoint, type(self).__name__, self.model_types)
+        self.check_checkpoint()
         load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
         self.hf, self.processor = load(weights=weights and self.quantization is None)
         if weights and self.quantization is not None:

@@ -16,8 +16,9 @@ Quantization = Literal["4bit"]
 MAKE = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
 
 
-def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> None:
-    """Refuse a checkpoint of another family, which the library would load with random weights and a warning.
+def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
+    """The checkpoint's `model_type`. One of another family, which the library would load with random weights and a
+    warning, is refused.
 
     Raises:
         FileNotFoundError: see `load_checkpoint`.
@@ -29,6 +30,7 @@ def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) 
             f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
             "choose its own class_path (docs/backbones.md)"
         )
+    return str(found)
 
 
 def load_checkpoint(

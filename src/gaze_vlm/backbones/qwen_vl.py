@@ -47,13 +47,14 @@ class QwenVL(Backbone):
 
     model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
-    def load(self, weights: bool = True) -> None:
-        super().load(weights)
-        if self.media == "video" and self.hf.config.model_type == "qwen2_5_vl" and not TIMES_STEPS:
+    def check_checkpoint(self) -> str:
+        model_type = super().check_checkpoint()
+        if self.media == "video" and model_type == "qwen2_5_vl" and not TIMES_STEPS:
             raise ValueError(
                 f"transformers {transformers.__version__} cuts the time between the steps of a Qwen2.5-VL's video to "
                 "whole seconds: install 5.18 or later, or give the backbone `media: image`"
             )
+        return model_type
 
     def parts(self) -> Parts:
         model = self.hf.model
