@@ -41,21 +41,34 @@ def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("tiny_parts")
-def test_the_projector_alone_learns_and_the_checkpoint_is_ordinary(tmp_path: Path) -> None:
-    made = []
-    for steps in (0, 2):
-        folder = tmp_path / f"steps{steps}"
-        options = [f"--output={folder}", f"--steps={steps}", "--clips=3", "--batch_size=2"]
+def test_projector_and_language_model_learn_and_the_checkpoint_is_ordinary(tmp_path: Path) -> None:
+    made, facts = [], []
+    for steps, word_steps in ((0, 0), (2, 0), (2, 40)):
+        folder = tmp_path / f"{steps}-{word_steps}"
+        options = [
+            f"--output={folder}",
+            f"--steps={steps}",
+            f"--word_steps={word_steps}",
+            "--clips=3",
+            "--batch_size=2",
+        ]
         assert main(["small-model", *options]) == 0
         made.append(AutoModelForImageTextToText.from_pretrained(folder).state_dict())
+        facts.append(json.loads((folder / "pretraining.json").read_text()))
     changed = {name for name, tensor in made[0].items() if not torch.equal(tensor, made[1][name])}
-    assert changed
-    assert all("multi_modal_projector" in name for name in changed)
-    assert 0 <= json.loads((folder / "pretraining.json").read_text())["crop_tokens"] <= 1
+    assert made[0].keys() == made[1].keys()
+    assert any("multi_modal_projector" in name for name in changed)
+    assert any("language_model.layers" in name for name in changed)
+    assert not any("vision_tower" in name or "embed_tokens" in name for name in changed)
+    assert all(0 <= facts[2][name] <= 1 for name in ("crop_answers", "crop_tokens"))
+    assert facts[2]["word_error"] < facts[1]["word_error"]
     chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what is this ?"}]}]
     text = AutoProcessor.from_pretrained(folder).apply_chat_template(chat, add_generation_prompt=True)
     assert text == "<|im_start|>user\n<image>what is this ?<|im_end|>\n<|im_start|>assistant\n"
-    assert main(["small-model", f"--output={folder}"]) == 1  # is not empty
+    made_ns = (folder / "model.safetensors").stat().st_mtime_ns
+    assert main(["small-model", *options]) == 0  # is kept
+    assert (folder / "model.safetensors").stat().st_mtime_ns == made_ns
+    assert main(["small-model", f"--output={folder}"]) == 1  # holds another
 
 
 def test_a_package_that_is_missing_is_named() -> None:

@@ -17,7 +17,7 @@ def best_device() -> torch.device:
 def steps(parameters: list[nn.Parameter], lr: float, count: int, description: str) -> Iterator[Any]:
     """`count` times a function that takes one optimiser step on a loss, with AdamW and a one-cycle schedule."""
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=count, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=max(count, 1), pct_start=0.15)
 
     def step(loss: Tensor) -> None:
         optimizer.zero_grad()

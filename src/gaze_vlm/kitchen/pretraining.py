@@ -7,34 +7,30 @@ of random kitchens, no recipe and no gaze, and is the same for all arms that are
 2. *alignment*: projector and language model learn to answer questions about scenes, the tower frozen.
 """
 
-import json
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from einops import einsum
 from jaxtyping import Float, Int
-from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.attention.sources import IGNORED
-from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.kitchen.alignment import Alignment, align
 from gaze_vlm.kitchen.build import VERSION
+from gaze_vlm.kitchen.checkpoint_folder import checkpoint_folder
 from gaze_vlm.kitchen.families import FAMILIES
 from gaze_vlm.kitchen.joint_pretraining import JointPretraining, make_family
 from gaze_vlm.kitchen.optimisation import best_device, steps
-from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene, vocabulary
-from gaze_vlm.kitchen.stills import Still, render_stills
+from gaze_vlm.kitchen.patch_labels import CLASSES, patch_labels
+from gaze_vlm.kitchen.questions import vocabulary
+from gaze_vlm.kitchen.stills import render_stills
 
 FRAMES = 4
 HELD_OUT = 200  # clips on which the page of facts is measured
@@ -77,25 +73,14 @@ def make_backbone(
         raise ValueError(f"family {family}: choose one of {', '.join(FAMILIES)}")
     how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
     facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
-    page = output / "pretraining.json"
-    if page.is_file() and facts.items() <= json.loads(page.read_text()).items():
-        print(f"{output} is there already")
-        return output
-    if output.exists() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
-    # Moved into place at the end: a stopped one is made again.
-    unfinished = output.with_name(f".{output.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    torch.manual_seed(seed)
-    words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
-    if family is None:
-        facts |= make_llava(unfinished, words, seed, pretraining)
-    else:
-        facts |= make_family(unfinished, words, seed, FAMILIES[family], joint_pretraining)
-    (unfinished / page.name).write_text(json.dumps(facts, indent=1) + "\n")
-    if output.exists():
-        output.rmdir()  # empty, as was checked
-    unfinished.rename(output)
+    with checkpoint_folder(output, facts) as folder:
+        if folder is not None:
+            torch.manual_seed(seed)
+            words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
+            if family is None:
+                facts |= make_llava(folder, words, seed, pretraining)
+            else:
+                facts |= make_family(folder, words, seed, FAMILIES[family], joint_pretraining)
     return output
 
 
@@ -114,7 +99,9 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts = train_encoder(backbone.hf, pixels, labels, pretraining)
     features = clip_features(backbone.hf, pixels)
-    facts |= align(backbone.hf, collator, features, clips, pretraining, np.random.default_rng(seed), HELD_OUT)
+    rng = np.random.default_rng(seed)
+    how = Alignment(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
+    facts |= align(backbone.hf, collator, features, clips, how, rng, HELD_OUT)
     save(backbone.hf, processor, folder)
     return facts
 
@@ -143,6 +130,7 @@ def train_encoder(
                 for part, truth in zip(scores(index), labels[index].unbind(1), strict=True)
             )
         )
+    tower.requires_grad_(False)
     with torch.no_grad():
         index = torch.arange(len(images) - held_out, len(images))
         said = torch.stack([part.argmax(-1) for part in scores(index)], 1)
@@ -164,82 +152,3 @@ def clip_features(
     """The same of clips, a part of them at a time."""
     features = torch.cat([visual_features(model, part.to(model.device)) for part in pixels.flatten(0, 1).split(256)])
     return features.unflatten(0, pixels.shape[:2])
-
-
-def align(
-    model: LlavaForConditionalGeneration,
-    collator: Collator,
-    features: Float[Tensor, "clip frame patch width"],
-    clips: list[list[Still]],
-    pretraining: Pretraining,
-    rng: np.random.Generator,
-    held_out_clips: int,
-    language: bool = True,
-    scenes: bool = True,
-) -> dict[str, float]:
-    """Stage 2, the tower frozen: crops to name in three steps of four (the mean token of an object's patches), whole
-    scenes in the fourth.
-
-    Args:
-        features: of the frozen tower, which the projector reads.
-        clips: their stills, of which the questions are; the last of them are held out.
-        pretraining: steps, learning rate and batch size.
-        rng: draws clips and questions.
-        held_out_clips: how many clips are kept for the measurement.
-        language: let the language model learn beside the projector.
-        scenes: ask of whole scenes too, with all of a still's tokens.
-
-    Returns:
-        The share of answer tokens that are right on held-out clips.
-    """
-    model.requires_grad_(language).train()
-    model.model.vision_tower.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(True)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-    def loss_and_accuracy(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
-        projected = model.model.multi_modal_projector(features[index])
-        if crops:
-            asked = [[ask_of_crop(still, rng) for still in clips[i]] for i in index]
-            weights = np.stack(
-                [
-                    [crop_weights(still, ask[2], collator.grid.rows) for still, ask in zip(clips[i], asks, strict=True)]
-                    for i, asks in zip(index, asked, strict=True)
-                ]
-            )
-            shares = torch.from_numpy(weights).to(model.device)
-            visual = einsum(projected, shares, "clip frame patch d, clip frame patch -> clip frame d")
-            questions = [asks[-1][:2] for asks in asked]  # of the last still
-        else:
-            visual = projected[:, -1]
-            questions = [ask_of_scene(clips[i][-1], rng) for i in index]
-        frames, per_frame = (FRAMES, 1) if crops else (1, len(collator.grid))
-        asker = replace(collator, tokens_per_frame=per_frame)
-        inputs = asker.with_labels([asker.tokenize(text, reply, [0.0] * frames) for text, reply in questions])
-        inputs = move_data_to_device(inputs, model.device)
-        labels = inputs.pop("labels")
-        embedded = model.get_input_embeddings()(inputs["input_ids"])
-        places = (inputs.pop("input_ids") == collator.visual_token)[..., None]
-        longest = int((labels != IGNORED).sum(1).max())
-        logits = model(
-            inputs_embeds=embedded.masked_scatter(places, visual.flatten(0, 1)),
-            position_ids=(inputs["attention_mask"].cumsum(1) - 1).clamp_min(0),
-            logits_to_keep=longest + 1,
-            use_cache=False,
-            **inputs,
-        ).logits[:, :-1]
-        labels = labels[:, -longest:]
-        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-        return loss, (logits.argmax(-1) == labels)[labels != IGNORED].float().mean()
-
-    for number, step in enumerate(steps(parameters, pretraining.alignment_lr, pretraining.alignment_steps, "aligning")):
-        crops = number % 4 != 0 or not scenes
-        index = rng.integers(0, len(clips) - held_out_clips, pretraining.batch_size)
-        step(loss_and_accuracy(index, crops)[0])
-    held_out = np.arange(len(clips) - held_out_clips, len(clips))
-    with torch.no_grad():
-        return {
-            name: round(float(loss_and_accuracy(held_out, crops)[1]), 3)
-            for name, crops in (("crop_tokens", True), ("scene_tokens", False))
-            if crops or scenes
-        }

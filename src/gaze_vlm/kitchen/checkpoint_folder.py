@@ -1,0 +1,40 @@
+"""Where a kitchen's checkpoint is made: beside its folder, and moved there whole with a page of facts."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PAGE = "pretraining.json"
+
+
+@contextmanager
+def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | None]:
+    """A new folder to save a checkpoint in, which becomes `output` at the end; a stopped one is made again.
+
+    Args:
+        output: the checkpoint's folder: one that is not there, or empty.
+        facts: how the checkpoint is made. What it can do may be added on the way; all are written beside it.
+
+    Yields:
+        The folder; None where `output` holds a checkpoint that was made this way, which is kept.
+
+    Raises:
+        ValueError: `output` holds something else.
+    """
+    page = output / PAGE
+    if page.is_file() and facts.items() <= json.loads(page.read_text()).items():
+        print(f"{output} is there already")
+        yield None
+        return
+    if output.exists() and any(output.iterdir()):
+        raise ValueError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    yield unfinished
+    (unfinished / PAGE).write_text(json.dumps(facts, indent=1) + "\n")
+    if output.exists():
+        output.rmdir()  # empty, as was checked
+    unfinished.rename(output)
