@@ -79,13 +79,15 @@ class Stub:
         return [command[3] for command, _ in self.calls]
 
 
-def test_trains_what_is_missing_and_writes_everything(project):
+def test_trains_what_is_missing_and_writes_everything(project, capsys):
     stub = Stub()
     page = run_comparison(project, [0, 1], 2, stub, None)
     assert page == Path("results/kitchen.md")
     assert sorted(stub.subcommands) == ["backbone"] * 2 + ["fit"] * 8
     assert set(stub.subcommands[:2]) == {"backbone"}
     assert all(environment == thread_environment(2) for _, environment in stub.calls)
+    begun = capsys.readouterr().err
+    assert all(f"begins: runs/kitchen/{log}" in begun for log in ("before-seed0.log", "gaze-400/seed1/log.txt"))
     text = page.read_text()
     assert "gaze-vlm compare --config compare.yaml --seeds 0 1" in text
     assert "## Data-size curve" in text

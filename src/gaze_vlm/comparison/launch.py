@@ -153,8 +153,9 @@ def thread_environment(jobs: int) -> dict[str, str]:
 
 
 def must(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
-    """Runs a command with a log of its own; raises RuntimeError with the log's last lines when it fails."""
+    """Runs a command with a log of its own, which stderr names; raises RuntimeError with its last lines on failure."""
     log.write_text("", encoding="utf-8")
+    print(f"begins: {log}", file=sys.stderr, flush=True)
     status = launch(command, log, environment)
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
