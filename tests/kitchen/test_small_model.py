@@ -60,7 +60,7 @@ def test_projector_and_language_model_learn_and_the_checkpoint_is_ordinary(tmp_p
     assert any("multi_modal_projector" in name for name in changed)
     assert any("language_model.layers" in name for name in changed)
     assert not any("vision_tower" in name or "embed_tokens" in name for name in changed)
-    assert all(0 <= facts[2][name] <= 1 for name in ("crop_answers", "crop_tokens"))
+    assert all(0 <= facts[2][f"crop_{name}"] <= 1 for name in ("tokens", "answers", "object_answers", "tool_answers"))
     assert facts[2]["word_error"] < facts[1]["word_error"]
     chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what is this ?"}]}]
     text = AutoProcessor.from_pretrained(folder).apply_chat_template(chat, add_generation_prompt=True)

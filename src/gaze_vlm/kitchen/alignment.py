@@ -15,7 +15,7 @@ from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.kitchen.optimisation import steps
 from gaze_vlm.kitchen.patch_labels import crop_weights
-from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene
+from gaze_vlm.kitchen.questions import TOOL, ask_of_crop, ask_of_scene
 from gaze_vlm.kitchen.stills import Still
 
 DRAWS = 4  # of questions about the held-out clips
@@ -54,7 +54,7 @@ def align(
         scenes: ask of whole scenes too, with all of a still's tokens.
 
     Returns:
-        The shares of answer tokens and of whole answers that are right on held-out clips, each word right so far.
+        What `measure` says of held-out clips, where each word is taught the words before it.
     """
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -80,7 +80,7 @@ def measure(
     crops: bool,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """The shares of answer tokens and of whole answers that are right, of several questions about each clip."""
+    """The shares of what `answer` tells that are right, of several questions about each clip."""
     drawn = [answer(model, collator, features, clips, crops, rng)[1] for _ in range(DRAWS)]
     return {name: round(float(torch.cat([one[name] for one in drawn]).float().mean()), 3) for name in drawn[0]}
 
@@ -96,7 +96,8 @@ def answer(
     """Ask of each clip's last still, and teach the answers.
 
     Returns:
-        The cross-entropy of an answer token; and which `tokens`, and which whole `answers`, are right.
+        The cross-entropy of an answer token; and which `tokens` are right, which whole `answers`, and which of them
+        about objects and about the hand's tool.
     """
     projected = model.model.multi_modal_projector(features)
     if crops:
@@ -131,4 +132,7 @@ def answer(
     labels = labels[:, -longest:]
     loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
     taught, right = labels != IGNORED, logits.argmax(-1) == labels
-    return loss, {"tokens": right[taught], "answers": (right | ~taught).all(1)}
+    whole = (right | ~taught).all(1)
+    of_tool = torch.tensor([question == TOOL for question, _ in questions], device=model.device)
+    scores = {"tokens": right[taught], "answers": whole}
+    return loss, scores | {"object_answers": whole[~of_tool], "tool_answers": whole[of_tool]}
