@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from gaze_vlm.progress import track
+from gaze_vlm.progress import Lines, track
 
 
 def test_items_pass_unchanged():
@@ -33,3 +33,16 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch: pytest.MonkeyPatch):
     written = capsys.readouterr()
     assert "3/3" in written.err
     assert written.out == ""
+
+
+def test_a_resumed_loop_reckons_with_what_it_did_itself(monkeypatch: pytest.MonkeyPatch):
+    now_s = iter([0.0, 0.0, 10.0, 10.0])
+    monkeypatch.setattr("gaze_vlm.progress.time.monotonic", lambda: next(now_s))
+    lines = Lines("training", 100, done=50)
+    assert lines.reach(55) is None
+    assert lines.reach(60) == "training: 60/100 (60 %), 0:40 left"
+
+
+def test_a_loop_without_end_is_counted():
+    lines = Lines("training", float("inf"), interval_s=0.0)
+    assert lines.reach(7) == "training: 7 in 0:00"

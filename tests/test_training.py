@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,13 @@ def test_the_checkpoint_holds_what_learns_and_no_more(gaze_run: Path) -> None:
     assert any(".block." in name for name in names)
 
 
-def test_every_arm_trains(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+def test_every_arm_trains(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arm in ("baseline", "shuffled", "centre"):
         run = fit(tmp_path / arm, tiny_llava, prepared, arm=arm, steps=1)
         assert json.loads((run / "run.json").read_text())["arm"] == arm
+        shown = capsys.readouterr().err
+        assert re.search(r"training: 1/1 in [\d:]+  cross_entropy \d", shown)
+        assert re.search(r"validating: (\d+)/\1 in .*testing: (\d+)/\2 in ", shown, re.DOTALL)
 
 
 def test_the_control_arm_equals_no_regularizer_at_all(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Progress of a long loop: a bar on a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -75,7 +76,7 @@ def work_progress(description: str, total: int) -> Iterator[WorkProgress]:
         with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
             yield _Bars(bars, description, total)
     else:
-        yield _Lines(description, total)
+        yield _WorkLines(description, total)
 
 
 class _Bars:
@@ -93,29 +94,65 @@ class _Bars:
         self.bars.advance(self.all)
 
 
-class _Lines:
-    """A line after every tenth of the items or ten seconds, whichever comes first, and one at the end."""
+class Lines:
+    """Says how far a loop is, when a line is due: after a share of the items or some time, and at the end.
 
-    def __init__(self, description: str, total: int | None) -> None:
-        self.description = description
-        self.total = total
+    Args:
+        description: a few words before the numbers.
+        total: number of items; infinity or None if it is not known.
+        done: how many are done already.
+        share: of the items between two lines.
+        interval_s: seconds between two lines; whichever comes first.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        total: float | None,
+        done: int = 0,
+        share: float = LINE_SHARE,
+        interval_s: float = LINE_INTERVAL_S,
+    ) -> None:
+        self.description, self.share, self.interval_s = description, share, interval_s
+        self.total = int(total) if total is not None and math.isfinite(total) else None
+        self.first = self.done = self.line_done = done
         self.start_s = self.line_s = time.monotonic()
-        self.done = self.line_done = 0
+
+    def reach(self, done: int) -> str | None:
+        """Counts up to `done`; a line if one is due."""
+        new = done > self.done
+        self.done = done
+        of_items = self.total is not None and (done == self.total or done - self.line_done >= self.share * self.total)
+        return self.line() if (new and of_items) or self.is_time() else None
+
+    def is_time(self) -> bool:
+        """Whether the last line is long ago."""
+        return time.monotonic() - self.line_s >= self.interval_s
+
+    def line(self) -> str:
+        """How far the loop is, and how long the rest will take."""
+        self.line_done, self.line_s = self.done, time.monotonic()
+        elapsed_s, fresh = self.line_s - self.start_s, self.done - self.first
+        if self.total is None or self.done >= self.total:
+            of_total = f"/{self.total}" if self.total is not None else ""
+            return f"{self.description}: {self.done}{of_total} in {clock(elapsed_s)}"
+        if not fresh:
+            return f"{self.description}: {self.done}/{self.total}"
+        left_s = elapsed_s * (self.total - self.done) / fresh
+        share = f"{100 * self.done / self.total:.0f} %"
+        return f"{self.description}: {self.done}/{self.total} ({share}), {clock(left_s)} left"
+
+
+class _WorkLines:
+    def __init__(self, description: str, total: int) -> None:
+        self.lines = Lines(description, total)
 
     def part(self, part: Part) -> None:
-        if time.monotonic() - self.line_s >= LINE_INTERVAL_S:
-            self.print(f", {part.name} at {100 * part.share:.0f} %")
+        if self.lines.is_time():
+            say(f"{self.lines.line()}, {part.name} at {100 * part.share:.0f} %")
 
     def advance(self) -> None:
-        self.done += 1
-        tenth = self.total is not None and self.done - self.line_done >= LINE_SHARE * self.total
-        if self.done == self.total or tenth or time.monotonic() - self.line_s >= LINE_INTERVAL_S:
-            self.print()
-
-    def print(self, more: str = "") -> None:
-        now_s = time.monotonic()
-        print(_line(self.description, self.done, self.total, now_s - self.start_s) + more, file=sys.stderr, flush=True)
-        self.line_done, self.line_s = self.done, now_s
+        say(self.lines.reach(self.lines.done + 1))
 
 
 def _bar(iterable: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
@@ -124,22 +161,18 @@ def _bar(iterable: Iterable[Item], description: str, total: int | None) -> Itera
 
 
 def _lines(iterable: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
-    lines = _Lines(description, total)
+    lines = Lines(description, total)
     for item in iterable:
         yield item
-        lines.advance()
+        say(lines.reach(lines.done + 1))
     if lines.done > lines.line_done:
-        lines.print()
+        say(lines.line())
 
 
-def _line(description: str, done: int, total: int | None, elapsed_s: float) -> str:
-    if total is None or done >= total:
-        of_total = f"/{total}" if total is not None else ""
-        return f"{description}: {done}{of_total} in {clock(elapsed_s)}"
-    if not done:
-        return f"{description}: 0/{total}"
-    left_s = elapsed_s * (total - done) / done
-    return f"{description}: {done}/{total} ({100 * done / total:.0f} %), {clock(left_s)} left"
+def say(line: str | None) -> None:
+    """A line, if there is one, on stderr."""
+    if line is not None:
+        print(line, file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

@@ -10,7 +10,6 @@
 """
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,9 @@ from lightning.pytorch.cli import SaveConfigCallback
 
 from gaze_vlm.metrics.scores import mean_scores
 from gaze_vlm.module import GazeVLM
+from gaze_vlm.progress import Lines, say
+
+TRAINING_INTERVAL_S = 60.0  # between lines
 
 
 @dataclass
@@ -100,23 +102,48 @@ class RunFiles(Callback):
 
 
 class PlainProgress(Callback):
-    """Lines instead of a bar, where there is no terminal: step, losses, time left."""
+    """Lines instead of a bar, where there is no terminal: how far, losses, time left."""
+
+    lines: Lines  # of the training
+    batches: Lines  # of the validation, test or prediction under way
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.start_s, self.start_step = time.monotonic(), trainer.global_step
+        steps = trainer.estimated_stepping_batches
+        self.lines = Lines("training", steps, trainer.global_step, interval_s=TRAINING_INTERVAL_S)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        steps = int(trainer.estimated_stepping_batches)
-        step = trainer.global_step
-        if trainer.is_global_zero and (step % max(1, steps // 10) == 0 or step == steps):
-            elapsed_s = time.monotonic() - self.start_s
-            left_s = elapsed_s / max(1, step - self.start_step) * (steps - step)
-            losses = "  ".join(
-                f"{name.removeprefix('train/')} {float(value):.3f}"
+        line = self.lines.reach(trainer.global_step)
+        if line is not None and trainer.is_global_zero:
+            losses = (
+                f"  {name.removeprefix('train/')} {float(value):.3f}"
                 for name, value in trainer.callback_metrics.items()
                 if name.startswith("train/")
             )
-            print(f"step {step}/{steps}  {losses}  {left_s:.0f} s left", flush=True)
+            say(line + "".join(losses))
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("validating", sum(trainer.num_val_batches), share=1.0)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        self.count_batch(trainer)
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("testing", sum(trainer.num_test_batches))
+
+    def on_test_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        self.count_batch(trainer)
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("answering", sum(trainer.num_predict_batches))
+
+    def on_predict_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        self.count_batch(trainer)
+
+    def count_batch(self, trainer: L.Trainer) -> None:
+        """Counts a batch of a validation, test or prediction."""
+        line = self.batches.reach(self.batches.done + 1)
+        if trainer.is_global_zero and not trainer.sanity_checking:
+            say(line)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
