@@ -21,14 +21,14 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: install  ## the main job on a small kitchen, one seed: table and picture (about 15 minutes on 2 cores)
+demo: install  ## the main job on a small kitchen, one seed: table and picture (about 20 minutes on 2 cores)
 	$(MAKE) --no-print-directory -j 2 demo-store demo-backbone
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
 	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
 
 .PHONY: demo-store demo-backbone
 demo-store: install
-	$(RUN) kitchen --root data/demo --participants 8
+	$(RUN) kitchen --root data/demo --participants 16
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
 
 demo-backbone: install
