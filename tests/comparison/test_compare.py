@@ -1,82 +1,14 @@
-import csv
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import yaml
 
+from fake_comparison import CLIPS, Stub, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.launch import Plan, fit_command, run_command, thread_environment
-from gaze_vlm.comparison.runs import find_runs
-
-CLIPS, ELSEWHERE = 24, 12
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A working directory with configs, and a comparison of them."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("base", "control", "gaze"):
-        Path(f"{name}.yaml").write_text(f"# {name}\n")
-    write_config()
-    return Path("compare.yaml")
-
-
-def write_config(**changed):
-    values = {
-        "dataset": "kitchen",
-        "backbone": "tiny-llava",
-        "runs": "runs/kitchen",
-        "output": "results/kitchen",
-        "configs": ["base.yaml"],
-        "arms": {"control": "control.yaml", "gaze": "gaze.yaml"},
-        "control": "control",
-        "train_clips": 800,
-        "curve": {"arms": ["control", "gaze"], "train_clips": [400, 800]},
-        "before_seed": ["gaze-vlm", "backbone", "--output", "checkpoints/seed{seed}"],
-        "overrides": ["--data.train_clips={train_clips}", "--checkpoint=checkpoints/seed{seed}"],
-    }
-    values |= changed
-    text = yaml.safe_dump({key: value for key, value in values.items() if value != "absent"})
-    Path("compare.yaml").write_text(text)
-
-
-class Stub:
-    """Writes the files of a run where the real commands would train it."""
-
-    def __init__(self, fail=()):
-        self.fail = fail
-        self.calls = []
-
-    def __call__(self, command, log, environment):
-        self.calls.append((command, environment))
-        with log.open("a") as stream:
-            stream.write(f"{command[3] if command[3:] else command[0]}\nlast words\n")
-        if command[:1] == ["make"]:
-            return 0
-        if command[3] in self.fail:
-            return 3
-        if command[3] == "fit":
-            run = log.parent
-            arm, _, size = run.parent.name.partition("-")
-            named = [part for part in command if part.startswith("--run.backbone=")]
-            backbone = named[0].partition("=")[2] if named else "tiny-llava"
-            seed = int(run.name.removeprefix("seed"))
-            share = 0.5 if arm == "control" else 0.8
-            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800), backbone=backbone)
-        if command[3] == "test":
-            arm, seed = log.parents[3].name, int(log.parents[2].name.removeprefix("seed"))
-            write_run(log.parent, rows(answers(ELSEWHERE, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
-            (log.parent / "config.yaml").rename(log.parent / "test.yaml")  # as a test names it
-        return 0
-
-    @property
-    def subcommands(self):
-        return [command[3] for command, _ in self.calls]
 
 
 def test_trains_what_is_missing_and_writes_everything(project, capsys):
@@ -103,79 +35,6 @@ def test_trains_what_is_missing_and_writes_everything(project, capsys):
     again = Stub()
     assert run_comparison(project, [0, 1], 2, again, None).read_text() == text
     assert again.calls == []
-
-
-@pytest.fixture
-def store(project):
-    """A store of another data set, as far as a comparison looks into it."""
-    store = Path("data/other-store")
-    store.mkdir(parents=True)
-    for name in ("manifest.json", "clips.parquet"):
-        (store / name).write_text(name)
-    return store
-
-
-def test_runs_are_tested_on_other_data_sets(project, store):
-    run_comparison(project, [0, 1], 1, Stub(), None)
-    stamps = {file: file.read_bytes() for file in Path("runs").rglob("compare.json")}
-    write_config(also_test={"other": str(store)})
-    stub = Stub()
-    page = run_comparison(project, [0, 1], 1, stub, None).read_text()
-    assert stub.subcommands == ["test"] * 4  # not the curve's runs, and nothing is trained again
-    assert {file: file.read_bytes() for file in stamps} == stamps
-    run = Path("runs/kitchen/gaze/seed1")
-    assert stub.calls[-1][0][3:] == [
-        "test",
-        f"--config={run}/config.yaml",
-        f"--ckpt_path={run}/checkpoints/best.ckpt",
-        f"--data.store={store}",
-        f"--run.dir={run}/also/other",
-        "--run.dataset=other",
-    ]
-
-    section = page.split("# Tested on other, trained on kitchen, tiny-llava")[1]
-    assert f"{ELSEWHERE} clips of 3 sessions for the activity" in section
-    assert "- Train clips: 800" in section
-    expected = np.array([answers(ELSEWHERE, 0.5, seed)[0].mean() for seed in (0, 1)])
-    assert f"| gaze | {100 * expected.mean():.1f} ± {100 * expected.std(ddof=1):.1f} |" in section
-    assert section.count("| Noun vs control [95 % interval] |") == 5
-    assert "## Data-size curve" in page.removesuffix(section)
-    lines = list(csv.DictReader(Path("results/kitchen.csv").read_text().splitlines()))
-    assert {line["dataset"] for line in lines} == {"kitchen", "other"}
-    assert {line["clips"] for line in lines if line["dataset"] == "other" and line["task"] == "activity"} == {"12"}
-
-    assert {run.dataset for run in find_runs(Path("runs"))} == {"kitchen"}
-    again = Stub()
-    assert run_comparison(project, [0, 1], 1, again, None).read_text() == page
-    assert again.calls == []
-
-
-def test_a_test_on_another_data_set_is_made_again_where_it_no_longer_holds(project, store):
-    write_config(curve=None, also_test={"other": str(store)})
-    run_comparison(project, [0], 1, Stub(), None)
-    Path("runs/kitchen/gaze/seed0/also/other/compare.json").unlink()  # stopped before its end
-    Path("runs/kitchen/control/seed0/predictions.jsonl").unlink()  # will be trained again
-    stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
-    assert stub.subcommands == ["backbone", "fit", "test", "test"]
-    (store / "clips.parquet").write_text("other clips")
-    stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
-    assert stub.subcommands == ["test", "test"]
-
-
-def test_a_failing_test_elsewhere_stops_with_the_end_of_its_log(project, store):
-    write_config(curve=None, also_test={"other": str(store)})
-    with pytest.raises(RuntimeError, match=r"status 3: .*\n  test\n  last words\nwhole log: .*also/other/log\.txt"):
-        run_comparison(project, [0], 1, Stub(fail=("test",)), None)
-
-
-def test_a_missing_store_is_told_before_anything_is_trained(project):
-    write_config(also_test={"other": "data/none"})
-    stub = Stub()
-    with pytest.raises(ValueError, match=r"also_test: other: data/none has no manifest\.json: make the store"):
-        run_comparison(project, [0], 1, stub, None)
-    assert stub.calls == []
 
 
 @pytest.mark.parametrize("lost", ["predictions.jsonl", "compare.json"])

@@ -1,0 +1,62 @@
+"""A comparison's YAML, and a launch that writes what its runs would leave, without training them."""
+
+from pathlib import Path
+
+import yaml
+
+from fake_runs import answers, rows, write_run
+
+CLIPS, ELSEWHERE = 24, 12
+
+
+def write_config(**changed):
+    values = {
+        "dataset": "kitchen",
+        "backbone": "tiny-llava",
+        "runs": "runs/kitchen",
+        "output": "results/kitchen",
+        "configs": ["base.yaml"],
+        "arms": {"control": "control.yaml", "gaze": "gaze.yaml"},
+        "control": "control",
+        "train_clips": 800,
+        "curve": {"arms": ["control", "gaze"], "train_clips": [400, 800]},
+        "before_seed": ["gaze-vlm", "backbone", "--output", "checkpoints/seed{seed}"],
+        "overrides": ["--data.train_clips={train_clips}", "--checkpoint=checkpoints/seed{seed}"],
+    }
+    values |= changed
+    text = yaml.safe_dump({key: value for key, value in values.items() if value != "absent"})
+    Path("compare.yaml").write_text(text)
+
+
+class Stub:
+    """Writes the files of a run where the real commands would train it."""
+
+    def __init__(self, fail=()):
+        self.fail = fail
+        self.calls = []
+
+    def __call__(self, command, log, environment):
+        self.calls.append((command, environment))
+        with log.open("a") as stream:
+            stream.write(f"{command[3] if command[3:] else command[0]}\nlast words\n")
+        if command[:1] == ["make"]:
+            return 0
+        if command[3] in self.fail:
+            return 3
+        if command[3] == "fit":
+            run = log.parent
+            arm, _, size = run.parent.name.partition("-")
+            named = [part for part in command if part.startswith("--run.backbone=")]
+            backbone = named[0].partition("=")[2] if named else "tiny-llava"
+            seed = int(run.name.removeprefix("seed"))
+            share = 0.5 if arm == "control" else 0.8
+            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800), backbone=backbone)
+        if command[3] == "test":
+            arm, seed = log.parents[3].name, int(log.parents[2].name.removeprefix("seed"))
+            write_run(log.parent, rows(answers(ELSEWHERE, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
+            (log.parent / "config.yaml").rename(log.parent / "test.yaml")  # as a test names it
+        return 0
+
+    @property
+    def subcommands(self):
+        return [command[3] for command, _ in self.calls]
