@@ -118,12 +118,15 @@ class Lines:
         self.first = self.done = self.line_done = done
         self.start_s = self.line_s = time.monotonic()
 
+    def advance(self) -> str | None:
+        """Counts an item that is done; a line if one is due."""
+        return self.reach(self.done + 1)
+
     def reach(self, done: int) -> str | None:
         """Counts up to `done`; a line if one is due."""
-        new = done > self.done
         self.done = done
         of_items = self.total is not None and (done == self.total or done - self.line_done >= self.share * self.total)
-        return self.line() if (new and of_items) or self.is_time() else None
+        return self.line() if of_items or self.is_time() else None
 
     def is_time(self) -> bool:
         """Whether the last line is long ago."""
@@ -152,7 +155,7 @@ class _WorkLines:
             say(f"{self.lines.line()}, {part.name} at {100 * part.share:.0f} %")
 
     def advance(self) -> None:
-        say(self.lines.reach(self.lines.done + 1))
+        say(self.lines.advance())
 
 
 def _bar(iterable: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
@@ -164,7 +167,7 @@ def _lines(iterable: Iterable[Item], description: str, total: int | None) -> Ite
     lines = Lines(description, total)
     for item in iterable:
         yield item
-        say(lines.reach(lines.done + 1))
+        say(lines.advance())
     if lines.done > lines.line_done:
         say(lines.line())
 

@@ -20,9 +20,6 @@ from lightning.pytorch.cli import SaveConfigCallback
 
 from gaze_vlm.metrics.scores import mean_scores
 from gaze_vlm.module import GazeVLM
-from gaze_vlm.progress import Lines, say
-
-TRAINING_INTERVAL_S = 60.0  # between lines
 
 
 @dataclass
@@ -99,51 +96,6 @@ class RunFiles(Callback):
             "floor": None if regularizer is None else regularizer.floor,
             "train_clips": trainer.datamodule.clips_in("train"),  # type: ignore[attr-defined]
         }
-
-
-class PlainProgress(Callback):
-    """Lines instead of a bar, where there is no terminal: how far, losses, time left."""
-
-    lines: Lines  # of the training
-    batches: Lines  # of the validation, test or prediction under way
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        steps = trainer.estimated_stepping_batches
-        self.lines = Lines("training", steps, trainer.global_step, interval_s=TRAINING_INTERVAL_S)
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        line = self.lines.reach(trainer.global_step)
-        if line is not None and trainer.is_global_zero:
-            losses = (
-                f"  {name.removeprefix('train/')} {float(value):.3f}"
-                for name, value in trainer.callback_metrics.items()
-                if name.startswith("train/")
-            )
-            say(line + "".join(losses))
-
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.batches = Lines("validating", sum(trainer.num_val_batches), share=1.0)
-
-    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        self.count_batch(trainer)
-
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.batches = Lines("testing", sum(trainer.num_test_batches))
-
-    def on_test_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        self.count_batch(trainer)
-
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.batches = Lines("answering", sum(trainer.num_predict_batches))
-
-    def on_predict_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        self.count_batch(trainer)
-
-    def count_batch(self, trainer: L.Trainer) -> None:
-        """Counts a batch of a validation, test or prediction."""
-        line = self.batches.reach(self.batches.done + 1)
-        if trainer.is_global_zero and not trainer.sanity_checking:
-            say(line)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from gaze_vlm.checks import GradientCheck
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.module import GazeVLM
-from gaze_vlm.run import PlainProgress, RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing, write_lines
+from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing, write_lines
+from gaze_vlm.training_progress import PlainProgress
 
 Cli = TypeVar("Cli", bound="GazeCLI")
 

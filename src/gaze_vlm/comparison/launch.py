@@ -16,7 +16,7 @@ from typing import TypeVar
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import FILES, read_run
 from gaze_vlm.composition import configs_of
-from gaze_vlm.progress import track
+from gaze_vlm.progress import say, track
 
 LOG = "log.txt"
 STAMP = "compare.json"
@@ -155,7 +155,7 @@ def thread_environment(jobs: int) -> dict[str, str]:
 def must(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
     """Runs a command with a log of its own, which stderr names; raises RuntimeError with its last lines on failure."""
     log.write_text("", encoding="utf-8")
-    print(f"begins: {log}", file=sys.stderr, flush=True)
+    say(f"begins: {log}")
     status = launch(command, log, environment)
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
