@@ -1,6 +1,7 @@
 import pytest
 
 from gaze_vlm.cli import COMMANDS, TRAINING, _join_lists, _set_switches, main
+from gaze_vlm.errors import InputError
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
@@ -47,3 +48,33 @@ def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None
 )
 def test_switches_need_no_value(given: list[str], set_: list[str]) -> None:
     assert _set_switches(given, {"--dry_run"}) == set_
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (InputError("a.csv: no column t_s"), "a.csv: no column t_s"),
+        (OSError(28, "No space left on device", "b.csv"), "b.csv: No space left on device"),
+    ],
+)
+def test_an_error_of_the_users_is_one_line(
+    error: Exception, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(command: str, args: list[str]) -> None:
+        try:
+            raise error
+        except type(error) as cause:
+            raise TypeError("as a parser wraps it") from cause
+
+    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err == f"gaze-vlm doctor: error: {shown}\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(command: str, args: list[str]) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["doctor"])

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from gaze_vlm.errors import InputError
+
 if TYPE_CHECKING:
     from gaze_vlm.module import GazeVLM
 
@@ -41,10 +43,10 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
     """
     remembered, present = checkpoint.get("gaze_vlm"), describe(module)
     if remembered is None:
-        raise ValueError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
+        raise InputError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
     for key in ("backbone", "grid", "block", "lora"):
         if remembered.get(key) != present[key]:
-            raise ValueError(
+            raise InputError(
                 f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
                 f"{present[key]}: test it with the config.yaml that stands beside it"
             )
@@ -57,7 +59,7 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
             )
     differing = checkpoint["state_dict"].keys() ^ learned_state(module).keys()
     if differing:
-        raise ValueError(
+        raise InputError(
             f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "
             f"{min(differing)}: test it with the config.yaml that stands beside it"
         )

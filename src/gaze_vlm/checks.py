@@ -3,6 +3,8 @@
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from gaze_vlm.errors import InputError
+
 
 class GradientCheck(Callback):
     """Refuses a parameter that is said to learn and gets no gradient in the first backward pass: it would never move,
@@ -17,7 +19,7 @@ class GradientCheck(Callback):
         self.checked = True
         without = [name for name, p in pl_module.named_parameters() if p.requires_grad and p.grad is None]
         if without:
-            raise ValueError(
+            raise InputError(
                 f"{len(without)} parameters are to learn and get no gradient, such as {', '.join(without[:3])}: "
                 "the loss does not depend on them. Take their part out of `train` and `lora`, or name them in the "
                 "backbone's unused_parameters()"

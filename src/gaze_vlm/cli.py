@@ -2,11 +2,12 @@
 
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+from gaze_vlm.errors import UserError
 
 TRAINING = {
     "fit": "train a run",
@@ -60,11 +61,11 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     try:
         _run(args[0], args[1:])
-    except (ValueError, OSError, RuntimeError) as error:
-        ours = _ours(error)
-        if ours is None:
+    except Exception as error:
+        message = _message(error)
+        if message is None:
             raise
-        print(f"gaze-vlm {args[0]}: error: {ours}", file=sys.stderr)
+        print(f"gaze-vlm {args[0]}: error: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
@@ -127,13 +128,14 @@ def _set_switches(args: list[str], switches: set[str]) -> list[str]:
     return made
 
 
-def _ours(error: BaseException | None) -> BaseException | None:
-    """The error that this package raised on purpose, be it wrapped by the parser: its innermost frame is one of our
-    `raise` lines."""
+def _message(error: BaseException | None) -> str | None:
+    """What the user is shown of an error: of the first in its chain that is the user's, or that the file system raised
+    with a file's name; None where it is a fault of ours."""
     while error is not None:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        if Path(__file__).parent in Path(frame.filename).parents and (frame.line or "").startswith("raise"):
-            return error
+        if isinstance(error, UserError):
+            return str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
         error = error.__cause__ or error.__context__
     return None
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from gaze_vlm.errors import InputError
+
 
 def expand_configs(args: list[str]) -> list[str]:
     """A command line with each `--config FILE` replaced by the files that FILE is composed of.
@@ -34,11 +36,11 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
         ValueError: a name in `configs` is no file, or a file names itself by way of others.
     """
     if file in within:
-        raise ValueError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
+        raise InputError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
     parts = [Path(part) for part in _read(file).get("configs") or []]
     for part in parts:
         if not part.is_file():
-            raise ValueError(f"{file}: configs: {part} does not exist: mend the path, or run from the project")
+            raise InputError(f"{file}: configs: {part} does not exist: mend the path, or run from the project")
     return [*(inner for part in parts for inner in configs_of(part, (*within, file))), file]
 
 

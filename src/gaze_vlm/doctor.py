@@ -10,6 +10,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.backbones.source import layers_of
 from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.errors import InputError
 from gaze_vlm.memory import GB, estimate
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -59,7 +60,7 @@ def doctor(args: list[str]) -> Diagnosis:
     diagnosis = diagnose(cli.model, cli.datamodule, cli.precision)
     print(diagnosis.page(), flush=True)
     if diagnosis.problems:
-        raise ValueError("this training would fail: the page has a line that begins with ! for each reason")
+        raise InputError("this training would fail: the page has a line that begins with ! for each reason")
     return diagnosis
 
 

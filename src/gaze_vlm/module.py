@@ -14,6 +14,7 @@ from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checkpoint import check_belongs, describe, learned_state
 from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
 
@@ -56,7 +57,7 @@ class GazeVLM(L.LightningModule):
     ) -> None:
         super().__init__()
         if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
-            raise ValueError(
+            raise InputError(
                 f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
                 "attention: give it a `block`, `vit_layers` or `language_layers`, or set `regularizer: null`"
             )
@@ -94,7 +95,7 @@ class GazeVLM(L.LightningModule):
         for part, rate in self.learning_rates.items():
             if not parts.get(part):
                 learning = ", ".join(part for part, parameters in parts.items() if parameters)
-                raise ValueError(f"learning_rates names {part}, of which nothing learns: what learns is {learning}")
+                raise InputError(f"learning_rates names {part}, of which nothing learns: what learns is {learning}")
             groups.append({"params": parts[part], "lr": rate})
             for parameter in parts[part]:
                 del rest[parameter]
@@ -115,7 +116,7 @@ class GazeVLM(L.LightningModule):
         if not self.regularizer.pulls:
             return cross_entropy
         if not divergence.requires_grad:
-            raise ValueError(
+            raise InputError(
                 "the divergence has no gradient: nothing that learns lies below the regularized attention. "
                 "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
             )

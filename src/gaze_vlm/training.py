@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger
 from gaze_vlm.checks import GradientCheck
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.errors import InputError
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing, write_lines
 from gaze_vlm.training_progress import PlainProgress
@@ -73,7 +74,7 @@ def load_run(run: Path, **overrides: Any) -> "Plan":
     """
     for file in (run / "config.yaml", best_checkpoint(run)):
         if not file.is_file():
-            raise ValueError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+            raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
     cli = plan([f"--config={run / 'config.yaml'}"])
     for name, value in overrides.items():
         setattr(cli.model.backbone, name, value)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from gaze_vlm.attention.capture import AttentionCapture
+from gaze_vlm.errors import InputError
 
 
 class FusedCapture(AttentionCapture):
@@ -69,7 +70,7 @@ def _query_key_scale(
 ) -> tuple[Tensor, Tensor, float]:
     """What torch's function is given, by its own names."""
     if attn_mask is not None or is_causal:
-        raise ValueError(
+        raise InputError(
             "vit_layers: this vision tower adds a mask or bias to its attention, which cannot be captured; "
             "regularize a `block` or language_layers"
         )

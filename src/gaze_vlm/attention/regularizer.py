@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.errors import InputError
 
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
@@ -67,13 +68,13 @@ class GazeRegularizer(nn.Module):
     ) -> None:
         super().__init__()
         if not weight >= 0:
-            raise ValueError(f"regularizer weight (λ) is {weight}: it must be 0 or more; 0 is the control arm")
+            raise InputError(f"regularizer weight (λ) is {weight}: it must be 0 or more; 0 is the control arm")
         if not 0 <= floor < 1:
-            raise ValueError(f"regularizer floor (ε) is {floor}: it must be in [0, 1), 0.001 is a good start")
+            raise InputError(f"regularizer floor (ε) is {floor}: it must be in [0, 1), 0.001 is a good start")
         if schedule == "warmup" and warmup_steps < 1:
-            raise ValueError(f"schedule 'warmup' with warmup_steps {warmup_steps}: give at least 1 step")
+            raise InputError(f"schedule 'warmup' with warmup_steps {warmup_steps}: give at least 1 step")
         if schedule == "calibrated" and not (target_ratio > 0 and weight > 0):
-            raise ValueError(
+            raise InputError(
                 f"schedule 'calibrated' with target_ratio {target_ratio} and weight {weight}: both must be above 0"
             )
         self.direction: Direction = direction
@@ -98,7 +99,7 @@ class GazeRegularizer(nn.Module):
             ValueError: attention and gaze are on different grids.
         """
         if attention.log_probs.shape[-1] != gaze.shape[-1]:
-            raise ValueError(
+            raise InputError(
                 f"attention is on a grid of {attention.grid} = {attention.log_probs.shape[-1]} patches, "
                 f"gaze on {gaze.shape[-1]}: collate the gaze on the grid of the attention's source"
             )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
 IGNORED = -100  # the label that the cross-entropy skips
@@ -64,7 +65,7 @@ class AttentionSource(ABC):
         layers = self.layers(frames, input_ids, labels)
         for layer in layers if self.heads else []:
             if not all(0 <= head < layer.shape[2] for head in self.heads):
-                raise ValueError(f"heads {self.heads}: the attention has {layer.shape[2]} heads, counted from 0")
+                raise InputError(f"heads {self.heads}: the attention has {layer.shape[2]} heads, counted from 0")
         return PatchAttention(
             torch.cat([layer[:, :, self.heads] if self.heads else layer for layer in layers], dim=2), self.grid
         )

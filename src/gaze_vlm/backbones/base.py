@@ -29,6 +29,7 @@ from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import Parts, parameters_by_part
 from gaze_vlm.backbones.source import attention_source
 from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
 
 
@@ -177,7 +178,7 @@ class Backbone(BackboneOptions, ABC):
             self.checkpoint_activations()
         if self.cached_frames:
             if self.vit_layers:
-                raise ValueError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
+                raise InputError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
             self.keep_vision_outputs(self.cached_frames)
         if self.block is not None:
             self.rewrite_visual_tokens()

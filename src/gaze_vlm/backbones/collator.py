@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import Batch, Clip
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import average_steps
 from gaze_vlm.gaze.view import Grid, View
 
@@ -62,7 +63,7 @@ class Collator:
     def __call__(self, clips: list[Clip]) -> Batch:
         for clip in clips:
             if len(clip.frames) % self.frames_per_step:
-                raise ValueError(
+                raise InputError(
                     f"clip {clip.clip_id} has {len(clip.frames)} frames, of which the model takes "
                     f"{self.frames_per_step} as one: prepare with another observation_s (a clip has observation_s × "
                     "frame_hz frames), or give the backbone `media: image`"
@@ -115,7 +116,7 @@ class Collator:
         media = [times_s] if self.media == "video" else [[t] for t in times_s]
         found = len(re.findall(self.placeholder, question))
         if found != len(media):
-            raise ValueError(
+            raise InputError(
                 f"the chat template of {self.processor.tokenizer.name_or_path or 'this checkpoint'} left {found} "
                 f"{self.media} placeholders for {len(media)}: its template must write one for each {self.media} of a "
                 "message"
@@ -137,7 +138,7 @@ class Collator:
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
         whole: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not whole.startswith(question):
-            raise ValueError(
+            raise InputError(
                 "the chat template does not begin an answered chat with the prompt itself: mend the template"
             )
         return question, whole.removeprefix(question)

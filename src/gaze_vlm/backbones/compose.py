@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.tiny_llava import save
+from gaze_vlm.errors import InputError, MissingFileError
 
 # The prompt, a new line, the answer: GPT-2 has no template of its own.
 PLAIN_TEMPLATE = (
@@ -62,11 +63,11 @@ def compose_narrator(
     try:
         kind = AutoConfig.from_pretrained(language).model_type
     except OSError as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"language {language}: no such folder, and no hub checkpoint of this name can be reached"
         ) from error
     if kind != "gpt2":
-        raise ValueError(f"language {language} is a {kind}: a narrator needs a GPT-2, which takes cross-attention")
+        raise InputError(f"language {language} is a {kind}: a narrator needs a GPT-2, which takes cross-attention")
     decoder = GPT2LMHeadModel.from_pretrained(language, add_cross_attention=True, is_decoder=True)
     for name, parameter in decoder.named_parameters():
         if name.endswith("crossattention.c_proj.weight"):
@@ -82,7 +83,7 @@ def check_empty(folder: Path) -> None:
         ValueError: the folder holds something.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty: delete it or choose another folder")
+        raise InputError(f"{folder} is not empty: delete it or choose another folder")
 
 
 def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> TimmWrapperModel:
@@ -93,11 +94,11 @@ def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> T
         FileNotFoundError: there are no pretrained weights, or they cannot be reached.
     """
     if not timm.is_model(architecture):
-        raise ValueError(f"vision {architecture}: timm {timm.__version__} has no such model, see `timm.list_models`")
+        raise InputError(f"vision {architecture}: timm {timm.__version__} has no such model, see `timm.list_models`")
     tower = TimmWrapperModel(TimmWrapperConfig(architecture=architecture, do_pooling=False, model_args=options))
     model = tower.timm_model
     if not all(hasattr(model, name) for name in ("num_prefix_tokens", "blocks")):
-        raise ValueError(
+        raise InputError(
             f"vision {architecture}: its patches do not stay in one sequence, in which each attends to all; "
             "choose a plain vision transformer, such as vit_base_patch16_224"
         )
@@ -106,7 +107,7 @@ def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> T
         try:
             weights = timm.create_model(architecture, pretrained=True, num_classes=0, **options).state_dict()
         except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"vision {architecture}: its pretrained weights cannot be reached; --pretrained false draws random ones"
             ) from error
         model.load_state_dict(weights)

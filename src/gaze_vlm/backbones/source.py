@@ -7,6 +7,7 @@ from torch import nn
 
 from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.sources import AttentionSource, BlockSource, LanguageSource, VitSource
+from gaze_vlm.errors import InputError
 
 if TYPE_CHECKING:
     from gaze_vlm.backbones.base import Backbone
@@ -19,7 +20,7 @@ def attention_source(backbone: "Backbone") -> AttentionSource | None:
         ValueError: layers that the model does not have, or of both of its halves.
     """
     if backbone.vit_layers and backbone.language_layers:
-        raise ValueError("vit_layers and language_layers attend over different grids: set one of them")
+        raise InputError("vit_layers and language_layers attend over different grids: set one of them")
     if backbone.vit_layers:
         modules = layers_of(backbone.vit_attention_modules(), backbone.vit_layers, "vit_layers")
         capture, layout = backbone.capture_of([*modules.values()]), backbone.layout
@@ -33,7 +34,7 @@ def attention_source(backbone: "Backbone") -> AttentionSource | None:
         )
     if backbone.language_layers:
         if backbone.tokens_per_frame < len(backbone.grid):
-            raise ValueError("language_layers look at a frame's patches: set the block's output to `modulate`")
+            raise InputError("language_layers look at a frame's patches: set the block's output to `modulate`")
         modules = layers_of(backbone.language_attention_modules(), backbone.language_layers, "language_layers")
         capture = AttentionCapture([*modules.values()])
         return LanguageSource(capture, backbone.grid, backbone.visual_token, backbone.tokens_per_frame, backbone.heads)
@@ -49,7 +50,7 @@ def layers_of(modules: dict[int, nn.Module], layers: Sequence[int], option: str)
     known = list(modules)
     for layer in layers:
         if layer not in modules and not -len(known) <= layer < 0:
-            raise ValueError(
+            raise InputError(
                 f"{option} {layer}: the model's layers to choose from are {', '.join(map(str, known))}, "
                 f"or {-len(known)} to -1 counted from the last"
             )

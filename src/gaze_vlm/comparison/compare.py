@@ -16,6 +16,7 @@ from gaze_vlm.comparison.markdown import NAMES, headline_metric, package_version
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.comparison.table import build_table
 from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing
+from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 
 
@@ -46,10 +47,10 @@ def run_comparison(
     if jobs is None:
         jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
     if jobs < 1:
-        raise ValueError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
+        raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
     chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
     if not chosen:
-        raise ValueError(f"{config}: no seed to compare: give --seeds 0 1 2")
+        raise InputError(f"{config}: no seed to compare: give --seeds 0 1 2")
     check_stores(comparison)
     planned = train_missing(comparison, chosen, jobs, launch)
     runs = {plan: _read(plan, comparison) for plan in planned}
@@ -109,7 +110,7 @@ def _read(plan: Plan, comparison: Comparison) -> Run:
     }
     for key, (found, asked) in wanted.items():
         if found != asked:
-            raise ValueError(
+            raise InputError(
                 f"{run.path / 'run.json'}: {key} is {found!r}, the comparison asks for {asked!r}: "
                 "mend the comparison's config, or move the run away"
             )

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 
 
@@ -86,11 +87,11 @@ def load_comparison(file: Path) -> Comparison:
     of the wrong type, when a file that it names does not exist, or when keys contradict each other.
     """
     if not file.is_file():
-        raise ValueError(f"{file} does not exist: name the comparison's YAML file with --config")
+        raise InputError(f"{file} does not exist: name the comparison's YAML file with --config")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     comparison = _parse(values, file)
     _check(comparison, file)
     return comparison
@@ -99,25 +100,25 @@ def load_comparison(file: Path) -> Comparison:
 def _check(comparison: Comparison, file: Path) -> None:
     known = f"one of {', '.join(comparison.arms)}"
     if comparison.control not in comparison.arms:
-        raise ValueError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
+        raise InputError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
     if bool(comparison.backbone) == bool(comparison.backbones):
-        raise ValueError(
+        raise InputError(
             f"{file}: backbone and backbones: give the name of one, or the names and YAML files of several"
         )
     if comparison.backbones and comparison.curve.arms:
-        raise ValueError(f"{file}: curve: it is of one backbone, take it out or compare one backbone")
+        raise InputError(f"{file}: curve: it is of one backbone, take it out or compare one backbone")
     for path in (*comparison.configs, *comparison.backbones.values(), *comparison.arms.values()):
         if not path.is_file():
-            raise ValueError(
+            raise InputError(
                 f"{file}: configs, backbones and arms: {path} does not exist, mend the path or run from the project"
             )
     for arm in comparison.curve.arms:
         if arm not in comparison.arms:
-            raise ValueError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
+            raise InputError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
     if comparison.curve.arms and not comparison.curve.train_clips:
-        raise ValueError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
+        raise InputError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
     if comparison.curve.arms and not any("{train_clips}" in override for override in comparison.overrides):
-        raise ValueError(
+        raise InputError(
             f"{file}: overrides: none uses {{train_clips}}, so every point of the curve would train alike: "
             "add the argument that limits the train clips"
         )
@@ -126,13 +127,13 @@ def _check(comparison: Comparison, file: Path) -> None:
     for name in comparison.also_test:
         check_name(name, f"{file}: also_test")
         if name == comparison.dataset:
-            raise ValueError(f"{file}: also_test: {name!r} is the data set of the comparison itself, name another")
+            raise InputError(f"{file}: also_test: {name!r} is the data set of the comparison itself, name another")
     for key, templates in (("before_seed", comparison.before_seed), ("overrides", comparison.overrides)):
         for template in templates:
             try:
                 template.format(seed=0, train_clips=1, arm="control", backbone="")
             except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(
+                raise InputError(
                     f"{file}: {key}: {template!r} cannot be filled in ({error}), "
                     "use {seed}, {train_clips}, {arm} and {backbone}, and double any other brace"
                 ) from error
@@ -141,17 +142,17 @@ def _check(comparison: Comparison, file: Path) -> None:
 def _parse(values: Any, file: Path) -> Comparison:
     """The YAML's mapping as a `Comparison`, types checked by jsonargparse; an empty key is its default."""
     if not isinstance(values, dict):
-        raise ValueError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
+        raise InputError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
     for key in values:
         if key not in _keys():
-            raise ValueError(f"{file}: {key}: unknown key, use {', '.join(_keys())}")
+            raise InputError(f"{file}: {key}: unknown key, use {', '.join(_keys())}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Comparison)
     try:
         parsed = parser.parse_object({key: value for key, value in values.items() if value is not None}).as_dict()
     except ArgumentError as error:
         # Some of jsonargparse's messages run over several lines.
-        raise ValueError(f"{file}: {' '.join(str(error).split())}: mend that key") from error
+        raise InputError(f"{file}: {' '.join(str(error).split())}: mend that key") from error
     return Comparison(**{**parsed, "curve": Curve(**parsed["curve"])})
 
 

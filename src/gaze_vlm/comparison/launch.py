@@ -16,6 +16,7 @@ from typing import TypeVar
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import FILES, read_run
 from gaze_vlm.composition import configs_of
+from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.progress import say, track
 
 LOG = "log.txt"
@@ -86,14 +87,14 @@ def is_complete(plan: Plan, comparison: Comparison) -> bool:
         stamp = json.loads((directory / STAMP).read_text(encoding="utf-8"))
         changed = _changed(stamp, _stamp(plan, comparison))
         if changed:
-            raise ValueError(
+            raise InputError(
                 f"{directory} was trained with other settings than now asked for ({', '.join(changed)}): "
                 "move it away to train it again, or name another directory for `runs`"
             )
     if (directory / LOG).is_file():
         return (directory / STAMP).is_file() and _is_whole(directory)
     if not _is_whole(directory):
-        raise ValueError(f"{directory} is not empty and holds no finished run: move it away, or finish that run")
+        raise InputError(f"{directory} is not empty and holds no finished run: move it away, or finish that run")
     return True
 
 
@@ -160,7 +161,7 @@ def must(launch: Launch, command: list[str], log: Path, environment: Mapping[str
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
         shown = "\n".join(f"  {line}" for line in lines)
-        raise RuntimeError(f"command failed with status {status}: {' '.join(command)}\n{shown}\nwhole log: {log}")
+        raise CommandError(f"command failed with status {status}: {' '.join(command)}\n{shown}\nwhole log: {log}")
 
 
 def in_parallel(work: Callable[[Item], None], items: Sequence[Item], jobs: int, description: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gaze_vlm.errors import InputError
+
 TASKS = ("activity", "future")
 METRICS = ("noun", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
 ALSO = "also"
@@ -65,7 +67,7 @@ def read_run(path: Path) -> Run:
     """
     for name in FILES:
         if not (path / name).is_file():
-            raise ValueError(f"{path / name} is missing: the run did not finish, train and test it again")
+            raise InputError(f"{path / name} is missing: the run did not finish, train and test it again")
     about = _object(path / "run.json", (path / "run.json").read_text(encoding="utf-8"))
     try:
         return Run(
@@ -81,7 +83,7 @@ def read_run(path: Path) -> Run:
             predictions=read_predictions(path / "predictions.jsonl"),
         )
     except KeyError as error:
-        raise ValueError(f"{path / 'run.json'} has no key {error}: test the run again") from error
+        raise InputError(f"{path / 'run.json'} has no key {error}: test the run again") from error
 
 
 def find_runs(root: Path) -> list[Run]:
@@ -91,7 +93,7 @@ def find_runs(root: Path) -> list[Run]:
     """
     runs = [read_run(file.parent) for file in sorted(root.rglob("run.json")) if file.parents[1].name != ALSO]
     if not runs:
-        raise ValueError(f"{root} holds no run (no run.json below it): train one, or name another directory")
+        raise InputError(f"{root} holds no run (no run.json below it): train one, or name another directory")
     return runs
 
 
@@ -104,7 +106,7 @@ def by_arm(runs: Iterable[Run]) -> dict[str, dict[int, Run]]:
     for run in runs:
         seeds = arms.setdefault(run.arm, {})
         if run.seed in seeds:
-            raise ValueError(
+            raise InputError(
                 f"{seeds[run.seed].path} and {run.path} both are {run.arm!r}, seed {run.seed}: move one away"
             )
         seeds[run.seed] = run
@@ -118,7 +120,7 @@ def check_same_clips(runs: Iterable[Run]) -> None:
         first = first or run
         clips, expected = _clips(run), _clips(first)
         if clips != expected:
-            raise ValueError(
+            raise InputError(
                 f"{run.path / 'predictions.jsonl'} lacks {len(expected - clips)} of the {len(expected)} "
                 f"answers in {first.path}, has {len(clips - expected)} others: test both on the same store"
             )
@@ -139,18 +141,18 @@ def read_predictions(file: Path) -> tuple[Prediction, ...]:
         where = f"{file}:{number}"
         prediction = _prediction(where, _object(where, line))
         if (prediction.task, prediction.clip_id) in seen:
-            raise ValueError(f"{where} is a second {prediction.task} answer for clip {prediction.clip_id}: test again")
+            raise InputError(f"{where} is a second {prediction.task} answer for clip {prediction.clip_id}: test again")
         seen.add((prediction.task, prediction.clip_id))
         predictions.append(prediction)
     if not predictions:
-        raise ValueError(f"{file} is empty: the test did not finish, test the run again")
+        raise InputError(f"{file} is empty: the test did not finish, test the run again")
     return tuple(predictions)
 
 
 def _prediction(where: str, row: dict[str, Any]) -> Prediction:
     try:
         if row["task"] not in TASKS:
-            raise ValueError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
+            raise InputError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
         starts_in_s = _number(row["next_starts_in_s"])
         return Prediction(
             clip_id=str(row["clip_id"]),
@@ -165,16 +167,16 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
             target_noun=row.get("target_noun"),
         )
     except KeyError as error:
-        raise ValueError(f"{where} has no key {error}: test the run again") from error
+        raise InputError(f"{where} has no key {error}: test the run again") from error
 
 
 def _object(where: Path | str, text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is cut short or no JSON ({error}): test the run again") from error
+        raise InputError(f"{where} is cut short or no JSON ({error}): test the run again") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{where} holds {type(value).__name__}, not a JSON object: test the run again")
+        raise InputError(f"{where} holds {type(value).__name__}, not a JSON object: test the run again")
     return value
 
 

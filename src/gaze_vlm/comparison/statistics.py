@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gaze_vlm.errors import InputError
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -41,9 +43,9 @@ def session_bootstrap(
         seed: of the draws; the same seed gives the same interval.
     """
     if values.ndim != 2 or values.shape[1] != len(sessions):
-        raise ValueError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
+        raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
     if not 0 < level < 1:
-        raise ValueError(f"interval level {level} is not between 0 and 1: give 0.95 for a 95 % interval")
+        raise InputError(f"interval level {level} is not between 0 and 1: give 0.95 for a 95 % interval")
     counted = ~np.isnan(values).any(axis=0)
     if values.shape[0] == 0 or not counted.any():
         return Estimate(np.nan, np.nan, np.nan, clips=0, sessions=0)
@@ -69,7 +71,7 @@ def paired_bootstrap(
 ) -> Estimate:
     """Mean of treatment − control over paired seeds and clips, with the interval of `session_bootstrap`."""
     if treatment.shape != control.shape:
-        raise ValueError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")
+        raise InputError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")
     return session_bootstrap(treatment - control, sessions, resamples=resamples, seed=seed)
 
 

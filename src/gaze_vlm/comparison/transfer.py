@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.launch import LOG, STAMP, Launch, Plan, in_parallel, must, thread_environment
 from gaze_vlm.comparison.runs import ALSO, Run, read_predictions
+from gaze_vlm.errors import InputError
 
 PREDICTIONS = "predictions.jsonl"
 STORE_FILES = ("manifest.json", "clips.parquet")
@@ -54,7 +55,7 @@ def check_stores(comparison: Comparison) -> None:
     for name, store in comparison.also_test.items():
         for file in STORE_FILES:
             if not (store / file).is_file():
-                raise ValueError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")
+                raise InputError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")
 
 
 def transfer_missing(comparison: Comparison, planned: Sequence[Plan], jobs: int, launch: Launch) -> list[Transfer]:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
 from gaze_vlm.datamodules.sampling import EvenBatches
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import to_frames
@@ -185,7 +186,7 @@ class ClipDataModule(L.LightningDataModule):
         draw = np.random.default_rng(self.seed)
         if split == "train" and self.train_clips is not None:
             if not 0 < self.train_clips <= len(records):
-                raise ValueError(
+                raise InputError(
                     f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips"
                 )
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
@@ -204,7 +205,7 @@ class ClipDataModule(L.LightningDataModule):
             drop_last=True,
         )
         if len(sampler) < self.batch_size:
-            raise ValueError(
+            raise InputError(
                 f"{len(dataset)} training samples do not fill one batch of {self.batch_size} on each of "
                 f"{self.trainer.world_size} processes: lower batch_size or serve more clips"
             )
@@ -245,5 +246,5 @@ def _shift_to_other_sessions(records: list[ClipRecord], draw: np.random.Generato
     """A rotation of records, which stand by session, that gives each clip one of another session."""
     longest = max(Counter(record.session for record in records).values())
     if 2 * longest > len(records):
-        raise ValueError("gaze cannot be shuffled: more than half of the training clips are of one session")
+        raise InputError("gaze cannot be shuffled: more than half of the training clips are of one session")
     return int(draw.integers(longest, len(records) - longest + 1))

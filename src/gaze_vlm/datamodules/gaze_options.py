@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest, visible
 from gaze_vlm.gaze.samples import GazeEvent
@@ -82,9 +83,9 @@ class GazeNoise:
     def __post_init__(self) -> None:
         for name in ("noise", "offset", "seed"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more")
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
         if not 0 <= self.dropped <= 1:
-            raise ValueError(f"dropped is {self.dropped}; expected a share in [0, 1]")
+            raise InputError(f"dropped is {self.dropped}; expected a share in [0, 1]")
 
     def __call__(self, mixture: GazeMixture, clip_id: str, video_id: str) -> GazeMixture:
         """The mixture with these errors; a point that they move out of the frame keeps its weight there."""

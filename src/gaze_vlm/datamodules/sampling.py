@@ -6,6 +6,8 @@ from math import ceil
 import numpy as np
 from torch.utils.data import Sampler
 
+from gaze_vlm.errors import InputError
+
 
 class EvenBatches(Sampler[list[int]]):
     """Batches for evaluation: every sample in exactly one batch, and as many batches on every process.
@@ -18,7 +20,7 @@ class EvenBatches(Sampler[list[int]]):
 
     def __init__(self, samples: int, batch_size: int, rank: int, processes: int) -> None:
         if samples < processes:
-            raise ValueError(f"{samples} samples for {processes} processes: evaluate on at most {samples} processes")
+            raise InputError(f"{samples} samples for {processes} processes: evaluate on at most {samples} processes")
         batches = processes * ceil(samples / (batch_size * processes))
         self.batches = [part.tolist() for part in np.array_split(np.arange(samples), batches)][rank::processes]
 

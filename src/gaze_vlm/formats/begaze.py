@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import in_order, number_table
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 
@@ -63,7 +64,7 @@ def read_begaze(path: Path) -> SpooledGaze:
     """
     table = number_table(_rows(path), 6)
     if not len(table):
-        raise ValueError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
+        raise InputError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
     if any(rows[:, 5].any() for rows in table.pieces()):
         warnings.warn(
             f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
@@ -96,7 +97,7 @@ def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, boo
             fields, columns = _fields(line, header, where)
             time_us = _number(fields[0], "Time", where)
             if (back_s := (last_us - time_us) / 1e6) > MAX_STEP_BACK_S:
-                raise ValueError(
+                raise InputError(
                     f"{where}: time runs back by {back_s:.1f} s; split the export where its clock starts again"
                 )
             last_us = time_us
@@ -124,7 +125,7 @@ def _fields(line: str, header: Columns | None, where: str) -> tuple[list[str], C
     tokens = line.split()
     if len(tokens) not in TOKEN_LAYOUTS:
         expected = "7 or 26 columns" if header is None else f"the {header.count} columns of the header"
-        raise ValueError(f"{where}: {len(tokens)} values where {expected} are expected; is the file cut short?")
+        raise InputError(f"{where}: {len(tokens)} values where {expected} are expected; is the file cut short?")
     return tokens, TOKEN_LAYOUTS[len(tokens)]
 
 
@@ -147,9 +148,9 @@ def _number(field: str, name: str, where: str) -> float:
     try:
         value = float(field)
     except ValueError as error:
-        raise ValueError(f"{where}: {name} is {field!r}, not a number; mend or delete the row") from error
+        raise InputError(f"{where}: {name} is {field!r}, not a number; mend or delete the row") from error
     if not math.isfinite(value):
-        raise ValueError(f"{where}: {name} is {field!r}, not a finite number; mend or delete the row")
+        raise InputError(f"{where}: {name} is {field!r}, not a finite number; mend or delete the row")
     return value
 
 
@@ -157,7 +158,7 @@ def _frame(field: str, where: str) -> tuple[int, bool]:
     """Frame number, and whether a timecode counts more frames than a second has."""
     parts = field.split(":")
     if not all(part.isdecimal() for part in parts) or len(parts) not in (1, 4):
-        raise ValueError(f"{where}: Frame is {field!r}; expected a whole number or HH:MM:SS:FF")
+        raise InputError(f"{where}: Frame is {field!r}; expected a whole number or HH:MM:SS:FF")
     if len(parts) == 1:
         return int(field), False
     hours, minutes, seconds, frames = map(int, parts)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, check_name
 from gaze_vlm.formats.text_files import csv_rows, number
 
@@ -25,11 +26,11 @@ def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict
         files = {video: path / check_name(video, f"{path}") / DESCRIPTIONS for video in videos}
         captions = {video: described_seconds(file, chunk_s) for video, file in files.items() if file.is_file()}
         if not captions:
-            raise ValueError(f"{path} holds no <video_id>/{DESCRIPTIONS} of any video here: unpack the captions there")
+            raise InputError(f"{path} holds no <video_id>/{DESCRIPTIONS} of any video here: unpack the captions there")
     elif path.is_file():
         captions = _of_table(path)
     else:
-        raise ValueError(f"{path} is missing: set captions to a CSV of {','.join(COLUMNS)}, or a folder of captions")
+        raise InputError(f"{path} is missing: set captions to a CSV of {','.join(COLUMNS)}, or a folder of captions")
     return {
         video: tuple(Action(second, second + 1, text, None, None) for second, text in sorted(captions[video].items()))
         for video in videos
@@ -55,7 +56,7 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
         second += chunk_s if failed else 1
     frames = sum(image.stem.isdecimal() for image in path.parent.glob("*.jpg"))
     if frames not in (0, second):
-        raise ValueError(
+        raise InputError(
             f"{path} stands for {second} seconds, and {frames} frames lie beside it: set caption_chunk_s to the "
             f"seconds of a chunk that failed (now {chunk_s}), or caption the video again"
         )
@@ -68,10 +69,10 @@ def _of_table(path: Path) -> dict[str, dict[int, str]]:
         where = f"{path}, line {line}"
         second = number(field, "second", path, line)
         if not (second >= 0 and second.is_integer()):
-            raise ValueError(f"{where}: second is {field!r}; expected a whole number from 0")
+            raise InputError(f"{where}: second is {field!r}; expected a whole number from 0")
         listed = captions.setdefault(check_name(video.strip(), where), {})
         if int(second) in listed:
-            raise ValueError(f"{where}: second {field} of {video} has a caption already; keep one of them")
+            raise InputError(f"{where}: second {field} of {video} has a caption already; keep one of them")
         if words := " ".join(text.split()):
             listed[int(second)] = words
     return captions

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
 from gaze_vlm.formats.ego4d_metadata import Ego4dVideo, read_metadata
@@ -89,12 +90,12 @@ class Ego4dReader:
                 object.__setattr__(self, name, Path(getattr(self, name)))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
         for name in ("longest_action_s", "caption_chunk_s"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected a number above 0")
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected a number above 0")
         if (self.text == "captions") != (self.captions is not None):
-            raise ValueError(
+            raise InputError(
                 f"text is {self.text!r} and captions is {self.captions}: set captions to a path if text is captions, "
                 "and only then"
             )
@@ -104,7 +105,7 @@ class Ego4dReader:
         self._text_file()
         for name in ("verb_index", "noun_index"):
             if getattr(self, name) is not None and not getattr(self, name).is_file():
-                raise ValueError(f"{name}: {getattr(self, name)} is missing: set it to a file of labels, or to null")
+                raise InputError(f"{name}: {getattr(self, name)} is missing: set it to a file of labels, or to null")
 
     @property
     def verbs(self) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ class Ego4dReader:
         folder, gaze, metadata = self._video_folder(), self._gaze_files(), read_metadata(self._metadata())
         uids = [uid for uid in gaze if _video_file(folder, uid).is_file()]
         if not uids:
-            raise ValueError(f"{folder} holds no <uid>.mp4 of the {len(gaze)} videos with gaze: download them there")
+            raise InputError(f"{folder} holds no <uid>.mp4 of the {len(gaze)} videos with gaze: download them there")
         actions = self._actions(uids)
         return [
             Recording(
@@ -157,7 +158,7 @@ class Ego4dReader:
             ValueError: the gaze file is missing or malformed.
         """
         if recording.gaze is None:
-            raise ValueError(f"{recording.video_id} has no gaze file in {self._gaze_folder()}: download the gaze again")
+            raise InputError(f"{recording.video_id} has no gaze file in {self._gaze_folder()}: download the gaze again")
         gaze = read_ego4d_gaze(recording.gaze) if self.gaze == "csv" else read_frame_labels(recording.gaze)
         listed = next((path for path in self._candidates(UNTRACKED) if path.is_file()), None)
         lost = read_untracked_spans(listed).get(recording.video_id, ()) if listed is not None else ()
@@ -192,7 +193,7 @@ class Ego4dReader:
         suffix = LABEL_SUFFIX if self.gaze == "glc" else ""
         by_uid = {path.stem.removesuffix(suffix): path for path in files if path.stem.endswith(suffix)}
         if not by_uid:
-            raise ValueError(f"{folder} holds no <uid>{suffix}.csv: download the gaze there")
+            raise InputError(f"{folder} holds no <uid>{suffix}.csv: download the gaze there")
         return {uid: by_uid[uid] for uid in sorted(by_uid) if self.doubtful == "keep" or uid not in DOUBTFUL}
 
     def _candidates(self, name: str) -> list[Path]:
@@ -204,7 +205,7 @@ class Ego4dReader:
         found = next((path for name in names for path in self._candidates(name) if path.exists()), None)
         if found is None:
             missing = " or ".join(str(self._candidates(name)[0]) for name in names)
-            raise ValueError(f"{missing} is missing: is {self.root} the root of Ego4D? If so, {mend}")
+            raise InputError(f"{missing} is missing: is {self.root} the root of Ego4D? If so, {mend}")
         return found
 
     def _metadata(self) -> Path:
@@ -215,12 +216,12 @@ class Ego4dReader:
         there = [path for name in names for path in self._candidates(name) if path.is_dir()]
         burned_in = [path for path in self._candidates(BURNED_IN) if path.is_dir()]
         if BURNED_IN in names or (not there and burned_in) or (there and BURNED_IN in there[0].resolve().parts):
-            raise ValueError(
+            raise InputError(
                 f"{(there or burned_in or [self.root])[0]}: the videos of {BURNED_IN} have the gaze drawn into their "
                 "pixels, which a model would read off; download full_scale or video_540ss"
             )
         if not set(names) <= set(get_args(Videos)):
-            raise ValueError(f"videos is {self.videos!r}; expected one of {', '.join(get_args(Videos))}")
+            raise InputError(f"videos is {self.videos!r}; expected one of {', '.join(get_args(Videos))}")
         return self._part(names, "download the videos with gaze")
 
     def _gaze_folder(self) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples, without_repeats
 from gaze_vlm.formats.text_files import csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
@@ -39,7 +40,7 @@ def read_ego4d_gaze(path: Path) -> SpooledGaze:
     """
     with path.open("rb") as file:
         if file.read(8)[4:] == b"ftyp":
-            raise ValueError(f"{path} is a video, not a gaze table: download the gaze again")
+            raise InputError(f"{path} is a video, not a gaze table: download the gaze again")
     rows = (
         [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
         for line, fields in csv_rows(path, READ, COLUMNS)
@@ -49,7 +50,7 @@ def read_ego4d_gaze(path: Path) -> SpooledGaze:
     for piece in table.pieces():
         timed.append(piece[np.isfinite(piece[:, 0])])
     if not len(timed):
-        raise ValueError(f"{path}: no sample with a time: download the gaze again")
+        raise InputError(f"{path}: no sample with a time: download the gaze again")
     if len(timed) < len(table):
         warnings.warn(f"{path}: {len(table) - len(timed)} rows without a time are left out", stacklevel=2)
     return SpooledGaze.of(_samples(without_repeats(piece)) for piece in in_order(timed))

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import json_elements
 
@@ -31,9 +32,9 @@ def read_metadata(path: Path) -> dict[str, Ego4dVideo]:
     try:
         videos = [_video(entry, path) for entry in json_elements(path, "videos")]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): download it again") from error
+        raise InputError(f"{path} is damaged ({error!r}): download it again") from error
     if not videos:
-        raise ValueError(f"{path} lists no videos: download it again")
+        raise InputError(f"{path} lists no videos: download it again")
     return {video.video_uid: video for video in videos}
 
 
@@ -43,7 +44,7 @@ def _video(entry: dict[str, Any], path: Path) -> Ego4dVideo:
     spans = tuple((float(span["start_sec"]), float(span["end_sec"])) for span in entry.get("redacted_intervals") or [])
     for start_s, end_s in spans:
         if not start_s <= end_s:
-            raise ValueError(f"{path}: video {uid} is redacted from {start_s} to {end_s} s; mend the interval")
+            raise InputError(f"{path}: video {uid} is redacted from {start_s} to {end_s} s; mend the interval")
     return Ego4dVideo(
         video_uid=uid,
         duration_s=float(entry.get("duration_sec") or math.nan),

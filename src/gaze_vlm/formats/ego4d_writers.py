@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d_gaze import COLUMNS
 from gaze_vlm.formats.ego4d_metadata import Ego4dVideo
 from gaze_vlm.formats.narrations import Narration
@@ -33,7 +34,7 @@ def gaze_csv_text(
     """
     lengths = {"t_s": len(t_s), "xy": len(xy), "worn": len(worn)}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"gaze columns differ in length: {lengths}")
+        raise InputError(f"gaze columns differ in length: {lengths}")
     blanks = "," * (len(COLUMNS) - 7)
     rows = [
         f"0,{time!r},{time!r},{first_world_index + int(time * FRAME_HZ):.1f},{float(on)},{x!r},{1 - y!r}{blanks}"

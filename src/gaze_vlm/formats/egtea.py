@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.begaze import BEGAZE_HEIGHT_PX, BEGAZE_WIDTH_PX, FRAME_HZ, read_begaze
 from gaze_vlm.formats.egtea_labels import (
     ClipName,
@@ -52,9 +53,9 @@ class EgteaReader:
 
     def __init__(self, root: Path, *, videos: Literal["sessions", "clips"] | None = None, split: int = 1) -> None:
         if videos not in (None, *FOLDERS):
-            raise ValueError(f"videos is {videos!r}; expected one of {', '.join(FOLDERS)}")
+            raise InputError(f"videos is {videos!r}; expected one of {', '.join(FOLDERS)}")
         if split not in (1, 2, 3):
-            raise ValueError(f"split is {split!r}; EGTEA Gaze+ has the splits 1, 2 and 3")
+            raise InputError(f"split is {split!r}; EGTEA Gaze+ has the splits 1, 2 and 3")
         self.root = Path(root)
         self.annotations = self.root / "action_annotation"
         if videos is None:
@@ -111,7 +112,7 @@ class EgteaReader:
         """
         if recording.gaze is None:
             expected = self.root / "gaze_data" / f"{self._session(recording.video)}.txt"
-            raise ValueError(f"{expected} is missing: the gaze of {recording.video_id}; unpack the gaze archive again")
+            raise InputError(f"{expected} is missing: the gaze of {recording.video_id}; unpack the gaze archive again")
         if not self.trimmed:
             return read_begaze(recording.gaze)
         clip = ClipName.parse(recording.video_id, str(recording.video))
@@ -149,7 +150,7 @@ class EgteaReader:
         videos = sorted(self._folder.glob(pattern))
         if not videos:
             expected = "<session>/<clip>.mp4" if self.trimmed else "<session>.mp4"
-            raise ValueError(f"{self._folder} holds no .mp4 file: put the videos ({expected}) there")
+            raise InputError(f"{self._folder} holds no .mp4 file: put the videos ({expected}) there")
         return list(_by_key(videos).values())
 
     def _gaze_texts(self) -> dict[str, Path]:
@@ -188,7 +189,7 @@ def _trim(session: Recording, clip: ClipName) -> Recording:
 def _check_length(video: Path, clip: ClipName) -> None:
     frames, named = round(video_info(video).duration_s * FRAME_HZ), clip.end_frame - clip.first_frame
     if abs(frames - named) > FRAME_TOLERANCE:
-        raise ValueError(
+        raise InputError(
             f"{video}: {frames} frames at {FRAME_HZ} fps where its name says {named}, so its gaze cannot be placed; "
             "unpack the trimmed clips again"
         )
@@ -203,5 +204,5 @@ def _by_key(paths: list[Path]) -> dict[str, Path]:
     keys = Counter(session_key(path.stem) for path in paths)
     twice = [str(path) for path in paths if keys[session_key(path.stem)] > 1]
     if twice:
-        raise ValueError(f"several files of one session: {', '.join(twice)}; keep one of them")
+        raise InputError(f"several files of one session: {', '.join(twice)}; keep one of them")
     return {session_key(path.stem): path for path in paths}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action
 
 GAZE_SUFFIX = re.compile(r"-gazedata$", re.IGNORECASE)
@@ -38,10 +39,10 @@ class ClipName:
         """
         match = CLIP_NAME.fullmatch(name)
         if match is None:
-            raise ValueError(f"{where}: {name!r} is no clip's name; expected <session>-<t0 ms>-<t1 ms>-F000000-F000000")
+            raise InputError(f"{where}: {name!r} is no clip's name; expected <session>-<t0 ms>-<t1 ms>-F000000-F000000")
         start_ms, end_ms, first_frame, end_frame = map(int, match.groups()[1:])
         if start_ms >= end_ms or first_frame >= end_frame:
-            raise ValueError(f"{where}: the bounds in {name!r} do not increase; mend or remove it")
+            raise InputError(f"{where}: the bounds in {name!r} do not increase; mend or remove it")
         return cls(match[1], start_ms, end_ms, first_frame, end_frame)
 
     @property
@@ -83,10 +84,10 @@ def read_index(path: Path) -> tuple[str, ...]:
             continue
         name, _, index = line.strip().rpartition(" ")
         if not name or not index.isdecimal():
-            raise ValueError(f"{path}, line {number}: {line!r} is not '<name> <id>'")
+            raise InputError(f"{path}, line {number}: {line!r} is not '<name> <id>'")
         names[int(index)] = plain(name)
     if sorted(names) != list(range(1, len(names) + 1)):
-        raise ValueError(f"{path}: ids are not 1 to {len(names)}; is the file cut short?")
+        raise InputError(f"{path}: ids are not 1 to {len(names)}; is the file cut short?")
     return tuple(names[index] for index in sorted(names))
 
 
@@ -106,10 +107,10 @@ def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str
         where = f"{path}, line {number}"
         fields = [field.strip() for field in line.split(";")]
         if len(fields) != 8:
-            raise ValueError(f"{where}: {len(fields)} fields where 8 are expected: {line!r}")
+            raise InputError(f"{where}: {len(fields)} fields where 8 are expected: {line!r}")
         session, start, end, text, verb, nouns = fields[2:]
         if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
-            raise ValueError(f"{where}: action from {start!r} to {end!r} ms; expected two whole numbers that increase")
+            raise InputError(f"{where}: action from {start!r} to {end!r} ms; expected two whole numbers that increase")
         key = session_key(session)
         action = Action(
             start_s=int(start) / 1000,
@@ -134,12 +135,12 @@ def read_splits(folder: Path, split: int) -> dict[str, list[SplitRow]]:
     if len(missing) == len(paths):
         return {}
     if missing:
-        raise ValueError(f"{missing[0]} is missing, its counterpart is there; unpack the action annotations again")
+        raise InputError(f"{missing[0]} is missing, its counterpart is there; unpack the action annotations again")
     rows = {part: _read_split(path) for part, path in paths.items()}
     trained = {row.clip.key for row in rows["train"]}
     for row in rows["test"]:
         if row.clip.key in trained:
-            raise ValueError(f"{row.where}: this action is in {paths['train']} too; unpack the annotations again")
+            raise InputError(f"{row.where}: this action is in {paths['train']} too; unpack the annotations again")
     return rows
 
 
@@ -151,7 +152,7 @@ def _read_split(path: Path) -> list[SplitRow]:
         if not name:
             continue
         if len(ids) < 3 or not all(field.isdecimal() for field in ids):
-            raise ValueError(f"{where}: {line!r} is not 'ClipName ActionID VerbID NounID [NounID ...]'")
+            raise InputError(f"{where}: {line!r} is not 'ClipName ActionID VerbID NounID [NounID ...]'")
         action, verb, *nouns = map(int, ids)
         rows.append(SplitRow(ClipName.parse(name, where), action, verb, tuple(nouns), where))
     return rows
@@ -192,5 +193,5 @@ def actions_of_splits(
 
 def _name(names: Sequence[str], index: int, kind: str, where: str) -> str:
     if not 1 <= index <= len(names):
-        raise ValueError(f"{where}: {kind} {index} has no name in {kind}_idx.txt, which has 1 to {len(names)}")
+        raise InputError(f"{where}: {kind} {index} has no name in {kind}_idx.txt, which has 1 to {len(names)}")
     return names[index - 1]

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
 from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
@@ -60,20 +61,20 @@ class FolderReader:
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
         if self.gaze not in (None, *get_args(GazeFormat)):
-            raise ValueError(f"gaze is {self.gaze!r}; expected one of {', '.join(get_args(GazeFormat))}")
+            raise InputError(f"gaze is {self.gaze!r}; expected one of {', '.join(get_args(GazeFormat))}")
         if (self.frame_width_px is None) != (self.frame_height_px is None):
-            raise ValueError("set both frame_width_px and frame_height_px, or neither")
+            raise InputError("set both frame_width_px and frame_height_px, or neither")
         for name in ("frame_width_px", "frame_height_px"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; expected 1 or more")
+                raise InputError(f"{name} is {value}; expected 1 or more")
         for path, mend in (
             (self.root / "videos", "put the videos there"),
             (self.root / "gaze", "put a gaze table or export of each video there"),
             (self._captions, "write the texts of the videos to it"),
         ):
             if not path.exists():
-                raise ValueError(f"{path} is missing: {mend}; docs/importers.md has the layout")
+                raise InputError(f"{path} is missing: {mend}; docs/importers.md has the layout")
 
     @property
     def verbs(self) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ class FolderReader:
         """
         if recording.gaze is None:
             places = f"{recording.video_id}.csv, or a folder {recording.video_id} with {' or '.join(EXPORTS)}"
-            raise ValueError(f"{self.root / 'gaze'} has no gaze of {recording.video_id}: put there {places}")
+            raise InputError(f"{self.root / 'gaze'} has no gaze of {recording.video_id}: put there {places}")
         format_ = self.gaze or gaze_format(recording.gaze)
         if format_ == "generic":
             return read_generic_gaze(recording.gaze, self.min_confidence)
@@ -133,11 +134,11 @@ class FolderReader:
         folder = self.root / "videos"
         videos = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
         if not videos:
-            raise ValueError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
+            raise InputError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
         found: dict[str, Path] = {}
         for video in videos:
             if video.stem in found:
-                raise ValueError(f"{found[video.stem]} and {video} have one name: rename or remove one of them")
+                raise InputError(f"{found[video.stem]} and {video} have one name: rename or remove one of them")
             found[video.stem] = video
         return found
 
@@ -146,13 +147,13 @@ class FolderReader:
         found = [path for path in (folder / f"{name}.csv", folder / f"{name}.txt") if path.is_file()]
         found += [path for path in (folder / name / file for file in EXPORTS) if path.is_file()][:1]
         if len(found) > 1:
-            raise ValueError(f"{name} has gaze in {found[0]} and {found[1]}: keep one of them")
+            raise InputError(f"{name} has gaze in {found[0]} and {found[1]}: keep one of them")
         return found[0] if found else None
 
     def _actions(self, videos: Sequence[str]) -> Mapping[str, Sequence[Action]]:
         header = csv_header(self._captions)
         if "video_id" not in header:
-            raise ValueError(
+            raise InputError(
                 f"{self._captions}: no column video_id in its first line; docs/importers.md has the columns"
             )
         if "start_s" in header:
@@ -184,7 +185,7 @@ def gaze_format(path: Path) -> GazeFormat:
     known = next((name for name, columns in COLUMNS.items() if set(columns) <= set(header)), None)
     if known is None:
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
-        raise ValueError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
+        raise InputError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
     return known
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_header, csv_rows, finite, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
@@ -55,5 +56,5 @@ def _event(field: str, path: Path, line: int) -> GazeEvent:
     name = field.strip().lower()
     if name not in EVENTS:
         expected = ", ".join(name for name in EVENTS if name)
-        raise ValueError(f"{path}, line {line}: event is {field!r}; expected one of {expected}, or nothing")
+        raise InputError(f"{path}, line {line}: event is {field!r}; expected one of {expected}, or nothing")
     return EVENTS[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 from gaze_vlm.spool import Spool
 
@@ -21,7 +22,7 @@ def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> 
     """
     table = number_table(rows, columns)
     if not len(table):
-        raise ValueError(f"{path} has a header and no row: export the gaze again")
+        raise InputError(f"{path} has a header and no row: export the gaze again")
     kept = Spool(table.dtype)
     for piece in in_order(table):
         kept.append(without_repeats(piece))
@@ -88,5 +89,5 @@ def check_scale(gaze: SpooledGaze, path: Path, mend: str) -> SpooledGaze:
     outside = sum(np.sum(events == GazeEvent.OUT_OF_FRAME) for events in gaze.event.pieces())
     places = sum(np.sum(np.isfinite(xy).all(axis=1)) for xy in gaze.xy.pieces())
     if 2 * outside > places:
-        raise ValueError(f"{path}: {outside} of {places} places are outside the frame; {mend}")
+        raise InputError(f"{path}: {outside} of {places} places are outside the frame; {mend}")
     return gaze

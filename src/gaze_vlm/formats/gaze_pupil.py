@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_header, csv_rows, number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
@@ -37,11 +38,11 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> SpooledGaze:
     """
     world = path.with_name(WORLD)
     if not world.is_file():
-        raise ValueError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
+        raise InputError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
     times_ns = (_nanoseconds(field, world, line) for line, (field,) in csv_rows(world, [TIME], [TIME]))
     start_ns = min(times_ns, default=None)
     if start_ns is None:
-        raise ValueError(f"{world} has a header and no row: export the recording again")
+        raise InputError(f"{world} has a header and no row: export the recording again")
     table = distinct_rows(_rows(path, start_ns), 4, path)
     has_fixations = any(np.any(rows[:, 3] == GazeEvent.FIXATION) for rows in table.pieces())
 
@@ -62,7 +63,7 @@ def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, Gaze
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
         if recording not in (None, row.get(RECORDING)):
-            raise ValueError(f"{path}, line {line}: another recording begins; give each recording a folder of its own")
+            raise InputError(f"{path}, line {line}: another recording begins; give each recording a folder of its own")
         recording = row.get(RECORDING)
         x_px, y_px = (number(row[name], name, path, line) for name in COLUMNS[1:])
         yield (_nanoseconds(row[TIME], path, line) - start_ns) / 1e9, x_px, y_px, _event(row, path, line)
@@ -72,7 +73,7 @@ def _event(row: dict[str, str], path: Path, line: int) -> GazeEvent:
     """The event of one row; `UNKNOWN` between those that have an id."""
     worn = row.get("worn", "").strip().lower()
     if worn not in WORN:
-        raise ValueError(f"{path}, line {line}: worn is {row['worn']!r}; expected 1.0 or 0.0, true or false")
+        raise InputError(f"{path}, line {line}: worn is {row['worn']!r}; expected 1.0 or 0.0, true or false")
     if not WORN[worn]:
         return GazeEvent.UNTRACKED
     if _has_id(row, BLINK, path, line):
@@ -90,5 +91,5 @@ def _has_id(row: dict[str, str], name: str, path: Path, line: int) -> bool:
 def _nanoseconds(field: str, path: Path, line: int) -> int:
     """A timestamp as a whole number, for as a float it would lose some hundred nanoseconds."""
     if not field.strip().isdecimal():
-        raise ValueError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, mend or delete the row")
+        raise InputError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, mend or delete the row")
     return int(field)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import csv_rows, number
@@ -30,7 +31,7 @@ def read_frame_labels(path: Path) -> SpooledGaze:
     """
     table = number_table(_label_rows(path), len(LABEL_COLUMNS))
     if not len(table):
-        raise ValueError(f"{path}: no rows; make or copy the labels again")
+        raise InputError(f"{path}: no rows; make or copy the labels again")
     return SpooledGaze.of(map(_samples, in_order(table)))
 
 
@@ -43,9 +44,9 @@ def _label_rows(path: Path) -> Iterator[tuple[float, float, float, float]]:
     for line, fields in csv_rows(path, LABEL_COLUMNS, LABEL_COLUMNS):
         frame, x, y, kind = (number(field, name, path, line) for name, field in zip(LABEL_COLUMNS, fields, strict=True))
         if not np.isfinite(frame):
-            raise ValueError(f"{path}, line {line}: frame is {fields[0]!r}; mend or delete the row")
+            raise InputError(f"{path}, line {line}: frame is {fields[0]!r}; mend or delete the row")
         if kind not in range(len(EVENTS)):
-            raise ValueError(f"{path}, line {line}: gaze_type is {fields[3]!r}; expected 0, 1, 2 or 3")
+            raise InputError(f"{path}, line {line}: gaze_type is {fields[3]!r}; expected 0, 1, 2 or 3")
         yield frame, x, y, kind
 
 
@@ -72,6 +73,6 @@ def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...
 def _seconds(field: str, where: str) -> float:
     parts = field.split(":")
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        raise ValueError(f"{where}: {field!r} is not a time; expected HH:MM:SS")
+        raise InputError(f"{where}: {field!r} is not a time; expected HH:MM:SS")
     hours, minutes, seconds = map(int, parts)
     return float((hours * 60 + minutes) * 60 + seconds)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action
 from gaze_vlm.formats.text_files import json_members
 
@@ -39,7 +40,7 @@ def read_narrations(
             try:
                 narrations[uid] = _narrations(entry or {}, narration_pass)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ValueError(f"{path} is damaged at {uid} ({error!r}): download the annotations again") from error
+                raise InputError(f"{path} is damaged at {uid} ({error!r}): download the annotations again") from error
     return narrations
 
 
@@ -52,7 +53,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
         return
     for uid, entry in json_members(path, ""):
         if uid == "videos" and entry != {}:
-            raise ValueError(f"{path} is damaged (videos is a {type(entry).__name__}, no object): download it again")
+            raise InputError(f"{path} is damaged (videos is a {type(entry).__name__}, no object): download it again")
         yield uid, entry
 
 
@@ -73,7 +74,7 @@ def _listed(entry: dict[str, Any]) -> list[Narration]:
         old = "timestamp_sec" in item
         t_s, text = (item["timestamp_sec"], item["narration_text"]) if old else (item["time"], item["text"])
         if not math.isfinite(t_s):
-            raise ValueError(f"time {t_s} of {text!r}")
+            raise InputError(f"time {t_s} of {text!r}")
         narrations.append(Narration(float(t_s), str(text or "")))
     return narrations
 

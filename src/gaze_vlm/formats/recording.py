@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import SpooledGaze
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -120,7 +121,7 @@ def check_tree(root: Path, dataset: str, mends: Mapping[Path, str]) -> None:
     missing = {path: mend for path, mend in mends.items() if not path.exists()}
     if missing:
         are = "is" if len(missing) == 1 else "are"
-        raise ValueError(
+        raise InputError(
             f"{', '.join(map(str, missing))} {are} missing: is {root} the root of {dataset}? "
             f"If so, {', and '.join(dict.fromkeys(missing.values()))}"
         )
@@ -134,5 +135,5 @@ def check_name(name: str, where: str) -> str:
             letter and digit.
     """
     if not SAFE_NAME.fullmatch(name):
-        raise ValueError(f"{where}: the name {name!r} cannot be a file name here; use letters, digits and . _ + - only")
+        raise InputError(f"{where}: the name {name!r} cannot be a file name here; use letters, digits and . _ + - only")
     return name

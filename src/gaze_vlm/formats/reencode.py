@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from av.video.reformatter import VideoReformatter
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TimedFrame, VideoInfo
 
 OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one thread: the same bytes anywhere
@@ -61,7 +62,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
         yield write
         container.mux(stream.encode(None))
     if _timestamps(path) != written:
-        raise ValueError(f"{path}: the copy has not the frames of the original; convert the original to mp4 first")
+        raise InputError(f"{path}: the copy has not the frames of the original; convert the original to mp4 first")
 
 
 def _timestamps(path: Path) -> list[int]:

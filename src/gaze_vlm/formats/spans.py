@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, check_name
 from gaze_vlm.formats.text_files import csv_header, csv_rows, finite
 
@@ -22,9 +23,9 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
         where = f"{path}, line {line}"
         start_s, end_s = (finite(row[name], name, path, line) for name in ("start_s", "end_s"))
         if not 0 <= start_s < end_s:
-            raise ValueError(f"{where}: from {start_s:g} to {end_s:g} s; expected seconds from 0 that increase")
+            raise InputError(f"{where}: from {start_s:g} to {end_s:g} s; expected seconds from 0 that increase")
         if not row["text"]:
-            raise ValueError(f"{where}: no text; fill it in or delete the row")
+            raise InputError(f"{where}: no text; fill it in or delete the row")
         action = Action(start_s, end_s, row["text"], row.get("verb") or None, row.get("noun") or None)
         actions.setdefault(check_name(row["video_id"], where), []).append(action)
     return actions

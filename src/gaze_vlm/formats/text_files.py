@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import ijson
 
+from gaze_vlm.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -23,12 +25,12 @@ def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterat
             too long.
     """
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
+        raise InputError(f"{path} is empty (0 bytes): copy or download it again")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _rows(csv.reader(file), columns, order, path)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
 
 
 def _rows(
@@ -48,12 +50,12 @@ def _rows(
             names = names if header else list(order)
             missing = [name for name in columns if name not in names]
             if missing:
-                raise ValueError(f"{path}: no column {', '.join(missing)} in the header; download the file again")
+                raise InputError(f"{path}: no column {', '.join(missing)} in the header; download the file again")
             places, width = [names.index(name) for name in columns], len(names)
             if header:
                 continue
         if len(fields) != width:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {lines.line_num}: {len(fields)} values where {width} are expected; "
                 "is the file cut short? Download it again"
             )
@@ -70,9 +72,9 @@ def csv_header(path: Path) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next((fields for fields in csv.reader(file) if any(field.strip() for field in fields)), None)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
+        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
     if names is None:
-        raise ValueError(f"{path} is empty: copy or download it again")
+        raise InputError(f"{path} is empty: copy or download it again")
     return [name.strip() for name in names]
 
 
@@ -87,7 +89,7 @@ def number(field: str, name: str, path: Path, line: int) -> float:
     try:
         return float(field)
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {name} is {field!r}, not a number; mend or delete the row") from error
+        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a number; mend or delete the row") from error
 
 
 def finite(field: str, name: str, path: Path, line: int) -> float:
@@ -98,7 +100,7 @@ def finite(field: str, name: str, path: Path, line: int) -> float:
     """
     value = number(field, name, path, line)
     if not math.isfinite(value):
-        raise ValueError(f"{path}, line {line}: {name} is {field!r}, not a finite number; mend or delete the row")
+        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a finite number; mend or delete the row")
     return value
 
 
@@ -124,10 +126,10 @@ def _streamed(path: Path, parse: Callable[[BinaryIO], Iterator[T]]) -> Iterator[
             file.seek(start)
             event, _ = next(ijson.basic_parse(file))
             if event != "start_map":
-                raise ValueError(f"{path} holds no JSON object ({event}): download it again")
+                raise InputError(f"{path} holds no JSON object ({event}): download it again")
             file.seek(start)
             yield from parse(file)
     except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing: download it") from error
+        raise InputError(f"{path} is missing: download it") from error
     except ijson.JSONError as error:  # also if it is not UTF-8
-        raise ValueError(f"{path} is not JSON ({str(error).splitlines()[0]}): download it again") from error
+        raise InputError(f"{path} is not JSON ({str(error).splitlines()[0]}): download it again") from error

@@ -17,6 +17,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
+from gaze_vlm.errors import InputError
+
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
@@ -59,13 +61,13 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise ValueError(f"{path}: no video stream; copy the file again or delete it")
+                raise InputError(f"{path}: no video stream; copy the file again or delete it")
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
             yield container, stream
     except av.FFmpegError as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: cannot be decoded ({error.strerror}); is it empty or cut short? Copy it again"
         ) from error
 
@@ -92,14 +94,14 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
         for pts, frame in decoded(container, stream, path):
             t_s = info.seconds(pts)
             if last_pts is not None and pts <= last_pts:
-                raise ValueError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
+                raise InputError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
             last_pts = pts
             ticks = 0 if frame is None else frame.duration or 0
             duration_s = float(ticks * info.time_base) or 1 / info.average_hz
             end_s = t_s + duration_s
             yield TimedFrame(pts, t_s, duration_s, frame)
         if end_s < info.duration_s - MAX_MISSING_S:
-            raise ValueError(
+            raise InputError(
                 f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again"
             )
 
@@ -140,7 +142,7 @@ def frames_at(
         for target in wanted:
             frame = decoder.at_or_before(int(target))
             if frame is None or frame.pts != target:
-                raise ValueError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
+                raise InputError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
             images.append(pixels(frame))
     return np.stack(images)
 
@@ -169,7 +171,7 @@ def frames_at_times(
             target = info.start_pts + int((float(t_s) + TIME_TOLERANCE_S) / info.time_base)
             frame = decoder.at_or_before(target)
             if frame is None:
-                raise ValueError(f"{path}: no frame at or before {t_s} s")
+                raise InputError(f"{path}: no frame at or before {t_s} s")
             images.append(pixels(frame))
     return np.stack(images)
 
@@ -275,7 +277,7 @@ class _Decoder:
 
 def _info(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
     if stream.time_base is None or not stream.average_rate:
-        raise ValueError(f"{path}: no time base or frame rate in its header; convert it to mp4")
+        raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
     if stream.duration is not None:
         duration_s = float(stream.duration * stream.time_base)
     else:  # matroska states it for the container alone
@@ -293,12 +295,12 @@ def _info(container: av.container.InputContainer, stream: av.VideoStream, path: 
 
 def _pts(frame: av.VideoFrame, path: Path) -> int:
     if frame.pts is None:
-        raise ValueError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
+        raise InputError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
     return frame.pts
 
 
 def _ascending(values: Sequence[int] | Sequence[float], name: str) -> np.ndarray:
     array = np.asarray(values)
     if array.size == 0 or np.any(np.diff(array) < 0):
-        raise ValueError(f"{name} must be ascending and not empty, not {values!r}")
+        raise InputError(f"{name} must be ascending and not empty, not {values!r}")
     return array

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from gaze_vlm.errors import InputError
+
 BEGAZE_VARIANTS = ("3.1", "3.4")
 PREAMBLE_LINES = 33
 TIMECODE_HZ = 24
@@ -64,10 +66,10 @@ def begaze_text(
         ValueError: For an unknown variant, or columns of different lengths.
     """
     if variant not in BEGAZE_VARIANTS:
-        raise ValueError(f"BeGaze variant {variant!r} is none of {', '.join(BEGAZE_VARIANTS)}")
+        raise InputError(f"BeGaze variant {variant!r} is none of {', '.join(BEGAZE_VARIANTS)}")
     lengths = {"t_us": len(t_us), "xy_px": len(xy_px), "events": len(events), "frames": len(frames)}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"gaze columns differ in length: {lengths}")
+        raise InputError(f"gaze columns differ in length: {lengths}")
     row = _row_31 if variant == "3.1" else _row_34
     samples = zip(t_us.tolist(), xy_px.tolist(), events, frames.tolist(), strict=True)
     rows = [row(time, x, y, event, frame) for time, (x, y), event, frame in samples]
@@ -125,7 +127,7 @@ def split_text(
 
 def _number(name: str, names: Sequence[str]) -> int:
     if name not in names:
-        raise ValueError(f"label {name!r} is not in the index of {len(names)} names: add it there")
+        raise InputError(f"label {name!r} is not in the index of {len(names)} names: add it there")
     return names.index(name) + 1
 
 

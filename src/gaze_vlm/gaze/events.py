@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 from gaze_vlm.spool import Spool, median, parts
 
@@ -45,7 +46,7 @@ def identify_saccades(gaze: SpooledGaze, aspect: float, threshold: float = SACCA
         ValueError: `threshold` is not above 0.
     """
     if not threshold > 0:
-        raise ValueError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
+        raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
 
     def steps_s() -> Iterator[Float64[np.ndarray, "step"]]:
         for piece in gaze.pieces(before=1):

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from gaze_vlm.errors import InputError
+
 FlowName = Literal["dis", "raft_small", "raft_large"]
 FLOWS: tuple[FlowName, ...] = get_args(FlowName)
 DisPreset = Literal["ultrafast", "fast", "medium"]
@@ -42,7 +44,7 @@ class DisFlow:
 
     def __init__(self, preset: DisPreset = "medium", refine: bool = False) -> None:
         if preset not in DIS_PRESETS:
-            raise ValueError(f"flow preset {preset!r} is unknown; use one of {', '.join(DIS_PRESETS)}")
+            raise InputError(f"flow preset {preset!r} is unknown; use one of {', '.join(DIS_PRESETS)}")
         self.preset = preset
         self._dis = cv2.DISOpticalFlow.create(DIS_PRESETS[preset])
         if not refine:
@@ -53,7 +55,7 @@ class DisFlow:
     ) -> Float32[np.ndarray, "height width 2"]:
         """Flow from `source` to `target` in pixels, (x, y)."""
         if source.shape != target.shape or source.ndim != 2 or min(source.shape) < 16:
-            raise ValueError(f"flow needs two grey frames of one size, 16 px or more: {source.shape}, {target.shape}")
+            raise InputError(f"flow needs two grey frames of one size, 16 px or more: {source.shape}, {target.shape}")
         # DIS takes contiguous images only; a crop is none.
         images = np.ascontiguousarray(source), np.ascontiguousarray(target)
         return self._dis.calc(*images, None)  # type: ignore[call-overload]
@@ -80,9 +82,9 @@ def flow_estimator(options: FlowOptions) -> FlowEstimator:
     if options.name == "dis":
         return DisFlow(options.preset, options.refine)
     if options.name not in FLOWS:
-        raise ValueError(f"flow {options.name!r} is unknown; use one of {', '.join(FLOWS)}")
+        raise InputError(f"flow {options.name!r} is unknown; use one of {', '.join(FLOWS)}")
     if options.weights is None:
-        raise ValueError(f"flow {options.name} needs weights: give their file as flow_weights")
+        raise InputError(f"flow {options.name} needs weights: give their file as flow_weights")
     # RAFT alone needs torch, and workers without it start in a tenth of the time.
     estimator: FlowEstimator = import_module("gaze_vlm.gaze.raft").RaftFlow(
         options.name, options.weights, options.device

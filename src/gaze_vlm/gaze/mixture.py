@@ -7,6 +7,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
 
 
@@ -51,7 +52,7 @@ def patch_distribution(
         share of the mass that is in view [*frame], 0 where no point counts.
     """
     if sigma <= 0:
-        raise ValueError(f"gaze sigma {sigma} must be above 0: give it in frame widths, the paper's is 0.0184")
+        raise InputError(f"gaze sigma {sigma} must be above 0: give it in frame widths, the paper's is 0.0184")
     # A point without weight may lie anywhere, NaN included.
     xy = torch.where(weight[..., None] > 0, xy, 0.5).float()
     centre, (width, height) = view.points(xy), view.size

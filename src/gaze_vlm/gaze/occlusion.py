@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from gaze_vlm.errors import InputError
+
 OcclusionTest = Literal["local", "frame", "none"]
 LOCAL_EPSILON = 1 / 96  # of the frame's width, between the noise of the flow and the step at an occluder's edge
 FRAME_EPSILON = 20 / 1088  # of the frame's width; the paper's 20 px on frames of 1088 px
@@ -62,7 +64,7 @@ def forward_backward_error(
         ValueError: the two flows differ in shape.
     """
     if forward.shape != backward.shape or forward.shape[2:] != (2,):
-        raise ValueError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
+        raise InputError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
     height, width = forward.shape[:2]
     landed = _pixel_centres(height, width) + forward
     miss_x, miss_y = cv2.split(forward + sample(backward, landed))
@@ -132,4 +134,4 @@ def visible(
         return occluded_share <= eta
     if test == "none":
         return np.ones(np.shape(error), dtype=bool)
-    raise ValueError(f"occlusion test {test!r} is unknown; use 'local', 'frame' or 'none'")
+    raise InputError(f"occlusion test {test!r} is unknown; use 'local', 'frame' or 'none'")

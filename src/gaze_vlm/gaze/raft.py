@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.models.optical_flow import raft_large, raft_small
 
+from gaze_vlm.errors import InputError
+
 NETWORKS = {"raft_small": raft_small, "raft_large": raft_large}
 MULTIPLE_PX, LEAST_PX = 8, 128  # the network halves frames three times, and correlates at four levels below that
 
@@ -29,7 +31,7 @@ class RaftFlow:
         try:
             self.network.load_state_dict(read_weights(weights))
         except RuntimeError as error:
-            raise ValueError(f"{weights}: not the weights of torchvision's {name}") from error
+            raise InputError(f"{weights}: not the weights of torchvision's {name}") from error
         self.network.to(self.device).eval()
 
     @torch.inference_mode()
@@ -38,7 +40,7 @@ class RaftFlow:
     ) -> Float32[np.ndarray, "height width 2"]:
         """Flow from `source` to `target` in pixels, (x, y)."""
         if source.shape != target.shape or source.ndim != 2:
-            raise ValueError(f"flow needs two grey frames of one size: {source.shape}, {target.shape}")
+            raise InputError(f"flow needs two grey frames of one size: {source.shape}, {target.shape}")
         height, width = source.shape
         flow = self.network(self._input(source), self._input(target))[-1]  # the last refinement
         flow = rearrange(flow[0, :, :height, :width], "component y x -> y x component")
@@ -59,10 +61,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ValueError: no such file, or it cannot be read.
     """
     if not path.is_file():
-        raise ValueError(f"{path} is missing: put the weights of torchvision's RAFT there")
+        raise InputError(f"{path} is missing: put the weights of torchvision's RAFT there")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # pickle, zip and safetensors each raise their own
-        raise ValueError(f"{path}: cannot be read as weights ({type(error).__name__}); copy the file again") from error
+        raise InputError(f"{path}: cannot be read as weights ({type(error).__name__}); copy the file again") from error

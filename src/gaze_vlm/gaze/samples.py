@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.spool import Spool, parts
 
 
@@ -37,11 +38,11 @@ class GazeSamples:
 
     def __post_init__(self) -> None:
         if not (len(self.t_s) == len(self.xy) == len(self.event)):
-            raise ValueError(
+            raise InputError(
                 f"gaze samples disagree in length: t_s {len(self.t_s)}, xy {len(self.xy)}, event {len(self.event)}"
             )
         if np.any(np.diff(self.t_s) < 0):
-            raise ValueError("gaze samples are not sorted by time: sort t_s, xy and event together first")
+            raise InputError("gaze samples are not sorted by time: sort t_s, xy and event together first")
 
     def __len__(self) -> int:
         return len(self.t_s)
@@ -84,7 +85,7 @@ class SpooledGaze:
         gaze = cls(Spool(np.float64), Spool((np.float64, 2)), Spool(np.uint8))
         for piece in pieces:
             if np.any(np.diff([*gaze.t_s[-1:], *piece.t_s[:1]]) < 0):
-                raise ValueError("pieces of gaze are not in order of time: sort them first")
+                raise InputError("pieces of gaze are not in order of time: sort them first")
             gaze.t_s.append(piece.t_s)
             gaze.xy.append(piece.xy)
             gaze.event.append(piece.event)

@@ -7,6 +7,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as pixels
 
+from gaze_vlm.errors import InputError
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -17,7 +19,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1:
-            raise ValueError(f"grid {self.rows}×{self.columns} has no patch: rows and columns must be at least 1")
+            raise InputError(f"grid {self.rows}×{self.columns} has no patch: rows and columns must be at least 1")
 
     def __len__(self) -> int:
         return self.rows * self.columns
@@ -41,7 +43,7 @@ class View:
 
     def __post_init__(self) -> None:
         if not (self.left < self.right and self.top < self.bottom):
-            raise ValueError(f"{self} is empty: left must be below right, and top below bottom")
+            raise InputError(f"{self} is empty: left must be below right, and top below bottom")
 
     @classmethod
     def centre_crop(cls, aspect: float) -> "View":

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.ego4d import Ego4dShape
 from gaze_vlm.kitchen.egtea import EgteaShape
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
@@ -69,13 +70,13 @@ def build_kitchen(
         ValueError: If a number is out of range, the shape is none of these, or the root holds something else.
     """
     if participants < 1:
-        raise ValueError(f"participants is {participants}: at least 1 person must cook")
+        raise InputError(f"participants is {participants}: at least 1 person must cook")
     if not 1 <= recipes <= len(RECIPE_NAMES):
-        raise ValueError(f"recipes is {recipes}: choose 1 to {len(RECIPE_NAMES)}")
+        raise InputError(f"recipes is {recipes}: choose 1 to {len(RECIPE_NAMES)}")
     if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}: at least 1 process must render")
+        raise InputError(f"workers is {workers}: at least 1 process must render")
     if shape not in SHAPES:
-        raise ValueError(f"shape is {shape!r}: choose {' or '.join(get_args(ShapeName))}")
+        raise InputError(f"shape is {shape!r}: choose {' or '.join(get_args(ShapeName))}")
     root = Path(root)
     parameters: dict[str, int | str] = {
         "version": VERSION,
@@ -147,11 +148,11 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
     path = root / DESCRIPTION_FILE
     if not path.exists():
         if root.exists() and any(root.iterdir()):
-            raise ValueError(f"{root} holds files but no {DESCRIPTION_FILE}: choose an empty folder for the kitchen")
+            raise InputError(f"{root} holds files but no {DESCRIPTION_FILE}: choose an empty folder for the kitchen")
         return False
     description = json.loads(path.read_text(encoding="utf-8"))
     if description["parameters"] != parameters:
-        raise ValueError(
+        raise InputError(
             f"{path} describes another kitchen ({description['parameters']}, wanted {parameters}): "
             "choose another root or delete this one"
         )

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gaze_vlm.errors import InputError
+
 PAGE = "pretraining.json"
 
 
@@ -30,7 +32,7 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
         yield None
         return
     if output.exists() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
+        raise InputError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
     unfinished = output.with_name(f".{output.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     yield unfinished

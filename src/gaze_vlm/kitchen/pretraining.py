@@ -21,6 +21,7 @@ from transformers import LlavaForConditionalGeneration
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
 from gaze_vlm.datamodules.clips import PROMPTS
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.alignment import Alignment, align
 from gaze_vlm.kitchen.build import VERSION
@@ -70,7 +71,7 @@ def make_backbone(
         ValueError: an unknown family, or the folder holds something else.
     """
     if family is not None and family not in FAMILIES:
-        raise ValueError(f"family {family}: choose one of {', '.join(FAMILIES)}")
+        raise InputError(f"family {family}: choose one of {', '.join(FAMILIES)}")
     how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
     facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
     with checkpoint_folder(output, facts) as folder:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import UInt8
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
@@ -51,7 +52,7 @@ def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> li
     first_choice = max(EARLIEST_FRAME, (frames - 1) * spacing)
     frame_count = int(layout.duration_s * FRAME_HZ)
     if first_choice >= frame_count:
-        raise ValueError(f"{frames} frames {spacing} apart do not fit into {frame_count}: ask for fewer")
+        raise InputError(f"{frames} frames {spacing} apart do not fit into {frame_count}: ask for fewer")
     last = int(rng.integers(first_choice, frame_count))
     scene = act_out(rng, layout, random_look(rng), until_s=(last + 1) / FRAME_HZ)
     return [_still(scene, last - back * spacing) for back in reversed(range(frames))]

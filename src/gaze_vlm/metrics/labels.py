@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.words import first_label, normalise
 
 
@@ -11,7 +12,7 @@ def label_accuracy(prediction: str, label: str, vocabulary: Sequence[str]) -> fl
     Raises ValueError when the target's label is not of the vocabulary, since no prediction could score.
     """
     if normalise(label) not in {normalise(known) for known in vocabulary}:
-        raise ValueError(
+        raise InputError(
             f"target label {label!r} is none of the data set's {len(vocabulary)} labels: "
             "make the reader return it in its vocabulary"
         )

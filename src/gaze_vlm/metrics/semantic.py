@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torchmetrics import Metric
 
+from gaze_vlm.errors import InputError
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -66,13 +68,13 @@ def semantic_similarity(
     Raises ValueError when the two differ in length.
     """
     if len(predictions) != len(targets):
-        raise ValueError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
+        raise InputError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
     if not predictions:
         return np.zeros(0)
     unique = list(dict.fromkeys([*predictions, *targets]))
     embedding = np.asarray(encoder.encode(unique), dtype=np.float64)
     if embedding.ndim != 2 or len(embedding) != len(unique):
-        raise ValueError(
+        raise InputError(
             f"the encoder returned shape {embedding.shape} for {len(unique)} sentences: "
             "encode(list[str]) must return [sentence, dimension]"
         )

@@ -6,6 +6,7 @@ from itertools import islice
 from types import ModuleType
 from typing import Any
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
 
@@ -32,7 +33,7 @@ def run_on_ray(
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except ConnectionError as error:
-            raise ValueError(f"no Ray cluster answers at {address!r}: start one with `ray start --head`") from error
+            raise InputError(f"no Ray cluster answers at {address!r}: start one with `ray start --head`") from error
     try:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_prepare)
         shared = ray.put(job)
@@ -63,4 +64,4 @@ def _ray() -> ModuleType:
     try:
         return import_module("ray")
     except ImportError as error:
-        raise ValueError("engine ray needs Ray: pip install 'gaze-vlm-lightning[cluster]'") from error
+        raise InputError("engine ray needs Ray: pip install 'gaze-vlm-lightning[cluster]'") from error

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gaze_vlm.errors import InputError, UserError
 
-class StoreError(RuntimeError):
+
+class StoreError(UserError, RuntimeError):
     """The store cannot be written: a full disk, no permission. No video is to blame, and none is quarantined."""
 
 
@@ -67,7 +69,7 @@ def only_preparation(store: Path) -> Iterator[None]:
         folder = os.open(store, os.O_RDONLY)
     try:
         if not _lock(folder):
-            raise ValueError(f"{store} is being prepared by another process: wait for it, or stop it")
+            raise InputError(f"{store} is being prepared by another process: wait for it, or stop it")
         remove_drafts(store)
         try:
             yield

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.video import TimedFrame, VideoInfo, video_info
@@ -109,7 +110,7 @@ def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
         ValueError: more of its frames than the share `limit` are damaged, or all of them.
     """
     if counts.damaged_share > limit or counts.damaged_frames == counts.video_frames:
-        raise ValueError(
+        raise InputError(
             f"{video}: {counts.damaged_frames} of {counts.video_frames} frames are damaged, more than max_damaged = "
             f"{limit:g} allows; copy the video again"
         )

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
@@ -65,7 +66,7 @@ def prepare(
     root, store = Path(root), Path(store)
     files = open_reader(dataset, root, reader or {})
     if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}; expected 1 or more")
+        raise InputError(f"workers is {workers}; expected 1 or more")
     recordings = with_splits(files.recordings(), parameters)
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters)
@@ -94,11 +95,11 @@ def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
         ValueError: an unknown data set, or an option that its reader does not have.
     """
     if dataset not in READERS:
-        raise ValueError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
+        raise InputError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
     legal = [name for name in inspect.signature(READERS[dataset]).parameters if name != "root"]
     unknown = sorted(set(options) - set(legal))
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"the reader of {dataset} has no option {', '.join(unknown)}; it has {', '.join(legal) or 'none'}"
         )
     return READERS[dataset](root, **options)
@@ -168,7 +169,7 @@ def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: flo
     lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]
     write_atomically(store / "quarantine.jsonl", "".join(lines).encode())
     if len(bad) > limit * total:
-        raise ValueError(
+        raise InputError(
             f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows: "
             f"{'; '.join(f'{video_id}: {reason}' for video_id, reason in rows)}"
         )

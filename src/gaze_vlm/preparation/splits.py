@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.records import ClipRecord
@@ -40,14 +41,14 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
 def _official(videos: Sequence[Recording], parameters: PreparationParameters) -> list[Recording]:
     trained = sorted({_session(video) for video in videos if "train" in _own_splits(video)})
     if not trained:
-        raise ValueError(
+        raise InputError(
             "split_by is 'official', and no video or action has an official split: is the file of the split missing "
             "in the data set? Or split by session or participant"
         )
     fraction = parameters.split_fractions[SPLITS.index("validation")]
     count = max(int(fraction > 0), round(fraction * len(trained)))
     if count == len(trained):
-        raise ValueError(
+        raise InputError(
             f"{len(trained)} training sessions cannot give {count} to validation; lower the second of split_fractions"
         )
     drawn = np.random.default_rng(parameters.split_seed).permutation(len(trained))[:count]
@@ -74,7 +75,7 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
     """Groups in each split: rounded down, at least 1 where wanted, the rest to the largest shortfall."""
     wanted = sum(fraction > 0 for fraction in fractions)
     if groups < wanted:
-        raise ValueError(f"{groups} {split_by}s cannot fill {wanted} splits; set a split's fraction to 0 or add videos")
+        raise InputError(f"{groups} {split_by}s cannot fill {wanted} splits; set a split's fraction to 0 or add videos")
     sizes = [max(int(fraction > 0), int(fraction * groups + 1e-9)) for fraction in fractions]
     while (missing := groups - sum(sizes)) != 0:
         shortfall = [fraction * groups - size for fraction, size in zip(fractions, sizes, strict=True)]
@@ -126,6 +127,6 @@ def check_overlap(clips: Sequence[ClipRecord], split_by: str) -> None:
         return
     for session, seconds in shared.items():
         if seconds > 0:
-            raise ValueError(
+            raise InputError(
                 f"{seconds:g} s of session {session} are in clips of several splits; split by session or participant"
             )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.preparation.files import draft_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
@@ -78,12 +79,12 @@ class Store:
             return reencoded_file(self.path, video_id)
         relative = PurePosixPath(entry.path)
         if relative.is_absolute() or ".." in relative.parts:
-            raise ValueError(f"{self.path / 'manifest.json'}: path {str(relative)!r} leads out of the raw root")
+            raise InputError(f"{self.path / 'manifest.json'}: path {str(relative)!r} leads out of the raw root")
         return Path(root or self.manifest.root) / relative
 
     def _entry(self, video_id: str) -> VideoEntry:
         if video_id not in self.manifest.videos:
-            raise ValueError(f"{self.path}: no video {video_id!r}; see quarantine.jsonl there, or prepare it again")
+            raise InputError(f"{self.path}: no video {video_id!r}; see quarantine.jsonl there, or prepare it again")
         return self.manifest.videos[video_id]
 
 
@@ -139,9 +140,9 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
             _check_version(metadata.get("schema_version"), path)
         arrays = {name: _tensor(path, name) for name in ARRAYS}
     except OSError as error:
-        raise ValueError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
+        raise InputError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
+        raise InputError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
     counts = VideoCounts(
         **{field.name: metadata[field.name] for field in fields(VideoCounts) if field.name in metadata}
     )
@@ -167,7 +168,7 @@ def read_manifest(store: Path) -> Manifest:
     """
     path = store / "manifest.json"
     if not path.is_file():
-        raise ValueError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
+        raise InputError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         _check_version(values.get("schema_version"), path)
@@ -175,7 +176,7 @@ def read_manifest(store: Path) -> Manifest:
         verbs, nouns = tuple(values.pop("verbs")), tuple(values.pop("nouns"))
         return Manifest(verbs=verbs, nouns=nouns, videos=videos, **values)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}); run `gaze-vlm prepare` again") from error
+        raise InputError(f"{path} is damaged ({error!r}); run `gaze-vlm prepare` again") from error
 
 
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
@@ -197,7 +198,7 @@ def read_clips(path: Path) -> list[ClipRecord]:
         rows = pq.read_table(path, partitioning=None).to_pylist()
         return [ClipRecord(**row) for row in rows]
     except (OSError, pa.ArrowInvalid, TypeError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
+        raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -211,6 +212,6 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 def _check_version(version: object, path: Path) -> None:
     if version != SCHEMA_VERSION:
-        raise ValueError(
+        raise InputError(
             f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; run `gaze-vlm prepare` again"
         )

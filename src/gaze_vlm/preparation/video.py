@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames, video_info
 from gaze_vlm.gaze.flow import FlowEstimator, flow_estimator
 from gaze_vlm.gaze.occlusion import (
@@ -76,14 +77,14 @@ def sampled_moments(path: Path, frames: Iterable[TimedFrame], frame_hz: float, w
 
     for frame in frames:
         if not shown and frame.t_s > TIME_TOLERANCE_S:
-            raise ValueError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
+            raise InputError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
         yield from moments_until(frame.t_s - 2 * TIME_TOLERANCE_S)
         shown.append(frame)
         _drop_before(shown, count / frame_hz - window_s)
     end_s = shown[-1].t_s + shown[-1].duration_s if shown else 0.0
     yield from moments_until(end_s + TIME_TOLERANCE_S)
     if count == 1:
-        raise ValueError(f"{path}: {end_s:.2f} s long, shorter than the {1 / frame_hz:g} s between sampled frames")
+        raise InputError(f"{path}: {end_s:.2f} s long, shorter than the {1 / frame_hz:g} s between sampled frames")
 
 
 def _drop_before(shown: deque[TimedFrame], t_s: float) -> None:

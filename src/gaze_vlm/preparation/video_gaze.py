@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from numpy.typing import DTypeLike
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
 from gaze_vlm.spool import Spool, median
 
@@ -140,7 +141,7 @@ class VideoGaze:
         """
         extra = points - self.event.shape[1]
         if extra < 0:
-            raise ValueError(f"{self.event.shape[1]} points a frame cannot be padded to {points}")
+            raise InputError(f"{self.event.shape[1]} points a frame cannot be padded to {points}")
 
         def pad(name: str) -> np.ndarray:
             array, (_, fill) = getattr(self, name), POINTS[name]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.errors import InputError
 from gaze_vlm.training import GazeCLI, load_run
 
 CLIPS = 6
@@ -71,7 +72,7 @@ def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked:
     backbone = cli.model.backbone
     attention = backbone(batch).attention
     if attention is None:
-        raise ValueError(
+        raise InputError(
             f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
         )
     maps = rearrange(

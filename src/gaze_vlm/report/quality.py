@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality_sheet import draw_sheet
 
@@ -39,7 +40,7 @@ def report_quality(
         ValueError: not a finished store, or a video cannot be decoded.
     """
     if videos < 1 or frames < 1:
-        raise ValueError(f"videos is {videos} and frames {frames}: the sheet shows 1 or more")
+        raise InputError(f"videos is {videos} and frames {frames}: the sheet shows 1 or more")
     opened = Store(store)
     report = json.loads((opened.path / "quality.json").read_text(encoding="utf-8"))
     output = output or opened.path / "quality.html"
