@@ -176,7 +176,7 @@ def bad(message: str, *options: str) -> object:
         bad("do not fill one batch of 500", "--data.batch_size=500"),
         bad("vit_layers look into it: set one of them", "--model.backbone.init_args.vit_layers=[0]"),
         bad(
-            "nothing that learns lies below",
+            "look into a frozen vision tower",
             "--model.backbone.init_args.cached_frames=0",
             "--model.backbone.init_args.vit_layers=[0]",
         ),

@@ -1,18 +1,16 @@
 """`gaze-vlm doctor`: what a training would be, and what would fail, before any weight is loaded or fetched."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 from torch import nn
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.backbones.source import layers_of
+from gaze_vlm.checks import Problem, Training, problems
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.memory import GB, estimate
-from gaze_vlm.module import GazeVLM
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training import plan
 
@@ -28,7 +26,7 @@ class Diagnosis:
     """
 
     facts: dict[str, str]
-    problems: list[str]
+    problems: list[Problem]
     parameters: dict[str, tuple[int, int]] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
 
@@ -43,7 +41,10 @@ class Diagnosis:
                 "memory of a GPU, estimated (gaze_vlm/memory.py has the formulas; some GB of CUDA's own beside it)",
             ]
             lines += [f"  {name:38} {size / GB:9.2f} GB" for name, size in self.memory.items()]
-        lines += ["", *(f"! {problem}" for problem in self.problems)] if self.problems else ["", "nothing would fail"]
+        lines.append("")
+        if not any(problem.fatal for problem in self.problems):
+            lines.append("nothing would fail")
+        lines += [f"{'!' if problem.fatal else '?'} {problem.text}" for problem in self.problems]
         return "\n".join(lines)
 
 
@@ -57,39 +58,38 @@ def doctor(args: list[str]) -> Diagnosis:
         ValueError: something would fail; the page names it.
     """
     cli = plan(args, "gaze-vlm doctor")
-    diagnosis = diagnose(cli.model, cli.datamodule, cli.precision)
+    diagnosis = diagnose(cli.training)
     print(diagnosis.page(), flush=True)
-    if diagnosis.problems:
+    if any(problem.fatal for problem in diagnosis.problems):
         raise InputError("this training would fail: the page has a line that begins with ! for each reason")
     return diagnosis
 
 
-def diagnose(module: GazeVLM, data: ClipDataModule, precision: str) -> Diagnosis:
-    """Build the model without weights and look at it; at the configuration alone where it cannot be built."""
-    backbone = module.backbone
-    configured, known_problems = configured_facts(backbone, data, precision), list(configured_problems(backbone, data))
-    try:
-        backbone.load(weights=False)
-        frames, known = frames_per_clip(data)
-        question, prompt, answer = longest_sample(backbone, data, frames)
-    except (ValueError, OSError) as error:
-        return Diagnosis(configured, [str(error), *known_problems])
-    facts = {
-        **configured,
+def diagnose(training: Training) -> Diagnosis:
+    """Run the checks, and look at the model, without weights; at the configuration alone where it cannot be built."""
+    module, data, precision = training.module, training.data, training.precision
+    backbone, facts = module.backbone, configured_facts(training)
+    found, built = problems(training)
+    if not built:
+        return Diagnosis(facts, found)
+    frames, known = frames_per_clip(data)
+    question, prompt, answer = longest_sample(backbone, data, frames)
+    facts |= {
         **model_facts(backbone, frames, known),
         "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)
-    return Diagnosis(facts, [*model_problems(module), *known_problems], count_parameters(backbone), memory)
+    return Diagnosis(facts, found, count_parameters(backbone), memory)
 
 
-def configured_facts(backbone: Backbone, data: ClipDataModule, precision: str) -> dict[str, str]:
+def configured_facts(training: Training) -> dict[str, str]:
     """What the configuration tells without the model."""
+    backbone, data = training.module.backbone, training.data
     return {
         "backbone": f"{type(backbone).__name__}, {backbone.checkpoint}",
         "train": ", ".join(backbone.train_parts) or "no part in full",
         "lora": "none" if backbone.lora is None else str(backbone.lora),
-        "batch": f"{data.batch_size} samples a GPU, {precision}, weights of {backbone.dtype}"
+        "batch": f"{data.batch_size} samples a GPU, {training.precision}, weights of {backbone.dtype}"
         + (", the frozen language model of 4 bits" if backbone.quantization else ""),
         "store": str(data.store_path),
     }
@@ -153,33 +153,3 @@ def source_in_words(backbone: Backbone) -> str:
     if backbone.block is None:
         return "none"
     return f"the gaze block ({backbone.block.output}), its last layer{of_heads}, on {backbone.grid}"
-
-
-def configured_problems(backbone: Backbone, data: ClipDataModule) -> Iterable[str]:
-    """What would fail, whatever the model."""
-    if backbone.quantization is not None:
-        yield from told_by(partial(check_four_bits, backbone.train_parts))
-    if not (data.store_path / "manifest.json").is_file():
-        yield f"{data.store_path} is no store: run `gaze-vlm prepare` before the training"
-
-
-def model_problems(module: GazeVLM) -> Iterable[str]:
-    """What would fail with the model as it was built."""
-    backbone, learning = module.backbone, module.backbone.learning_parameters()
-    if not any(learning.values()):
-        yield "nothing learns: name a part in `train` or `lora`, or give the backbone a `block`"
-    pulls = module.regularizer is not None and module.regularizer.pulls
-    if pulls and backbone.vit_layers and not learning["vision"]:
-        yield (
-            "the divergence has no gradient: vit_layers look into a frozen vision tower; put vision into `train` or "
-            "into lora.parts, or regularize a `block`"
-        )
-    yield from told_by(module.parameter_groups)
-
-
-def told_by(check: Callable[[], object]) -> Iterable[str]:
-    """What a check refuses."""
-    try:
-        check()
-    except ValueError as error:
-        yield str(error)

@@ -8,8 +8,9 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from gaze_vlm.checks import GradientCheck
+from gaze_vlm.checks import GradientCheck, Training, refuse_what_would_fail
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
@@ -44,6 +45,15 @@ class GazeCLI(LightningCLI):
     def options(self) -> RunOptions:
         """Where the run goes."""
         return self._get(self.config_init, "run")
+
+    @property
+    def training(self) -> Training:
+        """What the checks look at."""
+        return Training(self.model, self.datamodule, self._get(self.config, "trainer"), self.options)
+
+    def before_fit(self) -> None:
+        for doubt in refuse_what_would_fail(self.training):
+            rank_zero_warn(doubt.text)
 
     def after_fit(self) -> None:
         if self.options.test_after_fit:
@@ -96,11 +106,6 @@ class Plan(GazeCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         return None
-
-    @property
-    def precision(self) -> str:
-        """The trainer's, in which it would run the model."""
-        return str(self._get(self.config, "trainer.precision") or "32-true")
 
 
 def plan(args: list[str], prog: str | None = None) -> Plan:

@@ -62,12 +62,7 @@ class Collator:
 
     def __call__(self, clips: list[Clip]) -> Batch:
         for clip in clips:
-            if len(clip.frames) % self.frames_per_step:
-                raise InputError(
-                    f"clip {clip.clip_id} has {len(clip.frames)} frames, of which the model takes "
-                    f"{self.frames_per_step} as one: prepare with another observation_s (a clip has observation_s × "
-                    "frame_hz frames), or give the backbone `media: image`"
-                )
+            self.check_frames(clip.clip_id, len(clip.frames))
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
         visual = {"pixel_values": self.pixel_values([clip.frames for clip in clips])}
         if self.frames_per_step > 1:
@@ -80,6 +75,19 @@ class Collator:
             valid=torch.stack(valid),
             clips=clips,
         )
+
+    def check_frames(self, clip_id: str, frames: int) -> None:
+        """Refuse a clip whose frames are not whole steps of the model.
+
+        Raises:
+            InputError: so it is.
+        """
+        if frames % self.frames_per_step:
+            raise InputError(
+                f"clip {clip_id} has {frames} frames, of which the model takes {self.frames_per_step} as one: prepare "
+                "with another observation_s (a clip has observation_s × frame_hz frames), or give the backbone "
+                "`media: image`"
+            )
 
     def gaze(self, clip: Clip) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
         """Patch distribution of each step, and whether it counts."""

@@ -204,12 +204,23 @@ class ClipDataModule(L.LightningDataModule):
             seed=self.seed,
             drop_last=True,
         )
-        if len(sampler) < self.batch_size:
-            raise InputError(
-                f"{len(dataset)} training samples do not fill one batch of {self.batch_size} on each of "
-                f"{self.trainer.world_size} processes: lower batch_size or serve more clips"
-            )
+        self.batches_of_training(self.trainer.world_size)
         return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._loading())
+
+    def batches_of_training(self, processes: int) -> int:
+        """Batches that each of some processes trains on in an epoch; what does not fill one is dropped.
+
+        Raises:
+            InputError: there is not even one.
+        """
+        samples = len(self.datasets["train"])
+        batches = samples // processes // self.batch_size
+        if not batches:
+            raise InputError(
+                f"{samples} training samples do not fill one batch of {self.batch_size} on each of "
+                f"{processes} processes: lower batch_size or serve more clips"
+            )
+        return batches
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")
@@ -221,9 +232,21 @@ class ClipDataModule(L.LightningDataModule):
         return self._evaluation(self.test_split)
 
     def _evaluation(self, split: Split) -> DataLoader[Clip]:
-        dataset = self.datasets[split]
-        batches = EvenBatches(len(dataset), self.batch_size, self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(dataset, batch_sampler=batches, **self._loading())
+        batches = self.batches_of_evaluation(split, self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(self.datasets[split], batch_sampler=batches, **self._loading())
+
+    def batches_of_evaluation(self, split: Split, rank: int, processes: int) -> EvenBatches:
+        """What one of some processes evaluates.
+
+        Raises:
+            InputError: fewer samples than processes.
+        """
+        samples = len(self.datasets[split])
+        if not samples:
+            raise InputError(
+                f"{self.store_path} has no {split} clips: prepare with a share of split_fractions for them"
+            )
+        return EvenBatches(samples, self.batch_size, rank, processes)
 
     def _loading(self) -> dict[str, Any]:
         backbone: Any = self.trainer.lightning_module.backbone

@@ -1,4 +1,4 @@
-"""What is checked once, as a training starts."""
+"""What the first backward pass shows: parameters that are to learn and get no gradient."""
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback

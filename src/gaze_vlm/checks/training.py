@@ -1,0 +1,70 @@
+"""What a check looks at, and what it yields."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.errors import UserError
+from gaze_vlm.module import GazeVLM
+from gaze_vlm.run import RunOptions
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line that names the value and the fix. `fit` stops at a fatal one and warns of another."""
+
+    text: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is configured and has not begun.
+
+    Args:
+        module: the module; the checks of the model find its backbone built on the meta device.
+        data: the datamodule, set up or not.
+        trainer: the trainer's options as configured, Lightning's defaults filled in.
+        run: where the run goes.
+    """
+
+    module: GazeVLM
+    data: ClipDataModule
+    trainer: Mapping[str, Any]
+    run: RunOptions
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        devices = self.trainer.get("devices", 1)
+        if isinstance(devices, list):
+            of_node = len(devices)
+        elif str(devices) in ("auto", "-1"):
+            of_node = 1 if self.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+        else:
+            of_node = int(devices)
+        return of_node * int(self.trainer.get("num_nodes") or 1)
+
+    @property
+    def precision(self) -> str:
+        """In which the model runs."""
+        return str(self.trainer.get("precision") or "32-true")
+
+    @property
+    def accumulated(self) -> int:
+        """How many batches of a process make one optimiser step."""
+        return int(self.trainer.get("accumulate_grad_batches") or 1)
+
+
+Check = Callable[[Training], Iterable[Problem]]
+
+
+def refusals(action: Callable[[], object]) -> Iterable[Problem]:
+    """What an action refuses with a user's error."""
+    try:
+        action()
+    except UserError as error:
+        yield Problem(str(error))

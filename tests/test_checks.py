@@ -1,0 +1,55 @@
+"""One list of checks: what `fit` refuses before it loads weights, `doctor` refuses with the same words."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaze_vlm.checks import problems, refuse_what_would_fail
+from gaze_vlm.cli import main
+from gaze_vlm.training import plan
+from training_files import arguments
+
+MODEL = "--model.backbone.init_args"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--data.train_clips=999", "train_clips is 999"),
+        ("--data.batch_size=500", "do not fill one batch of 500"),
+        ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
+        (f"{MODEL}.vit_layers=[0]", "vit_layers look into it: set one of them"),
+    ],
+)
+def test_fit_and_doctor_refuse_alike(
+    option: str, message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared), option]
+    assert main(["fit", *options]) == 1
+    refused = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("gaze-vlm fit: error: ")
+    assert message in refused
+    assert main(["doctor", *options]) == 1
+    assert f"\n! {refused}\n" in capsys.readouterr().out
+
+
+def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    before = torch.random.get_rng_state()
+    assert refuse_what_would_fail(training) == []
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert training.module.backbone.hf is None
+
+
+def test_an_odd_number_of_frames(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """As a model that takes two frames as one would find it; this one takes each by itself."""
+    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    backbone = training.module.backbone
+    backbone.load(weights=False)
+    collator = backbone.collator()
+    collator.frames_per_step = 3
+    backbone.collator = lambda: collator  # type: ignore[method-assign]
+    found, built = problems(training)
+    assert built
+    (problem,) = found
+    assert "has 4 frames, of which the model takes 3 as one" in problem.text
