@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
-from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest, visible
-from gaze_vlm.gaze.samples import GazeEvent
-from gaze_vlm.preparation.video_gaze import VideoGaze
+from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest
+from gaze_vlm.preparation.video_gaze import WINDOW_S, VideoGaze
 
 TrainingGaze = Literal["own", "shuffled", "centre"]
 
@@ -23,7 +23,8 @@ class GazeOptions:
 
     Args:
         sigma: standard deviation of each point's Gaussian, in frame widths; the paper has 20 px of 1088.
-        window_s: age up to which points are aggregated, at most what was prepared; 0 takes the frame's own points.
+        window_s: points of the window (t − window_s, t] of a frame's time t count, at most what was prepared; 0 is the
+            frame's own interval, one mean frame period of the video.
         transport: carry points to the frame by optical flow; else each stays where it was looked at.
         occlusion: `local` (error at the point), `frame` (the paper: share of the frame's pixels), or `none`.
         epsilon: forward-backward error in frame widths above which a point is occluded, for `local`.
@@ -32,25 +33,31 @@ class GazeOptions:
     """
 
     sigma: float = 20 / 1088
-    window_s: float = 0.2
+    window_s: float = WINDOW_S
     transport: bool = True
     occlusion: OcclusionTest = "local"
     epsilon: float = LOCAL_EPSILON
     eta: float = FRAME_ETA
     saccades: bool = True
 
+    def __post_init__(self) -> None:
+        for name, least in (("sigma", "above 0"), ("window_s", "0 or more"), ("epsilon", "0 or more")):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0 or (name == "sigma" and value == 0):
+                raise InputError(f"gaze {name} is {value}; expected a number {least}")
+        if not 0 <= self.eta <= 1:
+            raise InputError(f"gaze eta is {self.eta}; expected a share in [0, 1]")
+
+    def counting(self, video: VideoGaze, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
+        """Which points of some sampled frames count; see `VideoGaze.counting`."""
+        return video.counting(frames, self.window_s, self.saccades, self.occlusion, self.epsilon, self.eta)
+
     def mixture(self, video: VideoGaze, frames: slice, aspect: float) -> GazeMixture:
         """The mixture of some sampled frames of a video; a point that does not count has weight 0."""
-        event = video.event[frames]
-        counts = event <= GazeEvent.UNKNOWN
-        if not self.saccades:
-            counts &= event != GazeEvent.SACCADE
-        counts &= video.age_s[frames] <= self.window_s + 1e-6
-        counts &= visible(video.error[frames], video.occluded_share[frames], self.occlusion, self.epsilon, self.eta)
         xy = video.xy[frames] if self.transport else video.raw_xy[frames]
         return GazeMixture(
             torch.from_numpy(np.ascontiguousarray(xy)),
-            torch.from_numpy(counts.astype(np.float32)),
+            torch.from_numpy(self.counting(video, frames).astype(np.float32)),
             self.sigma,
             aspect,
         )

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from numpy.typing import DTypeLike
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.video import TIME_TOLERANCE_S
+from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest, visible
 from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
 from gaze_vlm.spool import Spool, median
 
@@ -22,6 +24,7 @@ POINTS: dict[str, tuple[DTypeLike, float]] = {  # what there is of each point, i
     "occluded_share": (np.float32, 0),
 }
 ARRAYS = ("frame_t_s", "frame_pts", *POINTS)
+WINDOW_S = 0.2  # the paper's δ
 NO_PTS = -(2**63)  # FFmpeg's own mark for no timestamp
 
 
@@ -64,6 +67,17 @@ class VideoCounts:
     def damaged_share(self) -> float:
         """Share of the video's frames that cannot be decoded."""
         return self.damaged_frames / self.video_frames if self.video_frames else 0.0
+
+    @property
+    def frame_interval_s(self) -> float:
+        """Mean time from one frame of the video to the next.
+
+        Raises:
+            ValueError: the file is of a version that did not count the video's frames.
+        """
+        if not self.video_frames:
+            raise InputError("the store does not know its videos' frame rates: run `gaze-vlm prepare` again")
+        return self.duration_s / self.video_frames
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,39 @@ class VideoGaze:
     def damaged(self) -> Bool[np.ndarray, "frame"]:
         """Which sampled frames cannot be decoded."""
         return self.frame_pts == NO_PTS
+
+    def within(self, window_s: float, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
+        """Tell which points were looked at in the window (t − `window_s`, t] of each frame's time t.
+
+        A window of 0 is the frame's own interval: one mean frame period of the video, which ends at t. A sample taken
+        after t is never used, for the clip may end there.
+
+        Raises:
+            ValueError: `window_s` is 0 and the file is of a version that did not count the video's frames.
+        """
+        return self.age_s[frames] < (window_s or self.counts.frame_interval_s) - TIME_TOLERANCE_S
+
+    def counting(
+        self,
+        frames: slice = slice(None),
+        window_s: float = WINDOW_S,
+        saccades: bool = True,
+        occlusion: OcclusionTest = "local",
+        epsilon: float = LOCAL_EPSILON,
+        eta: float = FRAME_ETA,
+    ) -> Bool[np.ndarray, "frame point"]:
+        """Tell which points count: tracked, within the window, and visible by the occlusion test.
+
+        A frame with such a point has valid gaze. Arguments are those of `GazeOptions`, and so are their defaults.
+
+        Raises:
+            ValueError: an unknown occlusion test, or see `within`.
+        """
+        event = self.event[frames]
+        counts = (event <= GazeEvent.UNKNOWN) & self.within(window_s, frames)
+        if not saccades:
+            counts &= event != GazeEvent.SACCADE
+        return counts & visible(self.error[frames], self.occluded_share[frames], occlusion, epsilon, eta)
 
     def padded(self, points: int) -> "VideoGaze":
         """The same with `points` columns of points.
