@@ -1,5 +1,6 @@
 """Small EGTEA Gaze+ files for the tests: moving texture, and gaze that follows one of its points."""
 
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +53,17 @@ def write_video(
             frame.pts, frame.time_base = int(tick), Fraction(1, TICKS_S)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def turn(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Writes a display matrix (a, b, c, d) into the header of an mp4, as phones do: (0, 1, −1, 0) is a quarter turn
+    clockwise."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # version, times, identity, layers and volume come before the matrix
+    a, b, c, d = (value << 16 for value in matrix)
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
     return path
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from egtea_files import TICKS_S, shift_px, spoil, texture, write_video
-from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, timed_frames, video_info
+from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, timed_frames
+from gaze_vlm.formats.video_header import video_info
 
 FRAMES = 150
 

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gaze_vlm.formats.video import open_video, timed_frames
+from gaze_vlm.formats.video import timed_frames
+from gaze_vlm.formats.video_header import open_video
 from gaze_vlm.gaze.flow import DisFlow
 from gaze_vlm.gaze.occlusion import (
     FRAME_EPSILON,

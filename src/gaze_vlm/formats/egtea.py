@@ -19,7 +19,7 @@ from gaze_vlm.formats.egtea_labels import (
     session_key,
 )
 from gaze_vlm.formats.recording import Action, Recording, by_lack, check_tree
-from gaze_vlm.formats.video import video_info
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
 
 LABELS = Path("raw_annotations") / "action_labels.csv"

@@ -14,7 +14,7 @@ from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
 from gaze_vlm.formats.recording import Action, Recording, by_lack
 from gaze_vlm.formats.spans import read_spans
 from gaze_vlm.formats.text_files import csv_header, csv_rows
-from gaze_vlm.formats.video import video_info
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import SpooledGaze
 
 GazeFormat = Literal["generic", "pupil", "egoexo4d"]

@@ -9,7 +9,9 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.video import TimedFrame, VideoInfo
+from gaze_vlm.formats.turning import Turn, turn_of
+from gaze_vlm.formats.video import Pixels, TimedFrame
+from gaze_vlm.formats.video_header import VideoInfo
 
 OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one thread: the same bytes anywhere
 
@@ -32,7 +34,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
 
     Args:
         path: the file to write.
-        info: the original's header.
+        info: of the original, as `video_info` gives it.
         short_side_px: length of the copy's shorter side.
         gop: frames from one key frame to the next.
 
@@ -41,6 +43,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
     """
     reformatter = VideoReformatter()
     width, height = reencoded_size(info, short_side_px)
+    upright = Pixels("rgb24", width, height)
     written: list[int] = []
     ticks_s = info.time_base.denominator
     options = {"video_track_timescale": str(ticks_s)}
@@ -53,7 +56,10 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
         def write(timed: TimedFrame) -> None:
             if timed.frame is None:
                 return
-            frame = reformatter.reformat(timed.frame, width, height, "yuv420p", threads=1)
+            shown = timed.frame
+            if turn_of(shown) != Turn():  # the copy is upright, and its metadata turn nothing
+                shown = av.VideoFrame.from_ndarray(upright(shown), format="rgb24")
+            frame = reformatter.reformat(shown, width, height, "yuv420p", threads=1)
             frame.pts, frame.time_base = reencoded_pts(info, timed.pts), Fraction(1, ticks_s)
             frame.pict_type = 0  # the original's key frames are not the copy's
             container.mux(stream.encode(frame))

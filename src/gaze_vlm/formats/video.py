@@ -1,4 +1,4 @@
-"""Video files through PyAV: what they hold, all frames in order, and single frames by their timestamps.
+"""Video files through PyAV: all frames in order, and single frames by their timestamps, turned as players show them.
 
 Time is always taken from presentation timestamps (pts), never from a frame's index: many recordings have a
 variable frame rate. `t_s` is in seconds from the start of the video stream. Decoding uses one thread, because
@@ -7,9 +7,7 @@ workers run beside each other.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,27 +16,11 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.turning import turn_of
+from gaze_vlm.formats.video_header import MAX_MISSING_S, header, open_video
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
-MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video's header states. `frames` is 0 where the container does not say; `start_pts` is t = 0."""
-
-    width_px: int
-    height_px: int
-    frames: int
-    duration_s: float
-    average_hz: float
-    time_base: Fraction
-    start_pts: int
-
-    def seconds(self, pts: int) -> float:
-        """Time of a presentation timestamp from the start of the video."""
-        return float((pts - self.start_pts) * self.time_base)
 
 
 @dataclass(frozen=True)
@@ -51,37 +33,6 @@ class TimedFrame:
     frame: av.VideoFrame | None
 
 
-@contextmanager
-def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Container and first video stream, set to decode with one thread.
-
-    Raises:
-        ValueError: no such file, an empty or damaged file (also while it is decoded), or no video in it.
-    """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: no video stream; copy the file again or delete it")
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
-            stream.codec_context.thread_type = "NONE"
-            yield container, stream
-    except av.FFmpegError as error:
-        raise InputError(
-            f"{path}: cannot be decoded ({error.strerror}); is it empty or cut short? Copy it again"
-        ) from error
-
-
-def video_info(path: Path) -> VideoInfo:
-    """What the header of `path` states.
-
-    Raises:
-        ValueError: the file cannot be read as a video.
-    """
-    with open_video(path) as (container, stream):
-        return _info(container, stream, path)
-
-
 def timed_frames(path: Path) -> Iterator[TimedFrame]:
     """All frames in order of presentation, not yet turned into pixels; damaged ones (see `decoded`) have none.
 
@@ -89,7 +40,7 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
         ValueError: the file cannot be read as a video, timestamps run backwards, or it ends before its header says.
     """
     with open_video(path) as (container, stream):
-        info = _info(container, stream, path)
+        info = header(container, stream, path)
         end_s, last_pts = 0.0, None
         for pts, frame in decoded(container, stream, path):
             t_s = info.seconds(pts)
@@ -165,7 +116,7 @@ def frames_at_times(
     pixels = Pixels("rgb24", width_px, height_px)
     images = []
     with open_video(path) as (container, stream):
-        info = _info(container, stream, path)
+        info = header(container, stream, path)
         decoder = _Decoder(container, stream, path)
         for t_s in wanted:
             target = info.start_pts + int((float(t_s) + TIME_TOLERANCE_S) / info.time_base)
@@ -177,7 +128,14 @@ def frames_at_times(
 
 
 class Pixels:
-    """Turns frames into arrays; keeps the scaler, whose set-up costs more than a small frame."""
+    """Turns frames into arrays, upright as their metadata have it; keeps the scaler, whose set-up costs more than a
+    small frame.
+
+    Args:
+        pixel_format: `rgb24` or `gray`.
+        width_px: width of the result, as shown; the frame's own if None.
+        height_px: height of the result, as shown; the frame's own if None.
+    """
 
     def __init__(self, pixel_format: str, width_px: int | None = None, height_px: int | None = None) -> None:
         self.pixel_format = pixel_format
@@ -187,14 +145,11 @@ class Pixels:
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "..."]:
         """Pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
-        converted = self._reformatter.reformat(
-            frame,
-            width=self.width_px or frame.width,
-            height=self.height_px or frame.height,
-            format=self.pixel_format,
-            threads=1,
-        )
-        return converted.to_ndarray()
+        turn = turn_of(frame)
+        shown_width_px, shown_height_px = turn.size(frame.width, frame.height)
+        width_px, height_px = turn.size(self.width_px or shown_width_px, self.height_px or shown_height_px)
+        converted = self._reformatter.reformat(frame, width_px, height_px, self.pixel_format, threads=1)
+        return turn(converted.to_ndarray())
 
 
 def decoded(
@@ -273,24 +228,6 @@ class _Decoder:
 
     def _sound(self) -> Iterator[av.VideoFrame]:
         return (frame for _, frame in decoded(self.container, self.stream, self.path) if frame is not None)
-
-
-def _info(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
-    if stream.time_base is None or not stream.average_rate:
-        raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
-    if stream.duration is not None:
-        duration_s = float(stream.duration * stream.time_base)
-    else:  # matroska states it for the container alone
-        duration_s = (container.duration or 0) / av.time_base
-    return VideoInfo(
-        width_px=stream.codec_context.width,
-        height_px=stream.codec_context.height,
-        frames=stream.frames,
-        duration_s=duration_s,
-        average_hz=float(stream.average_rate),
-        time_base=stream.time_base,
-        start_pts=stream.start_time or 0,
-    )
 
 
 def _pts(frame: av.VideoFrame, path: Path) -> int:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.reencode import reencoder
-from gaze_vlm.formats.video import video_info
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.preparation.video_gaze import ARRAYS

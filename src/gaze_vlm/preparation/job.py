@@ -14,7 +14,8 @@ import numpy as np
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
-from gaze_vlm.formats.video import TimedFrame, VideoInfo, video_info
+from gaze_vlm.formats.video import TimedFrame
+from gaze_vlm.formats.video_header import VideoInfo, first_turn, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import SpooledGaze
 from gaze_vlm.preparation.files import StoreError, draft_of, writing
@@ -70,7 +71,8 @@ class PrepareRecording:
 
     def digest(self, recording: Recording, gaze: SpooledGaze) -> str:
         """What marks the video's file as made from these raw files with these parameters."""
-        return self.parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze)
+        turn = first_turn(recording.video)
+        return self.parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze, turn)
 
     def is_done(self, video_id: str, digest: str) -> bool:
         """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.turning import Turn
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
@@ -167,11 +168,13 @@ class PreparationParameters:
         """What the flow estimator is made from."""
         return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
 
-    def video_digest(self, schema_version: int, video_bytes: int, gaze: SpooledGaze) -> str:
+    def video_digest(self, schema_version: int, video_bytes: int, gaze: SpooledGaze, turn: Turn = Turn()) -> str:  # noqa: B008
         """Digest of what a video's file in the store depends on: with the same one it is not made again."""
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}
         if self.flow_weights is not None:
             values["flow_weights"] = file_digest(self.flow_weights)
+        if turn != Turn():
+            values["turn"] = asdict(turn)
         samples = hashlib.sha256()
         for column in (gaze.t_s, gaze.xy, gaze.event):
             for piece in column.pieces():

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames, video_info
+from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.flow import FlowEstimator, flow_estimator
 from gaze_vlm.gaze.occlusion import (
     carry,

@@ -1,0 +1,157 @@
+"""What a video file's header states, and which of its streams is the video."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.stream import Disposition, Stream
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.turning import Turn, turn_of
+
+TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
+MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header states; `start_pts` is t = 0.
+
+    `frames` is 0 where the container does not state it. `header` gives the coded size, `video_info` the one that
+    players show.
+    """
+
+    width_px: int
+    height_px: int
+    frames: int
+    duration_s: float
+    average_hz: float
+    time_base: Fraction
+    start_pts: int
+
+    def seconds(self, pts: int) -> float:
+        """Time of a presentation timestamp from the start of the video."""
+        return float((pts - self.start_pts) * self.time_base)
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Container and video stream, set to decode with one thread.
+
+    Cover pictures are skipped: a stream marked as one, and one that lasts less than half as long as another.
+
+    Raises:
+        ValueError: no such file, an empty or damaged file (also while it is decoded), or no video in it.
+    """
+    try:
+        with av.open(str(path)) as container:
+            streams = [
+                stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+            ]
+            if not streams:
+                raise InputError(f"{path}: no video stream; copy the file again or delete it")
+            lengths_s = [own_duration_s(stream) or 0.0 for stream in streams]
+            stream = next(one for one, s in zip(streams, lengths_s, strict=True) if 2 * s >= max(lengths_s))
+            stream.codec_context.thread_count = 1
+            stream.codec_context.thread_type = "NONE"
+            yield container, stream
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{path}: cannot be decoded ({error.strerror}); is it empty or cut short? Copy it again"
+        ) from error
+
+
+def video_info(path: Path) -> VideoInfo:
+    """What the header of `path` states, with the size at which players show its frames.
+
+    Raises:
+        ValueError: the file cannot be read as a video.
+    """
+    with open_video(path) as (container, stream):
+        info = header(container, stream, path)
+        width_px, height_px = _turn(container, stream, path).size(info.width_px, info.height_px)
+    return replace(info, width_px=width_px, height_px=height_px)
+
+
+def first_turn(path: Path) -> Turn:
+    """How the video's metadata turn its frames.
+
+    Raises:
+        ValueError: the file cannot be read as a video, or the angle is no multiple of 90 degrees.
+    """
+    with open_video(path) as (container, stream):
+        return _turn(container, stream, path)
+
+
+def header(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
+    """What the header states, with the coded size; nothing is decoded.
+
+    Raises:
+        ValueError: no time base or frame rate.
+    """
+    if stream.time_base is None or not stream.average_rate:
+        raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
+    return VideoInfo(
+        width_px=stream.codec_context.width,
+        height_px=stream.codec_context.height,
+        frames=stream.frames,
+        duration_s=_duration_s(container, stream, path),
+        average_hz=float(stream.average_rate),
+        time_base=stream.time_base,
+        start_pts=_first_pts(path, stream) if container.format.name == "avi" else stream.start_time or 0,
+    )
+
+
+def own_duration_s(stream: Stream) -> float | None:
+    """A stream's own duration, which sound beside it may outlast; None where the file states the whole's alone."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    tagged = (TAGGED_DURATION.match(value) for name, value in stream.metadata.items() if name.startswith("DURATION"))
+    if (found := next(filter(None, tagged), None)) is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    end_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)  # from the start of the file
+    return max(0.0, end_s - float((stream.start_time or 0) * (stream.time_base or 0)))
+
+
+def _duration_s(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> float:
+    if (own_s := own_duration_s(stream)) is not None:
+        return own_s
+    whole_s = (container.duration or 0) / av.time_base
+    if len(container.streams) == 1 or not whole_s:
+        return whole_s
+    # Another stream may be the longest: look where the packets end. Where none reaches the end, the file is cut short.
+    ends_s: dict[int, float] = {}
+    with av.open(str(path)) as again:
+        for packet in again.demux():
+            if packet.pts is not None and packet.time_base is not None:
+                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                ends_s[packet.stream_index] = max(end_s, ends_s.get(packet.stream_index, 0.0))
+    is_cut = max(ends_s.values(), default=0.0) < whole_s - MAX_MISSING_S
+    return whole_s if is_cut else ends_s.get(stream.index, whole_s)
+
+
+def _first_pts(path: Path, stream: av.VideoStream) -> int:
+    """Of a file of avi, which states no times of presentation: those that are made up for it begin late."""
+    with av.open(str(path)) as again:
+        packets = (packet.pts for packet in again.demux(again.streams[stream.index]))
+        return next((pts for pts in packets if pts is not None), 0)
+
+
+def _turn(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Turn:
+    """How the first frame that can be decoded is turned; the others are turned alike."""
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        if frames:
+            try:
+                return turn_of(frames[0])
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+    return Turn()
