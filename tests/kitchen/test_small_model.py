@@ -16,7 +16,6 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from gaze_vlm.backbones.packaged import packaged_file
 from gaze_vlm.backbones.tiny_llava import build_tokenizer, tiny_qwen2
 from gaze_vlm.cli import main
 from gaze_vlm.kitchen import small_model
@@ -69,8 +68,3 @@ def test_projector_and_language_model_learn_and_the_checkpoint_is_ordinary(tmp_p
     assert main(["small-model", *options]) == 0  # is kept
     assert (folder / "model.safetensors").stat().st_mtime_ns == made_ns
     assert main(["small-model", f"--output={folder}"]) == 1  # holds another
-
-
-def test_a_package_that_is_missing_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no-such-package is not installed: `make small-model` installs it"):
-        packaged_file("no-such-package", "weights.onnx")

@@ -80,3 +80,12 @@ def test_default_encoder_needs_no_network(monkeypatch):
     )
     assert same == pytest.approx(1, abs=1e-5)
     assert same > near > far
+
+
+def test_the_encoder_is_sentence_transformers_own():
+    """Cosines that sentence-transformers 6.2 gave for the official model; the fifth text is cut at 256 tokens."""
+    sentences = ["cut red cup", "slice the red cup", "schält Äpfel", "", "a " * 400 + "cup"]
+    embedding = default_encoder().encode(sentences)
+    assert np.linalg.norm(embedding, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert embedding[0] @ embedding.T == pytest.approx([1, 0.89246, 0.15941, 0.19958, 0.00500], abs=2e-5)
+    assert embedding[3] @ embedding[4] == pytest.approx(0.06835, abs=2e-5)

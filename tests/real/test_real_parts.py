@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from gaze_vlm.backbones.packaged import DINOV2, SMOLLM2, packaged_file, read_dinov2, read_smollm2
+from gaze_vlm.backbones.packaged import DINOV2, SMOLLM2, read_dinov2, read_smollm2
+from gaze_vlm.packaged_file import PackagedFile, checked_path
 
 pytestmark = pytest.mark.real
 FEATURES = "/backbone/layernorm/Add_1_output_0"  # in the graph, before its decoder of saliency
 
 
-def needs(part: tuple[str, str]) -> None:
+def needs(part: PackagedFile) -> None:
     try:
-        packaged_file(*part)
+        checked_path(part)
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
@@ -21,7 +22,7 @@ def test_dinov2_is_its_graph() -> None:
     """At the graph's own size, 224 px, to which both interpolate the positions of 518 px."""
     onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     needs(DINOV2)
-    graph = onnx.load(str(packaged_file(*DINOV2)))
+    graph = onnx.load(str(checked_path(DINOV2)))
     graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(FEATURES))
     session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))

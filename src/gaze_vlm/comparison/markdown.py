@@ -15,7 +15,6 @@ PACKAGES = (
     "lightning",
     "transformers",
     "torchmetrics",
-    "sentence-transformers",
 )
 NAMES = {
     "noun": "Noun",

