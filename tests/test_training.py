@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.comparison.launch import Plan
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.transfer import Transfer, read_transfer
+from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from training_files import ARMS, arguments, fit
@@ -115,14 +117,45 @@ def test_gaze_changes_what_is_learned(gaze_run: Path, tiny_llava: Path, prepared
     assert any(not torch.equal(value, shuffled[name]) for name, value in learned(gaze_run).items())
 
 
-def test_predict_writes_answers(gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    options = arguments(tmp_path / "predict", tiny_llava, prepared)
-    assert main(["predict", *options, f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]) == 0
-    rows = [json.loads(line) for line in (tmp_path / "predict" / "predictions.jsonl").read_text().splitlines()]
-    tested = [json.loads(line) for line in (gaze_run / "predictions.jsonl").read_text().splitlines()]
+def test_no_command_writes_anothers_files(
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(gaze_run, run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    options = [*arguments(run, tiny_llava, prepared), f"--ckpt_path={run / 'checkpoints' / 'best.ckpt'}"]
+    assert main(["predict", *options]) == 0
+    assert main(["validate", *options]) == 0
+    made = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file() and path not in before}
+    assert made == {
+        "answers.jsonl",
+        "predict.yaml",
+        "validate.yaml",
+        "validation/metrics.json",
+        "validation/predictions.jsonl",
+    }
+    assert {path: path.read_bytes() for path in before} == before
+    assert run / "test.yaml" in before
+
+    rows = [json.loads(line) for line in (run / "answers.jsonl").read_text().splitlines()]
+    tested = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
     assert {(row["clip_id"], row["task"]): row["prediction"] for row in rows} == {
         (row["clip_id"], row["task"]): row["prediction"] for row in tested
     }
+    validated = json.loads((run / "validation" / "metrics.json").read_text())
+    assert validated.keys() == {"activity", "future"}
+
+
+def test_a_limited_test_is_marked_and_is_no_run_to_compare(
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    options = [*arguments(tmp_path, tiny_llava, prepared), f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]
+    assert main(["test", *options, "--trainer.limit_test_batches=0.5"]) == 0
+    whole = len((gaze_run / "predictions.jsonl").read_text().splitlines())
+    assert json.loads((tmp_path / "metrics.json").read_text())["limited"] == {"samples": 2, "of": whole}
+    shutil.copy(gaze_run / "config.yaml", tmp_path)
+    with pytest.raises(InputError, match=rf"is of a limited test, 2 of {whole} samples: test the run again without"):
+        read_run(tmp_path)
 
 
 def test_vit_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

@@ -149,6 +149,9 @@ class GazeVLM(L.LightningModule):
     def on_test_epoch_start(self) -> None:
         self.rows = []
 
+    def on_predict_epoch_start(self) -> None:
+        self.rows = []
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.rows += self.score(batch)
 
@@ -163,10 +166,15 @@ class GazeVLM(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[Row]:
         answers = self.backbone.generate(batch.prompts)
-        return [
+        rows = [
             {"clip_id": clip.clip_id, "task": clip.task, "prediction": answer}
             for clip, answer in zip(batch.clips, answers, strict=True)
         ]
+        self.rows += rows
+        return rows
+
+    def on_predict_epoch_end(self) -> None:
+        self.gather_rows()
 
     def score(self, batch: Batch) -> list[Row]:
         """One row a sample: the answer, its scores, and how far attention was from the wearer's held-out gaze."""
@@ -210,16 +218,20 @@ class GazeVLM(L.LightningModule):
     def log_means(self, stage: str) -> None:
         """Log the mean of every score of every task over the rows of all processes, and `score`, the semantic
         similarity over all tasks, which checkpoints are chosen by."""
-        if self.trainer.world_size > 1:
-            parts: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, self.rows)
-            self.rows = [row for part in parts for row in part]
-        self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
+        self.gather_rows()
         for task, means in mean_scores(self.rows).items():
             for name, value in means.items():
                 # Every process holds the same rows, so there is nothing left to reduce.
                 self.log(f"{stage}/{task}/{name}", value)
         self.log(f"{stage}/score", self.semantic, prog_bar=True)
+
+    def gather_rows(self) -> None:
+        """Give every process the rows of all, in one order."""
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, self.rows)
+            self.rows = [row for part in parts for row in part]
+        self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
 
     # Checkpoints hold what learns, and what they belong to.
 

@@ -1,12 +1,17 @@
-"""The run directory: what a run leaves behind, and what `gaze-vlm compare` reads.
+"""The run directory: what a run leaves behind, and what `gaze-vlm compare` reads. No command writes another's files.
 
-<dir>/config.yaml            the whole configuration of the training
-<dir>/metrics.csv            what was logged, step by step
-<dir>/checkpoints/best.ckpt  the parameters that learned, at the best validation score
-<dir>/run.json               arm, seed, backbone, data set, λ, ε, number of training clips
-<dir>/metrics.json           mean test scores of each task
-<dir>/predictions.jsonl      one line a test sample
-<dir>/also/<data set>/       the same three of a test on another data set, which a comparison asked for
+<dir>/config.yaml            `fit`: the whole configuration of the training
+<dir>/metrics.csv            `fit`: what was logged, step by step
+<dir>/checkpoints/best.ckpt  `fit`: the trained parameters, at the best validation score
+<dir>/run.json               `test`: arm, seed, backbone, data set, λ, ε, number of training clips
+<dir>/metrics.json           `test`: mean scores of each task
+<dir>/predictions.jsonl      `test`: one line a sample
+<dir>/validation/            `validate`: metrics.json and predictions.jsonl of the validation clips
+<dir>/answers.jsonl          `predict`: one line a sample, without target and scores
+<dir>/<command>.yaml         `validate`, `test` and `predict`: their configuration
+<dir>/also/<data set>/       the files of a `test` on another data set, which a comparison asked for
+
+Where not all samples were scored (`--trainer.limit_test_batches`), metrics.json has an entry `limited`.
 """
 
 import json
@@ -17,9 +22,13 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.metrics.scores import mean_scores
-from gaze_vlm.module import GazeVLM
+from gaze_vlm.module import GazeVLM, Row
+
+LIMITED = "limited"
+"""Entry of metrics.json where not all samples were scored: `samples` that were, `of` so many."""
 
 
 @dataclass
@@ -66,12 +75,12 @@ class SaveConfig(SaveConfigCallback):
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         directory = Path(self.config.run.dir)
         directory.mkdir(parents=True, exist_ok=True)
-        name = "config.yaml" if stage == "fit" else f"{stage}.yaml"
+        name = "config.yaml" if stage == TrainerFn.FITTING else f"{TrainerFn(stage).value}.yaml"
         self.parser.save(self.config, directory / name, skip_none=False, overwrite=True, multifile=False)
 
 
 class RunFiles(Callback):
-    """Writes run.json, metrics.json and predictions.jsonl on the first process."""
+    """Writes what `test`, `validate` and `predict` found, on the first process."""
 
     def __init__(self, options: RunOptions, seed: int) -> None:
         self.options = options
@@ -80,9 +89,18 @@ class RunFiles(Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, GazeVLM)
         if trainer.is_global_zero:
-            write_lines(self.options.dir / "predictions.jsonl", pl_module.rows)
-            write_json(self.options.dir / "metrics.json", mean_scores(pl_module.rows))
+            write_scores(self.options.dir, pl_module.rows, samples(trainer.test_dataloaders))
             write_json(self.options.dir / "run.json", self.facts(trainer, pl_module))
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, GazeVLM)
+        if trainer.is_global_zero and trainer.state.fn == TrainerFn.VALIDATING:  # not one of a training's
+            write_scores(self.options.dir / "validation", pl_module.rows, samples(trainer.val_dataloaders))
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, GazeVLM)
+        if trainer.is_global_zero:
+            write_lines(self.options.dir / "answers.jsonl", pl_module.rows)
 
     def facts(self, trainer: L.Trainer, module: GazeVLM) -> dict[str, Any]:
         """What the run was, for tables."""
@@ -96,6 +114,18 @@ class RunFiles(Callback):
             "floor": None if regularizer is None else regularizer.floor,
             "train_clips": trainer.datamodule.clips_in("train"),  # type: ignore[attr-defined]
         }
+
+
+def samples(loader: Any) -> int:
+    """Number of samples that a `DataLoader` serves in all processes together."""
+    return len(loader.dataset)
+
+
+def write_scores(directory: Path, rows: list[Row], of_samples: int) -> None:
+    """Write predictions.jsonl and metrics.json; the latter says so where not all of the samples were scored."""
+    limited = {} if len(rows) == of_samples else {LIMITED: {"samples": len(rows), "of": of_samples}}
+    write_lines(directory / "predictions.jsonl", rows)
+    write_json(directory / "metrics.json", {**mean_scores(rows), **limited})
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.module import GazeVLM
-from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing, write_lines
+from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.training_progress import PlainProgress
 
 Cli = TypeVar("Cli", bound="GazeCLI")
@@ -58,11 +58,6 @@ class GazeCLI(LightningCLI):
     def after_fit(self) -> None:
         if self.options.test_after_fit:
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best")
-
-    def predict(self, **kwargs: Any) -> None:
-        """Write the answers to predictions.jsonl; needs no target and no gaze."""
-        batches = self.trainer.predict(**kwargs) or []
-        write_lines(self.options.dir / "predictions.jsonl", [row for batch in batches for row in batch])
 
 
 def train(args: list[str]) -> GazeCLI:

@@ -63,11 +63,13 @@ class Run:
 def read_run(path: Path) -> Run:
     """Reads a run directory.
 
-    Raises ValueError naming the file and the mend when one of `FILES` is missing, cut short or lacks a key.
+    Raises ValueError naming the file and the fix when one of `FILES` is missing, cut short or lacks a key, or when
+    the test was limited.
     """
     for name in FILES:
         if not (path / name).is_file():
             raise InputError(f"{path / name} is missing: the run did not finish, train and test it again")
+    check_whole(path / "metrics.json")
     about = _object(path / "run.json", (path / "run.json").read_text(encoding="utf-8"))
     try:
         return Run(
@@ -84,6 +86,16 @@ def read_run(path: Path) -> Run:
         )
     except KeyError as error:
         raise InputError(f"{path / 'run.json'} has no key {error}: test the run again") from error
+
+
+def check_whole(metrics: Path) -> None:
+    """Raises ValueError where metrics.json says that the test left samples out."""
+    limited = _object(metrics, metrics.read_text(encoding="utf-8")).get("limited")
+    if limited is not None:
+        raise InputError(
+            f"{metrics} is of a limited test, {limited['samples']} of {limited['of']} samples: "
+            "test the run again without --trainer.limit_test_batches"
+        )
 
 
 def find_runs(root: Path) -> list[Run]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.launch import LOG, STAMP, Launch, Plan, in_parallel, must, thread_environment
-from gaze_vlm.comparison.runs import ALSO, Run, read_predictions
+from gaze_vlm.comparison.runs import ALSO, Run, check_whole, read_predictions
 from gaze_vlm.errors import InputError
 
 PREDICTIONS = "predictions.jsonl"
@@ -80,6 +80,7 @@ def transfer_missing(comparison: Comparison, planned: Sequence[Plan], jobs: int,
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         must(launch, transfer.command, directory / LOG, environment)
+        check_whole(directory / "metrics.json")
         read_predictions(directory / PREDICTIONS)
         stamp = json.dumps(_stamp(transfer), indent=2, ensure_ascii=False)
         (directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
