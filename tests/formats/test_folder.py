@@ -3,12 +3,14 @@
 import pickle
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 
 from egtea_files import texture, write_video
 from gaze_vlm.formats.folder import FolderReader
+from gaze_vlm.formats.recording import SAFE_NAME, id_of
 from gaze_vlm.gaze.samples import GazeEvent
 
 GENERIC = "t_s,x,y\n0,0.5,0.25\n"
@@ -134,7 +136,7 @@ def test_two_files_of_one_video(tmp_path: Path) -> None:
     root = make_root(tmp_path, "a.mp4")
     write(root / "gaze" / "a.csv", GENERIC)
     write(root / "gaze" / "a" / "gaze.csv", PUPIL)
-    with pytest.raises(ValueError, match=r"a has gaze in .*a.csv and .*gaze.csv: keep one"):
+    with pytest.raises(ValueError, match=r"a has gaze in .*gaze.csv and .*a.csv: keep one"):
         FolderReader(root).recordings()
     (root / "videos" / "a.mkv").touch()
     with pytest.raises(ValueError, match=r"a.mkv and .*a.mp4 have one name"):
@@ -176,5 +178,64 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"captions.csv: no column video_id in its first line"):
         reader.recordings()
     (root / "videos" / "a.mp4").unlink()
-    with pytest.raises(ValueError, match=r"videos holds no video \(.mp4, .mkv, .webm\)"):
+    with pytest.raises(ValueError, match=r"videos holds no video \(.mp4, .mov, .mkv, .webm, .avi\)"):
         reader.recordings()
+
+
+def test_names_with_spaces_and_letters_of_any_script(tmp_path: Path) -> None:
+    """An id is made of a name, safe for file names; files and tables have the names, in either Unicode form."""
+    names = ["küche 1", "台所", "Кухня (2)", "kuche-1", "a b"]
+    root = make_root(tmp_path, *(f"{normalize('NFD', name)}.mov" for name in names), "._a b.mov")
+    for name in names:
+        write(root / "gaze" / f"{name}.csv", GENERIC)
+    rows = "".join(f"{name};0;chops;{normalize('NFD', name)}\n" for name in names)
+    write(root / "captions.csv", f"video_id;second;text;spare\n{rows}nowhere é;0;x;\n")
+    write(root / "participants.csv", "video_id\tparticipant\n台所\tAda Müller\nküche 1\tAda Müller\n")
+    reader = FolderReader(root)
+    recordings = {recording.video.stem: recording for recording in reader.recordings()}
+    assert set(recordings) == {normalize("NFD", name) for name in names}
+    ids = {name: recordings[normalize("NFD", name)].video_id for name in names}
+    assert len(set(ids.values())) == len(names)
+    assert all(SAFE_NAME.fullmatch(video_id) for video_id in ids.values())
+    assert ids["kuche-1"] == "kuche-1"
+    assert ids["küche 1"].startswith("kuche-1-")
+    assert all(recording.gaze is not None and len(recording.actions) == 1 for recording in recordings.values())
+    people = {name: recordings[normalize("NFD", name)].participant for name in names}
+    assert people["台所"] == people["küche 1"] == id_of("Ada Müller", "")
+    assert people["a b"] == ids["a b"]
+    assert reader.left_out() == {"no video and no gaze": ["nowhere é"]}
+
+
+def test_names_of_one_id_are_refused(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "é.mp4", f"{normalize('NFD', 'é')}.mp4")
+    with pytest.raises(ValueError, match=r"é\.mp4 have one name \(id e-[0-9a-f]{8}\): rename or remove one"):
+        FolderReader(root).recordings()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_with_other_separators(tmp_path: Path, separator: str) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    for path, rows in {
+        root / "gaze" / "a.tsv": [["t_s", "x", "y", "event"], ["0", "0.5", "0.25", "blink"]],
+        root / "captions.csv": [["video_id", "start_s", "end_s", "text"], ["a", "0", "1", '"takes, cuts; eats\tit"']],
+        root / "participants.csv": [["video_id", "participant"], ["a", "Ada"]],
+    }.items():
+        write(path, "".join(separator.join(row) + "\r\n" for row in rows))
+    reader = FolderReader(root)
+    (recording,) = reader.recordings()
+    assert recording.participant == "Ada"
+    assert [action.text for action in recording.actions] == ["takes, cuts; eats it"]
+    assert reader.read_gaze(recording)[:].event.tolist() == [GazeEvent.BLINK]
+
+
+def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4")
+    (root / "gaze" / "a.txt").write_bytes("t_s\tx\ty\r\n0\t0.5\t0.25\r\n".encode("utf-16"))
+    (root / "captions.csv").write_bytes("sep=;\r\nvideo_id;second;text\r\na;0;schält Äpfel\r\n".encode("utf-8-sig"))
+    reader = FolderReader(root)
+    (recording,) = reader.recordings()
+    assert recording.actions[0].text == "schält Äpfel"
+    np.testing.assert_allclose(reader.read_gaze(recording)[:].xy, [[0.5, 0.25]])
+    write(root / "gaze" / "a.txt", "t_s;x;y\n0;0,5;0,25\n")
+    with pytest.raises(ValueError, match=r"a\.txt, line 2: x is '0,5', not a number; write decimals with a point"):
+        reader.read_gaze(recording)

@@ -157,7 +157,7 @@ def test_captions_of_a_table(tmp_path: Path) -> None:
         ("uid,-1,a", "line 2: second is '-1'"),
         ("uid,1.5,a", "line 2: second is '1.5'"),
         ("uid,nan,a", "line 2: second is 'nan'"),
-        ("../uid,1,a", "cannot be a file name"),
+        ("../uid,1,a", "line 2: the name '../uid' cannot be a file name"),
     ],
 )
 def test_damaged_captions(tmp_path: Path, rows: str, message: str) -> None:

@@ -64,3 +64,17 @@ def test_the_shipped_configuration(root: Path, tmp_path: Path) -> None:
     options += ["--parameters.observation_s=2", "--parameters.split_fractions=[0.5, 0, 0.5]"]
     assert main(["prepare", f"--config={config}", *options]) == 0
     assert Store(tmp_path / "store").manifest.dataset == "folder"
+
+
+def test_a_store_of_videos_with_names_of_any_script(root: Path, tmp_path: Path) -> None:
+    for name, new in (("a", "台所 1"), ("b", "küche")):
+        (root / "videos" / f"{name}.mp4").rename(root / "videos" / f"{new}.mp4")
+        (root / "gaze" / f"{name}.csv").rename(root / "gaze" / f"{new}.csv")
+        captions = (root / "captions.csv").read_text(encoding="utf-8").replace(f"{name},", f"{new},")
+        (root / "captions.csv").write_text(captions, encoding="utf-8")
+    store = Store(prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1))
+    files = {entry.path for entry in store.manifest.videos.values()}
+    assert files == {"videos/台所 1.mp4", "videos/küche.mp4"}
+    report = json.loads((tmp_path / "store" / "quality.json").read_text(encoding="utf-8"))
+    assert {row["file"] for row in report["by_video"].values()} == files
+    assert all(store.video_path(video_id).is_file() for video_id in store.manifest.videos)

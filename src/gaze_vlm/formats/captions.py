@@ -5,8 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.recording import Action, check_name
-from gaze_vlm.formats.text_files import csv_rows, number
+from gaze_vlm.formats.recording import Action, check_name, id_of
+from gaze_vlm.formats.text_files import csv_rows, number, read_lines
 
 COLUMNS = ("video_id", "second", "text")
 DESCRIPTIONS = "image_descriptions.txt"
@@ -49,7 +49,7 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
     """
     captions: dict[int, str] = {}
     second = 0
-    for line in path.read_text(encoding="utf-8").rstrip().splitlines():
+    for line in read_lines(path):
         failed = FAILED.search(line) is not None
         if not failed and (text := " ".join(line.split())):
             captions[second] = text
@@ -70,7 +70,7 @@ def _of_table(path: Path) -> dict[str, dict[int, str]]:
         second = number(field, "second", path, line)
         if not (second >= 0 and second.is_integer()):
             raise InputError(f"{where}: second is {field!r}; expected a whole number from 0")
-        listed = captions.setdefault(check_name(video.strip(), where), {})
+        listed = captions.setdefault(id_of(video, where), {})
         if int(second) in listed:
             raise InputError(f"{where}: second {field} of {video} has a caption already; keep one of them")
         if words := " ".join(text.split()):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action
+from gaze_vlm.formats.text_files import read_lines
 
 GAZE_SUFFIX = re.compile(r"-gazedata$", re.IGNORECASE)
 CLIP_NAME = re.compile(r"(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})")
@@ -79,7 +80,7 @@ def read_index(path: Path) -> tuple[str, ...]:
         ValueError: a line without a number at its end, or ids that are not 1 … n.
     """
     names: dict[int, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         name, _, index = line.strip().rpartition(" ")
@@ -101,7 +102,7 @@ def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str
         ValueError: a malformed row, or an action that ends before it starts.
     """
     actions: dict[str, list[Action]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.startswith("#") or not line.strip():
             continue
         where = f"{path}, line {number}"
@@ -146,7 +147,7 @@ def read_splits(folder: Path, split: int) -> dict[str, list[SplitRow]]:
 
 def _read_split(path: Path) -> list[SplitRow]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         where = f"{path}, line {number}"
         name, *ids = line.split() or [""]
         if not name:

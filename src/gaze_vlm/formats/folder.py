@@ -11,7 +11,7 @@ from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
-from gaze_vlm.formats.recording import Action, Recording, by_lack
+from gaze_vlm.formats.recording import Action, Recording, by_lack, id_of
 from gaze_vlm.formats.spans import read_spans
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video_header import video_info
@@ -23,7 +23,8 @@ COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
     "pupil": gaze_pupil.COLUMNS,
     "egoexo4d": gaze_egoexo4d.COLUMNS,
 }
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
 PARTICIPANTS = ("video_id", "participant")
 
@@ -32,10 +33,12 @@ PARTICIPANTS = ("video_id", "participant")
 class FolderReader:
     """Reader of `<root>/{videos,gaze,captions.csv}`.
 
-    `videos/<video>.mp4` (or .mkv, .webm) has its gaze in `gaze/<video>.csv` (or .txt), or in a folder `gaze/<video>`
-    with the files of a Pupil or Ego-Exo4D export. `captions.csv` has texts of seconds (`video_id,second,text`) or of
-    spans (`video_id,start_s,end_s,text[,verb,noun]`). An optional `participants.csv` (`video_id,participant`) says who
-    wears the camera; without it, each video is its own participant.
+    `videos/<video>.mp4` (or .mov, .mkv, .webm, .avi) has its gaze in `gaze/<video>.csv` (or .tsv, .txt), or in a folder
+    `gaze/<video>` with the files of a Pupil or Ego-Exo4D export. `captions.csv` has texts of seconds
+    (`video_id,second,text`) or of spans (`video_id,start_s,end_s,text[,verb,noun]`). An optional `participants.csv`
+    (`video_id,participant`) says who wears the camera; without it, each video is its own participant.
+
+    Videos and participants may have any name; `id_of` makes their ids. Tables have the names.
 
     Args:
         root: the folder.
@@ -88,14 +91,14 @@ class FolderReader:
 
     def recordings(self) -> list[Recording]:
         """All videos, sorted by name."""
-        videos = self._videos()
+        videos, gaze = self._videos(), self._gaze_files()
         actions, participants = self._actions(list(videos)), self._participants()
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
         return [
             Recording(
                 video_id=name,
                 video=video,
-                gaze=self._gaze_file(name),
+                gaze=_only(gaze.get(name, []), video),
                 participant=participants.get(name, name),
                 gaze_width_px=sizes[name][0],
                 gaze_height_px=sizes[name][1],
@@ -106,9 +109,11 @@ class FolderReader:
 
     def left_out(self) -> dict[str, list[str]]:
         """Names with gaze or texts that no video has."""
-        gaze = {path.stem for path in (self.root / "gaze").iterdir() if path.name[0] != "."}
-        named = {name.strip() for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])}
-        return by_lack((gaze | named) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
+        gaze = {id_of(name, str(path)): name for path, name in _names_in(self.root / "gaze")}
+        named = {id_of(name, str(self._captions)): name.strip() for name in self._named()}
+        names = {**gaze, **named}
+        lacking = by_lack(set(names) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
+        return {reason: sorted(names[id_] for id_ in ids) for reason, ids in lacking.items()}
 
     def read_gaze(self, recording: Recording) -> SpooledGaze:
         """Gaze of one video.
@@ -117,8 +122,9 @@ class FolderReader:
             ValueError: the gaze table is missing, of no known format, or malformed.
         """
         if recording.gaze is None:
-            places = f"{recording.video_id}.csv, or a folder {recording.video_id} with {' or '.join(EXPORTS)}"
-            raise InputError(f"{self.root / 'gaze'} has no gaze of {recording.video_id}: put there {places}")
+            name = recording.video.stem
+            places = f"{name}.csv, or a folder {name} with {' or '.join(EXPORTS)}"
+            raise InputError(f"{self.root / 'gaze'} has no gaze of {name}: put there {places}")
         format_ = self.gaze or gaze_format(recording.gaze)
         if format_ == "generic":
             return read_generic_gaze(recording.gaze, self.min_confidence)
@@ -132,23 +138,30 @@ class FolderReader:
 
     def _videos(self) -> dict[str, Path]:
         folder = self.root / "videos"
-        videos = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
+        videos = [path for path, _ in _names_in(folder) if path.suffix.lower() in VIDEO_SUFFIXES]
         if not videos:
             raise InputError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
         found: dict[str, Path] = {}
         for video in videos:
-            if video.stem in found:
-                raise InputError(f"{found[video.stem]} and {video} have one name: rename or remove one of them")
-            found[video.stem] = video
+            video_id = id_of(video.stem, str(video))
+            if video_id in found:
+                raise InputError(
+                    f"{found[video_id]} and {video} have one name (id {video_id}): rename or remove one of them"
+                )
+            found[video_id] = video
         return found
 
-    def _gaze_file(self, name: str) -> Path | None:
-        folder = self.root / "gaze"
-        found = [path for path in (folder / f"{name}.csv", folder / f"{name}.txt") if path.is_file()]
-        found += [path for path in (folder / name / file for file in EXPORTS) if path.is_file()][:1]
-        if len(found) > 1:
-            raise InputError(f"{name} has gaze in {found[0]} and {found[1]}: keep one of them")
-        return found[0] if found else None
+    def _gaze_files(self) -> dict[str, list[Path]]:
+        """Tables and exports of gaze by the id of their video; an export's best file stands for it."""
+        found: dict[str, list[Path]] = {}
+        for path, name in _names_in(self.root / "gaze"):
+            files = [path / file for file in EXPORTS if (path / file).is_file()][:1] if path.is_dir() else [path]
+            if path.is_dir() or path.suffix.lower() in TABLE_SUFFIXES:
+                found.setdefault(id_of(name, str(path)), []).extend(files)
+        return found
+
+    def _named(self) -> list[str]:
+        return [name for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])]
 
     def _actions(self, videos: Sequence[str]) -> Mapping[str, Sequence[Action]]:
         header = csv_header(self._captions)
@@ -163,7 +176,7 @@ class FolderReader:
     def _participants(self) -> dict[str, str]:
         path = self.root / "participants.csv"
         rows = csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ()
-        return {video.strip(): participant.strip() for _, (video, participant) in rows}
+        return {id_of(video, str(path)): id_of(participant, str(path)) for _, (video, participant) in rows}
 
     def _frame_size(self, video: Path) -> tuple[int, int]:
         if self.frame_width_px is not None and self.frame_height_px is not None:
@@ -187,6 +200,18 @@ def gaze_format(path: Path) -> GazeFormat:
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
         raise InputError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
     return known
+
+
+def _names_in(folder: Path) -> list[tuple[Path, str]]:
+    """Files and folders of a folder with their names, without suffix; hidden ones are left out."""
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return [(path, path.name if path.is_dir() else path.stem) for path in paths]
+
+
+def _only(found: Sequence[Path], video: Path) -> Path | None:
+    if len(found) > 1:
+        raise InputError(f"{video.stem} has gaze in {found[0]} and {found[1]}: keep one of them")
+    return found[0] if found else None
 
 
 def _labels(labels: Sequence[str | None]) -> tuple[str, ...]:

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
+from unicodedata import normalize
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import SpooledGaze
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+LONGEST_PART = 80  # letters of a name that an id keeps: with a digest and a suffix it still is a file name
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,29 @@ def check_tree(root: Path, dataset: str, mends: Mapping[Path, str]) -> None:
             f"{', '.join(map(str, missing))} {are} missing: is {root} the root of {dataset}? "
             f"If so, {', and '.join(dict.fromkeys(missing.values()))}"
         )
+
+
+def id_of(name: str, where: str) -> str:
+    """The id of a video or a person called `name`, which people write with spaces and in any script.
+
+    A name that is safe as a file name is its own id. Of any other the plain letters are kept, and eight digits of its
+    digest follow, so that other names have other ids: "küche 1" becomes "kuche-1-6ddfae27". Both Unicode forms of a
+    letter are one.
+
+    Raises:
+        ValueError: the name is empty, or no file can be called so.
+    """
+    name = normalize("NFC", name.strip())
+    if not name:
+        raise InputError(f"{where}: the name is empty; fill it in")
+    if "/" in name or "\0" in name:
+        raise InputError(f"{where}: the name {name!r} cannot be a file name; leave / out")
+    if SAFE_NAME.fullmatch(name) and len(name) <= 2 * LONGEST_PART:
+        return name
+    plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:LONGEST_PART].strip("-")
+    digest = sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest
 
 
 def check_name(name: str, where: str) -> str:

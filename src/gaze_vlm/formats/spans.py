@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.recording import Action, check_name
+from gaze_vlm.formats.recording import Action, id_of
 from gaze_vlm.formats.text_files import csv_header, csv_rows, finite
 
 COLUMNS = ("video_id", "start_s", "end_s", "text")
@@ -11,7 +11,9 @@ OPTIONAL = ("verb", "noun")
 
 
 def read_spans(path: Path) -> dict[str, list[Action]]:
-    """Actions of every video, as they stand in the file; `verb` and `noun` are None where empty or without a column.
+    """Read the actions of every video, by its id, in the file's order.
+
+    `verb` and `noun` are None where they are empty or have no column.
 
     Raises:
         ValueError: a malformed row, a span that ends before it starts, or one without text; the message names the line.
@@ -27,5 +29,5 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
         if not row["text"]:
             raise InputError(f"{where}: no text; fill it in or delete the row")
         action = Action(start_s, end_s, row["text"], row.get("verb") or None, row.get("noun") or None)
-        actions.setdefault(check_name(row["video_id"], where), []).append(action)
+        actions.setdefault(id_of(row["video_id"], where), []).append(action)
     return actions

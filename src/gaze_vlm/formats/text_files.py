@@ -2,35 +2,37 @@
 
 import csv
 import math
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 import ijson
 
 from gaze_vlm.errors import InputError
 
 T = TypeVar("T")
+DELIMITERS = (",", ";", "\t")
+SEPARATOR = "sep="
 
 
 def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a CSV file: the number of the line, and the fields of `columns`.
+    """Rows of a table: the number of the line, and the fields of `columns`.
 
-    Columns are found by their names in the first line. A file whose first line has none of the names has no header;
-    its columns stand in `order`. Blank lines are skipped.
+    Fields are apart by commas, semicolons or tabs. Columns are found by their names in the first line. A file whose
+    first line has none of the names has no header; its columns stand in `order`. Blank lines are skipped, and so is
+    a first line `sep=;`, as spreadsheets write it.
 
     Raises:
-        ValueError: an empty file, one that is not UTF-8, a header that lacks a column, or a row that is too short or
+        ValueError: an empty file, one that is no text, a header that lacks a column, or a row that is too short or
             too long.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(csv.reader(file), columns, order, path)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
+    with _table(path) as file:
+        lines = csv.reader(file, delimiter=_delimiter(file, columns, len(order)))
+        yield from _rows(lines, columns, order, path)
 
 
 def _rows(
@@ -42,7 +44,7 @@ def _rows(
     places: list[int] = []
     width = 0
     for fields in lines:
-        if not any(field.strip() for field in fields):
+        if not any(field.strip() for field in fields) or fields[0].startswith(SEPARATOR):
             continue
         if not places:
             names = [field.strip() for field in fields]
@@ -63,19 +65,54 @@ def _rows(
 
 
 def csv_header(path: Path) -> list[str]:
-    """Names in the first line of a CSV file that is not blank.
+    """Names in the first line of a table that is not blank; see `csv_rows`.
 
     Raises:
-        ValueError: an empty file, or one that is not UTF-8.
+        ValueError: an empty file, or one that is no text.
+    """
+    with _table(path) as file:
+        first = _first_line(file)
+    if not first:
+        raise InputError(f"{path} is empty: copy or download it again")
+    return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file in UTF-8, without their ends.
+
+    Raises:
+        ValueError: it is not UTF-8.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next((fields for fields in csv.reader(file) if any(field.strip() for field in fields)), None)
-    except (UnicodeDecodeError, csv.Error) as error:
+        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text in UTF-8 ({error}): download or save it again as one") from error
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[TextIO]:
+    with path.open("rb") as file:
+        encoding = "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"  # spreadsheets write both
+    try:
+        with path.open(encoding=encoding, newline="") as text:
+            yield text
+    except (UnicodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file in UTF-8 ({error}): download or save it again as one") from error
-    if names is None:
-        raise InputError(f"{path} is empty: copy or download it again")
-    return [name.strip() for name in names]
+
+
+def _first_line(file: TextIO) -> str:
+    """The first line that is neither blank nor names the separator."""
+    return next((line for line in file if line.strip() and not line.startswith(SEPARATOR)), "")
+
+
+def _delimiter(file: TextIO, columns: Sequence[str], width: int) -> str:
+    """What separates the fields: by it the first line has one of the names, or else as many fields as expected."""
+    first = _first_line(file)
+    file.seek(0)
+    fields = {delimiter: next(csv.reader([first], delimiter=delimiter), []) for delimiter in DELIMITERS}
+    named = {delimiter: set(map(str.strip, names)) & set(columns) for delimiter, names in fields.items()}
+    best = max(DELIMITERS, key=lambda delimiter: (len(named[delimiter]), len(fields[delimiter]) == width))
+    return best if named[best] or len(fields[best]) == width else DELIMITERS[0]
 
 
 def number(field: str, name: str, path: Path, line: int) -> float:
@@ -89,7 +126,8 @@ def number(field: str, name: str, path: Path, line: int) -> float:
     try:
         return float(field)
     except ValueError as error:
-        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a number; mend or delete the row") from error
+        fix = "write decimals with a point" if "," in field else "fix or delete the row"
+        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a number; {fix}") from error
 
 
 def finite(field: str, name: str, path: Path, line: int) -> float:

@@ -72,6 +72,8 @@ def write_index(
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
     report = quality_report(quality, clips, dropped, quarantined, left_out)
+    for video_id, entry in videos.items():  # an id does not tell the name of every file
+        report["by_video"][video_id]["file"] = entry.path
     write_json(store / "quality.json", report)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
