@@ -50,7 +50,11 @@ def test_counts_of_a_video(video: VideoGaze) -> None:
     assert quality.centre[15, 0] == quality.centre[8, 8] == 1
     assert row["event_shares"]["fixation"] == pytest.approx(0.75)
     assert row["event_shares"]["untracked"] == pytest.approx(0.25)
-    assert row["frames"] == {"total": 3, "without_gaze_share": pytest.approx(2 / 3)}
+    assert row["frames"] == {
+        "total": 3,
+        "without_gaze_share": pytest.approx(2 / 3),
+        "valid_gaze_share": pytest.approx(1 / 3),
+    }
     assert row["carried"] == {
         "total": 3,
         "occluded_share_local_test": pytest.approx(1 / 3),
@@ -83,10 +87,14 @@ def test_a_data_set_adds_up(video: VideoGaze) -> None:
     assert report["samples"]["total"] == 8
     assert list(report["by_video"]) == ["a", "b"]
     assert report["left_out"] == {"no video": ["c", "d"]}
-    assert summary(report) == "2 videos, 0 clips; 1 videos quarantined (quarantine.jsonl); 2 with no video"
+    assert summary(report) == (
+        "2 videos, 0 clips; valid gaze in 33.3 % of the sampled frames; "
+        "1 videos quarantined (quarantine.jsonl); 2 with no video"
+    )
 
 
 def test_nothing_has_no_shares() -> None:
     report = quality_report({}, [], {}, 0, {})
-    assert report["frames"] == {"total": 0, "without_gaze_share": None}
+    assert report["frames"] == {"total": 0, "without_gaze_share": None, "valid_gaze_share": None}
+    assert summary(report) == "0 videos, 0 clips; no sampled frames"
     assert report["carried"]["occluded_share_local_test"] is None

@@ -103,7 +103,12 @@ class SpooledGaze:
 
     def window(self, after_s: float, until_s: float) -> GazeSamples:
         """Samples with `after_s` < t ≤ `until_s`."""
-        low, high = (
-            bisect_right(range(len(self)), t_s, key=lambda i: self.t_s[i : i + 1][0]) for t_s in (after_s, until_s)
-        )
-        return self[low:high]
+        return self[self._until(after_s) : self._until(until_s)]
+
+    def count(self, after_s: float, until_s: float) -> int:
+        """Number of samples with `after_s` < t ≤ `until_s`."""
+        return self._until(until_s) - self._until(after_s)
+
+    def _until(self, t_s: float) -> int:
+        """Number of samples up to `t_s`."""
+        return bisect_right(range(len(self)), t_s, key=lambda i: self.t_s[i : i + 1][0])

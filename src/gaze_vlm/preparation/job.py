@@ -19,6 +19,7 @@ from gaze_vlm.formats.video_header import VideoInfo, first_turn, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import SpooledGaze
 from gaze_vlm.preparation.files import StoreError, draft_of, writing
+from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import SCHEMA_VERSION, read_video, reencoded_file, video_file, write_video
 from gaze_vlm.preparation.video import prepare_video
@@ -65,9 +66,15 @@ class PrepareRecording:
         return Outcome(recording.video_id)
 
     def gaze_of(self, recording: Recording) -> SpooledGaze:
-        """The video's gaze, with events where its file has none."""
+        """The video's gaze, with events where its file has none.
+
+        Raises:
+            ValueError: gaze or video cannot be read, or the times of one are not the other's.
+        """
+        gaze = self.reader.read_gaze(recording)
+        check_times(recording.gaze or recording.video, gaze, video_info(recording.video))
         aspect = recording.gaze_width_px / recording.gaze_height_px
-        return with_events(self.reader.read_gaze(recording), aspect, self.parameters.saccade_widths_s)
+        return with_events(gaze, aspect, self.parameters.saccade_widths_s)
 
     def digest(self, recording: Recording, gaze: SpooledGaze) -> str:
         """What marks the video's file as made from these raw files with these parameters."""

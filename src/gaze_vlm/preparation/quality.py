@@ -26,11 +26,13 @@ class VideoQuality:
 
     `windows` has the number of sampled frames with 0, 1, 2, … points in the frame, `centre` those points by the cell
     that they were looked at in, rows from the top. Occlusion is by the default ε and η; `left_frame` counts points
-    that were in their own frame and that the flow carries out of the sampled one.
+    that were in their own frame and that the flow carries out of the sampled one. `valid` counts sampled frames with
+    valid gaze; see `VideoGaze.counting`.
     """
 
     counts: VideoCounts
     frames: int
+    valid: int
     windows: Int[np.ndarray, "points"]
     centre: Int[np.ndarray, "row column"]
     left_frame: int
@@ -49,6 +51,7 @@ class VideoQuality:
         return cls(
             counts=gaze.counts,
             frames=len(gaze.frame_t_s),
+            valid=int(gaze.counting().any(axis=1).sum()),
             windows=np.bincount(tracked.sum(axis=1)),
             centre=centre,
             left_frame=int(np.sum(was_inside & (gaze.event == GazeEvent.OUT_OF_FRAME))),
@@ -65,7 +68,7 @@ class VideoQuality:
             "samples": sum(counts.samples.values()),
             "event_shares": _shares(counts.samples),
             "clock": clock_figures(counts),
-            "frames": {"total": self.frames, "without_gaze_share": _share(int(self.windows[0]), self.frames)},
+            "frames": _frames([self]),
             "carried": _carried([self]),
             "damaged_frames": counts.damaged_frames,
         }
@@ -110,7 +113,6 @@ def quality_report(
         left_out: names that no clip is of, for they lack a part of the data set, by the reason.
     """
     every = list(videos.values())
-    frames = sum(video.frames for video in every)
     windows = np.zeros(max([1, *(len(video.windows) for video in every)]), dtype=int)
     for video in every:
         windows[: len(video.windows)] += video.windows
@@ -119,7 +121,7 @@ def quality_report(
     return {
         "videos": {"prepared": len(every), "quarantined": quarantined},
         "left_out": {reason: list(names) for reason, names in left_out.items()},
-        "frames": {"total": frames, "without_gaze_share": _share(int(windows[0]), frames)},
+        "frames": _frames(every),
         "samples": {"total": events.total(), "event_shares": _shares(events)},
         "carried": _carried(every),
         "damaged_frames": sum(video.counts.damaged_frames for video in every),
@@ -134,7 +136,10 @@ def summary(report: Mapping[str, Any]) -> str:
     """One line of what a preparation made, and of all that it could not use."""
     videos, clips = report["videos"], report["clips"]
     by_split = ", ".join(f"{clips['by_split'][split]} {split}" for split in SPLITS if split in clips["by_split"])
-    said = [f"{videos['prepared']} videos, {clips['total']} clips" + (f" ({by_split})" if by_split else "")]
+    said = [
+        f"{videos['prepared']} videos, {clips['total']} clips" + (f" ({by_split})" if by_split else ""),
+        valid_gaze(report),
+    ]
     if videos["quarantined"]:
         said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
     if report["left_out"]:
@@ -142,6 +147,21 @@ def summary(report: Mapping[str, Any]) -> str:
     if report["damaged_frames"]:
         said.append(f"{report['damaged_frames']} damaged frames")
     return "; ".join(said)
+
+
+def valid_gaze(report: Mapping[str, Any]) -> str:
+    """In words, the share of sampled frames with valid gaze."""
+    share = report["frames"]["valid_gaze_share"]
+    return "no sampled frames" if share is None else f"valid gaze in {100 * share:.1f} % of the sampled frames"
+
+
+def _frames(videos: Sequence[VideoQuality]) -> dict[str, float | None]:
+    total = sum(video.frames for video in videos)
+    return {
+        "total": total,
+        "without_gaze_share": _share(sum(int(video.windows[0]) for video in videos), total),
+        "valid_gaze_share": _share(sum(video.valid for video in videos), total),
+    }
 
 
 def _carried(videos: Sequence[VideoQuality]) -> dict[str, float | None]:

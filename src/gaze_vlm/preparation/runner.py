@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +20,9 @@ from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomi
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import summary
+from gaze_vlm.preparation.quality import summary, valid_gaze
 from gaze_vlm.preparation.splits import with_splits
+from gaze_vlm.preparation.valid_gaze import LOW_SHARE
 from gaze_vlm.progress import work_progress
 
 READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
@@ -84,6 +86,7 @@ def prepare(
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
         good = [recording for recording in recordings if recording.video_id not in bad]
         report = write_index(files, root, store, good, parameters, reader or {}, len(bad), left_out)
+    warn_of_missing_gaze(report)
     print(f"{store}: {summary(report)}")
     return store
 
@@ -126,6 +129,19 @@ def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, 
             except (ValueError, OSError) as error:
                 bad[recording.video_id] = str(error)
     return bad
+
+
+def warn_of_missing_gaze(report: Mapping[str, Any]) -> None:
+    """Warn when few sampled frames have valid gaze, for a training would hardly differ from one without gaze."""
+    share = report["frames"]["valid_gaze_share"]
+    if share is not None and share < LOW_SHARE:
+        low = [name for name, row in report["by_video"].items() if (row["frames"]["valid_gaze_share"] or 0) < LOW_SHARE]
+        shown = ", ".join(low[:3]) + (", …" if len(low) > 3 else "")
+        warnings.warn(
+            f"{valid_gaze(report)}; under a half in {len(low)} of {len(report['by_video'])} videos ({shown}): are the "
+            "times of gaze those of the videos? `gaze-vlm quality` shows each one's clock",
+            stacklevel=3,
+        )
 
 
 def run(
