@@ -1,6 +1,7 @@
 """What a training would be, told without any weights."""
 
 import resource
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,29 @@ from training_files import ARMS, arguments
 MODEL = "--model.backbone.init_args"
 
 
-def test_optimisers_are_tried() -> None:
-    assert states_per_number(torch.optim.AdamW) == 2
-    assert states_per_number(lambda p: torch.optim.SGD(p, lr=1)) == 0
-    assert states_per_number(lambda p: torch.optim.SGD(p, lr=1, momentum=0.9)) == 1
+@pytest.mark.parametrize(
+    ("named", "options"),
+    [
+        (torch.optim.AdamW, {}),
+        (torch.optim.Adam, {"amsgrad": True}),
+        (torch.optim.SGD, {"lr": 1}),
+        (torch.optim.SGD, {"lr": 1, "momentum": 0.9}),
+        (torch.optim.Adagrad, {}),
+        (torch.optim.RMSprop, {"centered": True, "momentum": 0.9}),
+        (torch.optim.ASGD, {}),
+        (torch.optim.Adadelta, {}),
+        (torch.optim.NAdam, {}),
+    ],
+)
+def test_states_of_an_optimiser_are_those_that_it_makes(named: type, options: dict) -> None:
+    tried = nn.Parameter(torch.ones(64, 64))
+    tried.grad = torch.ones(64, 64)
+    optimizer = named([tried], **options)
+    optimizer.step()
+    kept = sum(value.numel() for value in optimizer.state[tried].values() if isinstance(value, torch.Tensor))
+    assert states_per_number(partial(named, **options)) == kept // tried.numel()
+    if not options:
+        assert states_per_number(named) == kept // tried.numel()
 
 
 def test_memory_by_hand() -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from gaze_vlm.class_paths import restrict_imports, take_allowed_packages
 from gaze_vlm.errors import UserError
 
 TRAINING = {
@@ -43,7 +44,8 @@ USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m
 
 {commands}
 
-`gaze-vlm COMMAND --help` lists a command's options."""
+`gaze-vlm COMMAND --help` lists a command's options. A configuration may name classes of known packages alone;
+--allow_packages A,B allows the packages A and B too, with any command."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -60,7 +62,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"gaze-vlm: no command {args[0]!r}: choose from {', '.join([*TRAINING, *COMMANDS])}", file=sys.stderr)
         return 2
     try:
-        _run(args[0], args[1:])
+        _run(args[0], take_allowed_packages(args[1:]))
     except Exception as error:
         message = _message(error)
         if message is None:
@@ -81,6 +83,7 @@ def _run(command: str, args: list[str]) -> None:
     from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
+    restrict_imports()
     module, name = COMMANDS[command][0].split(":")
     function = getattr(import_module(module), name)
     parameters = inspect.signature(function, eval_str=True).parameters

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from gaze_vlm.module import GazeVLM
 
 GB = 1e9
 FOUR_BIT_BYTES = 4.127 / 8  # NF4 with double quantization, Dettmers et al. 2023 (arXiv 2305.14314), §3
+# Of each number that learns; Adafactor keeps a row and a column of a matrix.
+STATES = {"SGD": 0, "Adagrad": 1, "RMSprop": 1, "ASGD": 1, "Muon": 1, "Adafactor": 0}
 
 
 def weight_bytes(parameters: Iterable[nn.Parameter], quantized: Collection[Tensor] = ()) -> float:
@@ -30,14 +33,21 @@ def cast_bytes(learning: Iterable[nn.Parameter], autocast: bool) -> float:
     return float(sum(2 * p.numel() for p in learning if p.dtype == torch.float32)) if autocast else 0.0
 
 
-def states_per_number(make_optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> int:
-    """Numbers that an optimiser keeps for each that learns: 2 for Adam, 0 for plain SGD. It is tried on a small one."""
-    tried = nn.Parameter(torch.ones(64, 64))
-    tried.grad = torch.ones(64, 64)
-    optimizer = make_optimizer([tried])
-    optimizer.step()
-    kept = sum(value.numel() for value in optimizer.state[tried].values() if isinstance(value, Tensor))
-    return kept // tried.numel()
+def states_per_number(make_optimizer: Callable[..., torch.optim.Optimizer]) -> int:
+    """Count the numbers that an optimiser keeps for each that learns: 2 for Adam and any unknown, 0 for plain SGD.
+
+    By its class and options alone: it is not built, since only a training runs what a configuration names.
+
+    Args:
+        make_optimizer: the class, or a `partial` that holds it and its options.
+    """
+    options: dict[str, Any] = {}
+    named: Any = make_optimizer
+    if isinstance(make_optimizer, partial):  # as jsonargparse makes it of a class and its options
+        options = make_optimizer.keywords
+        named = next((part for part in (make_optimizer.func, *make_optimizer.args) if isinstance(part, type)), None)
+    states = STATES.get(getattr(named, "__name__", ""), 2)
+    return states + sum(bool(options.get(name)) for name in ("momentum", "amsgrad", "centered"))
 
 
 @dataclass(frozen=True)

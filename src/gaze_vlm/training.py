@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import lightning as L
 import torch
@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.checks import GradientCheck, Training, refuse_what_would_fail
+from gaze_vlm.class_paths import check_classes, refused_import, restrict_imports
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
@@ -21,8 +22,27 @@ from gaze_vlm.training_progress import PlainProgress
 Cli = TypeVar("Cli", bound="GazeCLI")
 
 
+class TrainingParser(LightningArgumentParser):
+    """Reports a refused import in our own words."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        refused = refused_import(message)
+        if refused is not None:
+            raise InputError(refused) from ex
+        super().error(message, ex)
+
+
 class GazeCLI(LightningCLI):
     """Adds the run directory, which the logger, the checkpoints and the results go into."""
+
+    def _parse_ckpt_path(self) -> None:
+        """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        if config.get("weights_only") is False:
+            raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
+        check_classes(config)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=RunOptions, default=RunOptions(), help="where the run goes")
@@ -40,6 +60,9 @@ class GazeCLI(LightningCLI):
             # A test's logger would delete what the training logged.
             kwargs["logger"] = CSVLogger(options.dir, name="", version="") if self.subcommand == "fit" else False
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     @property
     def options(self) -> RunOptions:
@@ -110,10 +133,12 @@ def plan(args: list[str], prog: str | None = None) -> Plan:
 
 
 def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str | None = None) -> Cli:
+    restrict_imports()
     described = "Train and test a vision-language model that learns where to look from gaze."
     return cli(
         GazeVLM,
         ClipDataModule,
+        parser_class=TrainingParser,
         save_config_callback=SaveConfig,
         seed_everything_default=0,
         auto_configure_optimizers=False,

@@ -23,6 +23,8 @@ class Curve:
 class Comparison:
     """Arms to train and compare. Paths are relative to the working directory, as on the command line.
 
+    The YAML is code: `before_seed` runs as a command. Read one that is not yours before you run it.
+
     Args:
         dataset: name of the data set, for the page's title and as a check of the runs.
         backbone: name of the backbone, likewise; left out where `backbones` names several.
