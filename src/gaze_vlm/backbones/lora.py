@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from peft import LoraConfig
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import cast_adapter_dtype
 from torch import nn
@@ -83,7 +83,10 @@ def linear_layers(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Param
 
 
 def add_lora(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
-    """Add LoRA to a model in place, in 32 bits; its class stays, all other parameters are frozen."""
+    """Add LoRA to a model in place, in 32 bits; its class stays, all other parameters are frozen.
+
+    By peft's own injection: the library's `add_adapter` refuses peft releases that serve as well.
+    """
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float serves
@@ -92,7 +95,7 @@ def add_lora(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # which peft then mends, layer by layer
-        hf.add_adapter(config, ADAPTER)
+        inject_adapter_in_model(config, hf, ADAPTER)
     cast_adapter_dtype(hf, ADAPTER)  # steps of 1e-4 are lost on weights of 16 bits
 
 
@@ -116,4 +119,4 @@ def merge_lora(hf: Any) -> None:
             module.merge()
             parent, _, leaf = name.rpartition(".")
             setattr(hf.get_submodule(parent), leaf, module.get_base_layer())
-    hf.delete_adapter(ADAPTER)
+    del hf.peft_config
