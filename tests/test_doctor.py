@@ -170,3 +170,12 @@ def test_counts_are_those_of_the_loaded_model(tiny_llava: Path) -> None:
     trainable = sum(p.numel() for p in loaded.parameters() if p.requires_grad)
     everything = sum(p.numel() for p in loaded.parameters())
     assert count_parameters(loaded)["all"] == (everything, trainable)
+
+
+def test_a_pair_of_versions_that_does_not_fit_is_named(
+    monkeypatch: pytest.MonkeyPatch, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    misfit = "torchvision 0.29.1 needs torch==2.14.1, 2.13.0 is installed"
+    monkeypatch.setattr("gaze_vlm.checks.configuration.misfits", lambda: [misfit])
+    diagnosis = doctor(arguments(tmp_path, tiny_llava, prepared))  # which may work all the same
+    assert [problem.text for problem in diagnosis.problems if misfit in problem.text]

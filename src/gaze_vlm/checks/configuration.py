@@ -5,6 +5,12 @@ from functools import partial
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.checks.training import Problem, Training, refusals
+from gaze_vlm.versions import misfits
+
+
+def versions_fit(training: Training) -> Iterable[Problem]:
+    """The installed packages have the versions that they ask of each other; a pair that has not may still work."""
+    return (Problem(f"{misfit}: `make install` installs versions that fit", fatal=False) for misfit in misfits())
 
 
 def four_bits(training: Training) -> Iterable[Problem]:

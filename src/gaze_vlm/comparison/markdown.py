@@ -15,6 +15,7 @@ PACKAGES = (
     "lightning",
     "transformers",
     "torchmetrics",
+    "sentence-transformers",
 )
 NAMES = {
     "noun": "Noun",
