@@ -104,6 +104,12 @@ def test_which_points_count(options: dict, weights: list[int]) -> None:
     assert GazeOptions(**options).mixture(points(), slice(0, 1), 1.0).weight.tolist() == [weights]
 
 
+def test_a_longer_window_than_was_prepared_is_refused(prepared: Path) -> None:
+    with pytest.raises(ValueError, match=r"gaze window_s is 0.5, .*store was prepared with 0.2: lower it, or prepare"):
+        module(prepared, gaze=GazeOptions(window_s=0.5))
+    module(prepared, gaze=GazeOptions(window_s=0))
+
+
 def test_saccades_are_left_out_of_a_prepared_data_set(prepared: Path) -> None:
     whole, fixations = module(prepared), module(prepared, gaze=GazeOptions(saccades=False))
     record = whole.datasets["train"].records[0]

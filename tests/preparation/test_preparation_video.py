@@ -81,6 +81,23 @@ def test_window_is_open_at_its_start_and_closed_at_its_end(panning: Path) -> Non
     assert prepare_video(panning, gaze, PARAMETERS).age_s[0].tolist() == pytest.approx([0.19, 0.0])
 
 
+@pytest.mark.parametrize("window_s", [0.2, 0.5])
+def test_six_points_at_30_hz_whatever_window_was_prepared(panning: Path, window_s: float) -> None:
+    rows = [(k / 30, 0.5, 0.5, GazeEvent.FIXATION) for k in range(120)]
+    gaze = prepare_video(panning, gaze_of(rows), PreparationParameters(window_s=window_s))
+    assert (gaze.event <= GazeEvent.UNKNOWN).sum(axis=1)[:3].tolist() == [30 * window_s] * 3
+    assert gaze.counting(window_s=0.2).sum(axis=1).tolist() == [6, 6, 6, 5]  # the last frame's time is after them all
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.97])
+def test_a_frames_own_interval_has_a_point_at_the_videos_rate(tmp_path: Path, phase: float) -> None:
+    """A tracker of 30 Hz on a clock of its own, a video of 30 frames a second, sampled at every frame."""
+    path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 60, frame_hz=30)
+    rows = [((k + phase) / 30, 0.5, 0.5, GazeEvent.FIXATION) for k in range(-1, 61) if k + phase >= 0]
+    gaze = prepare_video(path, gaze_of(rows), PreparationParameters(frame_hz=30.0, window_s=0.2))
+    assert gaze.counting(window_s=0).sum(axis=1).tolist() == [1] * 60
+
+
 def test_gaze_that_ends_before_the_video_is_untracked_after_it(panning: Path) -> None:
     gaze = prepare_video(panning, gaze_of([(0.95, 0.5, 0.5, GazeEvent.FIXATION)]), PARAMETERS)
     assert gaze.event.tolist() == [[GazeEvent.FIXATION]] + [[GazeEvent.UNTRACKED]] * 3

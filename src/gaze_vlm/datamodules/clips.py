@@ -150,9 +150,18 @@ class ClipDataModule(L.LightningDataModule):
         """Open the store; nothing but its clip index is read.
 
         Only a training asks for train clips: a store to test on need not have any.
+
+        Raises:
+            ValueError: no store is there, it has too few clips, or a shorter window of gaze than `gaze` asks for.
         """
         if not self.datasets:
             self.store = Store(self.store_path)
+            prepared_s = self.store.manifest.parameters["window_s"]
+            if self.gaze.window_s > prepared_s:
+                raise InputError(
+                    f"gaze window_s is {self.gaze.window_s:g}, {self.store_path} was prepared with {prepared_s:g}: "
+                    "lower it, or prepare with parameters.window_s as large"
+                )
         splits: tuple[Split, ...] = ("validation", "test")
         for split in ("train", *splits) if stage == "fit" else splits:
             if split not in self.datasets:
