@@ -33,6 +33,8 @@ def rows(right: np.ndarray, kl: float | None = None) -> list[dict]:
                     "exact_match": float(right[index, clip]),
                     "verb": 1.0,
                     "noun": float(right[index, clip]),
+                    "noun_any": float(right[index, clip] or clip % 8 == 0),
+                    "noun_absent": float(clip % 4 == 0),
                     "attention_kl": kl,
                     "same_step": same,
                     "next_starts_in_s": (3.0, 0.5, 2.0)[clip % 3],

@@ -15,6 +15,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checkpoint import check_belongs, describe, learned_state
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
 
@@ -179,6 +180,7 @@ class GazeVLM(L.LightningModule):
     def score(self, batch: Batch) -> list[Row]:
         """One row a sample: the answer, its scores, and how far attention was from the wearer's held-out gaze."""
         data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        labels = vocabulary(data.verbs, data.nouns)
         output = self.backbone(batch)
         answers = self.backbone.generate(batch.prompts)
         targets = [clip.target for clip in batch.clips]
@@ -196,9 +198,10 @@ class GazeVLM(L.LightningModule):
                     "target": clip.target,
                     "target_verb": clip.verb,
                     "target_noun": clip.noun,
+                    "clip_nouns": list(clip.nouns),
                     "cross_entropy": float(output.cross_entropy[i]),
                     "semantic": float(semantic[i]),
-                    **score_sample(answer, clip.target, clip.verb, clip.noun, data.verbs, data.nouns),
+                    **score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, labels),
                     "attention_kl": self.attention_kl(output.attention, batch, i),
                     "same_step": clip.same_step,
                     "next_starts_in_s": None if isnan(clip.next_starts_in_s) else clip.next_starts_in_s,

@@ -102,22 +102,27 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     assert "- Seeds: 0, 1\n- Train clips: 800\n" in page
     assert "- λ: baseline —; control 0; gaze 1\n" in page
     assert "torch 2" in page
-    head = "| Arm | Noun | Verb | Exact match | ROUGE-L | Semantic | KL | Noun vs control [95 % interval] |"
+    columns = "Noun | Noun anywhere | Absent noun | Verb | Exact match | ROUGE-L | Semantic | KL"
+    head = f"| Arm | {columns} | Noun vs control [95 % interval] |"
     assert page.count(head) == 5
     noun = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
     activity = page.split("## ")[1]
-    assert f"| gaze | {noun.mean:.1f} ± {noun.sd:.1f} | 100.0 ± 0.0 |" in activity
+    any_ = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun_any"]
+    shown = [f"{row.mean:.1f} ± {row.sd:.1f}" for row in (noun, any_)]
+    assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 |" in activity
+    assert "Absent noun, where less is better" in page
     assert f"| 1.50 ± 0.00 | {noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}] |" in activity
     assert "repeats the current step" not in activity
     same = page.split("## ")[3]
-    assert "| *oracle: repeats the current step* | 100.0 | 100.0 | 100.0 | 100.0 | — | — | — |" in same
+    assert "| *oracle: repeats the current step* | 100.0 | — | — | 100.0 | 100.0 | 100.0 | — | — | — |" in same
     assert page.count("repeats the current step") == 4
 
 
 def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
     lines = rows(answers(8, 0.5, 0))
     for line in lines:
-        del line["verb"], line["noun"], line["target_verb"], line["target_noun"]
+        for name in ("verb", "noun", "noun_any", "noun_absent", "target_verb", "target_noun"):
+            del line[name]
     runs = [
         read_run(write_run(tmp_path / "control", lines)),
         read_run(write_run(tmp_path / "gaze", lines, arm="gaze", weight=1.0)),
@@ -125,7 +130,7 @@ def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
     assert headline_metric(runs) == "semantic"
     page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "Semantic vs control" in page
-    assert "| control | — | — |" in page
+    assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval] |" in page
 
 
 def test_curve(tmp_path):

@@ -190,13 +190,13 @@ def test_labels_are_found_in_narrations(root: Path, tmp_path: Path) -> None:
     verbs, nouns = tmp_path / "verb_idx.txt", tmp_path / "noun_idx.txt"
     verbs.write_text("Cut 1\nPick up 2\nWash 3\nPick 4\n")
     nouns.write_text("onion 1\nred_onion 2\ncup 3\n")
-    sentences = ("cuts the Red  onion in a cup", "washes a cup", "picks up a knife", "walks in the cups")
+    sentences = ("cuts the Red  onion in a cup", "is washing a cup", "picked up a knife", "walks in the cups")
     said = [Narration(float(t), f"#C C {text}") for t, text in enumerate(sentences)]
     (root / "v2" / "annotations" / "narration.json").write_text(narration_json({UID: said}))
     reader = Ego4dReader(root, verb_index=verbs, noun_index=str(nouns))
     assert (reader.verbs, reader.nouns) == (("cut", "pick up", "wash", "pick"), ("onion", "red onion", "cup"))
     labels = [(action.verb, action.noun) for action in reader.recordings()[0].actions]
-    assert labels == [("cut", "red onion"), ("wash", "cup"), ("pick up", None), (None, None)]
+    assert labels == [("cut", "red onion"), ("wash", "cup"), ("pick up", None), (None, "cup")]
     only_nouns = Ego4dReader(root, noun_index=nouns).recordings()[0].actions
     assert [(action.verb, action.noun) for action in only_nouns[:2]] == [(None, "red onion"), (None, "cup")]
 

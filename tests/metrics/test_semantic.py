@@ -80,6 +80,8 @@ def test_default_encoder_needs_no_network(monkeypatch):
     )
     assert same == pytest.approx(1, abs=1e-5)
     assert same > near > far
+    texts = ["schält Äpfel", "玉ねぎを切る", "कटता है", "...", "\U0001f345"]
+    assert semantic_similarity(texts, texts, encoder) == pytest.approx(np.ones(len(texts)), abs=1e-5)
 
 
 def test_the_encoder_is_sentence_transformers_own():

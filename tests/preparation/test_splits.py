@@ -35,6 +35,7 @@ CLIP = ClipRecord(
     future_noun=None,
     same_step=False,
     next_starts_in_s=1.0,
+    nouns=(),
 )
 
 

@@ -103,7 +103,7 @@ def test_moved_raw_data(prepared: Path) -> None:
 def test_other_schema_version(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
-    with pytest.raises(ValueError, match=r"manifest.json has schema version 99, this program reads 3; run `gaze-vlm"):
+    with pytest.raises(ValueError, match=r"manifest.json has schema version 99, this program reads 4; run `gaze-vlm"):
         Store(copy)
 
 
@@ -121,7 +121,7 @@ def test_damaged_files(copy: Path, tmp_path: Path) -> None:
     (copy / "clips.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"clips.parquet is missing or damaged"):
         Store(copy)
-    (copy / "manifest.json").write_text('{"schema_version": 3}')
+    (copy / "manifest.json").write_text('{"schema_version": 4}')
     with pytest.raises(ValueError, match=r"manifest.json is damaged"):
         Store(copy)
     with pytest.raises(ValueError, match=r"is not a finished store; run `gaze-vlm prepare`"):

@@ -19,6 +19,8 @@ PACKAGES = (
 )
 NAMES = {
     "noun": "Noun",
+    "noun_any": "Noun anywhere",
+    "noun_absent": "Absent noun",
     "verb": "Verb",
     "exact_match": "Exact match",
     "rouge_l": "ROUGE-L",
@@ -37,6 +39,10 @@ ORACLE_NAMES = {
     "majority": "oracle: the commonest answer of this test",
 }
 NOTHING = "—"
+ABSENT = (
+    "- Noun: the first noun that the answer names is the target's. Noun anywhere: it names the target's noun at all. "
+    "Absent noun, where less is better: it names one that nothing annotated around the clip has."
+)
 
 
 def package_versions() -> str:
@@ -124,6 +130,7 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
         f"- λ: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.weight)))}",
         f"- ε (floor): {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.floor)))}",
         f"- Versions: {versions}",
+        *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
         f"in nats. Differences are paired with `{table.control}` on the same seeds and clips; the interval "
         "resamples sessions (10,000 draws, seeds averaged first), so it holds for these trained seeds.",
@@ -137,13 +144,15 @@ def _task(table: Table, dataset: str, backbone: str, task: str, metric: str, rea
     if not clips:
         return lines
     against = f"{NAMES[metric]} vs {table.control} [95 % interval]"
-    lines += _header(["Arm", *(NAMES[name] for name in METRICS), against])
-    for arm, rows in table.of(dataset, backbone, task).items():
-        cells = [_mean(rows.get(name)) for name in METRICS]
+    arms = table.of(dataset, backbone, task)
+    metrics = [name for name in METRICS if any(name in rows for rows in arms.values())]
+    lines += _header(["Arm", *(NAMES[name] for name in metrics), against])
+    for arm, rows in arms.items():
+        cells = [_mean(rows.get(name)) for name in metrics]
         lines.append(_line([arm, *cells, _difference(rows.get(metric))]))
     for oracle in oracles_of(task):
         scores = table.oracles[dataset, task, oracle]
-        cells = [f"{scores[name]:.1f}" if name in scores else NOTHING for name in METRICS]
+        cells = [f"{scores[name]:.1f}" if name in scores else NOTHING for name in metrics]
         lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
     return [*lines, ""]
 

@@ -9,7 +9,7 @@ from typing import Any
 from gaze_vlm.errors import InputError
 
 TASKS = ("activity", "future")
-METRICS = ("noun", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
+METRICS = ("noun", "noun_any", "noun_absent", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
 ALSO = "also"
 """Folder of a run directory: tests of the run on other data sets, `<run>/also/<dataset>`."""
 FILES = ("config.yaml", "run.json", "metrics.json", "predictions.jsonl")

@@ -70,6 +70,7 @@ class ClipDataset(Dataset[Clip]):
             noun=record.activity_noun if task == "activity" else record.future_noun,
             same_step=record.same_step,
             next_starts_in_s=record.next_starts_in_s,
+            nouns=record.nouns,
         )
 
     def decode(self, position: int) -> torch.Tensor:

@@ -12,9 +12,9 @@ from gaze_vlm.formats.ego4d_metadata import Ego4dVideo, read_metadata
 from gaze_vlm.formats.ego4d_split import DOUBTFUL, de_facto_split
 from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
-from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations, third_person
+from gaze_vlm.formats.labels import vocabulary
+from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
 from gaze_vlm.formats.recording import Action, Recording, by_lack
-from gaze_vlm.formats.words import first_label
 from gaze_vlm.gaze.samples import SpooledGaze
 
 Videos = Literal["full_scale", "video_540ss"]
@@ -57,9 +57,9 @@ class Ego4dReader:
         split: `de_facto` fills `Recording.split` with train or test, `none` leaves it empty.
         doubtful: `drop` or `keep` (for training) the four videos whose gaze is of doubtful quality.
         verb_index: file of verb labels, "<name> <id>" a line with ids from 1, to label texts with: the first that
-            the text has in the third person ("picks up" for "pick up"), the longest of those that begin there. None
-            leaves texts without verb labels.
-        noun_index: file of noun labels, likewise; the text has them as they are ("red cup").
+            the text names, in any inflection ("picks up" for "pick up"); see `formats/labels.py`. None leaves texts
+            without verb labels.
+        noun_index: file of noun labels, likewise.
 
     Raises:
         ValueError: an option is none of its choices, a part of the data set is missing, or the videos have the gaze
@@ -172,15 +172,10 @@ class Ego4dReader:
         else:
             narrations = read_narrations(path, uids, self.narration_pass)
             said = {uid: narrated_actions(narrations[uid], self.others, self.longest_action_s) for uid in uids}
-        verbs, nouns = {third_person(verb): verb for verb in self.verbs}, self.nouns
+        labels = vocabulary(self.verbs, self.nouns)
         return {
             uid: tuple(
-                replace(
-                    action,
-                    verb=verbs.get(first_label(action.text, [*verbs]) or ""),
-                    noun=first_label(action.text, nouns),
-                )
-                for action in actions
+                replace(action, verb=labels.verb(action.text), noun=labels.noun(action.text)) for action in actions
             )
             for uid, actions in said.items()
         }

@@ -21,7 +21,7 @@ class Action:
 
     `text` is the target text in plain words ("cut red cup"); `verb` and `noun` are labels of the reader's
     vocabularies, or None where the data set has sentences only. `split` is the data set's own split of this
-    action, None where it has none.
+    action, None where it has none. `nouns` are all noun labels that the text names; the preparation reads them.
     """
 
     start_s: float
@@ -30,6 +30,7 @@ class Action:
     verb: str | None
     noun: str | None
     split: str | None = None
+    nouns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,29 @@
-"""The words of texts, and the labels that they name."""
+"""The words of texts in any script, and texts in the form in which they are compared."""
 
-import re
-from collections.abc import Sequence
+import unicodedata
+
+import regex
+
+# Chinese, Japanese, Thai and their like are written without spaces: each of their characters is a word.
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+# A letter keeps its marks: in Hindi or Thai they are its vowels.
+WORD = regex.compile(rf"[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{UNSPACED}]]+", regex.VERSION1)
 
 
 def normalise(text: str) -> str:
-    """Lower case, with every run of white space one space and none at the ends."""
-    return " ".join(text.lower().split())
+    """Return the text in one form of Unicode, without case, runs of white space or invisible characters.
 
-
-def first_label(text: str, vocabulary: Sequence[str]) -> str | None:
-    """The label that stands first in the text as whole words, the longest of those that begin there.
-
-    Case and white space do not matter. Only the first label counts, so that a text that lists the whole
-    vocabulary names one label, like any other text. None when the text names no label.
+    The form is NFKC with case folded: "Ａ", "ﬁ" and "e" with a combining accent equal "a", "fi" and "é". Characters
+    of the category Cf, such as the soft hyphen, are removed.
     """
-    labels = {normalise(label): label for label in vocabulary}
-    labels.pop("", None)
-    if not labels:
-        return None
-    # Alternatives are tried in order: the longest first, so that "cutting board" is not read as "cutting".
-    alternatives = "|".join(re.escape(label) for label in sorted(labels, key=len, reverse=True))
-    found = re.search(rf"(?<!\w)(?:{alternatives})(?!\w)", normalise(text))
-    return None if found is None else labels[found.group()]
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(letter for letter in folded if unicodedata.category(letter) != "Cf").split())
+
+
+def words(text: str) -> list[str]:
+    """Split a text into its words, normalised: runs of letters, digits and marks of any script.
+
+    In scripts without spaces (Han, Hiragana, Katakana, Thai, Lao, Khmer, Myanmar) each character is a word.
+    Everything else, the underscore and the hyphen too, separates words.
+    """
+    return WORD.findall(normalise(text))

@@ -3,10 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gaze_vlm.metrics.labels import label_accuracy
+from gaze_vlm.formats.labels import Vocabulary
+from gaze_vlm.metrics.labels import label_scores
 from gaze_vlm.metrics.text import exact_match, rouge_l
 
-SCORES = ("semantic", "rouge_l", "exact_match", "verb", "noun", "attention_kl", "cross_entropy")
+SCORES = (
+    "semantic",
+    "rouge_l",
+    "exact_match",
+    "verb",
+    "noun",
+    "noun_any",
+    "noun_absent",
+    "attention_kl",
+    "cross_entropy",
+)
 
 
 def score_sample(
@@ -14,33 +25,31 @@ def score_sample(
     target: str,
     verb: str | None,
     noun: str | None,
-    verbs: Sequence[str],
-    nouns: Sequence[str],
+    clip_nouns: Sequence[str],
+    labels: Vocabulary,
 ) -> dict[str, float]:
-    """Scores of one prediction in [0, 1]: exact_match, rouge_l, and verb and noun where they are labelled.
+    """Scores of one prediction in [0, 1]: exact_match, rouge_l, and those of verb and noun where they are labelled.
+
+    The target text itself scores 1 in each, and 0 in `noun_absent`, where less is better.
 
     The semantic score is not among them: sentences are embedded in batches (`semantic_similarity`).
 
     Args:
         prediction: generated answer.
         target: target text.
-        verb: the target's verb label; None, when the data set has none, leaves `verb` out of the scores.
-        noun: the target's noun label; None leaves `noun` out.
-        verbs: the data set's verb labels.
-        nouns: the data set's noun labels.
+        verb: the target's verb label, see `label_scores`; so are the other labels.
+        noun: the target's noun label.
+        clip_nouns: noun labels of all that is annotated around the clip.
+        labels: the data set's.
     """
     scores = {"exact_match": exact_match(prediction, target), "rouge_l": rouge_l(prediction, target)}
-    if verb is not None:
-        scores["verb"] = label_accuracy(prediction, verb, verbs)
-    if noun is not None:
-        scores["noun"] = label_accuracy(prediction, noun, nouns)
-    return scores
+    return scores | label_scores(prediction, verb, noun, clip_nouns, labels)
 
 
 def mean_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean of every score for each task, over the rows that have it, and the number of `clips`.
 
-    `rows` are those of predictions.jsonl.
+    Where only some rows have a score, their number is `<score>_clips`. `rows` are those of predictions.jsonl.
     """
     means: dict[str, dict[str, float]] = {}
     for task in dict.fromkeys(row["task"] for row in rows):
@@ -50,4 +59,6 @@ def mean_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]
             values = [row[name] for row in of_task if row.get(name) is not None]
             if values:
                 means[task][name] = sum(values) / len(values)
+            if 0 < len(values) < len(of_task):
+                means[task][f"{name}_clips"] = float(len(values))
     return means

@@ -38,6 +38,16 @@ class Timeline:
                 return self.actions[i]
         return None
 
+    def nouns(self, start_s: float, end_s: float) -> tuple[str, ...]:
+        """The noun labels of all actions that go on at some time from `start_s` to `end_s`, sorted."""
+        named: set[str] = set()
+        for i in reversed(range(self._started(end_s))):
+            if self.latest_ends_s[i] <= start_s:
+                break
+            if self.actions[i].end_s > start_s:
+                named.update(self.actions[i].nouns)
+        return tuple(sorted(named))
+
     def next_start_s(self, t_s: float) -> float:
         """Start of the first action that starts after `t_s`, NaN if none does."""
         started = self._started(t_s)
@@ -115,6 +125,7 @@ def video_clips(
                     future_noun=future.noun,
                     same_step=activity is future,
                     next_starts_in_s=timeline.next_start_s(end_s) - end_s,
+                    nouns=timeline.nouns(start_s, end_s + parameters.anticipation_s),
                 )
             )
     return clips, dropped

@@ -32,6 +32,7 @@ def write_index(
     options: Mapping[str, Any],
     quarantined: int,
     left_out: Mapping[str, Sequence[str]],
+    labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Writes clips, quality and, last, the manifest.
 
@@ -44,6 +45,7 @@ def write_index(
         options: of the reader.
         quarantined: how many videos could not be prepared.
         left_out: names that no clip can be of, by the reason.
+        labels: those that were taken away, see `with_labels`.
 
     Returns:
         What is in quality.json.
@@ -71,7 +73,7 @@ def write_index(
         )
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
-    report = quality_report(quality, clips, dropped, quarantined, left_out)
+    report = quality_report(quality, clips, dropped, quarantined, left_out, labels)
     for video_id, entry in videos.items():  # an id does not tell the name of every file
         report["by_video"][video_id]["file"] = entry.path
     write_json(store / "quality.json", report)

@@ -102,6 +102,7 @@ def quality_report(
     dropped: Mapping[str, int],
     quarantined: int,
     left_out: Mapping[str, Sequence[str]],
+    labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The figures of `quality.json`, over all videos and by video; a share of nothing is None.
 
@@ -111,6 +112,7 @@ def quality_report(
         dropped: how many clips were dropped, by the reason.
         quarantined: how many videos could not be used.
         left_out: names that no clip is of, for they lack a part of the data set, by the reason.
+        labels: those that were taken away from actions, see `with_labels`.
     """
     every = list(videos.values())
     windows = np.zeros(max([1, *(len(video.windows) for video in every)]), dtype=int)
@@ -121,6 +123,7 @@ def quality_report(
     return {
         "videos": {"prepared": len(every), "quarantined": quarantined},
         "left_out": {reason: list(names) for reason, names in left_out.items()},
+        "removed_labels": [dict(entry) for entry in labels],
         "frames": _frames(every),
         "samples": {"total": events.total(), "event_shares": _shares(events)},
         "carried": _carried(every),
@@ -144,6 +147,8 @@ def summary(report: Mapping[str, Any]) -> str:
         said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
     if report["left_out"]:
         said.append(", ".join(f"{len(names)} with {reason}" for reason, names in report["left_out"].items()))
+    if removed := sum(entry["actions"] for entry in report["removed_labels"]):
+        said.append(f"{removed} labels of actions removed (removed_labels in quality.json)")
     if report["damaged_frames"]:
         said.append(f"{report['damaged_frames']} damaged frames")
     return "; ".join(said)

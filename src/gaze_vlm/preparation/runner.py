@@ -19,6 +19,7 @@ from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomically
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
+from gaze_vlm.preparation.labels import with_labels
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality import summary, valid_gaze
 from gaze_vlm.preparation.splits import with_splits
@@ -69,7 +70,8 @@ def prepare(
     files = open_reader(dataset, root, reader or {})
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; expected 1 or more")
-    recordings = with_splits(files.recordings(), parameters)
+    labelled, removed_labels = with_labels(files.recordings(), files.verbs, files.nouns)
+    recordings = with_splits(labelled, parameters)
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters)
     if dry_run:
@@ -85,7 +87,7 @@ def prepare(
         bad |= run(job, whole, engine, workers, address)
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
         good = [recording for recording in recordings if recording.video_id not in bad]
-        report = write_index(files, root, store, good, parameters, reader or {}, len(bad), left_out)
+        report = write_index(files, root, store, good, parameters, reader or {}, len(bad), left_out, removed_labels)
     warn_of_missing_gaze(report)
     print(f"{store}: {summary(report)}")
     return store

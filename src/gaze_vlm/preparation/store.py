@@ -21,7 +21,7 @@ from gaze_vlm.preparation.files import draft_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 DTYPES = {"float64": "F64", "int64": "I64", "float32": "F32", "uint8": "U8"}
 ARROW_TYPES = {
@@ -30,6 +30,7 @@ ARROW_TYPES = {
     bool: pa.bool_(),
     str: pa.string(),
     str | None: pa.string(),
+    tuple[str, ...]: pa.list_(pa.string()),
 }
 CLIP_SCHEMA = pa.schema([(field.name, ARROW_TYPES[field.type]) for field in fields(ClipRecord)])  # type: ignore[index]
 
@@ -196,8 +197,8 @@ def read_clips(path: Path) -> list[ClipRecord]:
     try:
         # partitioning=None: a folder named like "a=b" above the store must not become a column.
         rows = pq.read_table(path, partitioning=None).to_pylist()
-        return [ClipRecord(**row) for row in rows]
-    except (OSError, pa.ArrowInvalid, TypeError) as error:
+        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
 
 
