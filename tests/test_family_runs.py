@@ -26,7 +26,7 @@ def test_a_family_is_trained_and_tested_by_its_configuration(family: str, prepar
         "--data.train_clips=null",
         "--data.batch_size=2",
         "--trainer.max_steps=2",
-        "--trainer.val_check_interval=2",
+        "--validate_every_n_steps=2",
         "--trainer.log_every_n_steps=1",
         *(["--trainer.accelerator=gpu", "--trainer.precision=bf16-mixed"] if DEVICE.type == "cuda" else []),
     ]

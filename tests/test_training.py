@@ -258,3 +258,36 @@ def test_every_yaml_begins_with_its_command_and_parses(file: Path, capsys: pytes
             main([*command[1:], "--print_config"])
         assert stop.value.code in (0, None)
         assert "backbone" in capsys.readouterr().out
+
+
+def validated(run: Path) -> list[int]:
+    """The optimiser steps after which a training validated."""
+    with (run / "metrics.csv").open() as file:
+        return [int(row["step"]) + 1 for row in csv.DictReader(file) if row.get("validation/score")]
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        (["--trainer.max_steps=3", "--validate_every_n_steps=500"], [3]),
+        (["--trainer.max_steps=3", "--validate_every_n_steps=2", "--trainer.accumulate_grad_batches=2"], [2, 3]),
+        (["--trainer.max_steps=2", "--validate_every_n_steps=null", "--trainer.check_val_every_n_epoch=5"], [2]),
+        (["--trainer.max_steps=-1", "--trainer.max_epochs=2", "--trainer.limit_train_batches=2"], [4]),
+    ],
+    ids=["far interval", "accumulating", "epochs far apart", "to the end of an epoch"],
+)
+def test_a_training_validates_by_optimiser_steps_and_at_its_end(
+    options: list[str], steps: list[int], tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    more = ["--validate_every_n_steps=500", "--trainer.limit_val_batches=1", *options]
+    assert main(["fit", *arguments(tmp_path, tiny_llava, prepared), *more]) == 0
+    assert validated(tmp_path) == steps
+    assert (tmp_path / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_an_interval_in_batches_is_refused(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = [*arguments(tmp_path, tiny_llava, prepared), "--trainer.val_check_interval=100"]
+    assert main(["fit", *options]) == 1
+    assert "val_check_interval is 100: it counts batches" in capsys.readouterr().err

@@ -19,7 +19,7 @@ def arguments(run: Path, checkpoint: Path, store: Path, arm: str = "gaze", steps
         "--data.batch_size=2",
         "--data.train_clips=null",
         f"--trainer.max_steps={steps}",
-        f"--trainer.val_check_interval={steps}",
+        f"--validate_every_n_steps={steps}",
         "--trainer.log_every_n_steps=1",
         "--model.ratio_every_n_steps=2",
     ]

@@ -6,6 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 import lightning as L
 import torch
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
@@ -18,6 +19,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.training_progress import PlainProgress
+from gaze_vlm.validation import FinalValidation, counted_in_batches
 
 Cli = TypeVar("Cli", bound="GazeCLI")
 
@@ -46,13 +48,21 @@ class GazeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=RunOptions, default=RunOptions(), help="where the run goes")
+        parser.add_argument(
+            "--validate_every_n_steps",
+            type=PositiveInt | None,
+            default=None,
+            help="validate every so many optimiser steps, and after the last; null validates after each epoch",
+        )
         parser.link_arguments("run.dir", "trainer.default_root_dir")
         parser.link_arguments("seed_everything", "data.seed")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         options = self.options
         callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), checkpointing(options.dir)]
-        callbacks += [GradientCheck(), RunFiles(options, self._get(self.config, "seed_everything"))]
+        callbacks += [GradientCheck(), FinalValidation(), RunFiles(options, self._get(self.config, "seed_everything"))]
+        every_n_steps = self._get(self.config, "validate_every_n_steps")
+        kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
@@ -72,7 +82,8 @@ class GazeCLI(LightningCLI):
     @property
     def training(self) -> Training:
         """What the checks look at."""
-        return Training(self.model, self.datamodule, self._get(self.config, "trainer"), self.options)
+        every_n_steps = self._get(self.config, "validate_every_n_steps")
+        return Training(self.model, self.datamodule, self._get(self.config, "trainer"), self.options, every_n_steps)
 
     def before_fit(self) -> None:
         for doubt in refuse_what_would_fail(self.training):

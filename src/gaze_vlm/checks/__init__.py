@@ -6,6 +6,7 @@ that suits it (or a new one) and enter it in one of the two lists.
 """
 
 import copy
+from dataclasses import replace
 
 import torch
 
@@ -36,7 +37,7 @@ def refuse_what_would_fail(training: Training) -> list[Problem]:
     Raises:
         InputError: something would fail.
     """
-    tried = Training(copy.deepcopy(training.module), training.data, training.trainer, training.run)
+    tried = replace(training, module=copy.deepcopy(training.module))
     with torch.random.fork_rng():  # a training draws what it would draw without the checks
         found, _ = problems(tried)
     fatal = [problem.text for problem in found if problem.fatal]

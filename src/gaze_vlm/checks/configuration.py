@@ -39,3 +39,9 @@ def validation_interval(training: Training) -> Iterable[Problem]:
             "limit_val_batches is 0: no checkpoint would be written, since the best validation chooses it; "
             "set it to 1 or more"
         )
+    interval = training.trainer.get("val_check_interval")
+    if isinstance(interval, int | str) or (interval is not None and training.validate_every_n_steps is not None):
+        yield Problem(
+            f"trainer.val_check_interval is {interval}: it counts batches or time, and not optimiser steps; set "
+            "validate_every_n_steps instead"
+        )

@@ -29,12 +29,14 @@ class Training:
         data: the datamodule, set up or not.
         trainer: the trainer's options as configured, Lightning's defaults filled in.
         run: where the run goes.
+        validate_every_n_steps: optimiser steps from one validation to the next; None counts epochs.
     """
 
     module: GazeVLM
     data: ClipDataModule
     trainer: Mapping[str, Any]
     run: RunOptions
+    validate_every_n_steps: int | None = None
 
     @property
     def processes(self) -> int:
