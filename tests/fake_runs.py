@@ -37,7 +37,7 @@ def rows(right: np.ndarray, kl: float | None = None) -> list[dict]:
                     "noun_absent": float(clip % 4 == 0),
                     "attention_kl": kl,
                     "same_step": same,
-                    "next_starts_in_s": (3.0, 0.5, 2.0)[clip % 3],
+                    "future_starts_in_s": (3.0, 0.5, 2.0)[clip % 3],
                 }
             )
     return made

@@ -1,6 +1,5 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -204,7 +203,7 @@ class GazeVLM(L.LightningModule):
                     **score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, labels),
                     "attention_kl": self.attention_kl(output.attention, batch, i),
                     "same_step": clip.same_step,
-                    "next_starts_in_s": None if isnan(clip.next_starts_in_s) else clip.next_starts_in_s,
+                    "future_starts_in_s": clip.future_starts_in_s,
                 }
             )
         return rows

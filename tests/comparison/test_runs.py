@@ -28,16 +28,15 @@ def test_reads_a_run(directory):
     assert first.scores["attention_kl"] == 1.5
 
 
-def test_null_scores_are_absent_and_no_next_step_is_never(directory):
+def test_null_scores_are_absent(directory):
     lines = rows(answers(1, 1, 0))
     for line in lines:
         for name in ("verb", "noun", "noun_any", "noun_absent", "target_verb", "target_noun"):
             del line[name]
-        line["next_starts_in_s"] = None
     write_run(directory, lines)
     prediction = read_run(directory).predictions[0]
     assert set(prediction.scores) == {"exact_match", "rouge_l", "semantic"}
-    assert prediction.next_starts_in_s == float("inf")
+    assert prediction.future_starts_in_s == 3.0
     assert prediction.target_noun is None
 
 

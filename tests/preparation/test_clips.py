@@ -1,6 +1,5 @@
 """The index of clips: times, texts, and what is dropped."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,11 +39,6 @@ def test_last_started_action_wins() -> None:
     assert Timeline((*ACTIONS, inner)).at(2.5) is inner
 
 
-def test_next_start() -> None:
-    assert Timeline(ACTIONS).next_start_s(5.0) == 10.0
-    assert math.isnan(Timeline(ACTIONS).next_start_s(10.0))
-
-
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8),
     st.integers(-1, 13),
@@ -53,8 +47,6 @@ def test_a_timeline_answers_as_a_look_at_every_action(spans: list[tuple[int, int
     actions = [Action(start, start + length, f"{i}", None, None) for i, (start, length) in enumerate(spans)]
     going_on = [one for one in actions if one.start_s <= t_s + TIME_TOLERANCE_S and t_s < one.end_s]
     assert Timeline(actions).at(t_s) is max(going_on, key=lambda one: one.start_s, default=None)
-    later = [one.start_s for one in actions if one.start_s > t_s + TIME_TOLERANCE_S]
-    assert Timeline(actions).next_start_s(t_s) == pytest.approx(min(later, default=math.nan), nan_ok=True)
 
 
 def test_clips_of_a_video() -> None:
@@ -64,8 +56,8 @@ def test_clips_of_a_video() -> None:
     first, second = clips[:2]
     assert (first.start_s, first.last_frame, first.frames) == (0.0, 3, 4)
     assert (first.activity_text, first.future_text, first.same_step) == ("cut onion", "wash red cup", False)
-    assert first.next_starts_in_s == 1.0
-    assert (second.activity_text, second.same_step, second.next_starts_in_s) == ("wash red cup", True, 5.0)
+    assert first.future_starts_in_s == 1.0
+    assert (second.activity_text, second.same_step, second.future_starts_in_s) == ("wash red cup", True, 0.0)
     assert (first.future_verb, first.future_noun, first.split) == ("wash", "red cup", "test")
     assert dropped == {NO_FUTURE: 3, NO_ACTIVITY: 1, AFTER_VIDEO: 2}
 
@@ -77,11 +69,26 @@ def test_stride_and_video_shorter_than_a_clip() -> None:
     assert video_clips(RECORDING, [1.0, 2.0], 2.0, parameters)[0] == []
 
 
-def test_end_of_the_last_action_has_no_next() -> None:
-    parameters = PreparationParameters(observation_s=1, anticipation_s=0, stride_s=1)
-    clips, _ = video_clips(RECORDING, [float(t) for t in range(1, 12)], 12.0, parameters)
-    assert clips[-1].next_starts_in_s != clips[-1].next_starts_in_s
-    assert clips[-1].end_s == pytest.approx(11)
+def test_the_future_begins_with_its_own_action() -> None:
+    """Another action may begin before it, and it may have begun itself."""
+    actions = (
+        Action(0.0, 4.5, "cut onion", "cut", "onion"),
+        Action(4.5, 6.0, "wash red cup", "wash", "red cup"),
+        Action(6.0, 9.0, "open fridge", "open", "fridge"),
+        Action(7.5, 8.5, "look", None, None),
+    )
+    parameters = PreparationParameters(observation_s=1, anticipation_s=2.5, stride_s=1)
+    recording = replace(RECORDING, actions=actions)
+    clips, _ = video_clips(recording, [float(t) for t in range(1, 12)], 12.0, parameters)
+    at = {clip.end_s: (clip.future_text, clip.future_starts_in_s) for clip in clips}
+    assert at[2.0] == ("wash red cup", 2.5)
+    assert at[4.0] == ("open fridge", 2.0)
+    assert at[5.0] == ("look", 2.5)
+    assert at[6.0] == ("open fridge", 0.0)
+    later = replace(parameters, anticipation_s=0.6)
+    (clip,) = [clip for clip in video_clips(recording, [8.0], 12.0, later)[0]]
+    assert (clip.activity_text, clip.future_text, clip.same_step) == ("look", "open fridge", False)
+    assert clip.future_starts_in_s == -2.0
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ CLIP = ClipRecord(
     future_verb=None,
     future_noun=None,
     same_step=False,
-    next_starts_in_s=1.0,
+    future_starts_in_s=1.0,
     nouns=(),
 )
 

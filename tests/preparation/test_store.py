@@ -1,7 +1,6 @@
 """The store: round trips, padding, and files that are missing, damaged or of another version."""
 
 import json
-import math
 import pickle
 import shutil
 from dataclasses import asdict, replace
@@ -14,6 +13,9 @@ from safetensors.numpy import save, save_file
 
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation import job
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import ARRAYS, Store, read_clips, read_video, video_file, write_clips, write_video
 
 
@@ -70,7 +72,7 @@ def test_cache_keeps_the_last_videos(prepared: Path) -> None:
 
 
 def test_clips_round_trip(prepared: Path, tmp_path: Path) -> None:
-    clips = [replace(clip, activity_verb=None, next_starts_in_s=math.nan) for clip in Store(prepared).clips]
+    clips = [replace(clip, activity_verb=None, future_starts_in_s=-0.5) for clip in Store(prepared).clips]
     write_clips(tmp_path / "a=b" / "clips.parquet", clips)
     again = read_clips(tmp_path / "a=b" / "clips.parquet")
     assert [str(asdict(clip)) for clip in again] == [str(asdict(clip)) for clip in clips]
@@ -105,6 +107,19 @@ def test_other_schema_version(copy: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
     with pytest.raises(ValueError, match=r"manifest.json has schema version 99, this program reads 4; run `gaze-vlm"):
         Store(copy)
+
+
+def test_an_older_store_is_made_again_without_its_videos(
+    copy: Path, raw_root: Path, parameters: PreparationParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its table of clips has other columns; its videos' files are as they would be made now."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 3}))
+    with pytest.raises(ValueError, match=r"version 3, this program reads 4; .* which keeps what has not changed"):
+        Store(copy)
+    monkeypatch.setattr(job, "prepare_video", None)
+    prepare("egtea", raw_root, copy, parameters, workers=1)
+    assert Store(copy).clips
 
 
 def test_damaged_files(copy: Path, tmp_path: Path) -> None:

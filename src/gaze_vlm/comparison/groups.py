@@ -18,27 +18,28 @@ GROUPS = ("same", "reach", "unseen")
 SPLIT_TASKS = (*TASKS, *(f"future/{group}" for group in GROUPS))
 
 
-def future_group(same_step: bool, next_starts_in_s: float, reach_s: float) -> str:
+def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> str:
     """Which part of the future task a clip is.
 
     Args:
         same_step: the future is the step that goes on at the end of the clip.
-        next_starts_in_s: seconds from the end of the clip to the start of the next step.
+        future_starts_in_s: seconds from the end of the clip to the start of the future step, 0 or less where that has
+            begun.
         reach_s: how long before its step the hand's reach is visible.
 
     Returns:
-        `same`; `reach` when the next step starts within `reach_s`, so that its reach may show; else `unseen`.
+        `same`; `reach` when the future step starts within `reach_s`, so that its reach may show; else `unseen`.
     """
     if same_step:
         return "same"
-    return "reach" if next_starts_in_s <= reach_s else "unseen"
+    return "reach" if future_starts_in_s <= reach_s else "unseen"
 
 
 def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
     """Whether a prediction belongs to one of `SPLIT_TASKS`."""
     if task in TASKS:
         return prediction.task == task
-    group = future_group(prediction.same_step, prediction.next_starts_in_s, reach_s)
+    group = future_group(prediction.same_step, prediction.future_starts_in_s, reach_s)
     return prediction.task == "future" and task == f"future/{group}"
 
 

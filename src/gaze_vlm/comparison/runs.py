@@ -20,8 +20,8 @@ class Prediction:
     """One line of predictions.jsonl: the answer to one task on one clip.
 
     `scores` holds those of `METRICS` that the sample has: text scores in [0, 1], semantic in [-1, 1],
-    attention_kl in nats. `next_starts_in_s`: seconds from the end of the clip to the start of the next step,
-    infinite where none follows. `session`: what the clip was recorded in; clips of one are not independent.
+    attention_kl in nats. `future_starts_in_s`: seconds from the end of the clip to the start of the future
+    step, 0 or less where that has begun. `session`: what the clip was recorded in; clips of one are not independent.
     `target_verb` and `target_noun` are the target's labels, if it has any.
     """
 
@@ -32,7 +32,7 @@ class Prediction:
     target: str
     scores: dict[str, float]
     same_step: bool
-    next_starts_in_s: float
+    future_starts_in_s: float
     target_verb: str | None
     target_noun: str | None
 
@@ -165,7 +165,6 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
     try:
         if row["task"] not in TASKS:
             raise InputError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
-        starts_in_s = _number(row["next_starts_in_s"])
         return Prediction(
             clip_id=str(row["clip_id"]),
             session=str(row["session"]),
@@ -174,7 +173,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
             target=str(row["target"]),
             scores={name: float(row[name]) for name in METRICS if row.get(name) is not None},
             same_step=bool(row["same_step"]),
-            next_starts_in_s=float("inf") if starts_in_s is None else starts_in_s,
+            future_starts_in_s=float(row["future_starts_in_s"]),
             target_verb=row.get("target_verb"),
             target_noun=row.get("target_noun"),
         )

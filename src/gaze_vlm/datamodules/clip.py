@@ -18,9 +18,9 @@ class Clip:
 
     `frames` are RGB in [0, 255] at the video's own size, in time order; `frame_times_s` count from the clip's start, so
     that the last is its length. `verb` and `noun` are None where the data
-    set labels none; `next_starts_in_s` counts from the end of the clip to the start of the next action, NaN where none
-    follows. `session` is what the video was recorded in: clips of one are not independent. `nouns` are the noun labels
-    of all that is annotated from the clip's start to the time of the future action.
+    set labels none; `future_starts_in_s` counts from the end of the clip to the start of the future action, not above 0
+    where that has begun. `session` is what the video was recorded in: clips of one are not independent. `nouns` are the
+    noun labels of all that is annotated from the clip's start to the time of the future action.
     """
 
     clip_id: str
@@ -35,7 +35,7 @@ class Clip:
     verb: str | None
     noun: str | None
     same_step: bool
-    next_starts_in_s: float
+    future_starts_in_s: float
     nouns: tuple[str, ...] = ()
 
 

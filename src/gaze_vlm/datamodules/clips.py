@@ -69,7 +69,7 @@ class ClipDataset(Dataset[Clip]):
             verb=record.activity_verb if task == "activity" else record.future_verb,
             noun=record.activity_noun if task == "activity" else record.future_noun,
             same_step=record.same_step,
-            next_starts_in_s=record.next_starts_in_s,
+            future_starts_in_s=record.future_starts_in_s,
             nouns=record.nouns,
         )
 

@@ -1,6 +1,5 @@
 """Which clips a video gives, and what happens in them and after them."""
 
-import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
@@ -47,11 +46,6 @@ class Timeline:
             if self.actions[i].end_s > start_s:
                 named.update(self.actions[i].nouns)
         return tuple(sorted(named))
-
-    def next_start_s(self, t_s: float) -> float:
-        """Start of the first action that starts after `t_s`, NaN if none does."""
-        started = self._started(t_s)
-        return self.starts_s[started] if started < len(self.starts_s) else math.nan
 
     def _started(self, t_s: float) -> int:
         """How many actions have started by `t_s`."""
@@ -124,7 +118,7 @@ def video_clips(
                     future_verb=future.verb,
                     future_noun=future.noun,
                     same_step=activity is future,
-                    next_starts_in_s=timeline.next_start_s(end_s) - end_s,
+                    future_starts_in_s=future.start_s - end_s,
                     nouns=timeline.nouns(start_s, end_s + parameters.anticipation_s),
                 )
             )

@@ -21,7 +21,7 @@ from gaze_vlm.gaze.samples import SpooledGaze
 from gaze_vlm.preparation.files import StoreError, draft_of, writing
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.store import SCHEMA_VERSION, read_video, reencoded_file, video_file, write_video
+from gaze_vlm.preparation.store import VIDEO_VERSION, read_video, reencoded_file, video_file, write_video
 from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
 
@@ -79,7 +79,7 @@ class PrepareRecording:
     def digest(self, recording: Recording, gaze: SpooledGaze) -> str:
         """What marks the video's file as made from these raw files with these parameters."""
         turn = first_turn(recording.video)
-        return self.parameters.video_digest(SCHEMA_VERSION, recording.video.stat().st_size, gaze, turn)
+        return self.parameters.video_digest(VIDEO_VERSION, recording.video.stat().st_size, gaze, turn)
 
     def is_done(self, video_id: str, digest: str) -> bool:
         """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is

@@ -11,10 +11,10 @@ class ClipRecord:
     """One clip: the sampled frames `last_frame - frames + 1` … `last_frame` of a video, ending at `end_s`.
 
     `activity_*` is the action at `end_s`, `future_*` the one at `end_s` + anticipation_s; `same_step` if
-    both are one and the same action. `next_starts_in_s` is the time from `end_s` to the next start of an
-    action, NaN if none follows. `session` is what the video was recorded in, and begins at the session's
-    `session_start_s`: the video itself, at 0, unless it is a trimmed one. `nouns` are the noun labels in the texts of
-    all actions that go on between the clip's start and the time of the future action.
+    both are one and the same action. `future_starts_in_s` is the time from `end_s` to the start of the future
+    action itself, not above 0 where that has begun. `session` is what the video was recorded in, and begins at the
+    session's `session_start_s`: the video itself, at 0, unless it is a trimmed one. `nouns` are the noun labels in the
+    texts of all actions that go on between the clip's start and the time of the future action.
     """
 
     clip_id: str
@@ -34,7 +34,7 @@ class ClipRecord:
     future_verb: str | None
     future_noun: str | None
     same_step: bool
-    next_starts_in_s: float
+    future_starts_in_s: float
     nouns: tuple[str, ...]
 
     @property

@@ -21,7 +21,8 @@ from gaze_vlm.preparation.files import draft_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 4  # of the manifest and the table of clips
+VIDEO_VERSION = 3  # of the videos' files, which a change of the tables alone need not make again
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 DTYPES = {"float64": "F64", "int64": "I64", "float32": "F32", "uint8": "U8"}
 ARROW_TYPES = {
@@ -102,7 +103,7 @@ def reencoded_file(store: Path, video_id: str) -> Path:
 def write_video(path: Path, gaze: VideoGaze, digest: str) -> None:
     """Writes a video's arrays; `digest` marks what they were made from."""
     arrays = {name: np.ascontiguousarray(getattr(gaze, name)) for name in ARRAYS}
-    metadata = {"schema_version": SCHEMA_VERSION, "digest": digest, **asdict(gaze.counts)}
+    metadata = {"schema_version": VIDEO_VERSION, "digest": digest, **asdict(gaze.counts)}
     header = _header(arrays, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
     with draft_of(path) as draft, writing(path), draft.open("wb") as file:
         file.write(header)
@@ -138,7 +139,7 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            _check_version(metadata.get("schema_version"), path)
+            _check_version(metadata.get("schema_version"), VIDEO_VERSION, path)
         arrays = {name: _tensor(path, name) for name in ARRAYS}
     except OSError as error:
         raise InputError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
@@ -172,7 +173,7 @@ def read_manifest(store: Path) -> Manifest:
         raise InputError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        _check_version(values.get("schema_version"), path)
+        _check_version(values.get("schema_version"), SCHEMA_VERSION, path)
         videos = {video_id: VideoEntry(**entry) for video_id, entry in values.pop("videos").items()}
         verbs, nouns = tuple(values.pop("verbs")), tuple(values.pop("nouns"))
         return Manifest(verbs=verbs, nouns=nouns, videos=videos, **values)
@@ -211,8 +212,9 @@ def _json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _check_version(version: object, path: Path) -> None:
-    if version != SCHEMA_VERSION:
+def _check_version(version: object, read: int, path: Path) -> None:
+    if version != read:
         raise InputError(
-            f"{path} has schema version {version!r}, this program reads {SCHEMA_VERSION}; run `gaze-vlm prepare` again"
+            f"{path} has schema version {version!r}, this program reads {read}; run `gaze-vlm prepare` again, "
+            "which keeps what has not changed"
         )
