@@ -248,6 +248,7 @@ class Backbone(BackboneOptions, ABC):
             view=self.view,
             seen=self.seen,
             least_in_view=self.least_in_view,
+            max_target_tokens=self.max_target_tokens,
             image_options=self.image_options,
         )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,7 @@ from gaze_vlm.gaze.mixture import average_steps
 from gaze_vlm.gaze.view import Grid, View
 
 Media = Literal["image", "video"]
+TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the space before it and its end
 
 
 def one_a_step(token: str, times_s: Sequence[float]) -> str:
@@ -41,6 +43,7 @@ class Collator:
         view: how a frame goes into the model.
         seen: the part of the view that the grid covers.
         least_in_view: share of a frame's gaze mass that must be in view for it to count.
+        max_target_tokens: tokens of the longest target text, its end of text among them; a longer one is cut.
         image_options: options of the image or video processor that leave a frame's size as the view made it.
     """
 
@@ -58,11 +61,13 @@ class Collator:
     view: View
     seen: View
     least_in_view: float
+    max_target_tokens: int
     image_options: Mapping[str, bool]
 
     def __call__(self, clips: list[Clip]) -> Batch:
         for clip in clips:
             self.check_frames(clip.clip_id, len(clip.frames))
+            self.check_text(clip.clip_id, clip.target)
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
         visual = {"pixel_values": self.pixel_values([clip.frames for clip in clips])}
         if self.frames_per_step > 1:
@@ -89,6 +94,26 @@ class Collator:
                 "`media: image`"
             )
 
+    @cached_property
+    def special_tokens(self) -> re.Pattern[str]:
+        """Matches what the tokenizer takes for a token of its own wherever a text holds it: an image, the end."""
+        tokenizer = self.processor.tokenizer
+        added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        tokens = sorted(filter(None, added | set(tokenizer.all_special_tokens)), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
+
+    def check_text(self, clip_id: str, text: str) -> None:
+        """Refuse a text that holds a special token: it would end there, or stand for an image that is not there.
+
+        Raises:
+            InputError: so it is.
+        """
+        if (found := self.special_tokens.search(text)) is not None:
+            raise InputError(
+                f"clip {clip_id}: its text {text!r} holds {found.group()}, a special token of the model's tokenizer: "
+                "change the text in the data set, and prepare it again"
+            )
+
     def gaze(self, clip: Clip) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
         """Patch distribution of each step, and whether it counts."""
         return average_steps(*clip.gaze.on(self.grid, self.seen, self.least_in_view), self.frames_per_step)
@@ -113,9 +138,23 @@ class Collator:
         steps[-1] += self.tokens_after_clip
         counts = iter(steps)
         expanded = [token for id_ in ids for token in [id_] * (next(counts) if id_ == self.visual_token else 1)]
-        answer_ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        end = answer_ids.index(tokenizer.eos_token_id)  # templates that close a message write more behind it
-        return expanded, answer_ids[: end + 1]
+        answer_ids = self.answer_ids(answer)
+        if len(answer_ids) > self.max_target_tokens:
+            answer_ids = [*answer_ids[: self.max_target_tokens - 1], tokenizer.eos_token_id]
+        return expanded, answer_ids
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Token ids of a rendered answer in full, with its end of text."""
+        tokenizer = self.processor.tokenizer
+        ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        return ids[: ids.index(tokenizer.eos_token_id) + 1]  # templates that close a message write more behind it
+
+    def is_cut(self, target: str) -> bool:
+        """Whether a target text has more tokens, its end of text among them, than the model trains on."""
+        if len(target.encode()) < self.max_target_tokens - TEMPLATE_TOKENS:  # a token holds a byte or more
+            return False
+        _, answer = self.render("", target, 1)
+        return len(self.answer_ids(answer)) > self.max_target_tokens
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
         """The question with a visual token a step in the place of the template's placeholders."""

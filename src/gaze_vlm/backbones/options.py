@@ -29,6 +29,8 @@ class BackboneOptions(nn.Module):
         frame_size_px: height and width of a frame at the vision tower; None is the model's own.
         least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         max_new_tokens: longest generated answer.
+        max_target_tokens: longest target text that is trained on, in tokens with the end of text; a longer one is cut,
+            and `fit` and `doctor` report how many are.
         dtype: of the weights, frozen or not; autocasting is the trainer's `precision`.
         lora: parts that learn through low-rank additions, beside those of `train`.
         quantization: `4bit` holds the frozen language model in 4 bits a weight; needs a GPU and bitsandbytes.
@@ -37,7 +39,7 @@ class BackboneOptions(nn.Module):
             clips where a clip is one video; for data that fit in memory.
 
     Raises:
-        ValueError: a part that is to learn in two ways.
+        ValueError: a part that is to learn in two ways, or no room for a target text.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class BackboneOptions(nn.Module):
         frame_size_px: tuple[int, int] | None = None,
         least_in_view: float = 0.5,
         max_new_tokens: int = 32,
+        max_target_tokens: int = 128,
         dtype: Dtype = "float32",
         lora: Lora | None = None,
         quantization: Quantization | None = None,
@@ -62,6 +65,10 @@ class BackboneOptions(nn.Module):
         both = set(train) & set(() if lora is None else lora.parts)
         if both:
             raise InputError(f"{', '.join(sorted(both))} in train and in lora.parts: a part learns in one way")
+        if max_target_tokens < 2:
+            raise InputError(
+                f"max_target_tokens is {max_target_tokens}; expected 2 or more: a word and the end of text"
+            )
         self.checkpoint = checkpoint
         self.make_block = block
         self.vit_layers = vit_layers
@@ -72,6 +79,7 @@ class BackboneOptions(nn.Module):
         self.asked_frame_size_px = frame_size_px
         self.least_in_view = least_in_view
         self.max_new_tokens = max_new_tokens
+        self.max_target_tokens = max_target_tokens
         self.dtype: Dtype = dtype
         self.lora = lora
         self.quantization: Quantization | None = quantization

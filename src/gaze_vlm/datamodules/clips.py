@@ -65,7 +65,7 @@ class ClipDataset(Dataset[Clip]):
             frame_times_s=self.frame_times_s(record),
             gaze=self.mixture(position),
             prompt=self.tasks[task],
-            target=record.activity_text if task == "activity" else record.future_text,
+            target=record.text(task),
             verb=record.activity_verb if task == "activity" else record.future_verb,
             noun=record.activity_noun if task == "activity" else record.future_noun,
             same_step=record.same_step,

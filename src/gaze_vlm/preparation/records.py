@@ -37,6 +37,10 @@ class ClipRecord:
     future_starts_in_s: float
     nouns: tuple[str, ...]
 
+    def text(self, task: Literal["activity", "future"]) -> str:
+        """The target text of a task."""
+        return self.activity_text if task == "activity" else self.future_text
+
     @property
     def sampled_frames(self) -> slice:
         """The clip's frames among the video's sampled ones."""
