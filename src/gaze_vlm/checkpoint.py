@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.finite import refuse_unfinite_weights
 
 if TYPE_CHECKING:
     from gaze_vlm.module import GazeVLM
@@ -63,3 +64,4 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
             f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "
             f"{min(differing)}: test it with the config.yaml that stands beside it"
         )
+    refuse_unfinite_weights(checkpoint["state_dict"], "the checkpoint cannot be used")

@@ -14,6 +14,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checkpoint import check_belongs, describe, learned_state
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
+from gaze_vlm.finite import refuse_unfinite_scores, refuse_unfinite_weights
 from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
@@ -71,6 +72,7 @@ class GazeVLM(L.LightningModule):
         self.encoder = encoder or default_encoder()
         self.semantic = SemanticSimilarity(self.encoder)
         self.rows: list[Row] = []
+        self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
 
     def configure_model(self) -> None:
         self.backbone.load()
@@ -103,6 +105,7 @@ class GazeVLM(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.backbone(batch)
+        self.losses = {"cross-entropy": output.cross_entropy.detach()}
         cross_entropy = output.cross_entropy.sum() / self.mean_over_processes(output.tokens)
         self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=len(batch))
         if self.regularizer is None or output.attention is None:
@@ -110,6 +113,7 @@ class GazeVLM(L.LightningModule):
         weight = self.regularizer.weight_at(self.global_step)
         with torch.set_grad_enabled(self.regularizer.pulls):
             frames, valid = self.regularizer(output.attention, batch.gaze, batch.valid)
+            self.losses["divergence"] = frames.detach()
             divergence = frames.sum() / self.mean_over_processes(valid).clamp_min(1)
         self.log("train/divergence", divergence, prog_bar=True, batch_size=len(batch))
         self.log("train/lambda", weight, batch_size=len(batch))
@@ -181,6 +185,7 @@ class GazeVLM(L.LightningModule):
         data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         labels = vocabulary(data.verbs, data.nouns)
         output = self.backbone(batch)
+        refuse_unfinite_scores(batch.clips, output.cross_entropy)
         answers = self.backbone.generate(batch.prompts)
         targets = [clip.target for clip in batch.clips]
         self.semantic.update(answers, targets)
@@ -239,6 +244,7 @@ class GazeVLM(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = learned_state(self)
+        refuse_unfinite_weights(checkpoint["state_dict"], f"step {self.trainer.global_step}, no checkpoint is written")
         checkpoint["gaze_vlm"] = describe(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from gaze_vlm.class_paths import check_classes, refused_import, restrict_imports
 from gaze_vlm.composition import expand_configs
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
+from gaze_vlm.finite import FiniteCheck
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.training_progress import PlainProgress
@@ -60,7 +61,8 @@ class GazeCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         options = self.options
         callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), checkpointing(options.dir)]
-        callbacks += [GradientCheck(), FinalValidation(), RunFiles(options, self._get(self.config, "seed_everything"))]
+        callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
+        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything")))
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
         if not sys.stderr.isatty():
