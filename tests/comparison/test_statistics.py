@@ -1,76 +1,139 @@
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 
-from gaze_vlm.comparison.statistics import paired_bootstrap, sd_over_seeds, session_bootstrap
+from gaze_vlm.comparison.statistics import (
+    LEAST_SESSIONS,
+    cluster_t,
+    paired_interval,
+    sd_over_seeds,
+    session_interval,
+)
+
+TRIALS = 4_000  # standard error of a coverage of 95 %: 0.34 points
 
 
-def test_bootstrap_agrees_with_drawing_clips_one_by_one():
+def sizes(random: np.random.Generator, kind: str, sessions: int) -> np.ndarray:
+    """Clips of each session [trial, session]: 20 each, or 4 to 60 with a mean of 20."""
+    if kind == "equal":
+        return np.full((TRIALS, sessions), 20)
+    return np.clip(np.round(20 * np.exp(0.5 * random.normal(size=(TRIALS, sessions)) - 0.125)), 4, 60).astype(int)
+
+
+def logistic(value):
+    return 1 / (1 + np.exp(-value))
+
+
+def normal_scores(random, clips):
+    """A score of clips that differ within sessions and between them; its mean is 0."""
+    return clips * random.normal(size=clips.shape) + np.sqrt(clips) * 2 * random.normal(size=clips.shape), 0.0
+
+
+def noun_accuracy(random, clips):
+    """Right or wrong, with sessions that differ: 30 % right in the mean."""
+    session, many = random.normal(size=clips.shape) - 1, random.normal(size=1_000_000) - 1
+    return random.binomial(clips, logistic(session)).astype(float), logistic(many).mean()
+
+
+def paired_difference(random, clips):
+    """Nouns right with gaze less those right without, three seeds; the gain differs between sessions."""
+
+    def shares(shape):
+        session, gain = random.normal(size=shape) - 1, 0.3 + 0.7 * random.normal(size=shape)
+        return logistic(session + gain), logistic(session)
+
+    with_gaze, without = shares(clips.shape)
+    truth = np.subtract(*shares(1_000_000)).mean()
+    return (random.binomial(3 * clips, with_gaze) - random.binomial(3 * clips, without)) / 3, truth
+
+
+@pytest.mark.parametrize("scores", [normal_scores, noun_accuracy, paired_difference])
+@pytest.mark.parametrize("kind", ["equal", "unequal"])
+@pytest.mark.parametrize("sessions", [6, 7, 10, 20, 60])
+def test_an_interval_of_95_percent_covers_in_93_to_97(scores, kind, sessions):
+    random = np.random.default_rng(sessions)
+    clips = sizes(random, kind, sessions)
+    totals, truth = scores(random, clips)
+    error = np.abs(totals.sum(axis=1) / clips.sum(axis=1) - truth)
+    assert 0.93 <= (error <= cluster_t(totals, clips, 0.95)).mean() <= 0.97
+
+
+def test_clips_are_not_independent():
+    """So sessions are the units: with each clip as its own, the interval covers far too rarely."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(TRIALS // 4, 50, 1)) + random.normal(size=(TRIALS // 4, 50, 6))
+    mean = np.abs(values.mean(axis=(1, 2)))
+    by_session = cluster_t(values.sum(axis=2), np.full(values.shape[:2], 6), 0.95)
+    by_clip = cluster_t(values.reshape(len(values), -1), np.ones((len(values), 300), dtype=int), 0.95)
+    assert (mean <= by_clip).mean() < 0.80 < 0.93 <= (mean <= by_session).mean()
+
+
+def test_the_variance_is_that_of_leaving_out_each_session():
     random = np.random.default_rng(3)
-    sessions = np.repeat([f"s{i}" for i in range(12)], random.integers(1, 9, 12))
-    values = (
-        random.normal(size=(2, len(sessions))) + random.normal(size=12)[np.unique(sessions, return_inverse=True)[1]]
-    )
-    got = session_bootstrap(values, list(sessions), resamples=20_000)
+    sessions = np.repeat([f"s{i:02d}" for i in range(12)], random.integers(1, 9, 12))
+    values = random.normal(size=(2, len(sessions)))
+    got = session_interval(values, list(sessions))
+    without = np.array([values[:, sessions != name].mean() for name in np.unique(sessions)])
+    error = np.sqrt(((without - values.mean()) ** 2).sum())
 
-    names = np.unique(sessions)
-    drawn = []
-    for _ in range(4_000):
-        clips = np.concatenate([np.flatnonzero(sessions == name) for name in random.choice(names, len(names))])
-        drawn.append(values[:, clips].mean())
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    assert got.mean == pytest.approx(values.mean())
-    assert got.low == pytest.approx(low, abs=0.05 * (high - low))
-    assert got.high == pytest.approx(high, abs=0.05 * (high - low))
+    # Bell and McCaffrey's degrees of freedom, from the matrices of their definition.
+    member = (sessions[:, None] == np.unique(sessions)).astype(float)
+    clips = len(sessions)
+    residual = np.eye(clips) - 1 / clips
+    columns = []
+    for one in member.T:
+        block = residual[np.ix_(one > 0, one > 0)]
+        value, vector = np.linalg.eigh(block)
+        root = vector @ np.diag(value**-0.5) @ vector.T
+        columns.append(residual[:, one > 0] @ root @ np.ones(int(one.sum())))
+    gram = np.stack(columns) @ np.stack(columns).T
+    freedom = np.trace(gram) ** 2 / (gram**2).sum()
+    assert freedom < 11
+    half = student_t.ppf(0.975, freedom) * error
+    assert (got.low, got.high) == pytest.approx((values.mean() - half, values.mean() + half))
     assert (got.clips, got.sessions) == (len(sessions), 12)
 
 
-def test_interval_covers_the_true_mean_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    sessions = [f"s{clip // 6}" for clip in range(300)]
-    by_clip = by_session = 0
-    for trial in range(200):
-        values = (random.normal(size=(1, 50)).repeat(6, axis=1) + random.normal(size=(1, 300))) + 1.0
-        estimate = session_bootstrap(values, sessions, resamples=400, seed=trial)
-        by_session += estimate.low <= 1 <= estimate.high
-        naive = session_bootstrap(values, [str(clip) for clip in range(300)], resamples=400, seed=trial)
-        by_clip += naive.low <= 1 <= naive.high
-    assert 0.90 <= by_session / 200 <= 0.98
-    assert by_clip / 200 < 0.80  # which is why sessions are drawn, not clips
-
-
-def test_the_same_seed_gives_the_same_interval():
-    values = np.random.default_rng(1).normal(size=(1, 40))
-    sessions = [str(clip // 4) for clip in range(40)]
-    assert session_bootstrap(values, sessions) == session_bootstrap(values, sessions)
+def test_equal_sessions_have_a_degree_of_freedom_less_than_sessions():
+    values = np.array([[1.0, 2.0, 4.0, 4.5, 7.0, 9.0, 9.5]]).repeat(3, axis=1)
+    got = session_interval(values, [f"{clip // 3}" for clip in range(21)])
+    half = student_t.ppf(0.975, 6) * values[0, ::3].std(ddof=1) / np.sqrt(7) * np.sqrt(7 / 6)  # the jackknife's factor
+    assert (got.low, got.high) == pytest.approx((got.mean - half, got.mean + half))
 
 
 def test_pairing_removes_what_both_arms_share():
     random = np.random.default_rng(2)
     control = random.normal(size=(2, 40))
     sessions = [str(clip // 4) for clip in range(40)]
-    estimate = paired_bootstrap(control + 0.25, control, sessions)
+    estimate = paired_interval(control + 0.25, control, sessions)
     assert (estimate.mean, estimate.low, estimate.high) == pytest.approx((0.25, 0.25, 0.25))
 
 
 def test_clips_without_a_value_in_some_seed_are_left_out():
     values = np.array([[1.0, 2.0, np.nan, 4.0], [1.0, np.nan, 3.0, 6.0]])
-    estimate = session_bootstrap(values, ["a", "b", "c", "d"])
+    estimate = session_interval(values, ["a", "b", "c", "d"])
     assert (estimate.mean, estimate.clips, estimate.sessions) == (3.0, 2, 2)
 
 
+@pytest.mark.parametrize("sessions", [1, 2, LEAST_SESSIONS - 1])
+def test_too_few_sessions_have_no_interval(sessions):
+    estimate = session_interval(np.arange(20.0)[None], [str(clip % sessions) for clip in range(20)])
+    assert estimate.mean == 9.5
+    assert np.isnan([estimate.low, estimate.high]).all()
+    enough = session_interval(np.arange(20.0)[None], [str(clip % LEAST_SESSIONS) for clip in range(20)])
+    assert enough.low < 9.5 < enough.high
+
+
 def test_edges():
-    one = session_bootstrap(np.array([[1.0, 3.0]]), ["a", "a"])
-    assert one.mean == 2
-    assert np.isnan([one.low, one.high]).all()
-    none = session_bootstrap(np.full((1, 2), np.nan), ["a", "b"])
+    none = session_interval(np.full((1, 2), np.nan), ["a", "b"])
     assert np.isnan(none.mean)
     assert none.clips == 0
     with pytest.raises(ValueError, match=r"give \[seed, clip\]"):
-        session_bootstrap(np.zeros((1, 3)), ["a"])
+        session_interval(np.zeros((1, 3)), ["a"])
     with pytest.raises(ValueError, match="pair seeds and clips"):
-        paired_bootstrap(np.zeros((1, 3)), np.zeros((2, 3)), ["a", "b", "c"])
+        paired_interval(np.zeros((1, 3)), np.zeros((2, 3)), ["a", "b", "c"])
     with pytest.raises(ValueError, match=r"give 0\.95"):
-        session_bootstrap(np.zeros((1, 1)), ["a"], level=95)
+        session_interval(np.zeros((1, 1)), ["a"], level=95)
 
 
 def test_sd_over_seeds():

@@ -8,7 +8,7 @@ from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.curve import curve_points, plot_curve, write_curve_csv
 from gaze_vlm.comparison.markdown import headline_metric, render
 from gaze_vlm.comparison.runs import read_run
-from gaze_vlm.comparison.statistics import paired_bootstrap
+from gaze_vlm.comparison.statistics import paired_interval
 from gaze_vlm.comparison.table import build_table
 
 COLUMNS = "backbone,arm,task,dataset,metric,seeds,mean,sd,diff,diff_low,diff_high,clips"
@@ -55,7 +55,7 @@ def test_csv_holds_the_worked_out_numbers(tmp_path, runs, right):
     assert float(gaze["mean"]) == pytest.approx(100 * seeds.mean(), abs=1e-3)
     assert float(gaze["sd"]) == pytest.approx(100 * seeds.std(ddof=1), abs=1e-3)
     arms = [np.stack([right[arm, seed][0] for seed in (0, 1)]).astype(float) for arm in ("gaze", "control")]
-    expected = paired_bootstrap(*arms, [f"P{clip // 4:02d}" for clip in range(CLIPS)])
+    expected = paired_interval(*arms, [f"P{clip // 4:02d}" for clip in range(CLIPS)])
     got = [float(gaze[name]) for name in ("diff", "diff_low", "diff_high")]
     assert got == pytest.approx([100 * x for x in (expected.mean, expected.low, expected.high)], abs=1e-3)
 
@@ -131,6 +131,25 @@ def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
     page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "Semantic vs control" in page
     assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval] |" in page
+
+
+def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path):
+    runs = []
+    for arm, share in (("control", 0.3), ("gaze", 0.7)):
+        runs.append(read_run(write_run(tmp_path / arm, rows(answers(20, share, 1)), arm)))  # 5 sessions
+    table = build_table(runs, "control", 0.8)
+    row = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
+    assert not math.isnan(row.diff)
+    assert math.isnan(row.diff_low)
+    curve = curve_points(runs, "control", "noun")
+    page = render(table, runs, 0.8, "x", "y", curve)
+    assert "With fewer than 6 sessions there is none, for it would cover too rarely" in page
+    assert f"| {row.diff:+.1f} [too few sessions] |" in page.split("## ")[1]
+    assert "[too few sessions]" in page.split("## Data-size curve")[1]
+    assert "nan" not in page
+    table.write_csv(tmp_path / "table.csv")
+    write_curve_csv(curve, tmp_path / "curve.csv")
+    assert all("nan" not in (tmp_path / name).read_text() for name in ("table.csv", "curve.csv"))
 
 
 def test_curve(tmp_path):

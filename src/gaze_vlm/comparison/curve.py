@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.runs import TASKS, Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import Estimate, paired_bootstrap, session_bootstrap
+from gaze_vlm.comparison.statistics import Estimate, paired_interval, session_interval
 from gaze_vlm.comparison.table import points, score_matrix
 
 COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
@@ -62,14 +63,14 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
                 if shared:
                     treated, _ = score_matrix([seeds[seed] for seed in shared], task, metric, reach_s=0)
                     untreated, _ = score_matrix([arms[control][seed] for seed in shared], task, metric, reach_s=0)
-                    difference = paired_bootstrap(treated, untreated, sessions)
-                mean = session_bootstrap(values, sessions)
+                    difference = paired_interval(treated, untreated, sessions)
+                mean = session_interval(values, sessions)
                 made.append(CurvePoint(arm, task, metric, train_clips, len(seeds), mean, difference))
     return made
 
 
 def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
-    """Writes the points as CSV, in points of a hundred, blank where there is no difference."""
+    """Write the points as CSV, in points of a hundred, blank where there is no difference or no interval."""
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
@@ -113,7 +114,8 @@ def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
 
 
 def _shown(metric: str, estimate: Estimate) -> list[str]:
-    return [f"{points(metric, value):.4f}" for value in (estimate.mean, estimate.low, estimate.high)]
+    numbers = (estimate.mean, estimate.low, estimate.high)
+    return ["" if isnan(value) else f"{points(metric, value):.4f}" for value in numbers]
 
 
 def _colours(count: int) -> list[str]:

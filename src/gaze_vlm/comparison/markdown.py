@@ -7,6 +7,7 @@ from math import isnan
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
 from gaze_vlm.comparison.runs import METRICS, TASKS, Run, by_arm
+from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Row, Table, points
 
 PACKAGES = (
@@ -39,6 +40,7 @@ ORACLE_NAMES = {
     "majority": "oracle: the commonest answer of this test",
 }
 NOTHING = "—"
+NO_INTERVAL = "[too few sessions]"
 ABSENT = (
     "- Noun: the first noun that the answer names is the target's. Noun anywhere: it names the target's noun at all. "
     "Absent noun, where less is better: it names one that nothing annotated around the clip has."
@@ -132,8 +134,9 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
         f"- Versions: {versions}",
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
-        f"in nats. Differences are paired with `{table.control}` on the same seeds and clips; the interval "
-        "resamples sessions (10,000 draws, seeds averaged first), so it holds for these trained seeds.",
+        f"in nats. Differences are paired with `{table.control}` on the same seeds and clips. The interval is a t "
+        "interval clustered by session, seeds averaged first, so it holds for these trained seeds. With fewer than "
+        f"{LEAST_SESSIONS} sessions there is none, for it would cover too rarely (docs/scores.md).",
     ]
 
 
@@ -213,13 +216,13 @@ def _interval(point: CurvePoint | None, metric: str) -> str:
     if point is None:
         return NOTHING
     mean, low, high = (points(metric, value) for value in (point.mean.mean, point.mean.low, point.mean.high))
-    return f"{mean:.1f}" if isnan(low) else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{mean:.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _signed(mean: float, low: float, high: float) -> str:
     if isnan(mean):
         return NOTHING
-    return f"{mean:+.1f}" if isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{mean:+.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:

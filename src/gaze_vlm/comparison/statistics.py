@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.stats import t as student_t
 
 from gaze_vlm.errors import InputError
+
+LEAST_SESSIONS = 6
+"""With fewer sessions there is no interval: none covers as often as it says (docs/scores.md)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its percentile interval; `low` and `high` are NaN with fewer than two sessions."""
+    """A mean with its interval; `low` and `high` are NaN with fewer than `LEAST_SESSIONS` sessions."""
 
     mean: float
     low: float
@@ -20,27 +24,21 @@ class Estimate:
     sessions: int
 
 
-def session_bootstrap(
-    values: Float[np.ndarray, "seed clip"],
-    sessions: Sequence[str],
-    resamples: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Mean over seeds and clips, with the percentile interval of a cluster bootstrap over sessions.
+def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[str], level: float = 0.95) -> Estimate:
+    """Estimate the mean over seeds and clips, with an interval for other sessions than these.
 
-    The values are first averaged over seeds; then whole sessions are drawn with replacement, as many as there
-    are, and the drawn clips averaged (Davison and Hinkley 1997, hierarchical data). So the interval says how
-    far the mean would move with other sessions *for the runs at hand*; how far it moves with other seeds is
-    `sd_over_seeds`, since two or three seeds are too few to resample. For a paired comparison give the
-    differences of two arms on the same seeds and clips (`paired_bootstrap`).
+    The values are first averaged over seeds; then `cluster_t` takes the sessions. So the interval says how far the
+    mean would move with other sessions *for the runs at hand*; how far it moves with other seeds is `sd_over_seeds`,
+    since two or three seeds are too few to tell. For a paired comparison give the differences of two arms on the same
+    seeds and clips (`paired_interval`).
 
     Args:
         values: a score or a difference of every seed and clip; a clip with a NaN is left out.
         sessions: session (video) of every clip.
-        resamples: bootstrap draws.
-        level: probability mass of the interval.
-        seed: of the draws; the same seed gives the same interval.
+        level: how often the interval shall cover the mean.
+
+    Raises:
+        ValueError: values of another shape, or a level outside (0, 1).
     """
     if values.ndim != 2 or values.shape[1] != len(sessions):
         raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
@@ -51,28 +49,46 @@ def session_bootstrap(
         return Estimate(np.nan, np.nan, np.nan, clips=0, sessions=0)
     value = values[:, counted].mean(axis=0)
     names, session = np.unique(np.asarray(sessions)[counted], return_inverse=True)
-    clips = np.bincount(session).astype(float)
-    total = np.bincount(session, weights=value)
     low = high = np.nan
-    if len(names) > 1:
-        # How often each session is drawn is all that a resample is, so no clip has to be touched again.
-        share = np.full(len(names), 1 / len(names))
-        draws = np.random.default_rng(seed).multinomial(len(names), share, size=resamples)
-        low, high = np.quantile((draws @ total) / (draws @ clips), [(1 - level) / 2, (1 + level) / 2])
+    if len(names) >= LEAST_SESSIONS:
+        half = float(cluster_t(np.bincount(session, weights=value), np.bincount(session), level))
+        low, high = value.mean() - half, value.mean() + half
     return Estimate(float(value.mean()), float(low), float(high), clips=len(value), sessions=len(names))
 
 
-def paired_bootstrap(
-    treatment: Float[np.ndarray, "seed clip"],
-    control: Float[np.ndarray, "seed clip"],
-    sessions: Sequence[str],
-    resamples: int = 10_000,
-    seed: int = 0,
+def cluster_t(
+    totals: Float[np.ndarray, "*sample session"], clips: Int[np.ndarray, "*sample session"], level: float
+) -> Float[np.ndarray, "*sample"]:
+    """Return half the width of a cluster-robust t interval around the mean of all clips.
+
+    The variance is the jackknife's, which leaves out one session after the other (CR3; MacKinnon, Nielsen and Webb
+    2023). The degrees of freedom are Bell and McCaffrey's (2002) for clips of equal variance: the number of sessions
+    less 1 where all are equally long, and fewer where few of them hold most of the clips.
+
+    Args:
+        totals: sum of a score over each session's clips.
+        clips: number of each session's clips, above 0; two sessions or more.
+        level: how often the interval shall cover the mean.
+    """
+    share = clips / clips.sum(axis=-1, keepdims=True)
+    mean = totals.sum(axis=-1, keepdims=True) / clips.sum(axis=-1, keepdims=True)
+    without = (totals - mean * clips) / clips.sum(axis=-1, keepdims=True) / (1 - share)
+    spread = share**2 / (1 - share)
+    freedom = 1 / ((share**2).sum(axis=-1) + spread.sum(axis=-1) ** 2 - (spread**2).sum(axis=-1))
+    return student_t.ppf((1 + level) / 2, freedom) * np.sqrt((without**2).sum(axis=-1))
+
+
+def paired_interval(
+    treatment: Float[np.ndarray, "seed clip"], control: Float[np.ndarray, "seed clip"], sessions: Sequence[str]
 ) -> Estimate:
-    """Mean of treatment − control over paired seeds and clips, with the interval of `session_bootstrap`."""
+    """Estimate the mean of treatment − control over paired seeds and clips, with its `session_interval`.
+
+    Raises:
+        ValueError: the two differ in shape.
+    """
     if treatment.shape != control.shape:
         raise InputError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")
-    return session_bootstrap(treatment - control, sessions, resamples=resamples, seed=seed)
+    return session_interval(treatment - control, sessions)
 
 
 def sd_over_seeds(values: Float[np.ndarray, "seed clip"]) -> float:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
 from gaze_vlm.comparison.runs import METRICS, Prediction, Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import paired_bootstrap, sd_over_seeds
+from gaze_vlm.comparison.statistics import paired_interval, sd_over_seeds
 from gaze_vlm.metrics.semantic import Encoder
 
 POINTS = 100  # every metric but attention_kl, which is in nats, is shown in points of a hundred
@@ -124,7 +124,7 @@ def _row(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, r
     if shared:
         treated, sessions = score_matrix((arm[seed] for seed in shared), task, metric, reach_s)
         untreated, _ = score_matrix((control[seed] for seed in shared), task, metric, reach_s)
-        estimate = paired_bootstrap(treated, untreated, sessions)
+        estimate = paired_interval(treated, untreated, sessions)
         diff, low, high = estimate.mean, estimate.low, estimate.high
     run = next(iter(arm.values()))
     return [

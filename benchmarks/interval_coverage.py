@@ -1,0 +1,140 @@
+"""How often intervals of 95 % cover the mean, with few sessions and many: the choice of `comparison/statistics.py`.
+
+    python benchmarks/interval_coverage.py
+
+Scores are simulated whose mean is known: of 20 clips a session, or of 2 to some 80 (log-normal, sigma 0.7), that differ
+between sessions. A figure is the share of intervals that hold the mean, in percent; its standard error is 0.2.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from result import cpu_name, write_result
+from scipy.stats import t as student_t
+
+from gaze_vlm.comparison.statistics import cluster_t
+
+TRIALS, SESSIONS, DRAWS, LEVEL = 10_000, (6, 7, 10, 20, 60), 399, 0.95
+Simulated = tuple[np.ndarray, float]
+Interval = tuple[np.ndarray, np.ndarray]
+
+
+def logistic(value: np.ndarray) -> np.ndarray:
+    """Chance of a right answer."""
+    return 1 / (1 + np.exp(-value))
+
+
+def sizes(random: np.random.Generator, kind: str, sessions: int) -> np.ndarray:
+    """Clips of each session, [trial, session]."""
+    spread = 0.7 if kind == "unequal" else 0.0
+    drawn = 20 * np.exp(spread * random.normal(size=(TRIALS, sessions)) - spread**2 / 2)
+    return np.maximum(2, np.round(drawn)).astype(int)
+
+
+def normal(random: np.random.Generator, clips: np.ndarray) -> Simulated:
+    """A score that is normal within sessions and between them."""
+    return clips * random.normal(size=clips.shape) + np.sqrt(clips) * 2 * random.normal(size=clips.shape), 0.0
+
+
+def accuracy(logit: float) -> Callable[[np.random.Generator, np.ndarray], Simulated]:
+    """Right or wrong; sessions differ by 1 in the logit."""
+
+    def draw(random: np.random.Generator, clips: np.ndarray) -> Simulated:
+        session, many = random.normal(size=clips.shape) + logit, random.normal(size=1_000_000) + logit
+        return random.binomial(clips, logistic(session)).astype(float), float(logistic(many).mean())
+
+    return draw
+
+
+def difference(random: np.random.Generator, clips: np.ndarray) -> Simulated:
+    """Accuracy of one arm less that of another, three seeds; the gain differs between sessions."""
+
+    def shares(shape: object) -> tuple[np.ndarray, np.ndarray]:
+        session, gain = random.normal(size=shape) - 1, 0.3 + 0.7 * random.normal(size=shape)
+        return logistic(session + gain), logistic(session)
+
+    treated, control = shares(clips.shape)
+    truth = float(np.subtract(*shares(1_000_000)).mean())
+    return (random.binomial(3 * clips, treated) - random.binomial(3 * clips, control)) / 3, truth
+
+
+SCORES = {
+    "a score": normal,
+    "accuracy, 30 % right": accuracy(-1.0),
+    "accuracy, 10 % right": accuracy(-2.5),
+    "paired difference": difference,
+}
+
+
+def chosen(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -> Interval:
+    """The jackknife's variance and Bell and McCaffrey's degrees of freedom."""
+    mean, half = totals.sum(axis=1) / clips.sum(axis=1), cluster_t(totals, clips, LEVEL)
+    return mean - half, mean + half
+
+
+def plain_t(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -> Interval:
+    """The cluster-robust variance that most packages have (CR1), with sessions − 1 degrees of freedom."""
+    mean, sessions = totals.sum(axis=1) / clips.sum(axis=1), clips.shape[1]
+    half = student_t.ppf((1 + LEVEL) / 2, sessions - 1) * _error(totals, clips, mean)
+    return mean - half, mean + half
+
+
+def percentile(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -> Interval:
+    """Percentiles of means over resampled sessions."""
+    drawn = _draws(random, clips.shape[1])
+    low, high = np.quantile((totals @ drawn) / (clips @ drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    return low, high
+
+
+def bootstrap_t(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -> Interval:
+    """Percentiles of t over resampled sessions."""
+    mean, sessions, drawn = totals.sum(axis=1) / clips.sum(axis=1), clips.shape[1], _draws(random, clips.shape[1])
+    means = (totals @ drawn) / (clips @ drawn)
+    squares = (totals**2) @ drawn - 2 * means * ((totals * clips) @ drawn) + means**2 * ((clips**2) @ drawn)
+    errors = np.sqrt(np.maximum(squares, 0) * sessions / (sessions - 1)) / (clips @ drawn)
+    t = np.divide(means - mean[:, None], errors, out=np.zeros_like(means), where=errors > 1e-12)
+    low, high = np.quantile(t, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    error = _error(totals, clips, mean)
+    return mean - high * error, mean - low * error
+
+
+METHODS = {"chosen": chosen, "cluster t": plain_t, "bootstrap t": bootstrap_t, "percentile bootstrap": percentile}
+
+
+def _error(totals: np.ndarray, clips: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    sessions = clips.shape[1]
+    squares = ((totals - clips * mean[:, None]) ** 2).sum(axis=1)
+    return np.sqrt(squares * sessions / (sessions - 1)) / clips.sum(axis=1)
+
+
+def _draws(random: np.random.Generator, sessions: int) -> np.ndarray:
+    """How often each session is drawn, [session, draw]."""
+    return random.multinomial(sessions, np.full(sessions, 1 / sessions), size=DRAWS).T.astype(float)
+
+
+def main() -> None:
+    """Measures all methods on all scores, and writes the result."""
+    random = np.random.default_rng(0)
+    figures: dict[str, float | int | str] = {}
+    for name, draw in SCORES.items():
+        for kind in ("equal", "unequal"):
+            for sessions in SESSIONS:
+                clips = sizes(random, kind, sessions)
+                totals, truth = draw(random, clips)
+                for method, interval in METHODS.items():
+                    low, high = interval(totals, clips, random)
+                    covered = float(((low <= truth) & (truth <= high)).mean())
+                    figures[f"{name}, {kind}, {sessions} sessions: {method}"] = round(100 * covered, 1)
+    conditions = {"trials": TRIALS, "level": LEVEL, "draws": DRAWS, "clips_a_session": 20, "seed": 0}
+    write_result(
+        "interval_coverage",
+        figures,
+        "python benchmarks/interval_coverage.py",
+        cpu_name(),
+        ("numpy", "scipy"),
+        conditions,
+    )
+
+
+if __name__ == "__main__":
+    main()
