@@ -162,11 +162,8 @@ def test_no_command_runs_what_a_configuration_names(
         ["test", config, f"--ckpt_path={shared / 'checkpoints' / 'best.ckpt'}"],
         ["fit", config, f"--run.dir={tmp_path / 'again'}"],
     ):
-        try:
-            assert main(args) == 1
-            one_line(args[0], capsys)
-        except SystemExit:  # of a type that does not fit
-            pass
+        assert main(args) in (1, 2)
+        one_line(args[0], capsys)
         assert nothing_ran(tmp_path), args[0]
 
 
@@ -180,9 +177,8 @@ def test_the_refusal_says_what_and_how_to_allow_it(
     assert line.endswith("add --allow_packages of_a_stranger")
     assert main(["fit", *options, "--trainer.plugins=of_a_stranger.run"]) == 1
     assert "names of_a_stranger.run" in one_line("fit", capsys)
-    with pytest.raises(SystemExit):
-        main(["fit", *options, "--model.optimizer=torch.hub.load"])
-    assert "to be a function that returns <class 'Optimizer'>" in capsys.readouterr().err
+    assert main(["fit", *options, "--model.optimizer=torch.hub.load"]) == 2
+    assert "to be a function that returns <class 'Optimizer'>" in one_line("fit", capsys)
 
 
 def test_only_fit_builds_the_optimizer_that_the_command_line_allows(
@@ -204,9 +200,8 @@ def test_only_fit_builds_the_optimizer_that_the_command_line_allows(
 def test_no_yaml_allows_a_package(finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     more = tmp_path / "more.yaml"
     more.write_text("allow_packages: of_a_stranger\n")
-    with pytest.raises(SystemExit):
-        main(["fit", f"--config={finished_run / 'config.yaml'}", f"--config={more}"])
-    assert "allow_packages" in capsys.readouterr().err
+    assert main(["fit", f"--config={finished_run / 'config.yaml'}", f"--config={more}"]) == 2
+    assert "there is no option allow_packages" in one_line("fit", capsys)
 
 
 def test_a_comparison_starts_no_run_that_names_a_stranger(

@@ -1,7 +1,9 @@
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
-from gaze_vlm.cli import COMMANDS, TRAINING, _join_lists, _set_switches, main
+from gaze_vlm.cli import COMMANDS, TRAINING, main
 from gaze_vlm.errors import InputError
+from gaze_vlm.options import join_lists, set_switches
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
@@ -33,21 +35,21 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> 
     ],
 )
 def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None:
-    assert _join_lists(given, {"--seeds"}) == joined
+    assert join_lists(given, {"--seeds"}) == joined
 
 
 @pytest.mark.parametrize(
     ("given", "set_"),
     [
         (["--dry_run"], ["--dry_run=true"]),
-        (["--dry-run", "--workers", "2"], ["--dry_run=true", "--workers", "2"]),
+        (["--dry_run", "--workers", "2"], ["--dry_run=true", "--workers", "2"]),
         (["--dry_run", "false"], ["--dry_run", "false"]),
         (["--workers", "--dry_run=false"], ["--workers", "--dry_run=false"]),
         ([], []),
     ],
 )
 def test_switches_need_no_value(given: list[str], set_: list[str]) -> None:
-    assert _set_switches(given, {"--dry_run"}) == set_
+    assert set_switches(given, {"--dry_run"}) == set_
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,37 @@ def test_an_error_of_the_users_is_one_line(
     monkeypatch.setattr("gaze_vlm.cli._run", fail)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().err == f"gaze-vlm doctor: error: {shown}\n"
+
+
+def test_a_bug_on_the_way_from_a_users_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(command: str, args: list[str]) -> None:
+        try:
+            raise InputError("a.csv: no column t_s")
+        except InputError:
+            {}["a bug"]
+
+    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    with pytest.raises(KeyError, match="a bug"):
+        main(["doctor"])
+
+
+class Failing(Dataset[int]):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        raise InputError("a.mp4: frame 3 is damaged")
+
+
+def test_an_error_in_a_loaders_process_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(command: str, args: list[str]) -> None:
+        next(iter(DataLoader(Failing(), num_workers=1)))
+
+    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    assert main(["fit"]) == 1
+    assert capsys.readouterr().err == "gaze-vlm fit: error: a.mp4: frame 3 is damaged\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,14 +225,6 @@ def test_bad_input_is_one_line(
     assert message in error
 
 
-def test_a_wrong_key_is_named(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text("data: {batchsize: 4}\n")
-    with pytest.raises(SystemExit):
-        main(["fit", *arguments(tmp_path, tiny_llava, prepared), f"--config={wrong}"])
-    assert "batchsize" in capsys.readouterr().err
-
-
 def test_a_checkpoint_of_another_grid_is_refused(
     gaze_run: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

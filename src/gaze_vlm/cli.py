@@ -1,6 +1,7 @@
 """The command line: `lightning fit|validate|test|predict`, and the commands of `gaze-vlm` below."""
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -8,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from gaze_vlm.class_paths import restrict_imports, take_allowed_packages
-from gaze_vlm.errors import UserError
+from gaze_vlm.errors import OptionError, UserError
+from gaze_vlm.suggestions import did_you_mean
 
 TRAINING = {
     "fit": "train a run",
@@ -59,7 +61,11 @@ def main(args: Sequence[str] | None = None) -> int:
         elsewhere = _other_lightning() if Path(sys.argv[0]).stem == "lightning" else None
         if elsewhere is not None:
             return elsewhere() or 0
-        print(f"gaze-vlm: no command {args[0]!r}: choose from {', '.join([*TRAINING, *COMMANDS])}", file=sys.stderr)
+        names = [*TRAINING, *COMMANDS]
+        print(
+            f"gaze-vlm: no command {args[0]!r}: choose from {', '.join(names)}{did_you_mean(args[0], names)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         _run(args[0], take_allowed_packages(args[1:]))
@@ -68,7 +74,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if message is None:
             raise
         print(f"gaze-vlm {args[0]}: error: {message}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, OptionError) else 1
     except KeyboardInterrupt:
         print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
         return 130  # as the shell has it
@@ -76,11 +82,16 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, args: list[str]) -> None:
+    from gaze_vlm.options import OneLineParser, join_lists, set_switches, underscored
+
+    args = underscored(args)
     if command in TRAINING:
         import_module("gaze_vlm.training").train([command, *args])
         return
     from docstring_parser import DocstringStyle
-    from jsonargparse import ArgumentParser, set_parsing_settings
+    from jsonargparse import set_parsing_settings
+
+    from gaze_vlm.composition import naming_files
 
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
     restrict_imports()
@@ -90,57 +101,35 @@ def _run(command: str, args: list[str]) -> None:
     if list(parameters) == ["args"]:  # those of `lightning fit`, which it parses itself
         function(args)
         return
-    parser = ArgumentParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
-    if "config" not in parameters:  # `compare` has one of its own
+    parser = OneLineParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
+    has_config = "config" in parameters  # `compare` has one of its own
+    if not has_config:
         parser.add_argument("--config", action="config", help="a YAML with these options")
     parser.add_function_arguments(function, as_positional=False)
     lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
     switches = {f"--{name}" for name, parameter in parameters.items() if parameter.annotation is bool}
-    options = parser.instantiate_classes(parser.parse_args(_set_switches(_join_lists(args, lists), switches)))
+    with naming_files([] if has_config else args):
+        options = parser.instantiate_classes(parser.parse_args(set_switches(join_lists(args, lists), switches)))
     function(**{name: options[name] for name in parameters})
 
 
-def _join_lists(args: list[str], lists: set[str]) -> list[str]:
-    """`--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
-    joined: list[str] = []
-    rest = iter([*args, "--"])
-    option: str | None = None
-    values: list[str] = []
-    for arg in rest:
-        if option is not None and not arg.startswith("-"):
-            values.append(arg)
-            continue
-        if option is not None:
-            listed = values[0] if len(values) == 1 and values[0].startswith("[") else f"[{','.join(values)}]"
-            joined.append(f"{option}={listed}")
-            option = None
-        if arg in lists:
-            option, values = arg, []
-        else:
-            joined.append(arg)
-    return joined[:-1]
-
-
-def _set_switches(args: list[str], switches: set[str]) -> list[str]:
-    """`--dry-run` as the parser wants it: `--dry_run=true`."""
-    made: list[str] = []
-    for arg, following in zip(args, [*args[1:], "--"], strict=False):
-        name = "--" + arg[2:].replace("-", "_")
-        bare = name in switches and following.startswith("--")
-        made.append(f"{name}=true" if bare else arg)
-    return made
-
-
 def _message(error: BaseException | None) -> str | None:
-    """What the user is shown of an error: of the first in its chain that is the user's, or that the file system raised
-    with a file's name; None where it is a fault of ours."""
+    """What the user is shown of an error: of the first among its causes that is the user's, or that the file system
+    raised with a file's name; None where it is a fault of ours, such as one that happened on the way from another."""
     while error is not None:
         if isinstance(error, UserError):
-            return str(error)
+            return _from_worker(str(error))
         if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: {error.strerror}"
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return None
+
+
+def _from_worker(text: str) -> str:
+    """The message of an error that a loader's process passed on with its traceback."""
+    if not re.match(r"Caught \w+ in DataLoader worker process", text):
+        return text
+    return text.strip().rpartition("\ngaze_vlm.errors.")[2].partition(": ")[2]
 
 
 def _other_lightning() -> Callable[[], int | None] | None:

@@ -1,11 +1,14 @@
 """A run in one file: a YAML whose `configs` name the YAMLs that it is composed of."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, MissingFileError, OptionError
+from gaze_vlm.suggestions import nearest_path
 
 
 def expand_configs(args: list[str]) -> list[str]:
@@ -15,18 +18,60 @@ def expand_configs(args: list[str]) -> list[str]:
         ValueError: see `configs_of`.
     """
     expanded: list[str] = []
-    rest = iter(args)
-    for arg in rest:
-        file = next(rest, "") if arg == "--config" else arg.removeprefix("--config=")
-        if file == arg:
+    for arg, file in _with_files(args):
+        if file is None:
             expanded.append(arg)
             continue
-        for part in configs_of(Path(file)):
-            values = _read(part)
+        for part in configs_of(file):
+            values = read_yaml(part)
             # What is left of a composed file has no name of its own: it is handed over as text.
             own = str(part) if values.pop("configs", None) is None else yaml.safe_dump(values)
             expanded.append(f"--config={own}")
     return expanded
+
+
+@contextmanager
+def naming_files(args: list[str]) -> Iterator[None]:
+    """Within, an error on a key that a `--config` holds, and no option of the command line, names the file.
+
+    Raises:
+        ValueError: see `configs_of`.
+    """
+    parts = [part for _, file in _with_files(args) if file is not None for part in configs_of(file)]
+    try:
+        yield
+    except OptionError as error:
+        holding = [part for part in parts if error.key is not None and _holds(read_yaml(part), error.key)]
+        if not holding or any(arg.removeprefix("--").partition("=")[0] == error.key for arg in args):
+            raise
+        raise OptionError(f"{holding[-1]}: {error.args[0]}", error.key, error.command) from error
+
+
+def _with_files(args: list[str]) -> Iterator[tuple[str, Path | None]]:
+    """Each argument, and the file where it is a `--config` that is not a YAML's text itself."""
+    rest = iter(args)
+    for arg in rest:
+        if arg in ("--config", "-c"):
+            arg = f"--config={next(rest, '')}"
+        value = arg.removeprefix("--config=")
+        yield arg, None if value == arg or _is_text(value) else Path(value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether this is a YAML's text, as in the command lines of the processes that Lightning starts."""
+    try:
+        return isinstance(yaml.safe_load(value), dict)
+    except yaml.YAMLError:
+        return False
+
+
+def _holds(values: Any, key: str) -> bool:
+    """Whether a YAML's values have a dotted key, `init_args` between or not."""
+    for name in key.split("."):
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+    return True
 
 
 def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
@@ -37,17 +82,42 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
     """
     if file in within:
         raise InputError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
-    parts = [Path(part) for part in _read(file).get("configs") or []]
+    parts = [found_from(Path(part), file) for part in read_yaml(file).get("configs") or []]
     for part in parts:
         if not part.is_file():
-            raise InputError(f"{file}: configs: {part} does not exist: mend the path, or run from the project")
+            raise InputError(
+                f"{file}: configs: {part} does not exist: fix the path, or run from the project{nearest_path(part)}"
+            )
     return [*(inner for part in parts for inner in configs_of(part, (*within, file))), file]
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """A YAML's values; none where the parser had better tell what is wrong with it."""
+def found_from(path: Path, file: Path) -> Path:
+    """A path that a file names: from the working directory, else from the nearest folder above the file that has it.
+
+    Itself where it is nowhere.
+    """
+    if path.is_absolute() or path.exists():
+        return path
+    above = (folder / path for folder in file.absolute().parents)
+    return next((place for place in above if place.exists()), path)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A YAML's values.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no YAML, or holds no keys.
+    """
+    if not file.is_file():
+        raise MissingFileError(f"{file} does not exist: fix the path, or run from the project{nearest_path(file)}")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f"line {mark.line + 1}: "
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise InputError(f"{file} is no YAML: {line}{problem}") from error
+    if values is not None and not isinstance(values, dict):
+        raise InputError(f"{file} holds {type(values).__name__}, not keys with values")
+    return values or {}

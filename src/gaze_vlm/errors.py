@@ -18,3 +18,22 @@ class MissingFileError(UserError, FileNotFoundError):
 
 class CommandError(UserError, RuntimeError):
     """A command that this one started failed."""
+
+
+class OptionError(UserError):
+    """An option or a key of a configuration that there is not, or a value that it cannot have.
+
+    Args:
+        text: what is wrong.
+        key: dotted name of the option or key, where it is known.
+        command: whose `--help` lists the options.
+    """
+
+    def __init__(self, text: str, key: str | None = None, command: str | None = None) -> None:
+        super().__init__(text)
+        self.key = key
+        self.command = command
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        return text if text.endswith("?") or self.command is None else f"{text}; see `{self.command} --help`"

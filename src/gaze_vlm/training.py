@@ -2,22 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.checks import GradientCheck, Training, refuse_what_would_fail
-from gaze_vlm.class_paths import check_classes, refused_import, restrict_imports
-from gaze_vlm.composition import expand_configs
+from gaze_vlm.class_paths import check_classes, restrict_imports
+from gaze_vlm.composition import expand_configs, naming_files
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.finite import FiniteCheck
 from gaze_vlm.module import GazeVLM
+from gaze_vlm.options import OneLineParser
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.training_progress import PlainProgress
 from gaze_vlm.validation import FinalValidation, counted_in_batches
@@ -25,14 +27,8 @@ from gaze_vlm.validation import FinalValidation, counted_in_batches
 Cli = TypeVar("Cli", bound="GazeCLI")
 
 
-class TrainingParser(LightningArgumentParser):
-    """Reports a refused import in our own words."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        refused = refused_import(message)
-        if refused is not None:
-            raise InputError(refused) from ex
-        super().error(message, ex)
+class TrainingParser(OneLineParser, LightningArgumentParser):
+    """Of the four commands: no abbreviation, one line for an error."""
 
 
 class GazeCLI(LightningCLI):
@@ -71,7 +67,10 @@ class GazeCLI(LightningCLI):
         if self._get(self.config_init, "trainer.logger") is None:
             # A test's logger would delete what the training logged.
             kwargs["logger"] = CSVLogger(options.dir, name="", version="") if self.subcommand == "fit" else False
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -98,9 +97,13 @@ class GazeCLI(LightningCLI):
 
 def train(args: list[str]) -> GazeCLI:
     """Do what a command line says."""
-    args = expand_configs(args)
-    sys.argv = [sys.argv[0], *args]  # Lightning reads it there, and again in the processes that it starts
-    return _cli(GazeCLI, None, run=True)
+    expanded = expand_configs(args)
+    sys.argv = [sys.argv[0], *expanded]  # Lightning reads it there, and again in the processes that it starts
+    try:
+        with naming_files(args):
+            return _cli(GazeCLI, None, run=True)
+    except MisconfigurationException as error:  # Lightning's, of what the trainer was asked for
+        raise InputError(" ".join(str(error).split())) from error
 
 
 def load_run(run: Path, **overrides: Any) -> "Plan":
@@ -139,13 +142,14 @@ class Plan(GazeCLI):
         return None
 
 
-def plan(args: list[str], prog: str | None = None) -> Plan:
+def plan(args: list[str], prog: str = "gaze-vlm fit") -> Plan:
     """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
     sys.argv = sys.argv[:1]
-    return _cli(Plan, expand_configs(args), run=False, prog=prog)
+    with naming_files(args):
+        return _cli(Plan, expand_configs(args), run=False, prog=prog)
 
 
-def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str | None = None) -> Cli:
+def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
     restrict_imports()
     described = "Train and test a vision-language model that learns where to look from gaze."
     return cli(
@@ -155,7 +159,7 @@ def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str | None = None) -> 
         save_config_callback=SaveConfig,
         seed_everything_default=0,
         auto_configure_optimizers=False,
-        parser_kwargs={"description": described} | ({} if prog is None else {"prog": prog}),
+        parser_kwargs={"description": described, "prog": prog},
         args=args,
         run=run,
     )
