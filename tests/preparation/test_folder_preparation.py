@@ -72,7 +72,8 @@ def test_a_store_of_videos_with_names_of_any_script(root: Path, tmp_path: Path) 
         (root / "gaze" / f"{name}.csv").rename(root / "gaze" / f"{new}.csv")
         captions = (root / "captions.csv").read_text(encoding="utf-8").replace(f"{name},", f"{new},")
         (root / "captions.csv").write_text(captions, encoding="utf-8")
-    store = Store(prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1))
+    parameters = replace(PARAMETERS, split_fractions=(1, 0, 0))
+    store = Store(prepare("folder", root, tmp_path / "store", parameters, workers=1))
     files = {entry.path for entry in store.manifest.videos.values()}
     assert files == {"videos/台所 1.mp4", "videos/küche.mp4"}
     report = json.loads((tmp_path / "store" / "quality.json").read_text(encoding="utf-8"))

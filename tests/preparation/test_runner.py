@@ -87,7 +87,8 @@ def test_gaze_follows_the_scene(prepared: Path) -> None:
 def test_bad_videos_are_quarantined(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
     (root / "videos" / "P01-R01-Pizza.mp4").write_bytes(b"")
     (root / "gaze_data" / "P02-R01-Pizza.txt").unlink()
-    store = prepare("egtea", root, tmp_path / "store", replace(parameters, max_quarantined=0.5), workers=1)
+    parameters = replace(parameters, max_quarantined=0.5, split_fractions=(1, 0, 0))
+    store = prepare("egtea", root, tmp_path / "store", parameters, workers=1)
     rows = [json.loads(line) for line in (store / "quarantine.jsonl").read_text().splitlines()]
     assert [row["video_id"] for row in rows] == ["P01-R01-Pizza", "P02-R01-Pizza"]
     assert "P01-R01-Pizza.mp4: cannot be decoded" in rows[0]["reason"]
@@ -104,6 +105,7 @@ def test_what_lacks_a_part_is_listed(
     (root / "videos" / "P01-R01-Pizza.mp4").unlink()
     labels = root / "action_annotation" / "raw_annotations" / "action_labels.csv"
     labels.write_text("\n".join(line for line in labels.read_text().splitlines() if "P02-R01-Pizza" not in line))
+    parameters = replace(parameters, split_fractions=(1, 0, 0))
     prepare("egtea", root, tmp_path / "store", parameters, dry_run=True)
     assert "no video: p01-r01-pizza\nno labels: P02-R01-Pizza\n" in capsys.readouterr().out
     store = prepare("egtea", root, tmp_path / "store", parameters, workers=1)
@@ -114,6 +116,29 @@ def test_what_lacks_a_part_is_listed(
     assert said.endswith("; 1 with no video, 1 with no labels")
     page = report_quality(store, videos=1, frames=1).read_text()
     assert "<summary>1 with no video</summary><p>p01-r01-pizza</p>" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"observation_s": 9}, "no clips at all; the videos are shorter than a clip; 0 videos are quarantined"),
+        ({"anticipation_s": 9}, "no clips at all; dropped were 20: 20 the anticipation time is after the end"),
+        (
+            {"max_quarantined": 0.5},
+            r"no clips in train \(of 4\); dropped were 6: 4 the antici.*; 2 videos are quarantined",
+        ),
+    ],
+)
+def test_a_store_without_clips_is_an_error(
+    root: Path, parameters: PreparationParameters, tmp_path: Path, changed: dict[str, float], said: str
+) -> None:
+    if "max_quarantined" in changed:
+        for name in ("P01-R01-Pizza", "P02-R01-Pizza"):
+            (root / "videos" / f"{name}.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"store: {said}.*quality.json and quarantine.jsonl there have the details"):
+        prepare("egtea", root, tmp_path / "store", replace(parameters, **changed), workers=1)
+    assert (tmp_path / "store" / "quality.json").is_file()
+    assert not (tmp_path / "store" / "manifest.json").exists()
 
 
 def test_too_many_bad_videos_fail(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gaze_vlm.formats.recording import Action, Recording
-from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.parameters import PreparationParameters, SplitBy
 from gaze_vlm.preparation.records import ClipRecord
-from gaze_vlm.preparation.splits import check_overlap, shared_seconds, with_splits
+from gaze_vlm.preparation.splits import asked_splits, check_overlap, shared_seconds, with_splits
 
 RECORDINGS = [
     Recording(f"P{p:02d}-R{r:02d}-Pizza", Path("v.mp4"), None, f"P{p:02d}", 1280, 960, ())
@@ -160,3 +160,16 @@ def test_shared_seconds_are_counted_once_and_in_the_sessions_time() -> None:
     assert shared_seconds([CLIP, *trimmed]) == {"v": 2.5}
     assert shared_seconds([CLIP, trimmed[1]]) == {"v": 0.0}
     assert shared_seconds([CLIP, CLIP]) == {}
+
+
+@pytest.mark.parametrize(
+    ("split_by", "fractions", "asked"),
+    [
+        ("session", (0.6, 0.1, 0.3), ("train", "validation", "test")),
+        ("participant", (0, 0, 1), ("test",)),
+        ("official", (1, 0, 0), ("train", "test")),
+        ("official", (0.9, 0.1, 0), ("train", "validation", "test")),
+    ],
+)
+def test_splits_that_will_be_asked_for(split_by: SplitBy, fractions: tuple, asked: tuple[str, ...]) -> None:
+    assert asked_splits(PreparationParameters(split_by=split_by, split_fractions=fractions)) == asked

@@ -4,7 +4,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from itertools import accumulate
+from pathlib import Path
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.records import ClipRecord
@@ -123,6 +125,33 @@ def video_clips(
                 )
             )
     return clips, dropped
+
+
+def check_clips(
+    clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int, asked: Sequence[str], store: Path
+) -> None:
+    """Check that a store is of use.
+
+    Args:
+        clips: all clips.
+        dropped: how many others were dropped, by the reason.
+        quarantined: how many videos could not be used.
+        asked: splits that need clips; see `asked_splits`.
+        store: its folder, for the message.
+
+    Raises:
+        ValueError: there are no clips at all, or none in one of the splits; the message counts what was dropped.
+    """
+    empty = sorted(set(asked) - {clip.split for clip in clips}, key=asked.index)
+    if not empty and clips:
+        return
+    lacking = f"no clips in {' and '.join(empty)} (of {len(clips)})" if clips else "no clips at all"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items(), key=lambda item: -item[1]))
+    why = f"dropped were {sum(dropped.values())}: {reasons}" if dropped else "the videos are shorter than a clip"
+    raise InputError(
+        f"{store}: {lacking}; {why}; {quarantined} videos are quarantined. Check the actions and observation_s, set "
+        "another split_seed, or a split's fraction to 0; quality.json and quarantine.jsonl there have the details"
+    )
 
 
 def count_clips(clips: Sequence[ClipRecord], dropped: Mapping[str, int]) -> dict[str, object]:

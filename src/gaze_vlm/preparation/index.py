@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from gaze_vlm.formats.recording import Reader, Recording
-from gaze_vlm.preparation.clips import video_clips
+from gaze_vlm.preparation.clips import check_clips, video_clips
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality import VideoQuality, quality_report
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.splits import check_overlap
+from gaze_vlm.preparation.splits import asked_splits, check_overlap
 from gaze_vlm.preparation.store import (
     SCHEMA_VERSION,
     read_video,
@@ -49,6 +49,9 @@ def write_index(
 
     Returns:
         What is in quality.json.
+
+    Raises:
+        ValueError: there are no clips, or none in a split that will be asked for; there is no manifest then.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()
@@ -77,6 +80,7 @@ def write_index(
     for video_id, entry in videos.items():  # an id does not tell the name of every file
         report["by_video"][video_id]["file"] = entry.path
     write_json(store / "quality.json", report)
+    check_clips(clips, dropped, quarantined, asked_splits(parameters), store)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         dataset=reader.dataset,

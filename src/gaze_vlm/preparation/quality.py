@@ -17,6 +17,7 @@ from gaze_vlm.preparation.splits import SPLITS
 from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
 
 CENTRE_CELLS = 16
+LISTED = 5  # removed labels that the last line names
 TRACKER_HZ = (10, 25, 30, 50, 60, 90, 100, 120, 200, 250, 300, 500, 1000)
 
 
@@ -147,8 +148,11 @@ def summary(report: Mapping[str, Any]) -> str:
         said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
     if report["left_out"]:
         said.append(", ".join(f"{len(names)} with {reason}" for reason, names in report["left_out"].items()))
-    if removed := sum(entry["actions"] for entry in report["removed_labels"]):
-        said.append(f"{removed} labels of actions removed (removed_labels in quality.json)")
+    if removed := report["removed_labels"]:
+        listed = [f"{entry['kind']} {entry['label']} {entry['actions']}" for entry in removed[:LISTED]]
+        more = [f"{len(removed) - LISTED} more"] if len(removed) > LISTED else []
+        total = sum(entry["actions"] for entry in removed)
+        said.append(f"{total} labels of actions removed: {', '.join(listed + more)} (removed_labels in quality.json)")
     if report["damaged_frames"]:
         said.append(f"{report['damaged_frames']} damaged frames")
     return "; ".join(said)

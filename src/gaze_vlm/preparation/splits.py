@@ -38,6 +38,17 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
     return [replace(video, split=split_of[group]) for video, group in zip(videos, groups, strict=True)]
 
 
+def asked_splits(parameters: PreparationParameters) -> tuple[str, ...]:
+    """Splits that trainings and tests on the store will ask for: those with a fraction above 0.
+
+    The official split always has train and test; it has validation if that takes a share of the training sessions.
+    """
+    fractions = dict(zip(SPLITS, parameters.split_fractions, strict=True))
+    if parameters.split_by == "official":
+        fractions |= {"train": 1.0, "test": 1.0}
+    return tuple(split for split in SPLITS if fractions[split] > 0)
+
+
 def _official(videos: Sequence[Recording], parameters: PreparationParameters) -> list[Recording]:
     trained = sorted({_session(video) for video in videos if "train" in _own_splits(video)})
     if not trained:

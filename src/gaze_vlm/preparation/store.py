@@ -44,7 +44,7 @@ class Store:
         cached_videos: how many videos' arrays stay in memory.
 
     Raises:
-        ValueError: not a finished store, or one of another schema version.
+        ValueError: not a finished store, one of another schema version, or with clips whose labels the manifest lacks.
     """
 
     def __init__(self, path: Path, cached_videos: int = 16) -> None:
@@ -52,6 +52,7 @@ class Store:
         self.cached_videos = cached_videos
         self.manifest = read_manifest(self.path)
         self.clips = read_clips(self.path / "clips.parquet")
+        _check_labels(self.clips, self.manifest, self.path)
         self._cache: OrderedDict[str, VideoGaze] = OrderedDict()
 
     def video(self, video_id: str) -> VideoGaze:
@@ -201,6 +202,17 @@ def read_clips(path: Path) -> list[ClipRecord]:
         return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
     except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
+
+
+def _check_labels(clips: Sequence[ClipRecord], manifest: Manifest, store: Path) -> None:
+    verbs, nouns = {None, *manifest.verbs}, {None, *manifest.nouns}
+    for clip in clips:
+        foreign = ({clip.activity_verb, clip.future_verb} - verbs) | ({clip.activity_noun, clip.future_noun} - nouns)
+        if foreign:
+            raise InputError(
+                f"{store}: clip {clip.clip_id} is labelled {', '.join(sorted(map(repr, foreign)))}, which is none of "
+                "the labels in manifest.json; run `gaze-vlm prepare` again"
+            )
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
