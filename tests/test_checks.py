@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gaze_vlm.checks import problems, refuse_what_would_fail
+from gaze_vlm.checks.configuration import whole_steps
 from gaze_vlm.cli import main
 from gaze_vlm.training import plan
 from training_files import arguments
@@ -19,6 +20,7 @@ MODEL = "--model.backbone.init_args"
         ("--data.train_clips=999", "train_clips is 999"),
         ("--data.batch_size=500", "do not fill one batch of 500"),
         ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
+        ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
         (f"{MODEL}.vit_layers=[0]", "vit_layers look into it: set one of them"),
     ],
 )
@@ -53,3 +55,18 @@ def test_an_odd_number_of_frames(tiny_llava: Path, prepared: Path, tmp_path: Pat
     assert built
     (problem,) = found
     assert "has 4 frames, of which the model takes 3 as one" in problem.text
+
+
+@pytest.mark.parametrize(("limit", "batches"), [("3", 3), ("0.5", None)])
+def test_steps_that_lack_batches(
+    limit: str, batches: int | None, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    """An epoch of 3 batches, 2 a step; of half of the epoch's."""
+    options = [f"--trainer.limit_train_batches={limit}", "--trainer.accumulate_grad_batches=2"]
+    training = plan([*arguments(tmp_path, tiny_llava, prepared), *options]).training
+    training.data.setup("fit")
+    half = training.data.steps_of_training(1, 2)
+    expected = batches or half
+    found = [problem.text for problem in whole_steps(training)]
+    assert bool(found) == bool(expected % 2)
+    assert all(f"an epoch of {expected} batches, which are no whole steps of 2" in text for text in found)

@@ -13,6 +13,7 @@ from gaze_vlm.backbones.tiny_llava import save
 from training_files import arguments
 
 STEPS = 3
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=1", "--trainer.accumulate_grad_batches=2")
 
 
 def run(folder: Path, checkpoint: Path, store: Path, *more: str) -> tuple[dict, list[dict], dict[str, torch.Tensor]]:
@@ -31,11 +32,11 @@ def run(folder: Path, checkpoint: Path, store: Path, *more: str) -> tuple[dict, 
 
 @pytest.fixture(scope="module")
 def one(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    return run(tmp_path_factory.mktemp("one"), tiny_llava, prepared)
+    return run(tmp_path_factory.mktemp("one"), tiny_llava, prepared, "--data.batch_size=4")
 
 
 def test_two_processes_equal_one(one, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    two = run(tmp_path, tiny_llava, prepared, "--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=1")
+    two = run(tmp_path, tiny_llava, prepared, *TWO)
     for name, value in one[2].items():
         assert torch.allclose(value, two[2][name], atol=1e-5), name
     keys = [[(row["clip_id"], row["task"]) for row in rows] for rows in (one[1], two[1])]

@@ -12,7 +12,7 @@ from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checkpoint import check_belongs, describe, learned_state
-from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.datamodules.clip import Batch, StepTotals
 from gaze_vlm.errors import InputError
 from gaze_vlm.finite import refuse_unfinite_scores, refuse_unfinite_weights
 from gaze_vlm.formats.labels import vocabulary
@@ -29,8 +29,9 @@ FLOOR = 1e-3  # of the reported KL where no regularizer states one
 class GazeVLM(L.LightningModule):
     """Trains L = cross-entropy + λ · KL(attention ‖ gaze), and scores free generation.
 
-    Both terms are normalised over the batches of all processes (by answer tokens and by valid frames), so that so
-    many processes train as one would. Gaze meets attention in the regularizer and nowhere else.
+    Both terms are normalised over all batches of an optimiser step, on all processes (by answer tokens and by valid
+    frames): accumulated batches and many processes train as one large batch would. Gaze meets attention in the
+    regularizer and nowhere else.
 
     Args:
         backbone: the vision-language model.
@@ -73,6 +74,7 @@ class GazeVLM(L.LightningModule):
         self.semantic = SemanticSimilarity(self.encoder)
         self.rows: list[Row] = []
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
+        self.of_step: dict[str, Tensor] = {}
 
     def configure_model(self) -> None:
         self.backbone.load()
@@ -104,31 +106,49 @@ class GazeVLM(L.LightningModule):
         return [{"params": list(rest)}, *groups] if rest else groups
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self.backbone(batch)
+        output, totals = self.backbone(batch), batch.totals
         self.losses = {"cross-entropy": output.cross_entropy.detach()}
-        cross_entropy = output.cross_entropy.sum() / self.mean_over_processes(output.tokens)
-        self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=len(batch))
+        tokens, valid = self.mean_over_processes(torch.stack([totals.tokens, totals.valid]))
+        # Lightning divides the loss by the number of batches that it accumulates.
+        cross_entropy = totals.batches * output.cross_entropy.sum() / tokens
+        of_step = {"cross_entropy": cross_entropy / totals.batches}
         if self.regularizer is None or output.attention is None:
+            self.log_step(of_step, totals)
             return cross_entropy
         weight = self.regularizer.weight_at(self.global_step)
         with torch.set_grad_enabled(self.regularizer.pulls):
-            frames, valid = self.regularizer(output.attention, batch.gaze, batch.valid)
+            frames, _ = self.regularizer(output.attention, batch.gaze, batch.valid)
             self.losses["divergence"] = frames.detach()
-            divergence = frames.sum() / self.mean_over_processes(valid).clamp_min(1)
-        self.log("train/divergence", divergence, prog_bar=True, batch_size=len(batch))
-        self.log("train/lambda", weight, batch_size=len(batch))
+            # Without a valid frame the sum is 0; else there is one on at least one process.
+            divergence = totals.batches * frames.sum() / valid.clamp_min(1 / self.trainer.world_size)
+        of_step["divergence"] = divergence / totals.batches
+        first = totals.position == 0
+        if first:
+            of_step |= {"lambda": weight.clone(), "valid_frames": totals.valid / totals.frames}
         if not self.regularizer.pulls:
+            self.log_step(of_step, totals)
             return cross_entropy
         if not divergence.requires_grad:
             raise InputError(
                 "the divergence has no gradient: nothing that learns lies below the regularized attention. "
                 "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
             )
-        if self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
-            ratio = self.gradient_ratio(cross_entropy, weight * divergence)
-            self.log("train/gradient_ratio", ratio, batch_size=len(batch))
-            self.regularizer.calibrate(ratio)
+        if first and self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
+            of_step["gradient_ratio"] = self.gradient_ratio(cross_entropy, weight * divergence)
+            self.regularizer.calibrate(of_step["gradient_ratio"])
+            weight = self.regularizer.weight_at(self.global_step)  # the same for all batches of the step
+        self.log_step(of_step, totals)
         return cross_entropy + weight * divergence
+
+    def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
+        """Log what the batches of an optimiser step add up to, when the last of them is there."""
+        if totals.position == 0:
+            self.of_step = {}
+        for name, value in values.items():
+            self.of_step[name] = self.of_step.get(name, 0.0) + value.detach()
+        if totals.position == totals.batches - 1:
+            for name, value in self.of_step.items():
+                self.log(f"train/{name}", value, prog_bar=name in ("cross_entropy", "divergence"), batch_size=1)
 
     def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
         """‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over the parameters that the divergence reaches, and over all
@@ -142,7 +162,7 @@ class GazeVLM(L.LightningModule):
         return (pull / torch.as_tensor(tell).clamp_min(1e-20)).sqrt()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
-        """The mean of a number over the processes; itself on one."""
+        """The mean of a tensor over the processes; itself on one."""
         return self.trainer.strategy.reduce(value.detach().clone(), reduce_op="mean")
 
     # Validation and test: free generation.

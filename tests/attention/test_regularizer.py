@@ -5,6 +5,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
 from gaze_vlm.attention import GazeRegularizer, PatchAttention, gaze_divergence, kl_divergence
+from gaze_vlm.attention.regularizer import Direction
 from gaze_vlm.gaze.view import Grid
 
 GRID = Grid(4, 4)
@@ -76,6 +77,27 @@ def test_no_valid_frame_is_exactly_zero() -> None:
     assert frames.sum() == 0
     assert scores.grad is not None
     assert scores.grad.eq(0).all()
+
+
+@pytest.mark.parametrize("per_head", [False, True])
+@pytest.mark.parametrize("direction", ["attention_to_gaze", "gaze_to_attention", "js"])
+def test_what_an_invalid_frame_holds_never_reaches_the_gradient(direction: Direction, per_head: bool) -> None:
+    """NaN in both, and an attention of exactly 0 in all heads, which has the logarithm −∞."""
+    log_probs = torch.randn(2, 3, 4, 16).log_softmax(-1)
+    log_probs[0, 1] = float("nan")
+    log_probs[1, :, :, 3] = float("-inf")
+    log_probs.requires_grad = True
+    gaze = distributions(4, 2, 3)
+    gaze[0, 1] = float("nan")
+    gaze[1, 2] = 0
+    valid = torch.tensor([[True, False, True], [True, True, False]])
+    frames, _ = GazeRegularizer(direction=direction, per_head=per_head)(PatchAttention(log_probs, GRID), gaze, valid)
+    frames.sum().backward()
+    assert frames.isfinite().all()
+    assert log_probs.grad is not None
+    assert log_probs.grad.isfinite().all()
+    assert log_probs.grad[~valid].eq(0).all()
+    assert log_probs.grad[valid].ne(0).any()
 
 
 def test_per_head_pulls_each_head() -> None:

@@ -1,5 +1,6 @@
 """The gaze regularizer: λ · divergence between attention and gaze, in fp32 from log-probabilities."""
 
+from math import log
 from typing import Literal
 
 import torch
@@ -12,12 +13,13 @@ from gaze_vlm.errors import InputError
 
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
+LEAST_LOG = -100.0  # of a probability of 0
 
 
 def kl_divergence(log_p: Float[Tensor, "*any patch"], log_q: Float[Tensor, "*any patch"]) -> Float[Tensor, "*any"]:
     """KL(p ‖ q) = Σ p (log p − log q) in nats. A patch with p = 0 adds nothing; one with q = 0 is taken as e⁻¹⁰⁰,
     so that the divergence is large and finite."""
-    log_p, log_q = log_p.clamp_min(-100), log_q.clamp_min(-100)  # 0 · −100 is 0 where 0 · −∞ is NaN
+    log_p, log_q = log_p.clamp_min(LEAST_LOG), log_q.clamp_min(LEAST_LOG)  # 0 · −100 is 0 where 0 · −∞ is NaN
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
@@ -32,8 +34,8 @@ def gaze_divergence(
     `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the Jensen–Shannon
     divergence, at most log 2. The value scales with ε, so report both.
     """
-    log_gaze = ((1 - floor) * gaze.float() + floor / gaze.shape[-1]).log()
-    log_attention = log_attention.float()
+    log_gaze = ((1 - floor) * gaze.float() + floor / gaze.shape[-1]).log().clamp_min(LEAST_LOG)
+    log_attention = log_attention.float().clamp_min(LEAST_LOG)
     if direction == "attention_to_gaze":
         return kl_divergence(log_attention, log_gaze)
     if direction == "gaze_to_attention":
@@ -95,6 +97,9 @@ class GazeRegularizer(nn.Module):
     ) -> tuple[Float[Tensor, "batch frame"], Float[Tensor, ""]]:
         """Divergence of each frame (0 where invalid, with no gradient), and the number of valid frames.
 
+        Whatever attention and gaze an invalid frame has, NaN even, is replaced before a logarithm is taken: a mask
+        behind it would let the NaN through the backward pass.
+
         Raises:
             ValueError: attention and gaze are on different grids.
         """
@@ -103,6 +108,10 @@ class GazeRegularizer(nn.Module):
                 f"attention is on a grid of {attention.grid} = {attention.log_probs.shape[-1]} patches, "
                 f"gaze on {gaze.shape[-1]}: collate the gaze on the grid of the attention's source"
             )
+        patches = gaze.shape[-1]
+        gaze = torch.where(rearrange(valid, "batch frame -> batch frame 1"), gaze, 1 / patches)
+        of_heads = torch.where(rearrange(valid, "batch frame -> batch frame 1 1"), attention.log_probs, -log(patches))
+        attention = PatchAttention(of_heads.clamp_min(LEAST_LOG), attention.grid)
         if self.per_head:
             gaze_of_heads = rearrange(gaze, "batch frame patch -> batch frame 1 patch")
             divergence = gaze_divergence(attention.log_probs, gaze_of_heads, self.direction, self.floor).mean(-1)

@@ -73,12 +73,14 @@ class Collator:
         if self.frames_per_step > 1:
             visual["step_s"] = torch.tensor([self.step_s(clip.frame_times_s) for clip in clips])
         gaze, valid = zip(*map(self.gaze, clips), strict=True)
+        answers = sum(len(answer) for _, answer in tokens)
         return Batch(
             inputs={**self.with_labels(tokens), **visual},
             prompts={**self.pad([question for question, _ in tokens]), **visual},
             gaze=torch.stack(gaze),
             valid=torch.stack(valid),
             clips=clips,
+            tokens=torch.tensor(float(answers)),
         )
 
     def check_frames(self, clip_id: str, frames: int) -> None:

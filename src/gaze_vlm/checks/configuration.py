@@ -28,8 +28,25 @@ def prepared_store(training: Training) -> Iterable[Problem]:
     unusable = list(refusals(lambda: data.setup("fit")))
     yield from unusable
     if not unusable:
-        yield from refusals(lambda: data.batches_of_training(training.processes))
+        yield from refusals(lambda: data.steps_of_training(training.processes, training.accumulated))
         yield from refusals(lambda: data.batches_of_evaluation("validation", 0, training.processes))
+
+
+def whole_steps(training: Training) -> Iterable[Problem]:
+    """Each optimiser step has all its batches: the loss is normalised by what they hold together."""
+    limit, accumulated = training.trainer.get("limit_train_batches"), training.accumulated
+    is_share = isinstance(limit, float) and limit <= 1
+    batches = int((limit or 0) * (training.steps_of_epoch * accumulated if is_share else 1))
+    if batches % accumulated:
+        yield Problem(
+            f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "
+            "batches (accumulate_grad_batches): make it a multiple"
+        )
+    if any("GradientAccumulationScheduler" in str(one) for one in training.trainer.get("callbacks") or []):
+        yield Problem(
+            "GradientAccumulationScheduler changes the number of batches of a step, by which the loss is normalised: "
+            "set accumulate_grad_batches instead"
+        )
 
 
 def validation_interval(training: Training) -> Iterable[Problem]:

@@ -60,6 +60,14 @@ class Training:
         """How many batches of a process make one optimiser step."""
         return int(self.trainer.get("accumulate_grad_batches") or 1)
 
+    @property
+    def steps_of_epoch(self) -> int:
+        """Optimiser steps of an epoch that no `limit_train_batches` shortens; 0 where the store cannot be used."""
+        try:
+            return self.data.steps_of_training(self.processes, self.accumulated)
+        except (UserError, KeyError):  # which the check of the store reports
+            return 0
+
 
 Check = Callable[[Training], Iterable[Problem]]
 

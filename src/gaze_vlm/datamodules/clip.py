@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -40,16 +41,47 @@ class Clip:
 
 
 @dataclass
+class StepTotals:
+    """What the batches that one process accumulates for an optimiser step hold together.
+
+    `tokens` and `valid` count the answers' tokens and the frames with valid gaze of all `batches`, `frames` all frames;
+    `position` is that of one batch among them, from 0.
+    """
+
+    tokens: Float[Tensor, ""]
+    valid: Float[Tensor, ""]
+    frames: int
+    batches: int
+    position: int
+
+
+@dataclass
 class Batch:
     """A collated batch. `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation.
     Sequences end at the right edge. Gaze lies beside the inputs, never inside them, for each step of the model: a
-    frame, or as many as its vision tower takes as one."""
+    frame, or as many as its vision tower takes as one. `tokens` counts the answers' tokens; `step` is None where the
+    batch is an optimiser step by itself."""
 
     inputs: dict[str, Tensor]
     prompts: dict[str, Tensor]
     gaze: Float[Tensor, "batch step patch"]
     valid: Bool[Tensor, "batch step"]
     clips: list[Clip]
+    tokens: Float[Tensor, ""]
+    step: StepTotals | None = None
+
+    @property
+    def totals(self) -> StepTotals:
+        """Those of the optimiser step that the batch belongs to."""
+        return self.step or totals_of([self])[0]
 
     def __len__(self) -> int:
         return len(self.clips)
+
+
+def totals_of(batches: Sequence[Batch]) -> list[StepTotals]:
+    """The totals of batches that make one optimiser step together, for each of them."""
+    tokens = torch.stack([batch.tokens for batch in batches]).sum()
+    valid = torch.stack([batch.valid.sum() for batch in batches]).sum().float()
+    frames = sum(batch.valid.numel() for batch in batches)
+    return [StepTotals(tokens, valid, frames, len(batches), position) for position in range(len(batches))]

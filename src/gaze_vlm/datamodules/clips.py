@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from gaze_vlm.datamodules.accumulation import StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
 from gaze_vlm.datamodules.sampling import EvenBatches
@@ -214,23 +215,27 @@ class ClipDataModule(L.LightningDataModule):
             seed=self.seed,
             drop_last=True,
         )
-        self.batches_of_training(self.trainer.world_size)
-        return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._loading())
+        accumulated = self.trainer.accumulate_grad_batches
+        self.steps_of_training(self.trainer.world_size, accumulated)
+        return StepLoader(
+            dataset, accumulated, batch_size=self.batch_size, sampler=sampler, drop_last=True, **self._loading()
+        )
 
-    def batches_of_training(self, processes: int) -> int:
-        """Batches that each of some processes trains on in an epoch; what does not fill one is dropped.
+    def steps_of_training(self, processes: int, accumulated: int) -> int:
+        """Optimiser steps of an epoch, each of some batches on each process; what does not fill one is dropped.
 
         Raises:
             InputError: there is not even one.
         """
         samples = len(self.datasets["train"])
-        batches = samples // processes // self.batch_size
-        if not batches:
+        steps = samples // processes // self.batch_size // accumulated
+        if not steps:
+            times = f"{accumulated} times " if accumulated > 1 else ""
             raise InputError(
-                f"{samples} training samples do not fill one batch of {self.batch_size} on each of "
+                f"{samples} training samples do not fill one batch of {self.batch_size} {times}on each of "
                 f"{processes} processes: lower batch_size or serve more clips"
             )
-        return batches
+        return steps
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")

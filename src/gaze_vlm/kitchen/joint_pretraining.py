@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.tiny_llava import save
@@ -148,7 +149,8 @@ def ask(
     inputs["pixel_values"] = collator.pixel_values(images)
     inputs = move_data_to_device(inputs, backbone.hf.device)
     nothing = torch.empty(0)
-    return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[])
+    tokens = (inputs["labels"] != IGNORED).sum().float()
+    return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[], tokens=tokens)
 
 
 def named_right(
