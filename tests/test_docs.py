@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gaze_vlm.metrics.scores import SCORES
 from training_files import ROOT
 
 TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)(?:::(?P<name>test_\w+))?`")
@@ -19,6 +20,11 @@ def test_every_named_test_is_there(page: Path) -> None:
         file = ROOT / test["file"]
         assert file.is_file(), test[0]
         assert test["name"] is None or f"\ndef {test['name']}(" in file.read_text(encoding="utf-8"), test[0]
+
+
+def test_a_score_has_a_row() -> None:
+    page = (ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [*SCORES]
 
 
 def test_a_trap_has_a_test() -> None:

@@ -12,11 +12,12 @@ from rich.markdown import Markdown
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
 from gaze_vlm.comparison.launch import Launch, Plan, run_command, train_missing
-from gaze_vlm.comparison.markdown import NAMES, headline_metric, package_versions, render
+from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.comparison.table import build_table
 from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing
 from gaze_vlm.errors import InputError
+from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 
 
@@ -91,7 +92,7 @@ def write_results(
         curve = curve_points(points, comparison.control, metric)
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
-        title = f"{NAMES[metric]} on {comparison.dataset}, {comparison.backbone}"
+        title = f"{SCORES[metric].title} on {comparison.dataset}, {comparison.backbone}"
         plot_curve(curve, title, output.with_name(picture))
     page = output.with_name(f"{output.name}.md")
     text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture)

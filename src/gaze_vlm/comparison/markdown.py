@@ -9,6 +9,7 @@ from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
 from gaze_vlm.comparison.runs import METRICS, TASKS, Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Row, Table, points
+from gaze_vlm.metrics.scores import SCORES
 
 PACKAGES = (
     "gaze-vlm-lightning",
@@ -18,16 +19,6 @@ PACKAGES = (
     "torchmetrics",
     "sentence-transformers",
 )
-NAMES = {
-    "noun": "Noun",
-    "noun_any": "Noun anywhere",
-    "noun_absent": "Absent noun",
-    "verb": "Verb",
-    "exact_match": "Exact match",
-    "rouge_l": "ROUGE-L",
-    "semantic": "Semantic",
-    "attention_kl": "KL",
-}
 TITLES = {
     "activity": "Activity: the step at the end of the clip",
     "future": "Future: the step that comes",
@@ -105,7 +96,7 @@ def _overview(table: Table, dataset: str, backbones: Sequence[str], metric: str)
         arms = list(dict.fromkeys(arm for rows in of_backbone.values() for arm in rows))
         others = [arm for arm in arms if arm != table.control]
         against = (f"{arm} vs {table.control} [95 % interval]" for arm in others)
-        lines += [f"## {TITLES[task]}: {NAMES[metric].lower()}", ""]
+        lines += [f"## {TITLES[task]}: {SCORES[metric].title.lower()}", ""]
         lines += _header(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)])
         for backbone, rows in of_backbone.items():
             shown = {arm: rows.get(arm, {}) for arm in arms}
@@ -146,10 +137,10 @@ def _task(table: Table, dataset: str, backbone: str, task: str, metric: str, rea
     lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
     if not clips:
         return lines
-    against = f"{NAMES[metric]} vs {table.control} [95 % interval]"
+    against = f"{SCORES[metric].title} vs {table.control} [95 % interval]"
     arms = table.of(dataset, backbone, task)
     metrics = [name for name in METRICS if any(name in rows for rows in arms.values())]
-    lines += _header(["Arm", *(NAMES[name] for name in metrics), against])
+    lines += _header(["Arm", *(SCORES[name].title for name in metrics), against])
     for arm, rows in arms.items():
         cells = [_mean(rows.get(name)) for name in metrics]
         lines.append(_line([arm, *cells, _difference(rows.get(metric))]))
@@ -166,7 +157,7 @@ def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> li
     others = [arm for arm in arms if arm != control]
     lines = ["## Data-size curve", ""]
     if picture:
-        lines += [f"![{NAMES[metric]} over the number of train clips]({picture})", ""]
+        lines += [f"![{SCORES[metric].title} over the number of train clips]({picture})", ""]
     lines += _header(
         [
             "Task",
@@ -196,7 +187,7 @@ def _line(cells: Sequence[str]) -> str:
 def _mean(row: Row | None) -> str:
     if row is None:
         return NOTHING
-    decimals = 2 if row.metric == "attention_kl" else 1
+    decimals = 1 if SCORES[row.metric].in_points else 2
     deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
     return f"{row.mean:.{decimals}f}{deviation}"
 

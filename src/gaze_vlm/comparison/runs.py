@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.metrics.scores import SCORES
 
 TASKS = ("activity", "future")
-METRICS = ("noun", "noun_any", "noun_absent", "verb", "exact_match", "rouge_l", "semantic", "attention_kl")
+METRICS = tuple(name for name in SCORES if name != "cross_entropy")  # which is of training, not of answers
 ALSO = "also"
 """Folder of a run directory: tests of the run on other data sets, `<run>/also/<dataset>`."""
 FILES = ("config.yaml", "run.json", "metrics.json", "predictions.jsonl")

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
 from gaze_vlm.comparison.runs import METRICS, Prediction, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import paired_interval, sd_over_seeds
+from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
 
-POINTS = 100  # every metric but attention_kl, which is in nats, is shown in points of a hundred
+POINTS = 100
 CSV_DECIMALS = 4
 
 
@@ -110,7 +111,7 @@ def score_matrix(
 
 def points(metric: str, value: float) -> float:
     """A metric as the table shows it: in points of a hundred, but for the KL in nats."""
-    return value if metric == "attention_kl" else POINTS * value
+    return POINTS * value if SCORES[metric].in_points else value
 
 
 def _row(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, reach_s: float) -> list[Row]:

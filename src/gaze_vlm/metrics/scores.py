@@ -1,23 +1,36 @@
 """The scores of one sample, as they stand in predictions.jsonl."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gaze_vlm.formats.labels import Vocabulary
 from gaze_vlm.metrics.labels import label_scores
 from gaze_vlm.metrics.text import exact_match, rouge_l
 
-SCORES = (
-    "semantic",
-    "rouge_l",
-    "exact_match",
-    "verb",
-    "noun",
-    "noun_any",
-    "noun_absent",
-    "attention_kl",
-    "cross_entropy",
-)
+
+class Score(NamedTuple):
+    """A score's column in the table, what the target text itself has, and whether it is shown in points of a hundred.
+
+    `of_target` is None for what is not of the answer's text alone. What is not a share is shown as it is.
+    """
+
+    title: str
+    of_target: float | None = 1.0
+    in_points: bool = True
+
+
+SCORES = {
+    "noun": Score("Noun"),
+    "noun_any": Score("Noun anywhere"),
+    "noun_absent": Score("Absent noun", of_target=0.0),
+    "verb": Score("Verb"),
+    "exact_match": Score("Exact match"),
+    "rouge_l": Score("ROUGE-L"),
+    "semantic": Score("Semantic"),
+    "attention_kl": Score("KL", of_target=None, in_points=False),
+    "cross_entropy": Score("Cross-entropy", of_target=None, in_points=False),
+}
+"""All scores of predictions.jsonl, in the order of the table's columns; docs/scores.md describes them."""
 
 
 def score_sample(
