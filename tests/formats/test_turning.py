@@ -8,9 +8,9 @@ import pytest
 
 from egtea_files import shift_px, texture, turn, write_video
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
-from gaze_vlm.formats.turning import Turn
+from gaze_vlm.formats.turning import Turn, turn_of
 from gaze_vlm.formats.video import Pixels, frames_at, frames_at_times, iterate_frames, timed_frames
-from gaze_vlm.formats.video_header import first_turn, video_info
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video import prepare_video
@@ -60,7 +60,7 @@ def test_a_copy_is_upright(turned: tuple[Path, list[np.ndarray]], tmp_path: Path
     with reencoder(tmp_path / "copy.mp4", info, 96, 12) as write:
         for frame in timed_frames(path):
             write(frame)
-    assert first_turn(tmp_path / "copy.mp4") == Turn()
+    assert all(turn_of(frame.frame) == Turn() for frame in timed_frames(tmp_path / "copy.mp4"))
     pts = [reencoded_pts(info, frame.pts) for frame in timed_frames(path)]
     difference = frames_at(tmp_path / "copy.mp4", pts).astype(float) - np.stack(shown)
     assert np.abs(difference).mean() < 4
@@ -83,13 +83,6 @@ def test_gaze_is_carried_in_the_shown_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(back, stored["plain"].xy, atol=0.01)
     moved = np.abs(stored["turned"].xy - stored["turned"].raw_xy)[..., 1]
     assert np.nanmax(moved) > 0.05
-
-
-def test_a_turned_video_is_made_again(tmp_path: Path) -> None:
-    """A store that was prepared before turns were read has another digest."""
-    parameters, gaze = PreparationParameters(), SpooledGaze.of([])
-    assert parameters.video_digest(3, 1, gaze) == parameters.video_digest(3, 1, gaze, Turn())
-    assert parameters.video_digest(3, 1, gaze) != parameters.video_digest(3, 1, gaze, Turn(up_down=True))
 
 
 def test_other_angles_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def peak_bytes(folder: Path, minutes: int) -> int:
     tracemalloc.start()
     try:
         gaze = with_events(read_ego4d_gaze(path), 1.0, SACCADE_VELOCITY)
-        PreparationParameters().video_digest(1, 1, gaze)
+        PreparationParameters().video_digest(1, (1, ""), gaze)
         assert all(len(gaze.window(second, second + 0.2)) == 40 for second in range(minutes * 60 - 1))
         assert VideoGaze.pack([], minutes * 60, gaze).counts.gaze_interval_s == pytest.approx(1 / GAZE_HZ)
         return tracemalloc.get_traced_memory()[1]

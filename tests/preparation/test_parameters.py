@@ -58,15 +58,16 @@ def gaze_at(place: float) -> SpooledGaze:
 def test_digest_follows_what_the_video_file_depends_on() -> None:
     base = PreparationParameters()
     gaze, moved = gaze_at(0.5), gaze_at(0.6)
-    digest = base.video_digest(1, 100, gaze)
-    assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, 100, gaze) == digest
+    digest = base.video_digest(1, (100, "a"), gaze)
+    assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, (100, "a"), gaze) == digest
     for values in ({"saccade_velocity": None}, {"saccade_velocity": 100, "field_of_view_deg": 90}):
-        assert replace(base, **values).video_digest(1, 100, gaze) != digest
-    assert replace(base, window_s=0.4).video_digest(1, 100, gaze) != digest
-    assert replace(base, video_short_side_px=240).video_digest(1, 100, gaze) != digest
-    assert base.video_digest(2, 100, gaze) != digest
-    assert base.video_digest(1, 101, gaze) != digest
-    assert base.video_digest(1, 100, moved) != digest
+        assert replace(base, **values).video_digest(1, (100, "a"), gaze) != digest
+    assert replace(base, window_s=0.4).video_digest(1, (100, "a"), gaze) != digest
+    assert replace(base, video_short_side_px=240).video_digest(1, (100, "a"), gaze) != digest
+    assert base.video_digest(2, (100, "a"), gaze) != digest
+    assert base.video_digest(1, (101, "a"), gaze) != digest
+    assert base.video_digest(1, (100, "b"), gaze) != digest
+    assert base.video_digest(1, (100, "a"), moved) != digest
 
 
 def test_digest_follows_the_weights_not_their_place(tmp_path: Path) -> None:
@@ -75,5 +76,5 @@ def test_digest_follows_the_weights_not_their_place(tmp_path: Path) -> None:
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).write_bytes(content)
         parameters = PreparationParameters(flow="raft_small", flow_weights=tmp_path / name)
-        digests.append(parameters.video_digest(1, 100, gaze))
+        digests.append(parameters.video_digest(1, (100, "a"), gaze))
     assert digests[0] == digests[1] != digests[2]

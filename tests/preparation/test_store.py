@@ -11,6 +11,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save, save_file
 
+from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation import job
@@ -98,8 +99,47 @@ def test_paths_cannot_leave_the_root(copy: Path) -> None:
             Store(copy).video_path(video_id)
 
 
-def test_moved_raw_data(prepared: Path) -> None:
-    assert Store(prepared).video_path("P01-R01-Pizza", Path("/data")) == Path("/data/videos/P01-R01-Pizza.mp4")
+def test_moved_raw_data(copy: Path, raw_root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
+    """The error says how to point a store to where they are now, and it is true."""
+    video_id, new = "P01-R01-Pizza", tmp_path / "new"
+    shutil.copytree(raw_root, new)
+    assert Store(copy).video_path(video_id, new) == new / "videos" / f"{video_id}.mp4"
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "root": str(tmp_path / "old")}))
+    store = Store(copy)
+    for look in (store.video_path, lambda video_id: store.check_videos([video_id])):
+        with pytest.raises(FileNotFoundError, match=r"old/videos/P01-R01-Pizza.mp4 is missing: .* with --root NEW"):
+            look(video_id)
+    written = video_file(copy, video_id).stat().st_mtime_ns
+    prepare("egtea", new, copy, parameters, workers=1)
+    assert video_file(copy, video_id).stat().st_mtime_ns == written
+    Store(copy).check_videos([video_id])
+
+
+@pytest.mark.parametrize("short_side_px", [None, 48])
+@pytest.mark.parametrize("change", ["size", "first", "last", None])
+def test_another_video_in_its_place(
+    raw_root: Path, tmp_path: Path, parameters: PreparationParameters, short_side_px: int | None, change: str | None
+) -> None:
+    """Of the raw videos, or of the copies in the store where there are any."""
+    root = tmp_path / "raw"
+    shutil.copytree(raw_root, root)
+    made = prepare("egtea", root, tmp_path / "store", replace(parameters, video_short_side_px=short_side_px), workers=1)
+    video_id = "P02-R01-Pizza"
+    path = Store(made).video_path(video_id)
+    content = bytearray(path.read_bytes())
+    if change == "size":
+        content += b"0"
+    elif change is not None:
+        content[100 if change == "first" else -100] ^= 1
+    path.write_bytes(content)
+    Store(made).check_videos(["P01-R01-Pizza"])
+    if change is None:
+        Store(made).check_videos([video_id])
+        return
+    data = ClipDataModule(made)
+    with pytest.raises(ValueError, match=rf"{video_id}.mp4 is another video: .* `gaze-vlm prepare` again"):
+        data.setup("fit")
 
 
 def test_other_schema_version(copy: Path) -> None:

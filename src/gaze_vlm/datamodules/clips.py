@@ -149,12 +149,14 @@ class ClipDataModule(L.LightningDataModule):
         self.datasets: dict[Split, ClipDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Open the store; nothing but its clip index is read.
+        """Open the store and check its videos' files; nothing but its clip index is read, and nothing decoded.
 
         Only a training asks for train clips: a store to test on need not have any.
 
         Raises:
-            ValueError: no store is there, it has too few clips, or a shorter window of gaze than `gaze` asks for.
+            FileNotFoundError: a video is not where it was prepared from.
+            ValueError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, or a
+                video is another than was prepared.
         """
         if not self.datasets:
             self.store = Store(self.store_path)
@@ -168,6 +170,7 @@ class ClipDataModule(L.LightningDataModule):
         for split in ("train", *splits) if stage == "fit" else splits:
             if split not in self.datasets:
                 self.datasets[split] = self.dataset(split)
+                self.store.check_videos(record.video_id for record in self.datasets[split].records)
 
     @property
     def verbs(self) -> tuple[str, ...]:

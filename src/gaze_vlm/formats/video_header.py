@@ -77,16 +77,6 @@ def video_info(path: Path) -> VideoInfo:
     return replace(info, width_px=width_px, height_px=height_px)
 
 
-def first_turn(path: Path) -> Turn:
-    """How the video's metadata turn its frames.
-
-    Raises:
-        ValueError: the file cannot be read as a video, or the angle is no multiple of 90 degrees.
-    """
-    with open_video(path) as (container, stream):
-        return _turn(container, stream, path)
-
-
 def header(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
     """What the header states, with the coded size; nothing is decoded.
 

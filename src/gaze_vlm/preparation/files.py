@@ -1,12 +1,15 @@
 """Writing into a store: all or nothing, one preparation at a time, and a full disk told from a bad video."""
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gaze_vlm.errors import InputError, UserError
+
+END_BYTES = 2**16
 
 
 class StoreError(UserError, RuntimeError):
@@ -53,6 +56,21 @@ def remove_drafts(store: Path) -> None:
     """Deletes what killed preparations left half written."""
     for draft in store.rglob(".*.tmp"):
         draft.unlink(missing_ok=True)
+
+
+def mark_of(path: Path) -> tuple[int, str]:
+    """A video's size in bytes and a digest of its first and last 64 KiB, by which another in its place is known.
+
+    They hold the header or index, with the size and the time of every frame, and the first or last frames. Nothing is
+    decoded, and two short reads suffice for a video of any length.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(END_BYTES))
+        file.seek(max(0, size - END_BYTES))
+        digest.update(file.read(END_BYTES))
+    return size, digest.hexdigest()[:16]
 
 
 @contextmanager

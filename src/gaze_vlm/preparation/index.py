@@ -9,6 +9,7 @@ import numpy as np
 
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.preparation.clips import check_clips, video_clips
+from gaze_vlm.preparation.files import mark_of
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality import VideoQuality, quality_report
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
@@ -16,6 +17,7 @@ from gaze_vlm.preparation.splits import asked_splits, check_overlap
 from gaze_vlm.preparation.store import (
     SCHEMA_VERSION,
     read_video,
+    reencoded_file,
     video_file,
     write_clips,
     write_json,
@@ -65,6 +67,8 @@ def write_index(
         rows, reasons = video_clips(recording, frame_t_s, video.counts.duration_s, parameters, damaged)
         clips += rows
         dropped += reasons
+        copied = parameters.video_short_side_px is not None
+        file_bytes, file_ends = mark_of(reencoded_file(store, recording.video_id) if copied else recording.video)
         videos[recording.video_id] = VideoEntry(
             path=recording.video.relative_to(root).as_posix(),
             participant=recording.participant,
@@ -72,7 +76,9 @@ def write_index(
             height_px=recording.gaze_height_px,
             duration_s=video.counts.duration_s,
             frames=video.frames,
-            reencoded=parameters.video_short_side_px is not None,
+            reencoded=copied,
+            file_bytes=file_bytes,
+            file_ends=file_ends,
         )
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)

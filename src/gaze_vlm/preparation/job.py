@@ -15,10 +15,10 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.video import TimedFrame
-from gaze_vlm.formats.video_header import VideoInfo, first_turn, video_info
+from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import SpooledGaze
-from gaze_vlm.preparation.files import StoreError, draft_of, writing
+from gaze_vlm.preparation.files import StoreError, draft_of, mark_of, writing
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import VIDEO_VERSION, read_video, reencoded_file, video_file, write_video
@@ -78,8 +78,7 @@ class PrepareRecording:
 
     def digest(self, recording: Recording, gaze: SpooledGaze) -> str:
         """What marks the video's file as made from these raw files with these parameters."""
-        turn = first_turn(recording.video)
-        return self.parameters.video_digest(VIDEO_VERSION, recording.video.stat().st_size, gaze, turn)
+        return self.parameters.video_digest(VIDEO_VERSION, mark_of(recording.video), gaze)
 
     def is_done(self, video_id: str, digest: str) -> bool:
         """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is

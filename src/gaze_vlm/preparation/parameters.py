@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.turning import Turn
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
@@ -168,18 +167,22 @@ class PreparationParameters:
         """What the flow estimator is made from."""
         return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
 
-    def video_digest(self, schema_version: int, video_bytes: int, gaze: SpooledGaze, turn: Turn = Turn()) -> str:  # noqa: B008
-        """Digest of what a video's file in the store depends on: with the same one it is not made again."""
+    def video_digest(self, schema_version: int, mark: tuple[int, str], gaze: SpooledGaze) -> str:
+        """Digest of what a video's file in the store depends on: with the same one it is not made again.
+
+        Args:
+            schema_version: of the file.
+            mark: the raw video's size and the digest of its ends; see `mark_of`.
+            gaze: the video's.
+        """
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}
         if self.flow_weights is not None:
             values["flow_weights"] = file_digest(self.flow_weights)
-        if turn != Turn():
-            values["turn"] = asdict(turn)
         samples = hashlib.sha256()
         for column in (gaze.t_s, gaze.xy, gaze.event):
             for piece in column.pieces():
                 samples.update(piece.tobytes())
-        values.update(schema_version=schema_version, video_bytes=video_bytes, gaze=samples.hexdigest())
+        values.update(schema_version=schema_version, video=mark, gaze=samples.hexdigest())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def plain(self) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class ClipRecord:
 @dataclass(frozen=True)
 class VideoEntry:
     """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's. A `reencoded`
-    video has a copy in the store, whose timestamps `frame_pts` are."""
+    video has a copy in the store, whose timestamps `frame_pts` are. `file_bytes` and `file_ends` mark the file that is
+    decoded, the raw one or the copy; see `mark_of`. A store may be older than they are."""
 
     path: str
     participant: str
@@ -59,6 +60,8 @@ class VideoEntry:
     duration_s: float
     frames: int
     reencoded: bool = False
+    file_bytes: int = 0
+    file_ends: str = ""
 
     @property
     def aspect(self) -> float:

@@ -5,7 +5,7 @@ Files are written beside their place and moved there, so a killed preparation le
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.preparation.files import draft_of, write_atomically, writing
+from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
 
@@ -76,7 +76,41 @@ class Store:
 
         Raises:
             ValueError: the store has no such video, or its path leads out of the root.
+            FileNotFoundError: it is not there.
         """
+        path = self._video_path(video_id, root)
+        if path.is_file():
+            return path
+        if self._entry(video_id).reencoded:
+            raise MissingFileError(f"{path} is missing: run `gaze-vlm prepare` again, or copy the whole store")
+        raise MissingFileError(
+            f"{path} is missing: if the raw data have moved, run the same `gaze-vlm prepare` with --root NEW and "
+            f"--store {self.path}, which keeps what is prepared; if not, copy the video there again"
+        )
+
+    def check_videos(self, video_ids: Iterable[str]) -> None:
+        """Check that videos are there and those that were prepared: by size, and by their first and last bytes.
+
+        Raises:
+            FileNotFoundError: one is not there.
+            ValueError: another is in its place.
+        """
+        for video_id in sorted(set(video_ids)):
+            entry, path = self._entry(video_id), self.video_path(video_id)
+            if not entry.file_ends:  # an older store does not tell
+                continue
+            size, ends = mark_of(path)
+            if size != entry.file_bytes:
+                differs = f"it has {size} bytes, and had {entry.file_bytes} when it was prepared"
+            elif ends != entry.file_ends:
+                differs = "its first or last frames differ from those that were prepared"
+            else:
+                continue
+            raise InputError(
+                f"{path} is another video: {differs}. Copy the right one there, or run `gaze-vlm prepare` again"
+            )
+
+    def _video_path(self, video_id: str, root: Path | None) -> Path:
         entry = self._entry(video_id)
         if entry.reencoded:
             return reencoded_file(self.path, video_id)
