@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backbone_families import FAMILIES, make_backbone, make_batch
-from gaze_vlm.backbones import InternVL, Lora, QwenVL
+from gaze_vlm.backbones import InternVL, Llava, Lora, QwenVL
 
 LLAVA = FAMILIES[0]
 
@@ -67,3 +67,9 @@ def test_a_checkpoint_of_another_family_is_refused(tiny_llava: Path) -> None:
         QwenVL(str(tiny_llava)).load()
     with pytest.raises(ValueError, match="is a llava checkpoint, InternVL takes internvl: choose its own class_path"):
         InternVL(str(tiny_llava)).load()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_a_share_in_view_out_of_range_is_refused_before_anything_is_loaded(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"least_in_view is {share}; expected a share above 0 and up to 1"):
+        Llava("nowhere", least_in_view=share)

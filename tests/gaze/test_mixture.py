@@ -72,6 +72,14 @@ def test_validity() -> None:
     assert distribution[2].eq(0).all()
 
 
+@pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan")])
+def test_a_share_in_view_out_of_range_is_refused(share: float) -> None:
+    mixture = GazeMixture(torch.full((1, 1, 2), 0.5), torch.ones(1, 1), 0.05, 1.0)
+    with pytest.raises(ValueError, match=r"least_in_view is .*; expected a share above 0 and up to 1"):
+        mixture.on(GRID, View(), share)
+    assert mixture.on(GRID, View(), 1.0)[1].shape == (1,)
+
+
 def test_moving_the_view_moves_gaze_with_the_pixels() -> None:
     frames = torch.zeros(1, 3, 60, 90, dtype=torch.uint8)
     frames[..., 30:36, 54:60] = 255

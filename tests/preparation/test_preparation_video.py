@@ -128,6 +128,18 @@ def test_events_are_kept_and_points_that_leave_are_marked(panning: Path) -> None
     assert np.isnan(gaze.xy[0, 1]).all()
 
 
+def test_a_point_at_the_border_has_a_finite_error(panning: Path) -> None:
+    """The pan moves it to the border, and most of the disc around it out of the frame: occluded, not infinitely so."""
+    rows = [(20 / 24, (shift_px(24) - shift_px(20) + x) / 128, 0.5, GazeEvent.FIXATION) for x in (0.1, 0.3, 0.5, 20)]
+    gaze = prepare_video(panning, gaze_of(rows), PARAMETERS)
+    tracked = gaze.event[0] <= GazeEvent.UNKNOWN
+    assert tracked.any()
+    assert gaze.error[0][tracked].max() == 1
+    assert np.isinf(gaze.error[0][~tracked]).all()
+    assert not gaze.odd_points().any()
+    assert (gaze.counting()[0] == (gaze.error[0] < 1)).all()
+
+
 def test_occluded_point_has_a_large_error(tmp_path: Path) -> None:
     """A disc comes in from the left and covers the middle in the sampled frame, 24."""
     images = [np.ascontiguousarray(texture(9)[:96, :128]) for _ in range(25)]

@@ -1,6 +1,7 @@
 """The store: round trips, padding, and files that are missing, damaged or of another version."""
 
 import json
+import math
 import pickle
 import shutil
 from dataclasses import asdict, replace
@@ -160,6 +161,41 @@ def test_an_older_store_is_made_again_without_its_videos(
     monkeypatch.setattr(job, "prepare_video", None)
     prepare("egtea", raw_root, copy, parameters, workers=1)
     assert Store(copy).clips
+
+
+@pytest.mark.parametrize("name", ["xy", "raw_xy", "age_s", "error", "occluded_share"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_values_that_are_not_finite_are_found(copy: Path, name: str, value: float) -> None:
+    path = video_file(copy, "P01-R01-Pizza")
+    gaze, digest = read_video(path)
+    frame, point = np.argwhere(gaze.event <= GazeEvent.UNKNOWN)[3]
+    changed = getattr(gaze, name).copy()
+    changed[frame, point] = value
+    write_video(path, replace(gaze, **{name: changed}), digest)
+    with pytest.raises(ValueError, match=rf"damaged: 1 points that count .* frame {frame} .*'{name}': .*(nan|inf)"):
+        Store(copy).video("P01-R01-Pizza")
+
+
+@pytest.mark.parametrize(("name", "value"), [("age_s", -0.1), ("error", -0.1), ("occluded_share", 1.1), ("event", 6)])
+def test_values_out_of_range_are_found(copy: Path, name: str, value: float) -> None:
+    path = video_file(copy, "P01-R01-Pizza")
+    gaze, digest = read_video(path)
+    changed = getattr(gaze, name).copy()
+    changed[tuple(np.argwhere(gaze.event <= GazeEvent.UNKNOWN)[0])] = value
+    write_video(path, replace(gaze, **{name: changed}), digest)
+    with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is damaged: 1 points"):
+        Store(copy).video("P01-R01-Pizza")
+
+
+def test_what_does_not_count_need_not_be_finite(copy: Path) -> None:
+    """An untracked point has no place, and one that the flow carries out of the frame an error of ∞."""
+    path = video_file(copy, "P01-R01-Pizza")
+    gaze, digest = read_video(path)
+    event, error, xy = gaze.event.copy(), gaze.error.copy(), gaze.xy.copy()
+    event[0, 0], error[0, 0] = GazeEvent.OUT_OF_FRAME, np.inf
+    event[0, 1], xy[0, 1] = GazeEvent.UNTRACKED, np.nan
+    write_video(path, replace(gaze, event=event, error=error, xy=xy), digest)
+    assert Store(copy).video("P01-R01-Pizza").error[0, 0] == np.inf
 
 
 def test_damaged_files(copy: Path, tmp_path: Path) -> None:

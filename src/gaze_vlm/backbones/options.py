@@ -11,6 +11,7 @@ from gaze_vlm.backbones.loading import Dtype, Quantization
 from gaze_vlm.backbones.lora import Lora
 from gaze_vlm.backbones.parts import Part
 from gaze_vlm.errors import InputError
+from gaze_vlm.gaze.mixture import check_least_in_view
 from gaze_vlm.gaze.view import View
 
 
@@ -27,7 +28,7 @@ class BackboneOptions(nn.Module):
         train: parts that learn, beside the block, which always does.
         view: how a frame goes into the model; the whole frame squashed by default.
         frame_size_px: height and width of a frame at the vision tower; None is the model's own.
-        least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
+        least_in_view: share of a frame's gaze mass, in (0, 1], that must be in view for the frame to count.
         max_new_tokens: longest generated answer.
         max_target_tokens: longest target text that is trained on, in tokens with the end of text; a longer one is cut,
             and `fit` and `doctor` report how many are.
@@ -39,7 +40,7 @@ class BackboneOptions(nn.Module):
             clips where a clip is one video; for data that fit in memory.
 
     Raises:
-        ValueError: a part that is to learn in two ways, or no room for a target text.
+        ValueError: a part that is to learn in two ways, no room for a target text, or `least_in_view` out of its range.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class BackboneOptions(nn.Module):
             raise InputError(
                 f"max_target_tokens is {max_target_tokens}; expected 2 or more: a word and the end of text"
             )
+        check_least_in_view(least_in_view)
         self.checkpoint = checkpoint
         self.make_block = block
         self.vit_layers = vit_layers

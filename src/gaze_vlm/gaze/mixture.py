@@ -28,10 +28,26 @@ class GazeMixture:
     def on(
         self, grid: Grid, view: View, least_in_view: float
     ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
-        """Patch distribution of each frame, and whether it is valid: some point counts, and at least the share
-        `least_in_view` of the mass is in the view."""
+        """Patch distribution of each frame, and whether it is valid.
+
+        It is if some point counts, and at least the share `least_in_view` of the mass, in (0, 1], is in the view.
+
+        Raises:
+            ValueError: `least_in_view` is out of its range.
+        """
+        check_least_in_view(least_in_view)
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
         return distribution, in_view >= least_in_view
+
+
+def check_least_in_view(share: float) -> None:
+    """Check the share of a frame's gaze mass that must be in view for the frame to count.
+
+    Raises:
+        ValueError: it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
+    """
+    if not 0 < share <= 1:
+        raise InputError(f"least_in_view is {share}; expected a share above 0 and up to 1")
 
 
 def patch_distribution(

@@ -19,7 +19,7 @@ from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.video_gaze import ARRAYS, VideoCounts, VideoGaze
+from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
 
 SCHEMA_VERSION = 4  # of the manifest and the table of clips
 VIDEO_VERSION = 3  # of the videos' files, which a change of the tables alone need not make again
@@ -183,7 +183,15 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
     counts = VideoCounts(
         **{field.name: metadata[field.name] for field in fields(VideoCounts) if field.name in metadata}
     )
-    return VideoGaze(**arrays, counts=counts), metadata["digest"]
+    gaze = VideoGaze(**arrays, counts=counts)
+    if (odd := gaze.odd_points()).any():
+        frame, point = np.argwhere(odd)[0].tolist()
+        values = {name: getattr(gaze, name)[frame, point].tolist() for name in POINTS}
+        raise InputError(
+            f"{path} is damaged: {np.sum(odd)} points that count have values which are not finite or out of range, the "
+            f"first in sampled frame {frame} ({values}); delete it and run `gaze-vlm prepare` again"
+        )
+    return gaze, metadata["digest"]
 
 
 def _tensor(path: Path, name: str) -> np.ndarray:

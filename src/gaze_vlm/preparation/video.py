@@ -24,7 +24,7 @@ from gaze_vlm.gaze.occlusion import (
 )
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video_gaze import NO_PTS, FramePoints, VideoGaze
+from gaze_vlm.preparation.video_gaze import NO_PTS, WORST_ERROR, FramePoints, VideoGaze
 
 
 @dataclass
@@ -176,7 +176,10 @@ def carry_window(
         xy[points] = from_px(carried_px, width, height)
         error[points] = error_at(points_px, delta, parameters.error_radius * width) / width
         share[points] = occluded_share(delta, parameters.frame_epsilon * width)
-        event[points[~inside(carried_px, width, height)]] = GazeEvent.OUT_OF_FRAME
+        left = ~inside(carried_px, width, height)
+        event[points[left]] = GazeEvent.OUT_OF_FRAME
+        # A point may stay while most of the disc around it leaves: that is the largest error of a point in the frame.
+        error[points[~left]] = np.minimum(error[points[~left]], WORST_ERROR)
     return FramePoints(
         t_s=moment.t_s,
         pts=moment.target.pts if sound[-1] else NO_PTS,

@@ -25,6 +25,7 @@ POINTS: dict[str, tuple[DTypeLike, float]] = {  # what there is of each point, i
 }
 ARRAYS = ("frame_t_s", "frame_pts", *POINTS)
 WINDOW_S = 0.2  # the paper's δ
+WORST_ERROR = 1.0  # a frame's width
 NO_PTS = -(2**63)  # FFmpeg's own mark for no timestamp
 
 
@@ -88,9 +89,11 @@ class VideoGaze:
     is damaged;
     `xy` place in the sampled frame and `raw_xy` in the frame it was looked at in, both normalised, origin
     top left, NaN where untracked; `age_s` ≥ 0 before the sample; `event` a `GazeEvent`, padding is
-    `UNTRACKED`; `error` forward-backward error at the point in fractions of the frame's width (∞ if it left
-    the frame, 0 for points of the sampled frame itself); `occluded_share` in [0, 1], of the frame that the
-    point was looked at in.
+    `UNTRACKED`; `error` forward-backward error at the point in fractions of the frame's width, 0 for points of the
+    sampled frame itself; `occluded_share` in [0, 1], of the frame that the point was looked at in.
+
+    Of tracked points all of it is finite, and `error` at most `WORST_ERROR` as it is prepared. Of the others only the
+    event says something: what left the frame may have an error of ∞.
     """
 
     frame_t_s: Float64[np.ndarray, "frame"]
@@ -146,6 +149,15 @@ class VideoGaze:
     def damaged(self) -> Bool[np.ndarray, "frame"]:
         """Which sampled frames cannot be decoded."""
         return self.frame_pts == NO_PTS
+
+    def odd_points(self) -> Bool[np.ndarray, "frame point"]:
+        """Tell which points cannot be as they were prepared: tracked ones with a value that is not finite or out of its
+        range, and those of no known event."""
+        places = np.concatenate([self.xy, self.raw_xy], axis=-1)
+        sound = np.isfinite(places).all(axis=-1)
+        for values, most in ((self.age_s, np.inf), (self.error, np.inf), (self.occluded_share, 1.0)):
+            sound &= np.isfinite(values) & (values >= 0) & (values <= most)
+        return ((self.event <= GazeEvent.UNKNOWN) & ~sound) | (self.event > max(GazeEvent))
 
     def within(self, window_s: float, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
         """Tell which points were looked at in the window (t − `window_s`, t] of each frame's time t.
