@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from gaze_vlm.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.source import layers_of
 from gaze_vlm.checks import Problem, Training, problems
@@ -68,14 +69,18 @@ def doctor(args: list[str]) -> Diagnosis:
 def diagnose(training: Training) -> Diagnosis:
     """Run the checks, and look at the model, without weights; at the configuration alone where it cannot be built."""
     module, data, precision = training.module, training.data, training.precision
-    backbone, facts = module.backbone, configured_facts(training)
+    backbone = module.backbone
     found, built = problems(training)
+    facts = configured_facts(training)
+    if training.steps_of_epoch:
+        facts |= {**amounts_in_words(training), "gaze": f"valid in {data.valid_share():.0%} of the training frames"}
     if not built:
         return Diagnosis(facts, found)
     frames, known = frames_per_clip(data)
     question, prompt, answer = longest_sample(backbone, data, frames)
     facts |= {
         **model_facts(backbone, frames, known),
+        **kept_in_words(backbone, frames * sum(len(dataset.records) for dataset in data.datasets.values())),
         "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)

@@ -10,7 +10,14 @@ from dataclasses import replace
 
 import torch
 
-from gaze_vlm.checks.configuration import four_bits, prepared_store, validation_interval, versions_fit, whole_steps
+from gaze_vlm.checks.configuration import (
+    four_bits,
+    prepared_store,
+    valid_gaze,
+    validation_interval,
+    versions_fit,
+    whole_steps,
+)
 from gaze_vlm.checks.gradients import GradientCheck
 from gaze_vlm.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
 from gaze_vlm.checks.texts import long_texts, special_tokens
@@ -19,7 +26,14 @@ from gaze_vlm.errors import InputError
 
 __all__ = ["CONFIGURATION", "MODEL", "GradientCheck", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
-CONFIGURATION: tuple[Check, ...] = (versions_fit, four_bits, validation_interval, prepared_store, whole_steps)
+CONFIGURATION: tuple[Check, ...] = (
+    versions_fit,
+    four_bits,
+    validation_interval,
+    prepared_store,
+    whole_steps,
+    valid_gaze,
+)
 MODEL: tuple[Check, ...] = (
     something_trainable,
     divergence_has_gradient,

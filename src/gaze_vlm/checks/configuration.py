@@ -5,6 +5,7 @@ from functools import partial
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.checks.training import Problem, Training, refusals
+from gaze_vlm.preparation.valid_gaze import LOW_SHARE
 from gaze_vlm.versions import misfits
 
 
@@ -30,6 +31,25 @@ def prepared_store(training: Training) -> Iterable[Problem]:
     if not unusable:
         yield from refusals(lambda: data.steps_of_training(training.processes, training.accumulated))
         yield from refusals(lambda: data.batches_of_evaluation("validation", 0, training.processes))
+
+
+def valid_gaze(training: Training) -> Iterable[Problem]:
+    """Where λ > 0, some training frame has valid gaze; few are worth a warning."""
+    regularizer, data = training.module.regularizer, training.data
+    if regularizer is None or not regularizer.pulls or not training.steps_of_epoch:
+        return
+    share = data.valid_share()
+    look = f"`gaze-vlm quality --store {data.store_path}` shows why"
+    if share == 0:
+        yield Problem(
+            f"no frame of the training clips in {data.store_path} has valid gaze, so λ > 0 would pull toward nothing: "
+            f"{look}; prepare again with gaze that fits the videos, or set model.regularizer to null"
+        )
+    elif share < LOW_SHARE:
+        yield Problem(
+            f"{share:.0%} of the training frames in {data.store_path} have valid gaze, the others have no pull: {look}",
+            fatal=False,
+        )
 
 
 def whole_steps(training: Training) -> Iterable[Problem]:

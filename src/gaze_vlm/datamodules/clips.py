@@ -20,6 +20,7 @@ from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.valid_gaze import valid_frame_share
 
 PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
@@ -239,6 +240,15 @@ class ClipDataModule(L.LightningDataModule):
                 f"{processes} processes: lower batch_size or serve more clips"
             )
         return steps
+
+    def valid_share(self) -> float:
+        """Share of the training clips' frames that have gaze to be pulled toward, before a view cuts any off."""
+        if self.train_gaze == "centre":
+            return 1.0
+        if self.train_noise.dropped == 1:
+            return 0.0
+        # Shuffled gaze is that of the same clips.
+        return valid_frame_share(self.store, self.gaze.counting, self.datasets["train"].records)["train"]
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")
