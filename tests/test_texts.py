@@ -80,3 +80,15 @@ def test_a_long_text_is_cut_and_counted(tiny_llava: Path, prepared: Path, tmp_pa
 def test_no_room_for_a_text(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["doctor", *arguments(tmp_path, tiny_llava, prepared), f"{LIMIT}=1"]) != 0
     assert "max_target_tokens is 1; expected 2 or more" in capsys.readouterr().err
+
+
+def test_texts_that_the_sentence_encoder_does_not_know_are_counted(
+    tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    store = with_text(prepared, tmp_path / "store", "切菜", slice(0, 2))
+    found, _ = problems(plan(arguments(tmp_path, tiny_llava, store)).training)
+    (problem,) = [problem for problem in found if "sentence encoder" in problem.text]
+    assert not problem.fatal
+    assert problem.text.startswith("the texts of 2 clips, such as P01-R01-Pizza-")
+    found, _ = problems(plan(arguments(tmp_path, tiny_llava, prepared)).training)
+    assert not [problem for problem in found if "sentence encoder" in problem.text]

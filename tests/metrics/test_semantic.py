@@ -84,6 +84,13 @@ def test_default_encoder_needs_no_network(monkeypatch):
     assert semantic_similarity(texts, texts, encoder) == pytest.approx(np.ones(len(texts)), abs=1e-5)
 
 
+def test_texts_that_the_encoder_does_not_know_are_found():
+    encoder = default_encoder()
+    known = ["cut red cup", "schält Äpfel", "", "..."]
+    assert encoder.unknown([*known, "切菜", "cut \U0001f345"]) == ["切菜", "cut \U0001f345"]
+    assert semantic_similarity(["切菜"], ["洗碗"], encoder) == pytest.approx([1], abs=1e-5)  # which is why
+
+
 def test_the_encoder_is_sentence_transformers_own():
     """Cosines that sentence-transformers 6.2 gave for the official model; the fifth text is cut at 256 tokens."""
     sentences = ["cut red cup", "slice the red cup", "schält Äpfel", "", "a " * 400 + "cup"]

@@ -20,7 +20,7 @@ from gaze_vlm.checks.configuration import (
 )
 from gaze_vlm.checks.gradients import GradientCheck
 from gaze_vlm.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
-from gaze_vlm.checks.texts import long_texts, special_tokens
+from gaze_vlm.checks.texts import long_texts, special_tokens, unknown_words
 from gaze_vlm.checks.training import Check, Problem, Training, refusals
 from gaze_vlm.errors import InputError
 
@@ -41,6 +41,7 @@ MODEL: tuple[Check, ...] = (
     clips_fit,
     special_tokens,
     long_texts,
+    unknown_words,
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from gaze_vlm.checks.training import Problem, Training
+from gaze_vlm.metrics.sentence_encoder import MiniLM
 
 SHOWN = 5
 
@@ -33,6 +34,19 @@ def long_texts(training: Training) -> Iterable[Problem]:
         yield Problem(
             f"the texts of {len(cut)} clips, such as {cut[0]}, are longer than max_target_tokens = "
             f"{collator.max_target_tokens} and are cut: set the backbone's max_target_tokens to train on them in full",
+            fatal=False,
+        )
+
+
+def unknown_words(training: Training) -> Iterable[Problem]:
+    """The sentence encoder of the semantic score knows the words of the texts."""
+    encoder = training.module.encoder
+    texts = _clips_by_text(training)
+    if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*texts])):
+        clips = [clip_id for text in unknown for clip_id in texts[text]]
+        yield Problem(
+            f"the texts of {len(clips)} clips, such as {clips[0]} {unknown[0]!r}, have words that the sentence encoder "
+            "does not know, which is of English: another such text can have a semantic score of 1. Set model.encoder",
             fatal=False,
         )
 

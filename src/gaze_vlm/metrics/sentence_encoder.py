@@ -5,6 +5,7 @@ revision 1110a243. What the model's other files say (sizes, mean pooling, unit l
 no other file of the package can change what sentence-transformers makes of them.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
+from tokenizers import Tokenizer
 
 from gaze_vlm.packaged_file import PackagedFile, checked_path
 
@@ -32,6 +34,7 @@ TOKENIZER = PackagedFile(
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 MOST_TOKENS = 256
+UNKNOWN = "[UNK]"
 KEPT_SENTENCES = 20_000
 
 
@@ -60,6 +63,15 @@ class MiniLM:
                 Path(folder, path.name).symlink_to(path)
             transformer = Transformer(folder, max_seq_length=MOST_TOKENS)
         return SentenceTransformer(modules=[transformer, Pooling(config.hidden_size), Normalize()], device="cpu")
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_file(str(checked_path(TOKENIZER)))
+
+    def unknown(self, sentences: Sequence[str]) -> list[str]:
+        """Return the sentences with words that the model does not know; other such words would embed alike."""
+        foreign = [sentence for sentence in sentences if not sentence.isascii()]  # it knows all of ASCII
+        return [sentence for sentence in foreign if UNKNOWN in self._tokenizer.encode(sentence).tokens]
 
     def encode(self, sentences: list[str], /) -> Float[np.ndarray, "sentence 384"]:
         """Embed sentences at unit length.
