@@ -1,3 +1,6 @@
+import sys
+from collections.abc import Callable
+
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
@@ -71,6 +74,26 @@ def test_an_error_of_the_users_is_one_line(
     monkeypatch.setattr("gaze_vlm.cli._run", fail)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().err == f"gaze-vlm doctor: error: {shown}\n"
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt_as_lightning() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+@pytest.mark.parametrize("stop", [interrupt, interrupt_as_lightning])
+def test_ctrl_c_is_status_130(
+    stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("gaze_vlm.cli._run", lambda command, args: stop())
+    assert main(["fit"]) == 130
+    assert capsys.readouterr().err == "gaze-vlm fit: interrupted\n"
 
 
 def test_a_bug_on_the_way_from_a_users_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

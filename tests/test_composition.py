@@ -38,3 +38,11 @@ def test_a_missing_part_and_a_circle_are_told(files: Path) -> None:
     Path("base.yaml").write_text("configs: [whole.yaml]\n")
     with pytest.raises(ValueError, match=r"whole.yaml → more.yaml → base.yaml → whole.yaml is a circle"):
         expand_configs(["--config", "whole.yaml"])
+
+
+def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (files / "elsewhere").mkdir()
+    composed = next(file for file in files.glob("*.yaml") if "configs" in file.read_text())
+    here = expand_configs([f"--config={composed}"])
+    monkeypatch.chdir(files / "elsewhere")
+    assert len(expand_configs([f"--config={composed}"])) == len(here)

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from ego4d_files import TEST_UIDS, write_root
+from gaze_vlm.checkpoint import is_same_place
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.launch import Plan
 from gaze_vlm.comparison.runs import read_run
@@ -80,6 +81,36 @@ def test_a_run_is_tested_from_its_own_config(gaze_run: Path) -> None:
     options = [f"--config={gaze_run / 'config.yaml'}", f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]
     assert main(["test", *options]) == 0
     assert (gaze_run / "predictions.jsonl").read_text() == before
+
+
+@pytest.mark.filterwarnings("ignore:the checkpoint remembers base_checkpoint")  # trained outside of the project
+@pytest.mark.parametrize("moved", ["project", "run", "neither"])
+def test_a_moved_run_is_tested_and_exported_from_anywhere(
+    moved: str, gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder, copied in (("data/store", prepared), ("checkpoints/tiny", tiny_llava), ("runs/gaze", gaze_run)):
+        shutil.copytree(copied, project / folder)
+    config = project / "runs" / "gaze" / "config.yaml"
+    values = yaml.safe_load(config.read_text())
+    values["run"]["dir"], values["data"]["store"] = "runs/gaze", "data/store"
+    values["trainer"]["default_root_dir"] = "runs/gaze"
+    values["model"]["backbone"]["init_args"]["checkpoint"] = "checkpoints/tiny"
+    config.write_text(yaml.safe_dump(values))
+    elsewhere.mkdir()
+    run = project / "runs" / "gaze"
+    if moved == "project":
+        run = project.rename(tmp_path / "renamed") / "runs" / "gaze"
+    if moved == "run":  # into another folder of the project
+        run = run.rename(project / "best")
+    monkeypatch.chdir(elsewhere)
+    before = (run / "predictions.jsonl").read_text()
+    (run / "predictions.jsonl").unlink()
+    options = [f"--config={run / 'config.yaml'}", f"--ckpt_path={run / 'checkpoints' / 'best.ckpt'}"]
+    assert main(["test", *options]) == 0
+    assert (run / "predictions.jsonl").read_text() == before
+    assert main(["export", "--run", str(run), "--output", "exported"]) == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["exported"]
 
 
 def test_the_picture_of_a_run(gaze_run: Path, tmp_path: Path) -> None:
@@ -191,6 +222,13 @@ def test_the_config_wins_over_what_the_checkpoint_remembers(
     with pytest.warns(UserWarning, match=r"remembers floor 0.001, this run's config says 0.01: the config is used"):
         assert main(["test", *options, f"--ckpt_path={gaze_run / 'checkpoints' / 'best.ckpt'}"]) == 0
     assert json.loads((tmp_path / "other" / "run.json").read_text())["floor"] == 0.01
+
+
+def test_a_moved_checkpoint_is_the_same() -> None:
+    assert is_same_place("checkpoints/llava", "/new/project/checkpoints/llava")
+    assert is_same_place("/new/project/checkpoints/llava", "checkpoints/llava")
+    assert not is_same_place("checkpoints/llava-seed0", "/new/project/checkpoints/llava-seed1")
+    assert not is_same_place(None, "checkpoints/llava")
 
 
 def bad(message: str, *options: str) -> object:

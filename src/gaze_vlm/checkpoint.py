@@ -1,6 +1,7 @@
 """What a checkpoint holds beside Lightning's own state: the parameters that learn, and what they belong to."""
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -52,7 +53,7 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
                 f"{present[key]}: test it with the config.yaml that stands beside it"
             )
     for key in ("base_checkpoint", "lambda", "floor"):
-        if remembered[key] != present[key]:
+        if remembered[key] != present[key] and not is_same_place(remembered[key], present[key]):
             warnings.warn(
                 f"the checkpoint remembers {key} {remembered[key]}, this run's config says {present[key]}: "
                 "the config is used",
@@ -65,3 +66,11 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
             f"{min(differing)}: test it with the config.yaml that stands beside it"
         )
     refuse_unfinite_weights(checkpoint["state_dict"], "the checkpoint cannot be used")
+
+
+def is_same_place(first: Any, second: Any) -> bool:
+    """Whether two paths may name one place, the shorter from a folder above: the run was moved, or called elsewhere."""
+    if not (isinstance(first, str) and isinstance(second, str)):
+        return False
+    short, long = sorted((Path(first).parts, Path(second).parts), key=len)
+    return long[-len(short) :] == short

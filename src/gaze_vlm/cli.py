@@ -42,6 +42,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
     "export": ("gaze_vlm.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }
+INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
 
 {commands}
@@ -75,9 +76,11 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"gaze-vlm {args[0]}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
         print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
-        return 130  # as the shell has it
+        return INTERRUPTED  # where Lightning would exit with 1
     return 0
 
 

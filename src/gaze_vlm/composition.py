@@ -1,5 +1,6 @@
 """A run in one file: a YAML whose `configs` name the YAMLs that it is composed of."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,15 @@ import yaml
 from gaze_vlm.errors import InputError, MissingFileError, OptionError
 from gaze_vlm.suggestions import nearest_path
 
+OF_A_RUN = ("config.yaml", "validate.yaml", "test.yaml", "predict.yaml")
+PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
+"""Keys of a run's configuration that name files, beside its own directory."""
+
 
 def expand_configs(args: list[str]) -> list[str]:
     """A command line with each `--config FILE` replaced by the files that FILE is composed of.
+
+    After a run's own configuration stand options for the paths that are elsewhere by now.
 
     Raises:
         ValueError: see `configs_of`.
@@ -27,6 +34,7 @@ def expand_configs(args: list[str]) -> list[str]:
             # What is left of a composed file has no name of its own: it is handed over as text.
             own = str(part) if values.pop("configs", None) is None else yaml.safe_dump(values)
             expanded.append(f"--config={own}")
+            expanded += where_it_is_now(part)
     return expanded
 
 
@@ -89,6 +97,37 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
                 f"{file}: configs: {part} does not exist: fix the path, or run from the project{nearest_path(part)}"
             )
     return [*(inner for part in parts for inner in configs_of(part, (*within, file))), file]
+
+
+def where_it_is_now(file: Path) -> list[str]:
+    """Options for the paths of a run's configuration that are elsewhere by now; none of any other file.
+
+    The run's directory is the one that the file is in. Another path that is not there is looked for at the same way
+    from that directory as when the run was made, and below every folder above it.
+    """
+    folder = file.parent
+    if file.name not in OF_A_RUN or not any((folder / name).exists() for name in ("checkpoints", "run.json")):
+        return []
+    values, options = read_yaml(file), []
+    old = Path(_value(values, "run.dir") or folder)
+    if old.resolve() != folder.resolve():
+        options.append(f"--run.dir={folder}")
+    for key in PATHS:
+        value = _value(values, key)
+        if not isinstance(value, str) or Path(value).exists():
+            continue
+        alike = Path(value).is_absolute() == old.is_absolute()
+        same_way = Path(os.path.normpath(folder.absolute() / os.path.relpath(value, old)))
+        found = same_way if alike and same_way.exists() else found_from(Path(value), file)
+        if found != Path(value):
+            options.append(f"--{key}={found}")
+    return options
+
+
+def _value(values: Any, key: str) -> Any:
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def found_from(path: Path, file: Path) -> Path:
