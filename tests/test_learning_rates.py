@@ -1,18 +1,23 @@
-"""Groups of the optimiser, and the check that all that learns gets a gradient."""
+"""Groups of the optimiser, its schedule, and the check that all that learns gets a gradient."""
 
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
+from transformers import get_scheduler
 
 from backbone_families import FAMILIES, Family, make_batch
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Lora
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.checks import GradientCheck
-from gaze_vlm.module import GazeVLM
+from gaze_vlm.cli import main
+from gaze_vlm.module import GazeVLM, LearningRateSchedule
+from gaze_vlm.training import plan
+from training_files import ROOT
 
 QWEN = next(family for family in FAMILIES if family.name == "qwen2.5-vl-image")
 
@@ -83,3 +88,32 @@ def test_what_learns_without_a_gradient_is_refused(checkpoint: Path) -> None:
         ValueError, match=r"1 parameters .* such as backbone.block.to_latent.0.weight: .* out of `train`"
     ):
         GradientCheck().on_after_backward(None, module)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", get_args(LearningRateSchedule))
+def test_a_schedule_goes_by_the_librarys_own_name(name: str) -> None:
+    """It needs no more than the numbers of steps; the learning rate rises, and never leaves [0, 1]."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    schedule = get_scheduler(name, optimizer, num_warmup_steps=2, num_training_steps=10)
+    rates = [schedule.get_last_lr()[0]]
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+    assert 0 <= min(rates) <= max(rates) <= 1
+    assert rates[2] == 1
+
+
+def test_the_command_line_shows_and_takes_these_names(capsys: pytest.CaptureFixture) -> None:
+    config = f"--config={ROOT / 'lightning_configs' / 'kitchen' / 'gaze.yaml'}"
+    for option, shown in ((), "cosine"), (("--model.schedule=constant_with_warmup",), "constant_with_warmup"):
+        with pytest.raises(SystemExit):
+            main(["fit", config, *option, "--print_config"])
+        assert f"\n  schedule: {shown}\n" in capsys.readouterr().out
+
+
+def test_a_run_of_an_earlier_version_names_its_schedule_in_capitals(tmp_path: Path) -> None:
+    old = tmp_path / "config.yaml"
+    old.write_text("model: {schedule: CONSTANT_WITH_WARMUP}\n")
+    config = f"--config={ROOT / 'lightning_configs' / 'kitchen' / 'gaze.yaml'}"
+    assert plan([config, f"--config={old}"]).model.schedule == "constant_with_warmup"

@@ -32,10 +32,20 @@ def expand_configs(args: list[str]) -> list[str]:
         for part in configs_of(file):
             values = read_yaml(part)
             # What is left of a composed file has no name of its own: it is handed over as text.
-            own = str(part) if values.pop("configs", None) is None else yaml.safe_dump(values)
+            changed = [values.pop("configs", None) is not None, _in_lower_case(values.get("model"), "schedule")]
+            own = yaml.safe_dump(values) if any(changed) else str(part)
             expanded.append(f"--config={own}")
             expanded += where_it_is_now(part)
     return expanded
+
+
+def _in_lower_case(values: Any, key: str) -> bool:
+    """Whether a value was in capitals, as runs of earlier versions have the names of schedules; it no longer is."""
+    value = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(value, str) or not value.isupper():
+        return False
+    values[key] = value.lower()
+    return True
 
 
 @contextmanager

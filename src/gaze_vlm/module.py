@@ -1,12 +1,12 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from transformers import SchedulerType, get_scheduler
+from transformers import get_scheduler
 
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gaze_vlm.datamodules.clips import ClipDataModule
 
 Row = dict[str, Any]
+LearningRateSchedule = Literal[
+    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"
+]
 FLOOR = 1e-3  # of the reported KL where no regularizer states one
 
 
@@ -38,7 +41,8 @@ class GazeVLM(L.LightningModule):
         regularizer: the pull toward gaze; None trains on the cross-entropy alone.
         optimizer: makes the optimiser from the parameters that learn.
         learning_rates: of some parts (`vision`, `projector`, `language`, `block`); the others have the optimiser's own.
-        schedule: learning-rate schedule over the whole run, one of `transformers`' names.
+        schedule: learning-rate schedule over the whole run, by its name in `transformers`: those that take the
+            numbers of steps alone.
         warmup: share of the run over which the learning rate rises.
         ratio_every_n_steps: how often the ratio of the two losses' gradient norms is measured; 0 never.
         encoder: sentence encoder of the semantic score; None is all-MiniLM-L6-v2 from an installed package.
@@ -52,7 +56,7 @@ class GazeVLM(L.LightningModule):
         regularizer: GazeRegularizer | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         learning_rates: dict[str, float] | None = None,
-        schedule: SchedulerType = SchedulerType.COSINE,
+        schedule: LearningRateSchedule = "cosine",
         warmup: float = 0.1,
         ratio_every_n_steps: int = 50,
         encoder: Encoder | None = None,
@@ -67,7 +71,7 @@ class GazeVLM(L.LightningModule):
         self.regularizer = regularizer
         self.make_optimizer = optimizer
         self.learning_rates = learning_rates or {}
-        self.schedule = schedule
+        self.schedule: LearningRateSchedule = schedule
         self.warmup = warmup
         self.ratio_every_n_steps = ratio_every_n_steps
         self.encoder = encoder or default_encoder()
