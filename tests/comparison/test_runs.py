@@ -74,7 +74,7 @@ def damage_list(text):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_cut, r"predictions\.jsonl:12 is cut short or no JSON .*: test the run again"),
+        (damage_cut, r"predictions\.jsonl:12 is damaged .*: test the run again"),
         (damage_empty, r"predictions\.jsonl is empty"),
         (damage_twice, r"predictions\.jsonl:13 is a second activity answer for clip clip0000"),
         (damage_key, r"predictions\.jsonl:1 has no key 'clip_id'"),

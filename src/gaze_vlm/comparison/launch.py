@@ -17,6 +17,7 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import FILES, read_run
 from gaze_vlm.composition import configs_of
 from gaze_vlm.errors import CommandError, InputError
+from gaze_vlm.json_files import read_json
 from gaze_vlm.progress import say, track
 
 LOG = "log.txt"
@@ -84,7 +85,7 @@ def is_complete(plan: Plan, comparison: Comparison) -> bool:
     if not directory.is_dir() or not any(directory.iterdir()):
         return False
     if (directory / STAMP).is_file():
-        stamp = json.loads((directory / STAMP).read_text(encoding="utf-8"))
+        stamp = read_json(directory / STAMP, f"move {directory} away to train it again")
         changed = _changed(stamp, _stamp(plan, comparison))
         if changed:
             raise InputError(

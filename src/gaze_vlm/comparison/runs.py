@@ -1,12 +1,12 @@
 """Runs: the directories that `fit` and `test` leave, read back for comparison."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import parse_json
 from gaze_vlm.metrics.scores import SCORES
 
 TASKS = ("activity", "future")
@@ -183,10 +183,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
 
 
 def _object(where: Path | str, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is cut short or no JSON ({error}): test the run again") from error
+    value = parse_json(text, where, "test the run again")
     if not isinstance(value, dict):
         raise InputError(f"{where} holds {type(value).__name__}, not a JSON object: test the run again")
     return value

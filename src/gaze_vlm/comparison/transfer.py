@@ -13,6 +13,7 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.launch import LOG, STAMP, Launch, Plan, in_parallel, must, thread_environment
 from gaze_vlm.comparison.runs import ALSO, Run, check_whole, read_predictions
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import read_json
 
 PREDICTIONS = "predictions.jsonl"
 STORE_FILES = ("manifest.json", "clips.parquet")
@@ -95,7 +96,7 @@ def is_done(transfer: Transfer) -> bool:
     stamp = transfer.directory / STAMP
     if not stamp.is_file() or not (transfer.directory / PREDICTIONS).is_file():
         return False
-    made: dict[str, str] = json.loads(stamp.read_text(encoding="utf-8"))
+    made: dict[str, str] = read_json(stamp, "delete it to test again")
     return made == _stamp(transfer)
 
 

@@ -6,11 +6,12 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import ijson
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import LimitedFile, TooDeepError
 
 T = TypeVar("T")
 DELIMITERS = (",", ";", "\t")
@@ -157,17 +158,19 @@ def json_elements(path: Path, place: str) -> Iterator[Any]:
     return _streamed(path, lambda file: ijson.items(file, f"{place}.item", use_float=True))
 
 
-def _streamed(path: Path, parse: Callable[[BinaryIO], Iterator[T]]) -> Iterator[T]:
+def _streamed(path: Path, parse: Callable[[LimitedFile], Iterator[T]]) -> Iterator[T]:
     try:
         with path.open("rb") as file:
             start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
             file.seek(start)
-            event, _ = next(ijson.basic_parse(file))
+            event, _ = next(ijson.basic_parse(LimitedFile(file)))
             if event != "start_map":
                 raise InputError(f"{path} holds no JSON object ({event}): download it again")
             file.seek(start)
-            yield from parse(file)
+            yield from parse(LimitedFile(file))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: download it") from error
     except ijson.JSONError as error:  # also if it is not UTF-8
         raise InputError(f"{path} is not JSON ({str(error).splitlines()[0]}): download it again") from error
+    except TooDeepError as error:
+        raise InputError(f"{path} is damaged ({error}): download it again") from error

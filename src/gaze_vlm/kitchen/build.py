@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import cv2
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import read_json
 from gaze_vlm.kitchen.ego4d import Ego4dShape
 from gaze_vlm.kitchen.egtea import EgteaShape
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
@@ -150,7 +151,7 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
         if root.exists() and any(root.iterdir()):
             raise InputError(f"{root} holds files but no {DESCRIPTION_FILE}: choose an empty folder for the kitchen")
         return False
-    description = json.loads(path.read_text(encoding="utf-8"))
+    description = read_json(path, "choose another root or delete this one")
     if description["parameters"] != parameters:
         raise InputError(
             f"{path} describes another kitchen ({description['parameters']}, wanted {parameters}): "

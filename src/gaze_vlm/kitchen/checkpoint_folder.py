@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import read_json
 
 PAGE = "pretraining.json"
 
@@ -27,7 +28,7 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
         ValueError: `output` holds something else.
     """
     page = output / PAGE
-    if page.is_file() and facts.items() <= json.loads(page.read_text()).items():
+    if page.is_file() and facts.items() <= read_json(page, "delete the folder, or choose another").items():
         print(f"{output} is there already")
         yield None
         return

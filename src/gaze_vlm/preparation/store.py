@@ -17,12 +17,15 @@ from safetensors import SafetensorError, safe_open
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
+from gaze_vlm.json_files import from_json, parse_json, read_json
 from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically, writing
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
+from gaze_vlm.preparation.soundness import check_arrays, check_clips, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
 
 SCHEMA_VERSION = 4  # of the manifest and the table of clips
 VIDEO_VERSION = 3  # of the videos' files, which a change of the tables alone need not make again
+AGAIN = "run `gaze-vlm prepare` again"
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 DTYPES = {"float64": "F64", "int64": "I64", "float32": "F32", "uint8": "U8"}
 ARROW_TYPES = {
@@ -52,7 +55,7 @@ class Store:
         self.cached_videos = cached_videos
         self.manifest = read_manifest(self.path)
         self.clips = read_clips(self.path / "clips.parquet")
-        _check_labels(self.clips, self.manifest, self.path)
+        check_clips(self.clips, self.manifest, str(self.path))
         self._cache: OrderedDict[str, VideoGaze] = OrderedDict()
 
     def video(self, video_id: str) -> VideoGaze:
@@ -173,17 +176,17 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            metadata = parse_json((file.metadata() or {}).get(METADATA_KEY, "{}"), path, AGAIN)
             _check_version(metadata.get("schema_version"), VIDEO_VERSION, path)
         arrays = {name: _tensor(path, name) for name in ARRAYS}
+        known = {field.name for field in fields(VideoCounts)} & set(metadata)
+        counts = from_json(VideoCounts, {name: metadata[name] for name in known})
+        check_arrays(arrays)
+        gaze, digest = VideoGaze(**arrays, counts=counts), str(metadata["digest"])
     except OSError as error:
         raise InputError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
-    counts = VideoCounts(
-        **{field.name: metadata[field.name] for field in fields(VideoCounts) if field.name in metadata}
-    )
-    gaze = VideoGaze(**arrays, counts=counts)
     if (odd := gaze.odd_points()).any():
         frame, point = np.argwhere(odd)[0].tolist()
         values = {name: getattr(gaze, name)[frame, point].tolist() for name in POINTS}
@@ -191,7 +194,7 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
             f"{path} is damaged: {np.sum(odd)} points that count have values which are not finite or out of range, the "
             f"first in sampled frame {frame} ({values}); delete it and run `gaze-vlm prepare` again"
         )
-    return gaze, metadata["digest"]
+    return gaze, digest
 
 
 def _tensor(path: Path, name: str) -> np.ndarray:
@@ -214,14 +217,15 @@ def read_manifest(store: Path) -> Manifest:
     path = store / "manifest.json"
     if not path.is_file():
         raise InputError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
+    values = read_json(path, AGAIN)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         _check_version(values.get("schema_version"), SCHEMA_VERSION, path)
-        videos = {video_id: VideoEntry(**entry) for video_id, entry in values.pop("videos").items()}
-        verbs, nouns = tuple(values.pop("verbs")), tuple(values.pop("nouns"))
-        return Manifest(verbs=verbs, nouns=nouns, videos=videos, **values)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}); run `gaze-vlm prepare` again") from error
+        videos = {video_id: from_json(VideoEntry, entry) for video_id, entry in values["videos"].items()}
+        manifest = from_json(Manifest, values | {"videos": videos})
+        check_manifest(manifest)
+        return manifest
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}): {AGAIN}") from error
 
 
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
@@ -240,21 +244,12 @@ def read_clips(path: Path) -> list[ClipRecord]:
     """
     try:
         # partitioning=None: a folder named like "a=b" above the store must not become a column.
-        rows = pq.read_table(path, partitioning=None).to_pylist()
-        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+        table = pq.read_table(path, partitioning=None)
+        if not table.schema.equals(CLIP_SCHEMA):
+            raise TypeError("its columns are others than those of a table of clips")
+        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in table.to_pylist()]
+    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
-
-
-def _check_labels(clips: Sequence[ClipRecord], manifest: Manifest, store: Path) -> None:
-    verbs, nouns = {None, *manifest.verbs}, {None, *manifest.nouns}
-    for clip in clips:
-        foreign = ({clip.activity_verb, clip.future_verb} - verbs) | ({clip.activity_noun, clip.future_noun} - nouns)
-        if foreign:
-            raise InputError(
-                f"{store}: clip {clip.clip_id} is labelled {', '.join(sorted(map(repr, foreign)))}, which is none of "
-                "the labels in manifest.json; run `gaze-vlm prepare` again"
-            )
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

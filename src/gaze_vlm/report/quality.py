@@ -1,6 +1,5 @@
 """A page that shows how good the gaze of a store is: the figures of quality.json, and frames with their gaze."""
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping
 from io import BytesIO
@@ -10,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import read_json
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality_sheet import draw_sheet
 
@@ -42,7 +42,7 @@ def report_quality(
     if videos < 1 or frames < 1:
         raise InputError(f"videos is {videos} and frames {frames}: the sheet shows 1 or more")
     opened = Store(store)
-    report = json.loads((opened.path / "quality.json").read_text(encoding="utf-8"))
+    report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
     output = output or opened.path / "quality.html"
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)

@@ -1,0 +1,140 @@
+"""JSON of other people's making: refused in one line where it is damaged, too large, or nested without end."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from math import isfinite
+from pathlib import Path
+from types import UnionType
+from typing import Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from gaze_vlm.errors import InputError, MissingFileError
+
+T = TypeVar("T")
+MOST_BYTES = 2**28  # of a file that is read as a whole; larger ones are read as a stream
+DEEPEST = 64  # no file that we read has a tenth of it
+PIECE_BYTES = 2**14
+ESCAPED = re.compile(rb"\\.", re.DOTALL)
+QUOTE = ord('"')
+OPENING, CLOSING = tuple(b"[{"), tuple(b"]}")
+
+
+class TooDeepError(ValueError):
+    """JSON that is nested deeper than `DEEPEST`."""
+
+
+class DepthLimit:
+    """Counts brackets outside strings, piece by piece, for a parser that comes after would fill memory or its stack."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.in_string = False
+        self.escape = False  # the last piece ended within an escape
+
+    def check(self, text: bytes) -> None:
+        """Take the next bytes of a text.
+
+        Raises:
+            TooDeepError: so it is.
+        """
+        for start in range(0, len(text), PIECE_BYTES):
+            self._check(text[start : start + PIECE_BYTES])
+
+    def _check(self, piece: bytes) -> None:
+        piece = ESCAPED.sub(b"", b"\\" + piece if self.escape else piece)
+        self.escape = piece.endswith(b"\\")
+        letters = np.frombuffer(piece, np.uint8)
+        if not len(letters):
+            return
+        inside = (np.cumsum(letters == QUOTE) + self.in_string) % 2 == 1
+        steps = np.isin(letters, OPENING).astype(np.int64) - np.isin(letters, CLOSING)
+        levels = self.depth + np.cumsum(np.where(inside, 0, steps))
+        if levels.max() > DEEPEST:
+            raise TooDeepError(f"nested deeper than {DEEPEST} levels")
+        self.depth, self.in_string = int(levels[-1]), bool(inside[-1])
+
+
+class LimitedFile:
+    """A file whose JSON a streaming parser reads; reading raises where it is nested too deep."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.limit = DepthLimit()
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        piece = self.file.read(size)
+        self.limit.check(piece)
+        return piece
+
+
+def read_json(path: Path, fix: str) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        fix: what to do about a damaged one, as in "run `gaze-vlm prepare` again".
+
+    Raises:
+        FileNotFoundError: there is no file.
+        ValueError: larger than `MOST_BYTES`, not UTF-8, no JSON, or nested deeper than `DEEPEST`.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing: {fix}")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{path} is damaged ({size} bytes, and such a file has no more than {MOST_BYTES}): {fix}")
+    return parse_json(path.read_bytes(), path, fix)
+
+
+def parse_json(text: bytes | str, where: Path | str, fix: str) -> Any:
+    """The value of a JSON text; see `read_json`. `where` it is from is for messages."""
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        DepthLimit().check(content)
+        return json.loads(content.decode("utf-8"))
+    except ValueError as error:  # no JSON, not UTF-8, or a number of thousands of digits
+        raise InputError(f"{where} is damaged ({error}): {fix}") from error
+
+
+def from_json(cls: type[T], values: Any) -> T:
+    """A dataclass of values whose names and types are its fields'; lists become tuples.
+
+    Raises:
+        TypeError: a name that is missing or unknown, a value of another type, or a number that is not finite.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{shown(values)} where an object is expected")
+    hints = get_type_hints(cls)
+    known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+    for name, value in values.items():
+        if name not in known:
+            raise TypeError(f"{name} is unknown")
+        if not _is(value, known[name]):
+            raise TypeError(f"{name} is {shown(value)}")
+    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return cls(**tuples)
+
+
+def shown(value: object) -> str:
+    """A value in a message, however long; thousands of digits are not even written out."""
+    if isinstance(value, int) and abs(value) > 10**20:
+        return f"a number of {value.bit_length()} bits"
+    return f"a list of {len(value)}" if isinstance(value, list) else repr(value)[:40]
+
+
+def _is(value: Any, hint: Any) -> bool:
+    if isinstance(hint, UnionType):
+        return any(_is(value, part) for part in get_args(hint))
+    origin = get_origin(hint)
+    if origin is tuple:  # of any number of one type
+        return isinstance(value, list | tuple) and all(_is(one, get_args(hint)[0]) for one in value)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping) and all(_is(one, get_args(hint)[1]) for one in value.values())
+    if hint is Any:
+        return True
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
