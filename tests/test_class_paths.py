@@ -12,7 +12,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.launch import fit_command, plans
 from gaze_vlm.errors import InputError
-from training_files import arguments, fit
+from training_files import fit
 
 MODEL = "--model.backbone.init_args"
 EVIL = """
@@ -205,7 +205,7 @@ def test_no_yaml_allows_a_package(finished_run: Path, tmp_path: Path, capsys: py
 
 
 def test_a_comparison_starts_no_run_that_names_a_stranger(
-    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "arm.yaml").write_text("model: {optimizer: of_a_stranger.Optimizer}\n")
     (tmp_path / "compare.yaml").write_text(
@@ -215,7 +215,7 @@ def test_a_comparison_starts_no_run_that_names_a_stranger(
                 "backbone": "tiny",
                 "runs": "runs",
                 "output": "results",
-                "configs": [arguments(tmp_path, tiny_llava, prepared)[0].partition("=")[2]],
+                "configs": [str(finished_run / "config.yaml")],
                 "arms": {"control": "arm.yaml"},
                 "control": "control",
                 "train_clips": 2,

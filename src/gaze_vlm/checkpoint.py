@@ -1,9 +1,11 @@
 """What a checkpoint holds beside Lightning's own state: the parameters that learn, and what they belong to."""
 
+import hashlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from gaze_vlm.errors import InputError
@@ -34,7 +36,37 @@ def describe(module: "GazeVLM") -> dict[str, Any]:
         "base_checkpoint": backbone.checkpoint,
         "lambda": None if regularizer is None else float(regularizer.weight),
         "floor": None if regularizer is None else regularizer.floor,
+        "made_by": module.made_by,
     }
+
+
+def store_digest(store: Path) -> str | None:
+    """SHA-256 of what identifies a store: its manifest and its clips; None where there is no store."""
+    files = [store / name for name in ("manifest.json", "clips.parquet")]
+    if not all(file.is_file() for file in files):
+        return None
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: bool) -> None:
+    """Refuse a checkpoint of another arm or seed and, where a training resumes, of other training data.
+
+    A test may be on another data set; one of the same name that was prepared anew is only warned of.
+
+    Raises:
+        InputError: naming the difference.
+    """
+    of_training = ("dataset", "store", "train_clips") if resumes else ()
+    for key in ("arm", "seed", *of_training):
+        if key in remembered and remembered[key] != present.get(key):
+            raise InputError(
+                f"the checkpoint is of {key} {remembered[key]}, this run's config says {present.get(key)}: use it with "
+                "the config.yaml that stands beside it"
+            )
+    same_name = remembered.get("dataset") == present.get("dataset")
+    stores = {remembered.get("store"), present.get("store")}
+    if same_name and None not in stores and len(stores) > 1:
+        warnings.warn(f"the store of {present['dataset']} is not the one that the run was trained on", stacklevel=3)
 
 
 def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
@@ -52,6 +84,8 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
                 f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
                 f"{present[key]}: test it with the config.yaml that stands beside it"
             )
+    resumes = module.has_trainer and module.trainer.state.fn == TrainerFn.FITTING
+    check_made_by(remembered.get("made_by") or {}, module.made_by, resumes)
     for key in ("base_checkpoint", "lambda", "floor"):
         if remembered[key] != present[key] and not is_same_place(remembered[key], present[key]):
             warnings.warn(

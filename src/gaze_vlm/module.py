@@ -77,8 +77,14 @@ class GazeVLM(L.LightningModule):
         self.encoder = encoder or default_encoder()
         self.semantic = SemanticSimilarity(self.encoder)
         self.rows: list[Row] = []
+        self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
         self.of_step: dict[str, Tensor] = {}
+
+    @property
+    def has_trainer(self) -> bool:
+        """Whether a trainer runs it."""
+        return self._trainer is not None
 
     def configure_model(self) -> None:
         self.backbone.load()

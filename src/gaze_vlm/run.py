@@ -2,7 +2,9 @@
 
 <dir>/config.yaml            `fit`: the whole configuration of the training
 <dir>/metrics.csv            `fit`: what was logged, step by step
-<dir>/checkpoints/best.ckpt  `fit`: the trained parameters, at the best validation score
+<dir>/state.json             `fit`: running, finished, interrupted or failed
+<dir>/checkpoints/best.ckpt  `fit`: the trained parameters, at the best validation score; its digest in best.ckpt.sha256
+<dir>/checkpoints/last.ckpt  `fit`: what a stopped training resumes from
 <dir>/run.json               `test`: arm, seed, backbone, data set, λ, ε, number of training clips
 <dir>/metrics.json           `test`: mean scores of each task
 <dir>/predictions.jsonl      `test`: one line a sample
@@ -41,6 +43,8 @@ class RunOptions:
         dataset: name of the data set in tables.
         backbone: name of the backbone in tables.
         test_after_fit: test the best checkpoint as soon as the training ends.
+        save_every_minutes: minutes of training between two `last.ckpt`, which a stopped training resumes from.
+        overwrite: delete the run that the directory holds; without it, `fit` refuses a used directory.
     """
 
     dir: Path = Path("runs/default")
@@ -48,6 +52,8 @@ class RunOptions:
     dataset: str = "kitchen"
     backbone: str = "tiny-llava"
     test_after_fit: bool = False
+    save_every_minutes: float = 10.0
+    overwrite: bool = False
 
 
 def best_checkpoint(directory: Path) -> Path:
@@ -76,7 +82,12 @@ class SaveConfig(SaveConfigCallback):
         directory = Path(self.config.run.dir)
         directory.mkdir(parents=True, exist_ok=True)
         name = "config.yaml" if stage == TrainerFn.FITTING else f"{TrainerFn(stage).value}.yaml"
-        self.parser.save(self.config, directory / name, skip_none=False, overwrite=True, multifile=False)
+        # Whoever uses the file again means neither to delete the run nor to resume it.
+        config = self.config.clone()
+        config.run.overwrite = False
+        if "ckpt_path" in config:
+            config.ckpt_path = None
+        self.parser.save(config, directory / name, skip_none=False, overwrite=True, multifile=False)
 
 
 class RunFiles(Callback):

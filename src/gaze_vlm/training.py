@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
-import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from gaze_vlm.checkpoint import store_digest
+from gaze_vlm.checkpoint_files import CheckpointFiles, read_checkpoint
 from gaze_vlm.checks import GradientCheck, Training, refuse_what_would_fail
 from gaze_vlm.class_paths import check_classes, restrict_imports
 from gaze_vlm.composition import expand_configs, naming_files
@@ -20,7 +20,9 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.finite import FiniteCheck
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.options import OneLineParser
+from gaze_vlm.resuming import LastCheckpoint, RunLogger, find_checkpoint
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
+from gaze_vlm.run_state import state_of, training_in
 from gaze_vlm.training_progress import PlainProgress
 from gaze_vlm.validation import FinalValidation, counted_in_batches
 
@@ -43,6 +45,16 @@ class GazeCLI(LightningCLI):
             raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
         check_classes(config)
 
+    def after_instantiate_classes(self) -> None:
+        data, options = self.datamodule, self.options
+        self.model.made_by = {
+            "arm": options.arm,
+            "seed": self._get(self.config, "seed_everything"),
+            "dataset": options.dataset,
+            "store": store_digest(data.store_path),
+            "train_clips": data.train_clips,
+        }
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=RunOptions, default=RunOptions(), help="where the run goes")
         parser.add_argument(
@@ -64,16 +76,29 @@ class GazeCLI(LightningCLI):
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
+        if self.subcommand == "fit":
+            callbacks.append(LastCheckpoint(options.dir, 60 * options.save_every_minutes))
         if self._get(self.config_init, "trainer.logger") is None:
-            # A test's logger would delete what the training logged.
-            kwargs["logger"] = CSVLogger(options.dir, name="", version="") if self.subcommand == "fit" else False
+            kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
+        plugins = self._get(self.config_init, "trainer.plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
         try:
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        file = find_checkpoint(kwargs.get("ckpt_path"), self.options.dir)
+        return {**kwargs, "ckpt_path": file, "weights_only": True}
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's own status of Ctrl-C is 1
+                raise KeyboardInterrupt from None
+            raise
 
     @property
     def options(self) -> RunOptions:
@@ -89,6 +114,14 @@ class GazeCLI(LightningCLI):
     def before_fit(self) -> None:
         for doubt in refuse_what_would_fail(self.training):
             rank_zero_warn(doubt.text)
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and keep the state of the run directory."""
+        if self._get(self.config, "trainer.fast_dev_run"):  # writes nothing
+            self.trainer.fit(**kwargs)
+            return
+        with training_in(self.options.dir, kwargs["ckpt_path"] is not None, self.options.overwrite):
+            self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
         if self.options.test_after_fit:
@@ -119,11 +152,13 @@ def load_run(run: Path, **overrides: Any) -> "Plan":
     for file in (run / "config.yaml", best_checkpoint(run)):
         if not file.is_file():
             raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+    if (state := state_of(run)) not in ("finished", "unknown"):
+        rank_zero_warn(f"{run}: its training is {state}: these are the best weights until now")
     cli = plan([f"--config={run / 'config.yaml'}"])
     for name, value in overrides.items():
         setattr(cli.model.backbone, name, value)
     cli.model.configure_model()
-    checkpoint = torch.load(best_checkpoint(run), weights_only=True, map_location="cpu")
+    checkpoint = read_checkpoint(best_checkpoint(run))
     cli.model.on_load_checkpoint(checkpoint)
     cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
     cli.model.eval()

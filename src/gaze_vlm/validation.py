@@ -24,8 +24,12 @@ class FinalValidation(Callback):
     """Makes the trainer validate after the last step, whatever the interval: the best checkpoint comes of it."""
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        last_step = trainer.global_step == trainer.max_steps
-        last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
-        if last_step or last_epoch:
+        if is_last_step(trainer):
             trainer.check_val_every_n_epoch = None  # count the batches of all epochs
             trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
+
+
+def is_last_step(trainer: L.Trainer) -> bool:
+    """Whether the training ends with the batch that was just trained on."""
+    last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+    return trainer.global_step == trainer.max_steps or last_epoch

@@ -19,6 +19,7 @@ from gaze_vlm.composition import configs_of
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.progress import say, track
+from gaze_vlm.run_state import is_finished
 
 LOG = "log.txt"
 STAMP = "compare.json"
@@ -177,7 +178,7 @@ def in_parallel(work: Callable[[Item], None], items: Sequence[Item], jobs: int, 
 
 
 def _is_whole(directory: Path) -> bool:
-    return all((directory / name).is_file() for name in FILES)
+    return all((directory / name).is_file() for name in FILES) and is_finished(directory)
 
 
 def _stamp(plan: Plan, comparison: Comparison) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_json
 from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.run_state import is_finished, state_of
 
 TASKS = ("activity", "future")
 METRICS = tuple(name for name in SCORES if name != "cross_entropy")  # which is of training, not of answers
@@ -71,6 +72,8 @@ def read_run(path: Path) -> Run:
         if not (path / name).is_file():
             raise InputError(f"{path / name} is missing: the run did not finish, train and test it again")
     check_whole(path / "metrics.json")
+    if not is_finished(path):
+        raise InputError(f"{path}: its training is {state_of(path)}: train and test it again")
     about = _object(path / "run.json", (path / "run.json").read_text(encoding="utf-8"))
     try:
         return Run(

@@ -1,0 +1,87 @@
+"""Checkpoint files: written aside and renamed, with a digest beside them that is checked before they are read."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from gaze_vlm.errors import InputError, MissingFileError
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's way to checkpoint files. A process that is killed while it writes leaves the file of before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        super().remove_checkpoint(path)
+        digest_file(Path(path)).unlink(missing_ok=True)
+
+
+def digest_file(path: Path) -> Path:
+    """The file that holds a checkpoint's SHA-256, in the form of `sha256sum`."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint and its digest, each whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    with aside.open("wb") as stream:
+        torch.save(checkpoint, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    digests = [_digest(aside)]
+    # Between the two renames the checkpoint may be the new one or that of before: both are right.
+    earlier = [_digest(path)] if path.is_file() else []
+    _write_digests([*digests, *earlier], path)
+    aside.replace(path)
+    _write_digests(digests, path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of this package into the host's memory.
+
+    Raises:
+        MissingFileError: there is none.
+        InputError: it is empty, cut short, changed since it was written, or of another program.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist: correct the path, or train the run")
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty: its writing was cut short; copy it again, or train the run again")
+    known = digest_file(path)
+    if known.is_file() and _digest(path) not in known.read_text(encoding="utf-8").split():
+        raise InputError(
+            f"{path} is not the file that was written: its SHA-256 is not that in {known.name}; copy it again, "
+            "or train the run again"
+        )
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # of a file of any other kind, the unpickler raises anything
+        raise InputError(
+            f"{path} cannot be read as a checkpoint: it is cut short, or another program's; copy it again, or name "
+            "one that gaze_vlm wrote"
+        ) from error
+    if not isinstance(checkpoint, dict) or not {"gaze_vlm", "state_dict"} <= checkpoint.keys():
+        raise InputError(f"{path} was not written by gaze_vlm: name the best.ckpt or last.ckpt of a run")
+    return checkpoint
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_digests(digests: list[str], path: Path) -> None:
+    file = digest_file(path)
+    aside = file.with_name(f".{file.name}.partial")
+    aside.write_text("".join(f"{digest}  {path.name}\n" for digest in digests), encoding="utf-8")
+    aside.replace(file)
