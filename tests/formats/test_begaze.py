@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egtea_files import PREAMBLE, row_31, write_gaze
+from egtea_files import PREAMBLE, row_31, row_34, write_gaze
 from gaze_vlm.formats.begaze import read_begaze
 from gaze_vlm.gaze.samples import GazeEvent
 
@@ -73,6 +73,57 @@ def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
     np.testing.assert_allclose(gaze.t_s, [2.5, 2.6], atol=1e-6)
 
 
+def drifting(path: Path, version: str, drift: float, seconds: float = 1200) -> np.ndarray:
+    """Gaze at 30 Hz whose tracker's clock runs too fast by the share `drift`; returns the true times."""
+    t_s = np.arange(0.25, seconds, 1 / 30)
+    row = row_31 if version == "3.1" else row_34
+    path.write_text(PREAMBLE + "".join(row(t * (1 + drift), 640, 480, int(t * 24 + 1e-6), "Fixation") for t in t_s))
+    return t_s
+
+
+@pytest.mark.parametrize("version", ["3.1", "3.4"])
+def test_a_sample_is_in_its_frame_however_far_the_clocks_part(tmp_path: Path, version: str) -> None:
+    """0.2 % are 2.4 s after 20 minutes."""
+    t_s = drifting(tmp_path / "gaze.txt", version, 0.002)
+    with pytest.warns(UserWarning, match=r"its Time and Frame columns part by up to 2\.[34]\d s of the 1200 s"):
+        gaze = read_begaze(tmp_path / "gaze.txt")[:]
+    assert len(gaze) == len(t_s)
+    np.testing.assert_array_equal(np.floor(gaze.t_s * 24 + 1e-6), np.floor(t_s * 24 + 1e-6))
+    assert (np.diff(gaze.t_s) >= 0).all()
+
+
+@pytest.mark.parametrize("drift", [0.0, 1e-5])
+def test_clocks_that_agree_keep_the_trackers_time(tmp_path: Path, drift: float) -> None:
+    """Without a warning; 12 ms after 20 minutes are within a frame."""
+    t_s = drifting(tmp_path / "gaze.txt", "3.1", drift)
+    gaze = read_begaze(tmp_path / "gaze.txt")[:]
+    assert np.abs(gaze.t_s - t_s).max() < 2e-6 + drift * 1200
+    assert np.abs(np.diff(gaze.t_s) - 1 / 30).max() < 1e-3
+
+
+def test_time_orders_the_samples_of_a_frame(tmp_path: Path) -> None:
+    """A row of another frame is not among them, whatever its time."""
+    rows = [(0.010, 10, 0), (0.035, 20, 0), (0.020, 15, 0), (0.036, 40, 1), (0.040, 30, 0)]
+    text = "".join(row_31(t_s, x, 10, frame, "Fixation") for t_s, x, frame in rows)
+    (tmp_path / "gaze.txt").write_text(PREAMBLE + text)
+    gaze = read_begaze(tmp_path / "gaze.txt")[:]
+    np.testing.assert_allclose(gaze.xy[:, 0] * 1280, [10, 15, 20, 30, 40])
+    assert np.floor(gaze.t_s * 24 + 1e-6).tolist() == [0, 0, 0, 0, 1]
+
+
+def test_frames_that_cannot_place_gaze_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "gaze.txt"
+    path.write_text(PREAMBLE + "".join(row_31(k / 30, 640, 480, 1, "Fixation") for k in range(90)))
+    with pytest.raises(ValueError, match=r"Frame is 1 in all 90 rows, whose times span 3.0 s, so gaze cannot be"):
+        read_begaze(path)
+    path.write_text(PREAMBLE + row_31(0.0, 640, 480, 1, "Fixation") + row_31(1 / 30, 640, 480, 1, "Fixation"))
+    assert len(read_begaze(path)) == 2  # of one frame indeed
+    header = "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tAux1\tL Event Info\n"
+    path.write_text(PREAMBLE + header + "1\tSMP\t1\t640.00\t480.00\t\tFixation\n")
+    with pytest.raises(ValueError, match=r"gaze.txt, line 34: no Frame column, so gaze cannot be placed"):
+        read_begaze(path)
+
+
 def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
     gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))[:]
     assert gaze.event.tolist() == [GazeEvent.UNTRACKED]
@@ -117,7 +168,7 @@ def test_too_large_frame_number_warns_once(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         read_begaze(path)
     assert len(caught) == 1
-    assert "24 frames a second or more" in str(caught[0].message)
+    assert "24 frames a second or more, so gaze goes by the Time column" in str(caught[0].message)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egtea_files import clip_name, shift_px, write_annotations, write_gaze, write_split, write_trimmed
+from egtea_files import (
+    HEADER_34,
+    PREAMBLE,
+    clip_name,
+    row_34,
+    shift_px,
+    write_annotations,
+    write_gaze,
+    write_split,
+    write_trimmed,
+)
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -55,6 +65,21 @@ def test_gaze_is_shifted_and_normalised_by_the_gaze_space(root: Path) -> None:
     np.testing.assert_allclose(gaze.t_s, times[kept] - 43 / 24, atol=1e-5)
     np.testing.assert_allclose(gaze.xy[:, 0], np.array([sample[1] for sample in GAZE])[kept] / 1280, atol=1e-5)
     np.testing.assert_allclose(gaze.xy[:, 1], 0.5)
+
+
+def test_a_sample_is_in_the_clips_frame_that_its_row_names(root: Path) -> None:
+    """Though the tracker's clock runs 2 % too slow, by two frames at the end; x tells the session's frame."""
+    times = np.arange(180) / 30
+    frames = np.floor(times * 24 + 1e-6).astype(int)
+    path = root / "gaze_data" / f"{SESSION.lower()}-GazeData.txt"
+    rows = [row_34(0.98 * t_s, frame, 480, frame, "Fixation") for t_s, frame in zip(times, frames, strict=True)]
+    path.write_text(PREAMBLE + HEADER_34 + "".join(rows))
+    reader = EgteaReader(root)
+    with pytest.warns(UserWarning, match=r"part by up to 0.1\d s of the 6 s; gaze goes by the Frame column"):
+        gaze = reader.read_gaze(reader.recordings()[1])[:]
+    shown = 43 + np.floor(gaze.t_s * 24 + 1e-6)
+    np.testing.assert_allclose(shown, gaze.xy[:, 0] * 1280, atol=1e-6)
+    assert set(shown) == set(range(42, 102))
 
 
 def test_gaze_lies_on_the_clips_pixels(root: Path) -> None:

@@ -23,7 +23,7 @@ def text(variant, samples=4):
     xy_px = np.tile([640.0, 240.0], (samples, 1))
     xy_px[1] = 0
     events = ["Fixation", "Blink", "Saccade", "Fixation"][:samples]
-    return begaze_text(t_us, xy_px, events, np.arange(samples), variant)
+    return begaze_text(t_us, xy_px, events, np.arange(samples) * 24 // 30, variant)
 
 
 @pytest.mark.parametrize(("variant", "count_line", "tokens"), [("3.1", 9, 7), ("3.4", 10, 26)])

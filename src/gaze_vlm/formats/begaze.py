@@ -10,13 +10,17 @@ import numpy as np
 from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.frame_clock import FrameClock
 from gaze_vlm.formats.gaze_points import in_order, number_table
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.spool import Spool
 
 BEGAZE_WIDTH_PX = 1280
 BEGAZE_HEIGHT_PX = 960
 FRAME_HZ = 24  # rate of the scene camera, which the Frame column counts in
 EVENTS = {"fixation": GazeEvent.FIXATION, "saccade": GazeEvent.SACCADE, "blink": GazeEvent.BLINK}
+TIME, PLACE, EVENT, FRAME, OVERFLOW = 0, slice(1, 3), 3, 4, 5  # columns of what `_rows` yields
+MOST_IN_FRAME_S = 2 / FRAME_HZ
 MAX_STEP_BACK_S = 1.0  # rows may swap places; a larger jump back means another clock
 
 
@@ -49,34 +53,66 @@ def read_begaze(path: Path) -> SpooledGaze:
     Columns are found by the header line; without one, or for rows that do not fit it, by their position among
     the white-space separated tokens (7 in version 3.1, 26 in 3.4).
 
-    Time: the Time column is in microseconds from an arbitrary origin, so the Frame column ties it to the
-        video. With f the frame (counted from 0 at 24 fps) of the first sample, that sample is at f / 24 s
-        and the others keep their distance to it: t = f / 24 + (Time − Time of the first sample) / 1e6. The
-        frame's start stands for the moment of the first sample, so all times share an error of at most one
-        frame (42 ms).
+    Time: the Frame column, counted from 0 at 24 fps, says in which frame a sample was taken, as in the data set's
+        official loader. The Time column, microseconds of another clock, says where in it; see `FrameClock`. So times
+        are right to a frame (42 ms) however far the clocks part. Where that is more than a frame, a warning says how
+        far. Timecodes that are not of 24 fps place the first sample alone, and a warning says so.
 
     Points: blinks are `BLINK` and other (0, 0) are `UNTRACKED`, with NaN for xy; points outside 1280 × 960 px
         are `OUT_OF_FRAME` and keep their place. Rows whose Type is not SMP are skipped. Several samples of one
         frame are all kept.
 
     Raises:
-        ValueError: no sample at all, or a row that cannot be read; the message names the file and the line.
+        ValueError: no sample at all, a row that cannot be read, or no Frame column that could place the samples. The
+            message names the file, and the line where it is one.
     """
     table = number_table(_rows(path), 6)
     if not len(table):
         raise InputError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
-    if any(rows[:, 5].any() for rows in table.pieces()):
+    if any(rows[:, OVERFLOW].any() for rows in table.pieces()):
         warnings.warn(
-            f"{path}: timecodes count {FRAME_HZ} frames a second or more; was it exported at {FRAME_HZ} fps?",
+            f"{path}: timecodes count {FRAME_HZ} frames a second or more, so gaze goes by the Time column; was it "
+            f"exported at {FRAME_HZ} fps?",
             stacklevel=2,
         )
-    first_us, first_frame = table[:1][0, [0, 4]]
+        clock = _clock(table)
+        return SpooledGaze.of(_samples(rows, clock.by_tracker(rows[:, TIME])) for rows in in_order(table))
+    _check_frames(table, path)
+    by_time = Spool(table.dtype)
+    for rows in in_order(table, TIME):
+        by_time.append(rows)
+    by_frame = Spool(table.dtype)
+    for rows in in_order(by_time, FRAME):
+        by_frame.append(rows)
+    clock = _clock(by_frame)
+    gaze = SpooledGaze.of(_samples(rows, clock.by_frame(rows[:, FRAME], rows[:, TIME])) for rows in by_frame.pieces())
+    if clock.parted_s > 1 / FRAME_HZ:
+        warnings.warn(
+            f"{path}: its Time and Frame columns part by up to {clock.parted_s:.2f} s of the "
+            f"{gaze.t_s[-1:][0] - gaze.t_s[:1][0]:.0f} s; gaze goes by the Frame column",
+            stacklevel=2,
+        )
+    return gaze
 
-    def samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
-        t_s = first_frame / FRAME_HZ + (rows[:, 0] - first_us) / 1e6
-        return GazeSamples(t_s, rows[:, 1:3], rows[:, 3].astype(np.uint8))
 
-    return SpooledGaze.of(map(samples, in_order(table)))
+def _clock(table: Spool) -> FrameClock:
+    first = table[:1][0]
+    return FrameClock(FRAME_HZ, first[FRAME], first[TIME])
+
+
+def _samples(rows: Float64[np.ndarray, "sample column"], t_s: Float64[np.ndarray, "sample"]) -> GazeSamples:
+    return GazeSamples(t_s, rows[:, PLACE], rows[:, EVENT].astype(np.uint8))
+
+
+def _check_frames(table: Spool, path: Path) -> None:
+    """Raises ValueError where one frame is named for all samples, but their times are of several."""
+    bounds = [(rows[:, [FRAME, TIME]].min(axis=0), rows[:, [FRAME, TIME]].max(axis=0)) for rows in table.pieces()]
+    frames, time_us = np.max([high for _, high in bounds], axis=0) - np.min([low for low, _ in bounds], axis=0)
+    if frames == 0 and time_us / 1e6 > MOST_IN_FRAME_S:
+        raise InputError(
+            f"{path}: Frame is {table[:1][0, FRAME]:.0f} in all {len(table)} rows, whose times span "
+            f"{time_us / 1e6:.1f} s, so gaze cannot be placed in the video; export it again with the video's frames"
+        )
 
 
 def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, bool]]:
@@ -88,7 +124,7 @@ def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, boo
             if line.startswith("##") or not line.strip():
                 continue
             if line.split(maxsplit=1)[0] == "Time":
-                header = _columns_of_header(line)
+                header = _columns_of_header(line, f"{path}, line {number}")
                 continue
             tokens = line.split()
             if len(tokens) < 2 or tokens[1] != "SMP":
@@ -106,13 +142,19 @@ def _rows(path: Path) -> Iterator[tuple[float, float, float, GazeEvent, int, boo
             yield time_us, x, y, event, frame, overflow
 
 
-def _columns_of_header(line: str) -> Columns | None:
-    """Columns that the header names; None if it does not name them all."""
+def _columns_of_header(line: str, where: str) -> Columns | None:
+    """Columns that the header names; None if it does not name them all.
+
+    Raises:
+        ValueError: it names all but the Frame column.
+    """
     names = by_tabs(line)
     eye = next((eye for eye in "BLR" if f"{eye} POR X [px]" in names and f"{eye} POR Y [px]" in names), None)
     event = next((i for i, name in enumerate(names) if name.endswith("Event Info")), None)
-    if eye is None or event is None or "Frame" not in names or names[:2] != ["Time", "Type"]:
+    if eye is None or event is None or names[:2] != ["Time", "Type"]:
         return None
+    if "Frame" not in names:
+        raise InputError(f"{where}: no Frame column, so gaze cannot be placed in the video; export it again with one")
     x, y = names.index(f"{eye} POR X [px]"), names.index(f"{eye} POR Y [px]")
     return Columns(by_tabs, len(names), x=x, y=y, frame=names.index("Frame"), event=event)
 

@@ -38,18 +38,18 @@ def number_table(rows: Iterable[Sequence[float]], columns: int) -> Spool:
     return table
 
 
-def in_order(table: Spool) -> Iterator[Float64[np.ndarray, "row column"]]:
-    """The rows of a table in pieces, sorted stably by their first column, the time; rows of one time are in one piece.
+def in_order(table: Spool, column: int = 0) -> Iterator[Float64[np.ndarray, "row column"]]:
+    """The rows of a table in pieces, sorted stably by a column, by default the time; rows of one time are in one piece.
 
     Held in memory is what a later row of the table may still precede: next to nothing of a table that is in order.
     """
-    earliest = [piece[:, 0].min() for piece in table.pieces()]
+    earliest = [piece[:, column].min() for piece in table.pieces()]
     limits = np.minimum.accumulate([np.inf, *earliest[:0:-1]])[::-1]  # the earliest of all pieces after each one
     held = table[:0]
     for piece, limit in zip(table.pieces(), limits, strict=False):
         held = np.concatenate([held, piece])
-        held = held[np.argsort(held[:, 0], kind="stable")]
-        ready = np.searchsorted(held[:, 0], limit)
+        held = held[np.argsort(held[:, column], kind="stable")]
+        ready = np.searchsorted(held[:, column], limit)
         yield held[:ready]
         held = held[ready:]
 
