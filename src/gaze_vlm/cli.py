@@ -1,5 +1,6 @@
 """The command line: `lightning fit|validate|test|predict`, and the commands of `gaze-vlm` below."""
 
+import errno
 import inspect
 import re
 import sys
@@ -124,6 +125,8 @@ def _message(error: BaseException | None) -> str | None:
             return _from_worker(str(error))
         if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: {error.strerror}"
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return f"{error.strerror}: make room, and run the same command again"
         error = error.__cause__
     return None
 

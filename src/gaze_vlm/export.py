@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.lora import merge_lora
 from gaze_vlm.errors import InputError
+from gaze_vlm.output import check_output_folder, writing
 from gaze_vlm.training import load_run
 
 SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
@@ -28,10 +29,12 @@ def export(run: Path, output: Path) -> Path:
     Raises:
         ValueError: the run is not finished, or the folder holds something.
     """
+    check_output_folder(output)
     if output.exists() and any(output.iterdir()):
         raise InputError(f"{output} is not empty: name a new folder")
     backbone = load_run(run, quantization=None).model.backbone
-    export_backbone(backbone, output)
+    with writing(output):
+        export_backbone(backbone, output)
     beside = f"; its gaze block is in {BLOCK}, see docs/export.md" if backbone.block is not None else ""
     print(f"wrote {output}{beside}")
     return output

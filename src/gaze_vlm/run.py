@@ -28,6 +28,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.metrics.scores import mean_scores
 from gaze_vlm.module import GazeVLM, Row
+from gaze_vlm.output import writing
 
 LIMITED = "limited"
 """Entry of metrics.json where not all samples were scored: `samples` that were, `of` so many."""
@@ -141,11 +142,14 @@ def write_scores(directory: Path, rows: list[Row], of_samples: int) -> None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Readable JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """JSON Lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), encoding="utf-8")
+    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -188,3 +188,12 @@ def test_one_backbone_or_several_are_named(project, backbones):
     write_config(backbone="absent" if not backbones else "tiny-llava", backbones=backbones, curve="absent")
     with pytest.raises(ValueError, match="give the name of one, or the names and YAML files of several"):
         load_comparison(project)
+
+
+@pytest.mark.parametrize("place", ["results", "runs"])
+def test_a_place_that_cannot_be_written_is_found_before_the_first_training(project, place):
+    Path(place).write_text("")
+    stub = Stub()
+    with pytest.raises(ValueError, match=rf"{place}\S* cannot be a folder, for \S*{place} is a file"):
+        run_comparison(project, [0], 1, stub, None)
+    assert stub.calls == []

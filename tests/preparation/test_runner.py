@@ -17,6 +17,7 @@ from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
 from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
+from gaze_vlm.output import OutputError
 from gaze_vlm.preparation import files, job, runner
 from gaze_vlm.preparation.estimate import estimate
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -281,7 +282,7 @@ def test_a_full_disk_stops_and_goes_on(
         return move(draft, target)
 
     monkeypatch.setattr(Path, "replace", full_after_some)
-    with pytest.raises(files.StoreError, match=r"store/video.* cannot be written \(No space left on device"):
+    with pytest.raises(OutputError, match=r"store/video.* cannot be written \(No space left on device"):
         prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
     monkeypatch.undo()
     left = content(tmp_path / "store")
@@ -302,7 +303,7 @@ def test_no_room_for_temporary_files_is_no_videos_fault(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", full)
-    with pytest.raises(files.StoreError, match=r"No space left on device: make room there, or set TMPDIR"):
+    with pytest.raises(OutputError, match=r"No space left on device: make room there, or set TMPDIR"):
         prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)
     assert content(tmp_path / "store") == {"quarantine.jsonl": b""}
 

@@ -24,6 +24,7 @@ from transformers import (
 
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.output import check_output_folder
 
 # The prompt, a new line, the answer: GPT-2 has no template of its own.
 PLAIN_TEMPLATE = (
@@ -82,6 +83,7 @@ def check_empty(folder: Path) -> None:
     Raises:
         ValueError: the folder holds something.
     """
+    check_output_folder(folder)
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: delete it or choose another folder")
 

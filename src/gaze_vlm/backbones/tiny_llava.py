@@ -19,6 +19,8 @@ from transformers import (
     Qwen2Config,
 )
 
+from gaze_vlm.output import writing
+
 
 def chat_template(image: str = "", video: str = "") -> str:
     """A chat template that writes `image` for each image of a message, and `video` for each video."""
@@ -135,5 +137,6 @@ def build_tiny_llava(
 
 def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
     """Write an ordinary checkpoint: safetensors, config and processor."""
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    with writing(folder):
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)

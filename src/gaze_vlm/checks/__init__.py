@@ -13,6 +13,7 @@ import torch
 from gaze_vlm.checks.configuration import (
     four_bits,
     prepared_store,
+    run_directory,
     valid_gaze,
     validation_interval,
     versions_fit,
@@ -28,6 +29,7 @@ __all__ = ["CONFIGURATION", "MODEL", "GradientCheck", "Problem", "Training", "pr
 
 CONFIGURATION: tuple[Check, ...] = (
     versions_fit,
+    run_directory,
     four_bits,
     validation_interval,
     prepared_store,

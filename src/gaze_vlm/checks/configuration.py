@@ -5,6 +5,7 @@ from functools import partial
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.checks.training import Problem, Training, refusals
+from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.valid_gaze import LOW_SHARE
 from gaze_vlm.versions import misfits
 
@@ -67,6 +68,11 @@ def whole_steps(training: Training) -> Iterable[Problem]:
             "GradientAccumulationScheduler changes the number of batches of a step, by which the loss is normalised: "
             "set accumulate_grad_batches instead"
         )
+
+
+def run_directory(training: Training) -> Iterable[Problem]:
+    """The run directory can be written."""
+    return refusals(partial(check_output_folder, training.run.dir))
 
 
 def validation_interval(training: Training) -> Iterable[Problem]:

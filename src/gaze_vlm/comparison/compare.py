@@ -19,6 +19,7 @@ from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_m
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
+from gaze_vlm.output import check_output_folder, writing
 
 
 def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = None) -> None:
@@ -53,12 +54,15 @@ def run_comparison(
     if not chosen:
         raise InputError(f"{config}: no seed to compare: give --seeds 0 1 2")
     check_stores(comparison)
+    for folder in (comparison.output.parent, comparison.runs):
+        check_output_folder(folder)
     planned = train_missing(comparison, chosen, jobs, launch)
     runs = {plan: _read(plan, comparison) for plan in planned}
     tests = transfer_missing(comparison, planned, jobs, launch)
     elsewhere = [read_transfer(transfer, runs[transfer.plan]) for transfer in tests]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
-    return write_results(comparison, runs, elsewhere, command, encoder)
+    with writing(comparison.output):
+        return write_results(comparison, runs, elsewhere, command, encoder)
 
 
 def write_results(

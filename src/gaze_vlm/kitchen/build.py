@@ -19,6 +19,7 @@ from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import session_truth
 from gaze_vlm.kitchen.writer import SessionNotes, Shape, write_text
+from gaze_vlm.output import check_output_folder
 from gaze_vlm.progress import track
 
 VERSION = 2
@@ -79,6 +80,7 @@ def build_kitchen(
     if shape not in SHAPES:
         raise InputError(f"shape is {shape!r}: choose {' or '.join(get_args(ShapeName))}")
     root = Path(root)
+    check_output_folder(root)
     parameters: dict[str, int | str] = {
         "version": VERSION,
         "participants": participants,

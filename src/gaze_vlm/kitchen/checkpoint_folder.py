@@ -9,6 +9,7 @@ from typing import Any
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
+from gaze_vlm.output import check_output_folder, writing
 
 PAGE = "pretraining.json"
 
@@ -27,6 +28,7 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
     Raises:
         ValueError: `output` holds something else.
     """
+    check_output_folder(output)
     page = output / PAGE
     if page.is_file() and facts.items() <= read_json(page, "delete the folder, or choose another").items():
         print(f"{output} is there already")
@@ -37,7 +39,8 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
     unfinished = output.with_name(f".{output.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     yield unfinished
-    (unfinished / PAGE).write_text(json.dumps(facts, indent=1) + "\n")
-    if output.exists():
-        output.rmdir()  # empty, as was checked
-    unfinished.rename(output)
+    with writing(output):
+        (unfinished / PAGE).write_text(json.dumps(facts, indent=1) + "\n")
+        if output.exists():
+            output.rmdir()  # empty, as was checked
+        unfinished.rename(output)

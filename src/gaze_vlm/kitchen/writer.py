@@ -9,6 +9,7 @@ import av
 
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Rates
 from gaze_vlm.kitchen.session import Session
+from gaze_vlm.output import writing
 
 
 class SessionNotes(NamedTuple):
@@ -48,10 +49,11 @@ class Shape(Protocol):
 @contextmanager
 def atomically(path: Path) -> Iterator[Path]:
     """A path to write to instead of `path`; it takes the place of `path` once it is written completely."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    yield partial
-    partial.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:

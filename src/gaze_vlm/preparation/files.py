@@ -7,29 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.errors import InputError
+from gaze_vlm.output import check_output_folder, writing
 
 END_BYTES = 2**16
-
-
-class StoreError(UserError, RuntimeError):
-    """The store cannot be written: a full disk, no permission. No video is to blame, and none is quarantined."""
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Around what writes `path`.
-
-    Raises:
-        StoreError: the file system refused; what was finished before is untouched.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written ({error.strerror or error}): make room, or mend the permissions, and run the "
-            "same command again; it goes on from there"
-        ) from error
 
 
 @contextmanager
@@ -80,8 +61,9 @@ def only_preparation(store: Path) -> Iterator[None]:
 
     Raises:
         ValueError: another preparation is writing it.
-        StoreError: the folder cannot be made.
+        OutputError: the folder cannot be made.
     """
+    check_output_folder(store)
     with writing(store):
         store.mkdir(parents=True, exist_ok=True)
         folder = os.open(store, os.O_RDONLY)

@@ -18,7 +18,8 @@ from gaze_vlm.formats.video import TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import SpooledGaze
-from gaze_vlm.preparation.files import StoreError, draft_of, mark_of, writing
+from gaze_vlm.output import OutputError, writing
+from gaze_vlm.preparation.files import draft_of, mark_of
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import VIDEO_VERSION, read_video, reencoded_file, video_file, write_video
@@ -56,7 +57,7 @@ class PrepareRecording:
             digest = self.digest(recording, gaze)
             if not self.is_done(recording.video_id, digest):
                 self.write(recording, gaze, digest, report)
-        except StoreError as error:
+        except OutputError as error:
             return Outcome(recording.video_id, str(error), stop=True)
         except (ValueError, OSError) as error:
             is_full = isinstance(error, OSError) and error.errno == ENOSPC  # of temporary files: no video is to blame

@@ -13,10 +13,11 @@ from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Reader, Recording, by_lack
+from gaze_vlm.output import OutputError
 from gaze_vlm.preparation.cluster import run_on_ray
 from gaze_vlm.preparation.engine import cores, run_here, run_local
 from gaze_vlm.preparation.estimate import estimate
-from gaze_vlm.preparation.files import StoreError, only_preparation, write_atomically
+from gaze_vlm.preparation.files import only_preparation, write_atomically
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.labels import with_labels
@@ -64,7 +65,7 @@ def prepare(
     Raises:
         ValueError: the raw data are incomplete, or more videos are unusable than
             `parameters.max_quarantined` allows.
-        StoreError: the store cannot be written; the same command goes on from there.
+        OutputError: the store cannot be written; the same command goes on from there.
     """
     root, store = Path(root), Path(store)
     files = open_reader(dataset, root, reader or {})
@@ -156,7 +157,7 @@ def run(
     """Prepares the videos; reasons of those that cannot be used.
 
     Raises:
-        StoreError: the store cannot be written.
+        OutputError: the store cannot be written.
     """
     bad: dict[str, str] = {}
     with work_progress("preparing videos", len(recordings)) as progress:
@@ -171,7 +172,7 @@ def run(
             for outcome in outcomes:
                 progress.advance()
                 if outcome.stop:
-                    raise StoreError(outcome.reason)
+                    raise OutputError(outcome.reason)
                 if outcome.reason is not None:
                     bad[outcome.video_id] = outcome.reason
     return bad

@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.json_files import from_json, parse_json, read_json
-from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically, writing
+from gaze_vlm.output import writing
+from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.soundness import check_arrays, check_clips, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
+from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.training import GazeCLI, load_run
 
 CLIPS = 6
@@ -38,6 +39,7 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
     Raises:
         ValueError: a run has no config or no checkpoint, or its arm has no attention.
     """
+    check_output_file(output)
     looked: list[Looked] = []
     batch: Batch | None = None
     for run in runs:
@@ -48,8 +50,9 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
         looked.append(look(cli, batch, run))
     assert batch is not None
     figure = draw(batch, looked)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=110)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(output, dpi=110)
     print(f"wrote {output}")
     return output
 

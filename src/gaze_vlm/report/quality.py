@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
+from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality_sheet import draw_sheet
 
@@ -44,11 +45,14 @@ def report_quality(
     opened = Store(store)
     report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
     output = output or opened.path / "quality.html"
+    check_output_file(output)
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(render(opened.manifest.dataset, report, sheet.getvalue()), encoding="utf-8")
-    output.with_suffix(".jpg").write_bytes(sheet.getvalue())
+    page = render(opened.manifest.dataset, report, sheet.getvalue())
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page, encoding="utf-8")
+        output.with_suffix(".jpg").write_bytes(sheet.getvalue())
     print(f"wrote {output} and {output.with_suffix('.jpg').name}")
     return output
 

@@ -1,0 +1,58 @@
+"""What a command writes: checked before its work begins, and one line where the file system refuses it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from safetensors import SafetensorError
+
+from gaze_vlm.errors import InputError, UserError
+
+
+class OutputError(UserError, RuntimeError):
+    """Something cannot be written: a full disk, no permission. No input is to blame."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes `path`, and does nothing else.
+
+    Raises:
+        OutputError: the file system refused; what was finished before is untouched.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"{path} cannot be written ({reason}): make room, or fix the permissions, and run the same command again"
+        ) from error
+
+
+def check_output_folder(folder: Path) -> None:
+    """Check, before any work, that files can be made in a folder, which need not be there yet.
+
+    Raises:
+        ValueError: it, or what would hold it, is a file.
+        OutputError: the file system refuses; it is read-only, say.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{folder} cannot be a folder, for {there} is a file: choose another place")
+    with writing(folder), TemporaryFile(dir=there):
+        pass
+
+
+def check_output_file(file: Path) -> None:
+    """Check, before any work, that a file can be written.
+
+    Raises:
+        ValueError: it is a folder, or what would hold it is a file.
+        OutputError: the file system refuses.
+    """
+    if file.is_dir():
+        raise InputError(f"{file} is a folder: name a file in it")
+    check_output_folder(file.parent)

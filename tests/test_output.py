@@ -1,0 +1,108 @@
+"""An output that cannot be written is one line, before the work begins where that can be known."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import SafetensorError
+
+from gaze_vlm import cli, output
+from gaze_vlm.cli import main
+from gaze_vlm.output import OutputError, check_output_file, check_output_folder, writing
+from gaze_vlm.run import write_lines
+from training_files import ROOT, arguments
+
+
+@pytest.fixture
+def a_file(tmp_path: Path) -> Path:
+    """Where a folder is needed: as root, permissions bind nothing."""
+    path = tmp_path / "file"
+    path.write_text("")
+    return path
+
+
+def commands(place: Path, raw: Path, store: Path, checkpoint: Path) -> dict[str, list[str]]:
+    """Each command with an output under `place`."""
+    preparation = ROOT / "lightning_configs" / "kitchen" / "preparation.yaml"
+    return {
+        "kitchen": [f"--root={place}", "--participants=1"],
+        "quality": [f"--store={store}", f"--output={place / 'page.html'}"],
+        "attention": ["--runs", str(place), f"--output={place / 'picture.png'}"],
+        "export": [f"--run={store}", f"--output={place}"],
+        "backbone": [f"--output={place}"],
+        "small-model": [f"--output={place}"],
+        "narrator": [f"--output={place}", "--vision=vit_tiny_patch16_224", "--language=none"],
+        "doctor": arguments(place / "run", checkpoint, store),
+        "fit": arguments(place / "run", checkpoint, store),
+        "prepare": [f"--config={preparation}", f"--root={raw}", f"--store={place}"],
+    }
+
+
+NAMES = list(commands(Path(), Path(), Path(), Path()))
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_file_where_a_folder_is_needed(
+    command: str, a_file: Path, raw_root: Path, prepared: Path, tiny_llava: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main([command, *commands(a_file, raw_root, prepared, tiny_llava)[command]]) == 1
+    captured = capsys.readouterr()
+    said = captured.out if command == "doctor" else captured.err
+    assert f"cannot be a folder, for {a_file} is a file: choose another place" in said
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_a_read_only_place(
+    command: str,
+    tmp_path: Path,
+    raw_root: Path,
+    prepared: Path,
+    tiny_llava: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output, "TemporaryFile", read_only)
+    assert main([command, *commands(tmp_path / "new", raw_root, prepared, tiny_llava)[command]]) == 1
+    captured = capsys.readouterr()
+    said = captured.out if command == "doctor" else captured.err
+    assert "cannot be written (Read-only file system): make room, or fix the permissions" in said
+    assert "Traceback" not in captured.err
+    assert not (tmp_path / "new").exists()
+
+
+def read_only(**_: Any) -> None:
+    """As a file system that is mounted so."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_full_disk_names_the_file() -> None:
+    full = Path("/dev/full")
+    with pytest.raises(OutputError, match=r"/dev/full cannot be written \(No space left on device\): make room"):
+        write_lines(full, [{"a": "b" * 10_000}])
+    with (
+        pytest.raises(OutputError, match=r"model cannot be written \(I/O error: No space left"),
+        writing(Path("model")),
+    ):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+
+def test_a_full_disk_that_names_no_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(cli, "_run", full)
+    assert main(["quality"]) == 1
+    assert capsys.readouterr().err == (
+        "gaze-vlm quality: error: No space left on device: make room, and run the same command again\n"
+    )
+
+
+def test_what_is_fine_leaves_nothing(tmp_path: Path) -> None:
+    check_output_folder(tmp_path / "a" / "b")
+    check_output_file(tmp_path / "a" / "b.png")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="is a folder: name a file in it"):
+        check_output_file(tmp_path)
