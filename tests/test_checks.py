@@ -1,5 +1,6 @@
 """One list of checks: what `fit` refuses before it loads weights, `doctor` refuses with the same words."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,12 @@ def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path
     assert data.valid_share() == pytest.approx(sum(valid.values()) / len(valid))
     data.train_gaze = "centre"
     assert data.valid_share() == 1
+
+
+def test_a_checkpoint_without_weights(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_llava, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert main(["fit", *arguments(tmp_path / "run", folder, prepared)]) == 1
+    assert f"{folder} has a config.json and no weights" in capsys.readouterr().err

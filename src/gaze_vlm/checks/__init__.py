@@ -17,6 +17,7 @@ from gaze_vlm.checks.configuration import (
     valid_gaze,
     validation_interval,
     versions_fit,
+    weights_there,
     whole_steps,
 )
 from gaze_vlm.checks.gradients import GradientCheck
@@ -31,6 +32,7 @@ CONFIGURATION: tuple[Check, ...] = (
     versions_fit,
     run_directory,
     four_bits,
+    weights_there,
     validation_interval,
     prepared_store,
     whole_steps,

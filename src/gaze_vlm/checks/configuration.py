@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.checks.training import Problem, Training, refusals
@@ -19,6 +20,16 @@ def four_bits(training: Training) -> Iterable[Problem]:
     """What is held in 4 bits is frozen, and there is a GPU and bitsandbytes for it."""
     backbone = training.module.backbone
     return () if backbone.quantization is None else refusals(partial(check_four_bits, backbone.train_parts))
+
+
+def weights_there(training: Training) -> Iterable[Problem]:
+    """A folder with a model's configuration holds its weights too; that of a hub name is looked for as it is loaded."""
+    folder = Path(training.module.backbone.checkpoint)
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
+    if (folder / "config.json").is_file() and not weights:
+        yield Problem(
+            f"{folder} has a config.json and no weights (*.safetensors): copy or download the whole checkpoint"
+        )
 
 
 def prepared_store(training: Training) -> Iterable[Problem]:
