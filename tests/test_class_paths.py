@@ -10,7 +10,7 @@ import yaml
 from gaze_vlm.class_paths import VARIABLE, check_classes, take_allowed_packages
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.launch import fit_command, plans
+from gaze_vlm.comparison.plans import fit_command, plans
 from gaze_vlm.errors import InputError
 from training_files import fit
 

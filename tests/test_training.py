@@ -13,7 +13,7 @@ import yaml
 from ego4d_files import TEST_UIDS, write_root
 from gaze_vlm.checkpoint import is_same_place
 from gaze_vlm.cli import main
-from gaze_vlm.comparison.launch import Plan
+from gaze_vlm.comparison.plans import Plan
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.transfer import Transfer, read_transfer
 from gaze_vlm.errors import InputError

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from fake_comparison import CLIPS, Stub, write_config
+from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.launch import Plan, fit_command, run_command, thread_environment
+from gaze_vlm.comparison.launch import run_command, thread_environment
+from gaze_vlm.comparison.plans import Plan, fit_command
 
 
 def test_trains_what_is_missing_and_writes_everything(project, capsys):
     stub = Stub()
-    page = run_comparison(project, [0, 1], 2, stub, None)
+    page = compared(project, [0, 1], 2, stub)
     assert page == Path("results/kitchen.md")
     assert sorted(stub.subcommands) == ["backbone"] * 2 + ["fit"] * 8
     assert set(stub.subcommands[:2]) == {"backbone"}
@@ -33,18 +33,18 @@ def test_trains_what_is_missing_and_writes_everything(project, capsys):
     }
 
     again = Stub()
-    assert run_comparison(project, [0, 1], 2, again, None).read_text() == text
+    assert compared(project, [0, 1], 2, again).read_text() == text
     assert again.calls == []
 
 
 @pytest.mark.parametrize("lost", ["predictions.jsonl", "compare.json"])
 def test_an_interrupted_run_is_redone_from_its_beginning(project, lost):
-    run_comparison(project, [0], 1, Stub(), None)
+    compared(project, [0], 1, Stub())
     run = Path("runs/kitchen/gaze/seed0")
     (run / lost).unlink()
     (run / "checkpoints").mkdir()
     stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
+    compared(project, [0], 1, stub)
     assert stub.subcommands == ["backbone", "fit"]
     assert all(f"--run.dir={run}" in command for command, _ in stub.calls[1:])
     assert not (run / "checkpoints").exists()
@@ -54,11 +54,11 @@ def test_a_run_made_by_hand_counts_if_it_is_what_it_should_be(project):
     write_config(curve=None, arms={"control": "control.yaml"})
     run = write_run(Path("runs/kitchen/control/seed0"), rows(answers(CLIPS, 0.5, 0)))
     stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
+    compared(project, [0], 1, stub)
     assert stub.calls == []
     write_run(run, rows(answers(CLIPS, 0.5, 0)), train_clips=500)
     with pytest.raises(ValueError, match=r"run\.json: train_clips is 500, the comparison asks for 800"):
-        run_comparison(project, [0], 1, stub, None)
+        compared(project, [0], 1, stub)
 
 
 def test_what_is_no_run_is_not_touched(project):
@@ -66,23 +66,15 @@ def test_what_is_no_run_is_not_touched(project):
     file.parent.mkdir(parents=True)
     file.write_text("")
     with pytest.raises(ValueError, match="is not empty and holds no finished run"):
-        run_comparison(project, [0], 1, Stub(), None)
+        compared(project, [0], 1, Stub())
     assert file.is_file()
 
 
 def test_a_run_of_other_settings_is_not_taken_for_the_asked_one(project):
-    run_comparison(project, [0], 1, Stub(), None)
+    compared(project, [0], 1, Stub())
     Path("gaze.yaml").write_text("weight: 3\n")
     with pytest.raises(ValueError, match=r"gaze/seed0 was trained with other settings .*\(gaze\.yaml\): move it"):
-        run_comparison(project, [0], 1, Stub(), None)
-
-
-def test_a_failing_run_stops_with_the_end_of_its_log(project):
-    with pytest.raises(RuntimeError, match=r"status 3: .*\n  fit\n  last words\nwhole log: .*seed0/log\.txt"):
-        run_comparison(project, [0, 1], 1, Stub(fail=("fit",)), None)
-    stub = Stub()
-    run_comparison(project, [0, 1], 1, stub, None)
-    assert stub.subcommands.count("fit") == 8
+        compared(project, [0], 1, Stub())
 
 
 def test_the_command_of_a_run(project):
@@ -151,7 +143,7 @@ def test_defaults_and_stamp(project):
     comparison = load_comparison(project)
     assert (comparison.seeds, comparison.reach_s, comparison.curve.arms) == ((0, 1, 2), 0.8, ())
     stub = Stub()
-    run_comparison(project, None, 2, stub, None)
+    compared(project, None, 2, stub)
     assert sorted(stub.subcommands) == ["fit"] * 6
     stamp = json.loads(Path("runs/kitchen/gaze/seed0/compare.json").read_text())
     assert set(stamp) == {"command", "base.yaml", "gaze.yaml"}
@@ -165,7 +157,7 @@ def test_several_backbones_are_rows_of_one_table(project):
         backbone="absent", curve="absent", configs="absent", backbones=several, before_seed=["make", "{backbone}"]
     )
     stub = Stub()
-    page = run_comparison(project, [0], 1, stub, None).read_text()
+    page = compared(project, [0], 1, stub).read_text()
     fits = [command for command, _ in stub.calls if command[3:4] == ["fit"]]
     assert [command for command, _ in stub.calls[:2]] == [["make", "one"], ["make", "two"]]
     assert [command[4:6] for command in fits[1::2]] == [
@@ -180,7 +172,7 @@ def test_several_backbones_are_rows_of_one_table(project):
     assert overview.count("| one | ") == overview.count("| two | ") == 2
     Path("base.yaml").write_text("# changed\n")
     with pytest.raises(ValueError, match=r"other settings than now asked for \(base.yaml\)"):
-        run_comparison(project, [0], 1, Stub(), None)
+        compared(project, [0], 1, Stub())
 
 
 @pytest.mark.parametrize("backbones", [{}, {"one": "base.yaml"}])
@@ -195,5 +187,5 @@ def test_a_place_that_cannot_be_written_is_found_before_the_first_training(proje
     Path(place).write_text("")
     stub = Stub()
     with pytest.raises(ValueError, match=rf"{place}\S* cannot be a folder, for \S*{place} is a file"):
-        run_comparison(project, [0], 1, stub, None)
+        compared(project, [0], 1, stub)
     assert stub.calls == []

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fake_comparison import ELSEWHERE, Stub, write_config
+from fake_comparison import ELSEWHERE, Stub, accept, compared, write_config
 from fake_runs import answers
 from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.runs import find_runs
@@ -21,11 +21,11 @@ def store(project):
 
 
 def test_runs_are_tested_on_other_data_sets(project, store):
-    run_comparison(project, [0, 1], 1, Stub(), None)
+    compared(project, [0, 1], 1, Stub())
     stamps = {file: file.read_bytes() for file in Path("runs").rglob("compare.json")}
     write_config(also_test={"other": str(store)})
     stub = Stub()
-    page = run_comparison(project, [0, 1], 1, stub, None).read_text()
+    page = compared(project, [0, 1], 1, stub).read_text()
     assert stub.subcommands == ["test"] * 4  # not the curve's runs, and nothing is trained again
     assert {file: file.read_bytes() for file in stamps} == stamps
     run = Path("runs/kitchen/gaze/seed1")
@@ -51,33 +51,44 @@ def test_runs_are_tested_on_other_data_sets(project, store):
 
     assert {run.dataset for run in find_runs(Path("runs"))} == {"kitchen"}
     again = Stub()
-    assert run_comparison(project, [0, 1], 1, again, None).read_text() == page
+    assert compared(project, [0, 1], 1, again).read_text() == page
     assert again.calls == []
 
 
 def test_a_test_on_another_data_set_is_made_again_where_it_no_longer_holds(project, store):
     write_config(curve=None, also_test={"other": str(store)})
-    run_comparison(project, [0], 1, Stub(), None)
+    compared(project, [0], 1, Stub())
     Path("runs/kitchen/gaze/seed0/also/other/compare.json").unlink()  # stopped before its end
     Path("runs/kitchen/control/seed0/predictions.jsonl").unlink()  # will be trained again
     stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
+    compared(project, [0], 1, stub)
     assert stub.subcommands == ["backbone", "fit", "test", "test"]
     (store / "clips.parquet").write_text("other clips")
     stub = Stub()
-    run_comparison(project, [0], 1, stub, None)
+    compared(project, [0], 1, stub)
     assert stub.subcommands == ["test", "test"]
 
 
-def test_a_failing_test_elsewhere_stops_with_the_end_of_its_log(project, store):
+def test_a_failing_test_elsewhere_leaves_the_others_and_is_named(project, store, capsys):
     write_config(curve=None, also_test={"other": str(store)})
-    with pytest.raises(RuntimeError, match=r"status 3: .*\n  test\n  last words\nwhole log: .*also/other/log\.txt"):
-        run_comparison(project, [0], 1, Stub(fail=("test",)), None)
+    log = "runs/kitchen/gaze/seed0/also/other/log.txt"
+    failing = Stub(fail=(f"--run.dir={Path(log).parent}",))
+    page, missing = run_comparison(project, [0], 1, failing, None, accept)
+    assert [str(one) for one in missing] == [
+        f"gaze (tiny-llava, 800 train clips), seed 0, tested on other: the test failed, {log}"
+    ]
+    text = page.read_text()
+    assert f"- {missing[0]}" in text
+    elsewhere = text.split("# Tested on other")[1]
+    assert "| gaze (missing) | — |" in elsewhere
+    assert "| gaze |" in text.split("# Tested on other")[0]
+    assert f"whole log: {log}" in capsys.readouterr().err
+    assert "missing" not in compared(project, [0], 1, Stub()).read_text()
 
 
 def test_a_missing_store_is_told_before_anything_is_trained(project):
     write_config(also_test={"other": "data/none"})
     stub = Stub()
     with pytest.raises(ValueError, match=r"also_test: other: data/none has no manifest\.json: make the store"):
-        run_comparison(project, [0], 1, stub, None)
+        compared(project, [0], 1, stub)
     assert stub.calls == []

@@ -9,14 +9,17 @@ import torch
 from rich.console import Console
 from rich.markdown import Markdown
 
+from gaze_vlm.comparison.checks import Check, refuse_what_would_fail
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
-from gaze_vlm.comparison.launch import Launch, Plan, run_command, train_missing
+from gaze_vlm.comparison.launch import Failure, Launch, run_command, train_missing
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
-from gaze_vlm.comparison.runs import Run, read_run
+from gaze_vlm.comparison.missing import Missing, count
+from gaze_vlm.comparison.plans import Plan, is_complete, plans, read_planned
+from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.table import build_table
-from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing
-from gaze_vlm.errors import InputError
+from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing, transfers
+from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
@@ -29,14 +32,27 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
         config: YAML of the comparison; it says which arms, and where runs and results go.
         seeds: seeds to compare; by default those of the config.
         jobs: runs at a time; by default one on a GPU, else one a core.
+
+    Raises:
+        InputError: a run would fail as it is configured; none was begun.
+        CommandError: some runs or tests failed; the table is of the others.
     """
-    _show(run_comparison(config, seeds, jobs, run_command, default_encoder()))
+    page, missing = run_comparison(config, seeds, jobs, run_command, default_encoder(), refuse_what_would_fail)
+    _show(page)
+    if missing:
+        lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
+        raise CommandError("\n".join(lines))
 
 
 def run_comparison(
-    config: Path, seeds: list[int] | None, jobs: int | None, launch: Launch, encoder: Encoder | None
-) -> Path:
-    """`compare` with its parts passed in; the page that was written.
+    config: Path,
+    seeds: list[int] | None,
+    jobs: int | None,
+    launch: Launch,
+    encoder: Encoder | None,
+    check: Check,
+) -> tuple[Path, list[Missing]]:
+    """`compare` with its parts passed in.
 
     Args:
         config: see `compare`, also for `seeds` and `jobs`.
@@ -44,6 +60,13 @@ def run_comparison(
         jobs: None is one on a GPU, else one a core.
         launch: runs one command.
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
+        check: refuses runs that would fail, before the first begins.
+
+    Returns:
+        The page that was written, and what it lacks because a command failed.
+
+    Raises:
+        CommandError: every run failed, so that there is nothing to write.
     """
     comparison = load_comparison(config)
     if jobs is None:
@@ -56,26 +79,47 @@ def run_comparison(
     check_stores(comparison)
     for folder in (comparison.output.parent, comparison.runs):
         check_output_folder(folder)
-    planned = train_missing(comparison, chosen, jobs, launch)
-    runs = {plan: _read(plan, comparison) for plan in planned}
-    tests = transfer_missing(comparison, planned, jobs, launch)
-    elsewhere = [read_transfer(transfer, runs[transfer.plan]) for transfer in tests]
+    planned = plans(comparison, chosen)
+    missing = [plan for plan in planned if not is_complete(plan, comparison)]
+    for plan in planned:
+        if plan not in missing:
+            read_planned(plan, comparison)  # what cannot be compared is refused before anything is trained
+    check(comparison, missing)
+    failed = train_missing(comparison, missing, jobs, launch)
+    runs = {plan: read_planned(plan, comparison) for plan in planned if plan not in failed}
+    if not runs:
+        reasons = "\n".join(f"  {plan}: {failure}" for plan, failure in failed.items())
+        raise CommandError(f"every run failed, so there is no table\n{reasons}")
+    untested = transfer_missing(comparison, list(runs), jobs, launch)
+    elsewhere = [
+        read_transfer(transfer, runs[transfer.plan])
+        for transfer in transfers(comparison, list(runs))
+        if transfer not in untested
+    ]
+    lacking = [_missing(plan, comparison.dataset, failure) for plan, failure in failed.items()]
+    lacking += [_missing(transfer.plan, transfer.dataset, failure) for transfer, failure in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
     with writing(comparison.output):
-        return write_results(comparison, runs, elsewhere, command, encoder)
+        return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
 
 
 def write_results(
-    comparison: Comparison, runs: dict[Plan, Run], elsewhere: Sequence[Run], command: str, encoder: Encoder | None
+    comparison: Comparison,
+    runs: dict[Plan, Run],
+    elsewhere: Sequence[Run],
+    command: str,
+    encoder: Encoder | None,
+    missing: Sequence[Missing] = (),
 ) -> Path:
     """Writes `<output>.md` and `.csv`, and `_curve.csv` and `_curve.png` where there is a curve.
 
     Args:
         comparison: what was compared.
-        runs: all runs of the comparison.
+        runs: the finished runs of the comparison.
         elsewhere: those of the main table, tested on other data sets.
         command: that makes these results again.
         encoder: see `run_comparison`.
+        missing: what the page says that it lacks.
     """
     output = comparison.output
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -85,41 +129,27 @@ def write_results(
     table.write_csv(output.with_name(f"{output.name}.csv"))
     curve: Sequence[CurvePoint] = ()
     picture = None
-    if comparison.curve.arms:
-        metric = headline_metric(main)
-        # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
-        points = [
-            run
-            for plan, run in runs.items()
-            if plan.arm in comparison.curve.arms and plan.train_clips in comparison.curve.train_clips
-        ]
+    # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
+    points = [
+        run
+        for plan, run in runs.items()
+        if plan.arm in comparison.curve.arms and plan.train_clips in comparison.curve.train_clips
+    ]
+    if points:
+        metric = headline_metric(points)
         curve = curve_points(points, comparison.control, metric)
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
         title = f"{SCORES[metric].title} on {comparison.dataset}, {comparison.backbone}"
         plot_curve(curve, title, output.with_name(picture))
     page = output.with_name(f"{output.name}.md")
-    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture)
+    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)
     page.write_text(text, encoding="utf-8")
     return page
 
 
-def _read(plan: Plan, comparison: Comparison) -> Run:
-    run = read_run(plan.directory)
-    wanted = {
-        "arm": (run.arm, plan.arm),
-        "seed": (run.seed, plan.seed),
-        "train_clips": (run.train_clips, plan.train_clips),
-        "dataset": (run.dataset, comparison.dataset),
-        "backbone": (run.backbone, plan.backbone),
-    }
-    for key, (found, asked) in wanted.items():
-        if found != asked:
-            raise InputError(
-                f"{run.path / 'run.json'}: {key} is {found!r}, the comparison asks for {asked!r}: "
-                "mend the comparison's config, or move the run away"
-            )
-    return run
+def _missing(plan: Plan, dataset: str, failure: Failure) -> Missing:
+    return Missing(dataset, plan.backbone, plan.arm, plan.seed, plan.train_clips, str(failure))
 
 
 def _show(page: Path) -> None:

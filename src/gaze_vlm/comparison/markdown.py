@@ -1,11 +1,13 @@
 """The table for readers: one Markdown page of a comparison."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from math import isnan
 
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
+from gaze_vlm.comparison.missing import Missing, notice
 from gaze_vlm.comparison.runs import METRICS, TASKS, Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Row, Table, points
@@ -57,6 +59,7 @@ def render(
     versions: str,
     curve: Sequence[CurvePoint] = (),
     picture: str | None = None,
+    missing: Sequence[Missing] = (),
 ) -> str:
     """The page: what was run, one table a task with the oracles below the arms, and the data-size curve.
 
@@ -70,8 +73,9 @@ def render(
         versions: see `package_versions`.
         curve: points of the data-size curve; none leaves the section out.
         picture: file name of the curve's picture, relative to the page.
+        missing: what is not among the runs because a command failed.
     """
-    lines: list[str] = []
+    lines = notice(missing)
     datasets = list(dict.fromkeys(run.dataset for run in runs))
     for dataset in datasets:
         metric = headline_metric([run for run in runs if run.dataset == dataset])
@@ -80,9 +84,11 @@ def render(
             lines += _overview(table, dataset, backbones, metric)
         for backbone in backbones:
             own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
+            size = own[0].train_clips
+            absent = [m for m in missing if (m.dataset, m.backbone, m.train_clips) == (dataset, backbone, size)]
             lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
             for task in SPLIT_TASKS:
-                lines += _task(table, dataset, backbone, task, metric, reach_s)
+                lines += _task(table, dataset, backbone, task, metric, reach_s, absent)
         if curve and dataset == datasets[0]:
             lines += _curve(curve, table.control, picture)
     return "\n".join(lines).rstrip() + "\n"
@@ -131,19 +137,33 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
     ]
 
 
-def _task(table: Table, dataset: str, backbone: str, task: str, metric: str, reach_s: float) -> list[str]:
+def _task(
+    table: Table,
+    dataset: str,
+    backbone: str,
+    task: str,
+    metric: str,
+    reach_s: float,
+    missing: Sequence[Missing],
+) -> list[str]:
     clips, sessions = table.tested[dataset, task]
     title = TITLES[task].format(reach_s=reach_s)
     lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
     if not clips:
         return lines
     against = f"{SCORES[metric].title} vs {table.control} [95 % interval]"
-    arms = table.of(dataset, backbone, task)
-    metrics = [name for name in METRICS if any(name in rows for rows in arms.values())]
+    shown = table.of(dataset, backbone, task)
+    metrics = [name for name in METRICS if any(name in rows for rows in shown.values())]
     lines += _header(["Arm", *(SCORES[name].title for name in metrics), against])
-    for arm, rows in arms.items():
+    lacking = Counter(one.arm for one in missing)
+    for arm, rows in shown.items():
         cells = [_mean(rows.get(name)) for name in metrics]
-        lines.append(_line([arm, *cells, _difference(rows.get(metric))]))
+        seeds = next(iter(rows.values())).seeds
+        short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
+        lines.append(_line([arm + short, *cells, _difference(rows.get(metric))]))
+    for arm in lacking:
+        if arm not in shown:
+            lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), NOTHING]))
     for oracle in oracles_of(task):
         scores = table.oracles[dataset, task, oracle]
         cells = [f"{scores[name]:.1f}" if name in scores else NOTHING for name in metrics]

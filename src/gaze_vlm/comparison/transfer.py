@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.launch import LOG, STAMP, Launch, Plan, in_parallel, must, thread_environment
+from gaze_vlm.comparison.launch import Failure, Launch, in_parallel, must, thread_environment
+from gaze_vlm.comparison.plans import LOG, STAMP, Plan
 from gaze_vlm.comparison.runs import ALSO, Run, check_whole, read_predictions
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
@@ -59,21 +60,20 @@ def check_stores(comparison: Comparison) -> None:
                 raise InputError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")
 
 
-def transfer_missing(comparison: Comparison, planned: Sequence[Plan], jobs: int, launch: Launch) -> list[Transfer]:
+def transfer_missing(
+    comparison: Comparison, finished: Sequence[Plan], jobs: int, launch: Launch
+) -> dict[Transfer, Failure]:
     """Makes every test that is not there, or was made of another run or store than there is now.
 
     Args:
         comparison: what to test on.
-        planned: runs of the comparison, all finished.
+        finished: runs of the comparison.
         jobs: tests at a time; each has its share of the cores.
         launch: runs a command, such as `launch.run_command`.
 
     Returns:
-        All tests of the comparison.
-
-    Raises RuntimeError with the last lines of its log when a test fails; tests under way are finished first.
+        The tests that failed.
     """
-    wanted = transfers(comparison, planned)
     environment = thread_environment(jobs)
 
     def test(transfer: Transfer) -> None:
@@ -86,9 +86,9 @@ def transfer_missing(comparison: Comparison, planned: Sequence[Plan], jobs: int,
         stamp = json.dumps(_stamp(transfer), indent=2, ensure_ascii=False)
         (directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
 
-    missing = [transfer for transfer in wanted if not is_done(transfer)]
-    in_parallel(test, missing, jobs, "tests on other data sets")
-    return wanted
+    missing = [transfer for transfer in transfers(comparison, finished) if not is_done(transfer)]
+    broken = in_parallel(test, missing, jobs, "tests on other data sets")
+    return {transfer: Failure("the test failed", transfer.directory / LOG) for transfer in broken}
 
 
 def is_done(transfer: Transfer) -> bool:

@@ -1,0 +1,128 @@
+"""What a comparison would fail of, found before its first run begins: hours may lie between that and the last."""
+
+import io
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+from gaze_vlm.checks import CONFIGURATION, Problem, problems
+from gaze_vlm.comparison.config import Comparison
+from gaze_vlm.comparison.plans import Plan, before_seed_command, fit_options
+from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.progress import say
+from gaze_vlm.training import Plan as Configured
+from gaze_vlm.training import plan as configure
+
+Check = Callable[[Comparison, Sequence[Plan]], None]
+"""Refuses runs that would fail."""
+
+
+def refuse_what_would_fail(comparison: Comparison, missing: Sequence[Plan]) -> None:
+    """Compose each run as `fit` would, and run the checks of `fit`; what is doubtful is written to stderr.
+
+    The model of a checkpoint that `before_seed` has yet to make is left to `fit`.
+
+    Raises:
+        InputError: runs would fail; one line a reason.
+    """
+    found: dict[Problem, list[Plan]] = {}
+    seen: set[tuple[str, ...]] = set()
+    with _seeds_unsaid():
+        for run in missing:
+            for problem in _problems(run, comparison, seen):
+                found.setdefault(problem, []).append(run)
+    for problem, runs in found.items():
+        if not problem.fatal:
+            say(f"{_named(runs)}: {problem.text}")
+    reasons = [f"  {_named(runs)}: {problem.text}" for problem, runs in found.items() if problem.fatal]
+    if reasons:
+        raise InputError("\n".join(["no run was started, because some would fail", *reasons]))
+
+
+def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
+    """Problems of one run, but for those of a model or data that were `seen` with another."""
+    command = before_seed_command(comparison, run.backbone, run.seed)
+    if command and shutil.which(command[0]) is None:
+        yield Problem(f"before_seed: there is no command {command[0]!r}: correct its name")
+    try:
+        configured = _configured(fit_options(run, comparison))
+    except UserError as error:
+        yield Problem(str(error))
+        return
+    yield from _other_than_asked(run, comparison, configured)
+    checkpoint = configured.model.backbone.checkpoint
+    model, data = (run.backbone, run.arm, checkpoint), (run.backbone, run.arm, "data", str(run.train_clips))
+    if model not in seen:
+        found, built = problems(configured.training)
+        if not built and comparison.before_seed and not Path(checkpoint).exists():
+            yield from _not_made(checkpoint, comparison.before_seed, command)
+            found = _of_configuration(configured)
+    else:
+        found = [] if data in seen else _of_configuration(configured)
+    if data not in seen and not any(problem.fatal for problem in found):
+        clips = configured.datamodule.clips_in("train")
+        if clips != run.train_clips:
+            yield Problem(
+                f"it would train on {clips} clips, the comparison says {run.train_clips}: correct train_clips, or add "
+                "--data.train_clips={train_clips} to overrides"
+            )
+    seen |= {model, data}
+    yield from found
+
+
+def _configured(options: list[str]) -> Configured:
+    with redirect_stderr(io.StringIO()) as said:
+        try:
+            return configure(options)
+        except SystemExit as error:  # the parser's, which has written why
+            reason = " ".join(said.getvalue().rpartition("error: ")[2].split())
+            raise InputError(reason or f"fit would end with status {error.code}") from error
+
+
+def _of_configuration(configured: Configured) -> list[Problem]:
+    return [problem for check in CONFIGURATION for problem in check(configured.training)]
+
+
+def _other_than_asked(run: Plan, comparison: Comparison, configured: Configured) -> Iterator[Problem]:
+    """What would make a finished run another than the comparison asks for."""
+    options = configured.options
+    for option, found, asked in (
+        ("run.dir", options.dir, run.directory),
+        ("run.arm", options.arm, run.arm),
+        ("run.dataset", options.dataset, comparison.dataset),
+        ("run.backbone", options.backbone, run.backbone),
+        ("seed_everything", configured.datamodule.seed, run.seed),
+    ):
+        if found != asked:
+            yield Problem(
+                f"{option} would be {str(found)!r}, the comparison says {str(asked)!r}: correct its config, "
+                "or that of the run"
+            )
+
+
+def _not_made(checkpoint: str, before_seed: Sequence[str], command: Sequence[str]) -> Iterator[Problem]:
+    """A checkpoint that is not there, where `before_seed` is ours and says that it makes another."""
+    pairs = zip(command, [*command[1:], ""], strict=True)
+    outputs = [after for part, after in pairs if part == "--output"]
+    outputs += [part.removeprefix("--output=") for part in command if part.startswith("--output=")]
+    if before_seed[0] == "gaze-vlm" and outputs and Path(checkpoint) not in map(Path, outputs):
+        yield Problem(f"no model in {checkpoint}, and before_seed makes {outputs[-1]}: give both the same path")
+
+
+def _named(runs: Sequence[Plan]) -> str:
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    return f"{runs[0]}{more}"
+
+
+@contextmanager
+def _seeds_unsaid() -> Iterator[None]:
+    """Without Lightning's line on the seed, which would come once a run."""
+    log = logging.getLogger("lightning.fabric.utilities.seed")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -1,0 +1,35 @@
+"""What a comparison lacks because a command failed, for the page and for the last line of `gaze-vlm compare`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run that was not trained, or not tested on `dataset`; `reason` names the log."""
+
+    dataset: str
+    backbone: str
+    arm: str
+    seed: int
+    train_clips: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.arm} ({self.backbone}, {self.train_clips:,} train clips), seed {self.seed}, "
+            f"tested on {self.dataset}: {self.reason}"
+        )
+
+
+def notice(missing: Sequence[Missing]) -> list[str]:
+    """Markdown for the head of the page; nothing where nothing is missing."""
+    if not missing:
+        return []
+    lacks = f"**Incomplete: {count(missing)} missing.** Arms are compared with the control on the seeds that both have."
+    return [lacks, "", *(f"- {one}" for one in missing), ""]
+
+
+def count(missing: Sequence[Missing]) -> str:
+    """How many results, in words."""
+    return "1 result is" if len(missing) == 1 else f"{len(missing)} results are"
