@@ -6,6 +6,7 @@ from typing import Any
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.checks import Training
+from gaze_vlm.checks.training import refusals
 from gaze_vlm.datamodules.clips import ClipDataset
 from gaze_vlm.memory import GB
 
@@ -67,7 +68,7 @@ def amounts_in_words(training: Training) -> dict[str, str]:
         "training": f"{much.steps:,} optimiser steps of {of_step} samples, {much.passes:.1f} passes over the clips",
         "validation": f"{much.validations:,} times, after every {every:,} optimiser steps and after the last",
     }
-    if data.cached_clips:
+    if data.cached_clips and not list(refusals(lambda: train.decode(0))):
         # Every worker of every process has caches of its own, of both data sets.
         copies = max(1, data.workers) * training.processes
         held = copies * sum(decoded_bytes(dataset, data.cached_clips) for dataset in (train, validation))
@@ -78,10 +79,14 @@ def amounts_in_words(training: Training) -> dict[str, str]:
 
 
 def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
-    """Bytes of the decoded frames of so many clips of a dataset, or of all that it has: 3 a pixel."""
-    videos, records = dataset.store.manifest.videos, dataset.records
-    sizes = [3.0 * r.frames * videos[r.video_id].width_px * videos[r.video_id].height_px for r in records]
-    return sum(sizes) / len(sizes) * min(cached_clips, len(sizes)) if sizes else 0.0
+    """Bytes of the decoded frames of so many clips of a dataset, or of all that it has.
+
+    Each counts as the first, which is decoded: the manifest has the size of the gaze's frame, and a video may be a smaller
+    copy of it.
+    """
+    if not dataset.records:
+        return 0.0
+    return float(dataset.decode(0).nbytes * min(cached_clips, len(dataset.records)))
 
 
 def kept_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
