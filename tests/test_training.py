@@ -19,6 +19,8 @@ from gaze_vlm.comparison.transfer import Transfer, read_transfer
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.seed import seed_of
+from gaze_vlm.training import load_run
 from training_files import ARMS, arguments, fit
 
 STEPS = 3
@@ -229,6 +231,32 @@ def test_a_moved_checkpoint_is_the_same() -> None:
     assert is_same_place("/new/project/checkpoints/llava", "checkpoints/llava")
     assert not is_same_place("checkpoints/llava-seed0", "/new/project/checkpoints/llava-seed1")
     assert not is_same_place(None, "checkpoints/llava")
+
+
+def test_a_drawn_seed_is_recorded(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    options = ["--seed_everything=true", "--run.test_after_fit=true"]
+    assert main(["fit", *arguments(tmp_path, tiny_llava, prepared, steps=1), *options]) == 0
+    drawn = json.loads((tmp_path / "run.json").read_text())["seed"]
+    assert type(drawn) is int
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed_everything"] == drawn
+    plan = load_run(tmp_path)
+    assert plan.datamodule.seed == drawn
+
+
+def test_processes_of_a_run_have_one_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS", "PL_GLOBAL_SEED"):
+        monkeypatch.delenv(name, raising=False)
+    assert seed_of(7) == 7
+    assert len({seed_of(True) for _ in range(3)}) == 3
+    for wrong in (False, -1, 2**32):
+        with pytest.raises(InputError, match="seed"):
+            seed_of(wrong)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="give a number"):
+        seed_of(True)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("PL_GLOBAL_SEED", "11")
+    assert seed_of(True) == 11
 
 
 def bad(message: str, *options: str) -> object:

@@ -18,6 +18,7 @@ from gaze_vlm.finite import refuse_unfinite_scores, refuse_unfinite_weights
 from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
+from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
 
 if TYPE_CHECKING:
     from gaze_vlm.datamodules.clips import ClipDataModule
@@ -62,6 +63,9 @@ class GazeVLM(L.LightningModule):
         encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
+        in_unit_interval(warmup=warmup)
+        at_least(0, ratio_every_n_steps=ratio_every_n_steps)
+        above_zero(**{f"learning_rates.{part}": rate for part, rate in (learning_rates or {}).items()})
         if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
             raise InputError(
                 f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
@@ -90,7 +94,10 @@ class GazeVLM(L.LightningModule):
         self.backbone.load()
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.parameter_groups())
+        try:
+            optimizer = self.make_optimizer(self.parameter_groups())
+        except (ValueError, TypeError) as error:  # such as a learning rate below 0
+            raise InputError(f"optimizer: {error}") from error
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = get_scheduler(
             self.schedule, optimizer, num_warmup_steps=round(self.warmup * steps), num_training_steps=steps

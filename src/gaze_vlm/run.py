@@ -29,6 +29,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from gaze_vlm.metrics.scores import mean_scores
 from gaze_vlm.module import GazeVLM, Row
 from gaze_vlm.output import writing
+from gaze_vlm.ranges import at_least
 
 LIMITED = "limited"
 """Entry of metrics.json where not all samples were scored: `samples` that were, `of` so many."""
@@ -55,6 +56,9 @@ class RunOptions:
     test_after_fit: bool = False
     save_every_minutes: float = 10.0
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(0, save_every_minutes=self.save_every_minutes)
 
 
 def best_checkpoint(directory: Path) -> Path:

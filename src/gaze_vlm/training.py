@@ -23,6 +23,7 @@ from gaze_vlm.options import OneLineParser
 from gaze_vlm.resuming import LastCheckpoint, RunLogger, find_checkpoint
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.run_state import state_of, training_in
+from gaze_vlm.seed import seed_of
 from gaze_vlm.training_progress import PlainProgress
 from gaze_vlm.validation import FinalValidation, counted_in_batches
 
@@ -64,7 +65,12 @@ class GazeCLI(LightningCLI):
             help="validate every so many optimiser steps, and after the last; null validates after each epoch",
         )
         parser.link_arguments("run.dir", "trainer.default_root_dir")
-        parser.link_arguments("seed_everything", "data.seed")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)  # `_set_seed` sees to a seed to draw
+
+    def _set_seed(self) -> None:
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        config["seed_everything"] = config["data"]["seed"] = seed_of(config["seed_everything"])
+        super()._set_seed()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         options = self.options

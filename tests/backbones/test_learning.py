@@ -23,9 +23,9 @@ def bad(message: str, **options: object) -> object:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        bad("rank is at least 1", rank=0),
-        bad("alpha above 0", alpha=0.0),
-        bad(r"dropout in \[0, 1\)", dropout=1.0),
+        bad("rank is 0; expected 1 or more", rank=0),
+        bad("alpha is 0.0; expected a number above 0", alpha=0.0),
+        bad(r"dropout is 1.0; expected a share in \[0, 1\)", dropout=1.0),
         bad("lora.parts is empty", parts=()),
     ],
 )

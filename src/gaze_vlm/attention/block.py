@@ -7,6 +7,8 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze_vlm.ranges import at_least
+
 BlockOutput = Literal["pool", "mean", "append", "modulate"]
 BlockQuery = Literal["global", "frame"]
 
@@ -67,6 +69,7 @@ class GazeBlock(nn.Module):
         query: BlockQuery = "global",
     ) -> None:
         super().__init__()
+        at_least(1, width=width, heads=heads, head_width=head_width, depth=depth)
         self.settings = {  # with its width they make its like
             "heads": heads,
             "head_width": head_width,

@@ -1,5 +1,6 @@
 """The gaze regularizer: λ · divergence between attention and gaze, in fp32 from log-probabilities."""
 
+import math
 from math import log
 from typing import Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.errors import InputError
+from gaze_vlm.ranges import above_zero, at_least
 
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
@@ -69,16 +71,16 @@ class GazeRegularizer(nn.Module):
         target_ratio: float = 1.0,
     ) -> None:
         super().__init__()
-        if not weight >= 0:
+        if not (weight >= 0 and math.isfinite(weight)):
             raise InputError(f"regularizer weight (λ) is {weight}: it must be 0 or more; 0 is the control arm")
         if not 0 <= floor < 1:
             raise InputError(f"regularizer floor (ε) is {floor}: it must be in [0, 1), 0.001 is a good start")
+        at_least(0, warmup_steps=warmup_steps)
+        above_zero(target_ratio=target_ratio)
         if schedule == "warmup" and warmup_steps < 1:
             raise InputError(f"schedule 'warmup' with warmup_steps {warmup_steps}: give at least 1 step")
-        if schedule == "calibrated" and not (target_ratio > 0 and weight > 0):
-            raise InputError(
-                f"schedule 'calibrated' with target_ratio {target_ratio} and weight {weight}: both must be above 0"
-            )
+        if schedule == "calibrated" and not weight > 0:
+            raise InputError(f"schedule 'calibrated' with weight {weight}: it must be above 0, to start at")
         self.direction: Direction = direction
         self.floor = floor
         self.per_head = per_head

@@ -25,6 +25,7 @@ from transformers import (
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import check_output_folder
+from gaze_vlm.ranges import at_least
 
 # The prompt, a new line, the answer: GPT-2 has no template of its own.
 PLAIN_TEMPLATE = (
@@ -59,6 +60,7 @@ def compose_narrator(
         FileNotFoundError: weights that cannot be reached.
     """
     check_empty(output)
+    at_least(1, frame_size_px=frame_size_px)
     options = {} if frame_size_px is None else {"img_size": frame_size_px}
     tower = timm_tower(vision, pretrained, **options)
     try:

@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gaze_vlm.backbones.parts import Part, Parts, parameters_by_part, part_of_modules
 from gaze_vlm.errors import InputError
+from gaze_vlm.ranges import above_zero, at_least
 
 ADAPTER = "default"
 LINEAR = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer
@@ -48,11 +49,10 @@ class Lora:
     def __post_init__(self) -> None:
         if not self.parts:
             raise InputError("lora.parts is empty: name vision, projector or language, or set lora to null")
-        if self.rank < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
-            raise InputError(
-                f"lora has rank {self.rank}, alpha {self.alpha} and dropout {self.dropout}: "
-                "rank is at least 1, alpha above 0, dropout in [0, 1)"
-            )
+        at_least(1, rank=self.rank)
+        above_zero(alpha=self.alpha)
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; expected a share in [0, 1)")
 
     def __str__(self) -> str:
         return f"rank {self.rank} on {', '.join(self.parts)} ({self.targets})"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from gaze_vlm.attention.block import GazeBlock
@@ -13,6 +14,7 @@ from gaze_vlm.backbones.parts import Part
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import check_least_in_view
 from gaze_vlm.gaze.view import View
+from gaze_vlm.ranges import at_least
 
 
 class BackboneOptions(nn.Module):
@@ -71,6 +73,15 @@ class BackboneOptions(nn.Module):
                 f"max_target_tokens is {max_target_tokens}; expected 2 or more: a word and the end of text"
             )
         check_least_in_view(least_in_view)
+        at_least(1, max_new_tokens=max_new_tokens)
+        at_least(0, cached_frames=cached_frames)
+        for side_px in frame_size_px or ():
+            at_least(1, frame_size_px=side_px)
+        for head in heads:
+            at_least(0, heads=head)
+        if block is not None:
+            with torch.device("meta"):  # to check its ranges: its width comes with the checkpoint
+                block(1)
         self.checkpoint = checkpoint
         self.make_block = block
         self.vit_layers = vit_layers

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
+from gaze_vlm.ranges import at_least, is_seed
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,12 @@ def load_comparison(file: Path) -> Comparison:
 
 def _check(comparison: Comparison, file: Path) -> None:
     known = f"one of {', '.join(comparison.arms)}"
+    at_least(1, **{f"{file}: train_clips": comparison.train_clips})
+    at_least(0, **{f"{file}: reach_s": comparison.reach_s})
+    for clips in comparison.curve.train_clips:
+        at_least(1, **{f"{file}: curve.train_clips": clips})
+    for seed in comparison.seeds:
+        is_seed(seed)
     if comparison.control not in comparison.arms:
         raise InputError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
     if bool(comparison.backbone) == bool(comparison.backbones):

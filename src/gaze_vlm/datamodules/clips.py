@@ -21,6 +21,7 @@ from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.preparation.valid_gaze import valid_frame_share
+from gaze_vlm.ranges import at_least, is_seed
 
 PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
@@ -135,6 +136,11 @@ class ClipDataModule(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        at_least(1, batch_size=batch_size, train_clips=train_clips)
+        at_least(0, workers=workers, cached_clips=cached_clips)
+        is_seed(seed)
+        if not tasks:
+            raise InputError("tasks is empty: name activity, future or both")
         self.store_path = store
         self.tasks = tasks
         self.batch_size = batch_size

@@ -13,6 +13,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest
 from gaze_vlm.preparation.video_gaze import WINDOW_S, VideoGaze
+from gaze_vlm.ranges import at_least, in_unit_interval, is_seed
 
 TrainingGaze = Literal["own", "shuffled", "centre"]
 
@@ -88,11 +89,9 @@ class GazeNoise:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("noise", "offset", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.dropped <= 1:
-            raise InputError(f"dropped is {self.dropped}; expected a share in [0, 1]")
+        at_least(0, noise=self.noise, offset=self.offset)
+        in_unit_interval(dropped=self.dropped)
+        is_seed(self.seed)
 
     def __call__(self, mixture: GazeMixture, clip_id: str, video_id: str) -> GazeMixture:
         """The mixture with these errors; a point that they move out of the frame keeps its weight there."""

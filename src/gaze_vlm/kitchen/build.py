@@ -21,6 +21,7 @@ from gaze_vlm.kitchen.truth import session_truth
 from gaze_vlm.kitchen.writer import SessionNotes, Shape, write_text
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.progress import track
+from gaze_vlm.ranges import is_seed
 
 VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
@@ -71,6 +72,7 @@ def build_kitchen(
     Raises:
         ValueError: If a number is out of range, the shape is none of these, or the root holds something else.
     """
+    is_seed(seed)
     if participants < 1:
         raise InputError(f"participants is {participants}: at least 1 person must cook")
     if not 1 <= recipes <= len(RECIPE_NAMES):

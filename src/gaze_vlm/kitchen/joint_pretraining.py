@@ -26,6 +26,7 @@ from gaze_vlm.kitchen.optimisation import best_device, steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.kitchen.questions import ask_of_crop, ask_of_scene
 from gaze_vlm.kitchen.stills import Still, render_stills
+from gaze_vlm.ranges import above_zero, at_least
 
 FRAMES = 2
 HELD_OUT = 64  # clips on which the facts are measured
@@ -39,6 +40,11 @@ class JointPretraining:
     steps: int = 800
     lr: float = 2.5e-3
     batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(0, steps=self.steps)
+        above_zero(lr=self.lr)
 
 
 class WatchedTokens(nn.Module):

@@ -32,6 +32,7 @@ from gaze_vlm.kitchen.optimisation import best_device, steps
 from gaze_vlm.kitchen.patch_labels import CLASSES, patch_labels
 from gaze_vlm.kitchen.questions import vocabulary
 from gaze_vlm.kitchen.stills import render_stills
+from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 FRAMES = 4
 HELD_OUT = 200  # clips on which the page of facts is measured
@@ -48,6 +49,11 @@ class Pretraining:
     encoder_lr: float = 2.5e-3
     alignment_lr: float = 3e-3
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(0, encoder_steps=self.encoder_steps, alignment_steps=self.alignment_steps)
+        above_zero(encoder_lr=self.encoder_lr, alignment_lr=self.alignment_lr)
 
 
 def make_backbone(
@@ -70,6 +76,7 @@ def make_backbone(
     Raises:
         ValueError: an unknown family, or the folder holds something else.
     """
+    is_seed(seed)
     if family is not None and family not in FAMILIES:
         raise InputError(f"family {family}: choose one of {', '.join(FAMILIES)}")
     how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}

@@ -27,6 +27,7 @@ from gaze_vlm.kitchen.questions import TOOLS
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
 from gaze_vlm.kitchen.stills import Still, render_stills
 from gaze_vlm.progress import track
+from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 IMAGE_PX = 224  # 16 × 16 patches: the size that the packaged graph was exported for
 HELD_OUT = 40  # clips of four stills
@@ -65,6 +66,10 @@ def make_small_model(
         ValueError: the folder holds something else.
         FileNotFoundError: a package that carries the weights is not installed.
     """
+    is_seed(seed)
+    at_least(1, clips=clips, batch_size=batch_size)
+    at_least(0, word_steps=word_steps, steps=steps)
+    above_zero(lr=lr)
     facts: dict[str, Any] = {"seed": seed, "clips": clips, "word_steps": word_steps, "steps": steps, "lr": lr}
     facts |= {"batch_size": batch_size, "scenes": scenes, "lora": str(LORA)}
     with checkpoint_folder(output, facts) as folder:

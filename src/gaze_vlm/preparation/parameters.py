@@ -13,6 +13,7 @@ from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
 from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
 SplitBy = Literal["session", "participant", "official"]
@@ -99,9 +100,9 @@ class PreparationParameters:
         if self.flow_weights is not None:
             object.__setattr__(self, "flow_weights", Path(self.flow_weights))
         for name in ("frame_hz", "window_s", "frame_epsilon", "observation_s", "stride_s"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in ("error_radius", "anticipation_s"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            above_zero(**{name: getattr(self, name)})
+        at_least(0, error_radius=self.error_radius, anticipation_s=self.anticipation_s)
+        is_seed(self.split_seed, "split_seed")
         _require(self.flow_max_width_px >= 16, "flow_max_width_px", self.flow_max_width_px, "16 or more")
         _require(
             self.flow_preset in DIS_PRESETS,

@@ -26,6 +26,7 @@ from gaze_vlm.preparation.quality import summary, valid_gaze
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.preparation.valid_gaze import LOW_SHARE
 from gaze_vlm.progress import work_progress
+from gaze_vlm.ranges import at_least
 
 READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
 Engine = Literal["local", "ray"]
@@ -68,9 +69,8 @@ def prepare(
         OutputError: the store cannot be written; the same command goes on from there.
     """
     root, store = Path(root), Path(store)
+    at_least(1, workers=workers)
     files = open_reader(dataset, root, reader or {})
-    if workers is not None and workers < 1:
-        raise InputError(f"workers is {workers}; expected 1 or more")
     labelled, removed_labels = with_labels(files.recordings(), files.verbs, files.nouns)
     recordings = with_splits(labelled, parameters)
     left_out = without_clips(files, recordings)

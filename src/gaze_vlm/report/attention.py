@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file, writing
+from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.training import GazeCLI, load_run
 
 CLIPS = 6
@@ -39,6 +40,8 @@ def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: 
     Raises:
         ValueError: a run has no config or no checkpoint, or its arm has no attention.
     """
+    at_least(1, clips=clips)
+    is_seed(seed)
     check_output_file(output)
     looked: list[Looked] = []
     batch: Batch | None = None

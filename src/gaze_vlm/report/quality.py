@@ -8,10 +8,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.quality_sheet import draw_sheet
 
 VIDEOS, FRAMES = 4, 5
@@ -40,8 +40,8 @@ def report_quality(
     Raises:
         ValueError: not a finished store, or a video cannot be decoded.
     """
-    if videos < 1 or frames < 1:
-        raise InputError(f"videos is {videos} and frames {frames}: the sheet shows 1 or more")
+    at_least(1, videos=videos, frames=frames)
+    is_seed(seed)
     opened = Store(store)
     report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
     output = output or opened.path / "quality.html"

@@ -1,0 +1,50 @@
+"""Ranges of options, checked where an object is made, before anything is loaded. No range has room for NaN."""
+
+import math
+
+from gaze_vlm.errors import InputError
+
+LARGEST_SEED = 2**32 - 1  # what numpy takes
+
+
+def at_least(least: float, **values: float | None) -> None:
+    """Check that values are finite and not below `least`; None is left out.
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if value is not None and not (value >= least and math.isfinite(value)):
+            raise InputError(f"{name} is {value}; expected {least:g} or more")
+
+
+def above_zero(**values: float | None) -> None:
+    """Check that values are finite and above 0; None is left out.
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{name} is {value}; expected a number above 0")
+
+
+def in_unit_interval(**values: float) -> None:
+    """Check that values are shares, in [0, 1].
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise InputError(f"{name} is {value}; expected a share in [0, 1]")
+
+
+def is_seed(seed: int, name: str = "seed") -> None:
+    """Check that every generator takes a seed.
+
+    Raises:
+        InputError: naming the value.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"{name} is {seed}; expected a whole number from 0 to {LARGEST_SEED}")
