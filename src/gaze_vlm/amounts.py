@@ -81,8 +81,8 @@ def amounts_in_words(training: Training) -> dict[str, str]:
 def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
     """Bytes of the decoded frames of so many clips of a dataset, or of all that it has.
 
-    Each counts as the first, which is decoded: the manifest has the size of the gaze's frame, and a video may be a smaller
-    copy of it.
+    Each counts as the first, which is decoded: the manifest has the size of the gaze's frame, and a video may be a
+    smaller copy of it.
     """
     if not dataset.records:
         return 0.0
