@@ -139,7 +139,7 @@ class LastCheckpoint(Callback):
         """Write `last.ckpt`, and what was logged until it."""
         for logger in trainer.loggers:
             logger.save()
-        trainer.save_checkpoint(last_checkpoint(self.directory))
+        trainer.save_checkpoint(last_checkpoint(self.directory), weights_only=False)
         self.saved_at = time.monotonic()
 
     def stop(self, trainer: L.Trainer) -> None:
