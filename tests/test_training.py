@@ -115,10 +115,21 @@ def test_a_moved_run_is_tested_and_exported_from_anywhere(
     assert [path.name for path in elsewhere.iterdir()] == ["exported"]
 
 
-def test_the_picture_of_a_run(gaze_run: Path, tmp_path: Path) -> None:
-    output = tmp_path / "attention.png"
-    assert main(["attention", "--runs", str(gaze_run), "--output", str(output), "--clips", "1"]) == 0
-    assert output.read_bytes().startswith(b"\x89PNG")
+def test_the_picture_of_a_run(gaze_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def picture(name: str, *more: str) -> int:
+        return main(["attention", "--runs", str(gaze_run), "--output", str(tmp_path / name), *more])
+
+    tested = [json.loads(line)["clip_id"] for line in (gaze_run / "predictions.jsonl").read_text().splitlines()]
+    assert picture("drawn.png", "--count", "1") == 0
+    assert picture("chosen.svg", "--clips", tested[-1], tested[0], "--frame", "0") == 0
+    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "chosen.svg").read_text()
+    capsys.readouterr()
+    assert picture("none.png", "--clips", "nonsense") == 1
+    assert "no test clip is called 'nonsense'" in capsys.readouterr().err
+    assert picture("none.png", "--frame", "4") == 1
+    assert "frame is 4, clip" in capsys.readouterr().err
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_the_checkpoint_holds_what_learns_and_no_more(gaze_run: Path) -> None:

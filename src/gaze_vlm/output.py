@@ -1,6 +1,6 @@
 """What a command writes: checked before its work begins, and one line where the file system refuses it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -46,13 +46,20 @@ def check_output_folder(folder: Path) -> None:
         pass
 
 
-def check_output_file(file: Path) -> None:
+def check_output_file(file: Path, kinds: Sequence[str] = ()) -> None:
     """Check, before any work, that a file can be written.
 
+    Args:
+        file: the file.
+        kinds: suffixes, such as `.png`, of which its name must have one, in either case; none allows any name.
+
     Raises:
-        ValueError: it is a folder, or what would hold it is a file.
+        ValueError: it is a folder, or what would hold it is a file, or its name says another kind.
         OutputError: the file system refuses.
     """
     if file.is_dir():
         raise InputError(f"{file} is a folder: name a file in it")
+    if kinds and file.suffix.lower() not in kinds:
+        found = file.suffix or "a name without suffix"
+        raise InputError(f"{file}: {found} is no kind to write: end the name in {' or '.join(kinds)}")
     check_output_folder(file.parent)

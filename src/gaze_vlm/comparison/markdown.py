@@ -166,7 +166,7 @@ def _task(
             lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), NOTHING]))
     for oracle in oracles_of(task):
         scores = table.oracles[dataset, task, oracle]
-        cells = [f"{scores[name]:.1f}" if name in scores else NOTHING for name in metrics]
+        cells = [f"{scores[name]:z.1f}" if name in scores else NOTHING for name in metrics]
         lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
     return [*lines, ""]
 
@@ -209,7 +209,7 @@ def _mean(row: Row | None) -> str:
         return NOTHING
     decimals = 1 if SCORES[row.metric].in_points else 2
     deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
-    return f"{row.mean:.{decimals}f}{deviation}"
+    return f"{row.mean:z.{decimals}f}{deviation}"
 
 
 def _difference(row: Row | None) -> str:
@@ -227,13 +227,13 @@ def _interval(point: CurvePoint | None, metric: str) -> str:
     if point is None:
         return NOTHING
     mean, low, high = (points(metric, value) for value in (point.mean.mean, point.mean.low, point.mean.high))
-    return f"{mean:.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
 
 
 def _signed(mean: float, low: float, high: float) -> str:
     if isnan(mean):
         return NOTHING
-    return f"{mean:+.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{mean:+z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:+z.1f} [{low:+z.1f}, {high:+z.1f}]"
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:

@@ -1,124 +1,142 @@
 """A picture to look at: frames of test clips with the wearer's gaze, and where each arm looked."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float
-from matplotlib.figure import Figure
+from einops import rearrange
 
-from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.datamodules.clips import ClipDataset
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.report.attention_figure import Looked, draw
 from gaze_vlm.training import GazeCLI, load_run
 
-CLIPS = 6
+KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
+COUNT = 6
+DPI = 110
 
 
-@dataclass
-class Looked:
-    """What one run did with some clips: its arm, answers, and head-mean attention [clip, frame, row, column]."""
+def picture_attention(
+    runs: list[Path],
+    output: Path,
+    clips: list[str] | None = None,
+    frame: int = -1,
+    count: int = COUNT,
+    seed: int = 0,
+) -> Path:
+    """Picture a frame of test clips: its gaze points, their distribution, and the attention and answer of each run.
 
-    arm: str
-    answers: list[str]
-    attention: Float[np.ndarray, "clip frame row column"]
-
-
-def picture_attention(runs: list[Path], output: Path, clips: int = CLIPS, seed: int = 0) -> Path:
-    """Picture the last frame of test clips with gaze, beside the attention and the answer of each run: for the step
-    that ends with this frame, where a model takes several frames as one.
+    All distributions share one scale. Where a model takes several frames as one step, its attention is that of the step
+    which the frame is in.
 
     Args:
         runs: run directories of arms with attention, in the order of the columns.
-        output: the picture to write, PNG or JPEG by its name.
-        clips: how many test clips, one a session.
+        output: the picture to write: PNG, JPEG, PDF or SVG by its name.
+        clips: ids of test clips, in the order of the rows; by default some are drawn.
+        frame: which frame of a clip; 0 is its first, -1 its last.
+        count: how many clips are drawn, one a session.
         seed: draws the clips.
 
     Raises:
-        ValueError: a run has no config or no checkpoint, or its arm has no attention.
+        InputError: an output of another kind, a clip or a frame that is not there, or a run without attention.
+        MissingFileError: a run without its config or checkpoint.
     """
-    at_least(1, clips=clips)
+    at_least(1, count=count, runs=len(runs))
     is_seed(seed)
-    check_output_file(output)
+    check_output_file(output, KINDS)
     looked: list[Looked] = []
-    batch: Batch | None = None
+    chosen: list[Clip] = []
     for run in runs:
         cli = load_run(run)
-        cli.datamodule.setup("test")
-        if batch is None:
-            batch = some_clips(cli, clips, seed)
-        looked.append(look(cli, batch, run))
-    assert batch is not None
-    figure = draw(batch, looked)
+        if not chosen:
+            cli.datamodule.setup("test")
+            dataset = cli.datamodule.datasets["test"]
+            indices = named_clips(dataset, clips) if clips else drawn_clips(dataset, count, seed)
+            chosen = [dataset[index] for index in indices]
+            check_frame(frame, chosen)
+        looked.append(look(cli, chosen, frame, run))
+    figure = draw(chosen, frame, looked)
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, dpi=110)
+        figure.savefig(output, dpi=DPI)
     print(f"wrote {output}")
     return output
 
 
-def some_clips(cli: GazeCLI, clips: int, seed: int) -> Batch:
-    """Test clips of different videos, with the question of what happens now."""
-    dataset = cli.datamodule.datasets["test"]
-    of_video = {
-        dataset.records[position].video_id: index
-        for index, (position, task) in enumerate(dataset.samples)
-        if task == "activity" and index % 3 == seed % 3
-    }
-    videos = np.random.default_rng(seed).permutation(sorted(of_video))[:clips]
-    return cli.model.backbone.collator()([dataset[of_video[video]] for video in videos])
+def named_clips(dataset: ClipDataset, ids: Sequence[str]) -> list[int]:
+    """Samples of clips, by the ids of the clips.
+
+    Raises:
+        InputError: an id that no clip has.
+    """
+    of_id = {dataset.records[position].clip_id: index for index, position in _asked_once(dataset)}
+    for clip_id in ids:
+        if clip_id not in of_id:
+            near = get_close_matches(clip_id, of_id, n=3, cutoff=0) or ["none"]
+            raise InputError(f"clips: no test clip is called {clip_id!r}: there are {', '.join(near)} and others")
+    return [of_id[clip_id] for clip_id in ids]
+
+
+def drawn_clips(dataset: ClipDataset, count: int, seed: int) -> list[int]:
+    """Samples of clips, each of another session."""
+    of_session: dict[str, list[int]] = {}
+    for index, position in _asked_once(dataset):
+        of_session.setdefault(dataset.records[position].session, []).append(index)
+    draw = np.random.default_rng(seed)
+    sessions = draw.permutation(sorted(of_session))[:count]
+    return [int(draw.choice(of_session[session])) for session in sessions]
+
+
+def check_frame(frame: int, clips: Sequence[Clip]) -> None:
+    """Refuse a frame that a clip does not have.
+
+    Raises:
+        InputError: so it is.
+    """
+    for clip in clips:
+        frames = len(clip.frames)
+        if not -frames <= frame < frames:
+            raise InputError(
+                f"frame is {frame}, clip {clip.clip_id} has {frames}: give 0 to {frames - 1}, or -1 to {-frames} from "
+                "the last"
+            )
 
 
 @torch.no_grad()
-def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked:
-    """Attention and answers of a run."""
+def look(cli: GazeCLI, clips: Sequence[Clip], frame: int, run: Path) -> Looked:
+    """Attention and answers of a run, and the gaze distribution on the grid of its model.
+
+    Raises:
+        InputError: the run's arm has no attention.
+    """
     backbone = cli.model.backbone
+    collator = backbone.collator()
+    batch = collator(list(clips))
     attention = backbone(batch).attention
     if attention is None:
         raise InputError(
             f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
         )
-    maps = rearrange(
-        attention.head_mean().exp(), "clip frame (row column) -> clip frame row column", row=backbone.grid.rows
+    step = frame % len(clips[0].frames) // collator.frames_per_step
+    on_grid = "clip (row column) -> clip row column"
+    rows = collator.grid.rows
+    return Looked(
+        arm=cli.options.arm,
+        run=run,
+        answers=backbone.generate(batch.prompts),
+        attention=rearrange(attention.head_mean()[:, step].exp(), on_grid, row=rows).numpy(),
+        gaze=rearrange(batch.gaze[:, step], on_grid, row=rows).numpy(),
+        valid=batch.valid[:, step].numpy(),
+        seen=collator.seen,
     )
-    return Looked(cli.options.arm, backbone.generate(batch.prompts), maps.numpy())
 
 
-def draw(batch: Batch, looked: list[Looked]) -> Figure:
-    """A row a clip: the last frame with its gaze points, the gaze on the grid, then each arm's attention."""
-    titles = ["gaze", "gaze distribution", *(one.arm for one in looked)]
-    figure = Figure(figsize=(3.1 * len(titles), 2.75 * len(batch)), layout="constrained")
-    axes = figure.subplots(len(batch), len(titles), squeeze=False)
-    rows = looked[0].attention.shape[2]
-    for i, clip in enumerate(batch.clips):
-        frame = rearrange(clip.frames[-1].numpy(), "channel y x -> y x channel")
-        gaze = rearrange(batch.gaze[i, -1].numpy(), "(row column) -> row column", row=rows)
-        maps = [None, gaze, *(one.attention[i, -1] for one in looked)]
-        below = [f"“{clip.target}”", "", *(one.answers[i] for one in looked)]
-        for axis, map_, title, text in zip(axes[i], maps, titles, below, strict=True):
-            show(axis, frame, map_)
-            axis.set_title(title if i == 0 else "", fontsize=12)
-            right = text in ("", clip.target) or text.startswith("“")
-            axis.set_xlabel(text, fontsize=10, color="black" if right else "firebrick")
-        counted = clip.gaze.weight[-1] > 0
-        x, y = (clip.gaze.xy[-1][counted] * torch.tensor([frame.shape[1], frame.shape[0]]) - 0.5).T
-        axes[i][0].scatter(x, y, s=28, facecolor="magenta", edgecolor="white", linewidth=0.8)
-    return figure
-
-
-def show(axis, frame: np.ndarray, map_: np.ndarray | None) -> None:  # type: ignore[no-untyped-def]
-    """A frame; with a map, dimmed where the map has little, each cell against the highest."""
-    height, width = frame.shape[:2]
-    if map_ is None:
-        axis.imshow(frame)
-    else:
-        grey = reduce(frame.astype(float), "y x channel -> y x 1", "mean").repeat(3, 2) / 255
-        axis.imshow(0.25 + 0.5 * grey, vmin=0, vmax=1)
-        axis.imshow(
-            map_, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="magma", alpha=0.55, vmin=0, vmax=map_.max()
-        )
-    axis.set_xticks([])
-    axis.set_yticks([])
+def _asked_once(dataset: ClipDataset) -> list[tuple[int, int]]:
+    """Samples of the first task, each with the position of its record."""
+    first = next(iter(dataset.tasks))
+    return [(index, position) for index, (position, task) in enumerate(dataset.samples) if task == first]

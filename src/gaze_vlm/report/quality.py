@@ -14,13 +14,16 @@ from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.quality_sheet import draw_sheet
 
+KINDS = (".html", ".htm")
 VIDEOS, FRAMES = 4, 5
+FEW_VALID = 0.5
 
 
 def report_quality(
     store: Path,
     output: Path | None = None,
     root: Path | None = None,
+    name: str | None = None,
     videos: int = VIDEOS,
     frames: int = FRAMES,
     seed: int = 0,
@@ -31,8 +34,9 @@ def report_quality(
 
     Args:
         store: folder that `gaze-vlm prepare` wrote.
-        output: the page to write; quality.html in the store by default.
+        output: the page to write, HTML by its name; quality.html in the store by default.
         root: folder of the raw videos, if they have moved since the preparation.
+        name: of the data set, for the page's title; by default that of its folder.
         videos: how many videos the sheet shows.
         frames: how many frames of each.
         seed: draws the videos.
@@ -42,13 +46,15 @@ def report_quality(
     """
     at_least(1, videos=videos, frames=frames)
     is_seed(seed)
+    if output is not None:
+        check_output_file(output, KINDS)
     opened = Store(store)
     report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
     output = output or opened.path / "quality.html"
     check_output_file(output)
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
-    page = render(opened.manifest.dataset, report, sheet.getvalue())
+    page = render(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue())
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8")
@@ -57,20 +63,25 @@ def report_quality(
     return output
 
 
-def render(dataset: str, report: Mapping[str, Any], sheet: bytes) -> str:
-    """The page, from the values of quality.json and the JPEG of the contact sheet."""
+def own_name(store: Store) -> str:
+    """What a data set is called: its folder, since readers are called after the files that they read."""
+    return Path(store.manifest.root).resolve().name or store.manifest.dataset
+
+
+def render(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:
+    """The page, from the name of the data set and of its reader, the values of quality.json and the sheet's JPEG."""
     environment = Environment(loader=PackageLoader("gaze_vlm", "report"), autoescape=True, trim_blocks=True)
     environment.filters.update(percent=percent, number=number)
     return environment.get_template("quality.html").render(
-        dataset=dataset, report=report, sheet=b64encode(sheet).decode("ascii")
+        name=name, reader=reader, report=report, few_valid=FEW_VALID, sheet=b64encode(sheet).decode("ascii")
     )
 
 
 def percent(share: float | None) -> str:
-    """0.123 → 12.3 %; a dash for a share of nothing."""
-    return "—" if share is None else f"{100 * share:.1f} %"
+    """Write 0.123 as 12.3 %, never -0.0 %; a dash for a share of nothing."""
+    return "—" if share is None else f"{100 * share:z.1f} %"
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number with a fixed number of digits after the point; a dash for none."""
-    return "—" if value is None else f"{value:.{digits}f}"
+    return "—" if value is None else f"{value:z.{digits}f}"

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 from einops import rearrange
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.gaze_options import GazeOptions
 from gaze_vlm.formats.video import frames_at
@@ -17,6 +20,8 @@ from gaze_vlm.preparation.video_gaze import VideoGaze
 HEAT_CELLS = 96
 LEAST_IN_VIEW = 1e-3  # of the mixture's mass; a frame without points has none
 LONG_SIDE_PX = 480
+COLOURS, OPACITY = "autumn", 0.7
+LEGEND_IN = 1.1
 
 
 def draw_sheet(
@@ -39,7 +44,7 @@ def draw_sheet(
     """
     ids = sorted(store.manifest.videos)
     drawn = sorted(np.random.default_rng(seed).permutation(len(ids))[:videos])
-    figure = Figure(figsize=(3.2 * frames, 2.6 * len(drawn)), layout="constrained")
+    figure = Figure(figsize=(3.2 * frames, 2.6 * len(drawn) + LEGEND_IN), layout="constrained")
     axes = figure.subplots(len(drawn), frames, squeeze=False)
     for row, index in zip(axes, drawn, strict=True):
         video_id = ids[index]
@@ -49,12 +54,44 @@ def draw_sheet(
         images = frames_at(
             store.video_path(video_id, root), gaze.frame_pts[chosen].tolist(), width, round(width / entry.aspect)
         )
-        for axis in row:
+        for axis in row[len(chosen) :]:
             axis.set_axis_off()
         for axis, frame, image in zip(row, chosen, images, strict=False):
+            axis.set(xticks=[], yticks=[])
             draw_frame(axis, image, gaze, int(frame), entry.aspect, options)
-            axis.set_title(f"{video_id}, {gaze.frame_t_s[frame]:g} s", fontsize=8)
+            label(axis, f"{video_id}, {gaze.frame_t_s[frame]:g} s")
+    add_legend(figure, axes)
     return figure
+
+
+def add_legend(figure: Figure, axes: np.ndarray) -> None:
+    """Say what the marks are, and show the scale of the mixture's colours, one for all frames."""
+    marks = [
+        Line2D([], [], linestyle="", marker="o", color="magenta", label="point that counts"),
+        Line2D([], [], linestyle="", marker="x", color="yellow", label="occluded point"),
+        Line2D([], [], color="white", label="from where it was looked at"),
+    ]
+    columns = min(3, axes.shape[1])
+    figure.legend(
+        handles=marks, loc="outside lower center", ncols=columns, fontsize=8, facecolor="0.35", labelcolor="white"
+    )
+    scale = ScalarMappable(Normalize(0, 100), COLOURS)
+    bar = figure.colorbar(scale, ax=axes, location="bottom", shrink=0.6, aspect=40, format="%g %%")
+    bar.set_label("gaze mixture, as a share of its\nhighest possible value (all points in one place)", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+
+
+def label(axis: Axes, text: str) -> None:
+    """A text in the top left corner of a frame."""
+    box = {"facecolor": "black", "alpha": 0.6, "pad": 2, "edgecolor": "none"}
+    axis.text(
+        *(0.01, 0.98), text, transform=axis.transAxes, va="top", fontsize=8, color="white", bbox=box, parse_math=False
+    )
+
+
+def highest_mass(sigma: float, aspect: float, cells: int) -> float:
+    """Mass in one of a frame's cells around a Gaussian's centre, on which all points lie; `sigma` in frame widths."""
+    return min(1.0, 1 / (2 * np.pi * sigma**2 * aspect * cells))
 
 
 def worth_showing(gaze: VideoGaze, count: int) -> np.ndarray:
@@ -77,9 +114,10 @@ def draw_frame(axis: Axes, image: np.ndarray, gaze: VideoGaze, frame: int, aspec
     heat, valid = mixture.on(grid, View(), LEAST_IN_VIEW)
     if valid[0]:
         cells = rearrange(heat[0].numpy(), "(row column) -> row column", row=grid.rows)
-        opacity = 0.7 * np.sqrt(cells / cells.max())
+        share = np.clip(cells / highest_mass(options.sigma, aspect, len(grid)), 0, 1)
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        axis.imshow(cells, extent=extent, cmap="autumn", alpha=opacity, interpolation="bilinear")
+        opacity = OPACITY * np.sqrt(share)
+        axis.imshow(share, extent=extent, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity, interpolation="bilinear")
     tracked = gaze.event[frame] <= GazeEvent.UNKNOWN
     counts = mixture.weight[0].numpy() > 0
     carried, looked_at = gaze.xy[frame] * size - 0.5, gaze.raw_xy[frame] * size - 0.5

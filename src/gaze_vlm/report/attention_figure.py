@@ -1,0 +1,143 @@
+"""The figure of `gaze-vlm attention`: a row a clip, with one scale for all distributions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.gaze.view import View
+from gaze_vlm.metrics.text import exact_match
+
+PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
+COLOURS, OPACITY = "magma", 0.6
+WRONG = "firebrick"
+LINE_LENGTH = 42
+TICKS = (0, 1, 3, 10, 30, 100, 300)
+
+
+@dataclass
+class Looked:
+    """What one run did with one frame of some clips.
+
+    `attention` (mean over heads) and `gaze` each sum to 1 over the patches; the grid covers `seen` of the frame.
+    `valid` says whether the frame's gaze counts.
+    """
+
+    arm: str
+    run: Path
+    answers: list[str]
+    attention: Float[np.ndarray, "clip row column"]
+    gaze: Float[np.ndarray, "clip row column"]
+    valid: Bool[np.ndarray, "clip"]
+    seen: View
+
+
+def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
+    """Draw a row a clip: the frame with its gaze points, the gaze on the first run's grid, then each run's attention.
+
+    Distributions are shown as multiples of the uniform one, which is 1 in every patch of every grid.
+    """
+    titles = ["gaze points", "gaze distribution", *arm_titles(looked)]
+    figure = Figure(
+        figsize=(PANEL_WIDTH_IN * len(titles) + 0.9, PANEL_HEIGHT_IN * len(clips) + 0.6), layout="constrained"
+    )
+    axes = figure.subplots(len(clips), len(titles), squeeze=False)
+    first = looked[0]
+    gaze = [density(one) if valid else None for one, valid in zip(first.gaze, first.valid, strict=True)]
+    attention = [[density(one.attention[index]) for one in looked] for index in range(len(clips))]
+    shown = [*gaze, *(map_ for maps in attention for map_ in maps)]
+    highest = max(float(map_.max()) for map_ in shown if map_ is not None)
+    norm = PowerNorm(0.5, vmin=0, vmax=highest)
+    for index, clip in enumerate(clips):
+        points, distribution, *arms = axes[index]
+        image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")
+        show_points(points, image, clip, frame)
+        points.set_ylabel(
+            f"{clip.clip_id}\n{clip.frame_times_s[frame]:.1f} s into the clip", fontsize=8, parse_math=False
+        )
+        below(points, f"target: {clip.target}")
+        show(distribution, image, gaze[index], first.seen, norm)
+        below(distribution, "" if gaze[index] is not None else "no valid gaze in this frame")
+        for axis, one, map_ in zip(arms, looked, attention[index], strict=True):
+            answer = one.answers[index]
+            show(axis, image, map_, one.seen, norm)
+            below(axis, f"answer: {answer}", "black" if exact_match(answer, clip.target) else WRONG)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=12, parse_math=False)
+    bar = figure.colorbar(
+        ScalarMappable(norm, COLOURS), ax=axes, alpha=OPACITY, fraction=0.02, ticks=[t for t in TICKS if t <= highest]
+    )
+    bar.ax.set_facecolor("0.5")  # what lies behind the colours in the panels, on average
+    bar.set_label("mass of a patch, as a multiple of the uniform distribution's")
+    figure.legend(handles=legend(), loc="outside lower center", ncols=3, frameon=False, fontsize=10)
+    return figure
+
+
+def arm_titles(looked: Sequence[Looked]) -> list[str]:
+    """A title a run: its arm, and its directory where several are of one arm."""
+    runs = Counter(one.arm for one in looked)
+    return [f"arm {one.arm}" + (f"\n{one.run}" if runs[one.arm] > 1 else "") for one in looked]
+
+
+def density(mass: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
+    """A distribution as multiples of the uniform one on its grid."""
+    return mass * mass.size
+
+
+def legend() -> list[Line2D]:
+    """What the marks and the colour of the answers mean."""
+    dot = Line2D([], [], linestyle="", marker="o", markersize=6, markerfacecolor="magenta", markeredgecolor="white")
+    dot.set_label("gaze point that counts")
+    black, red = (Line2D([], [], linestyle="", marker="s", color=colour) for colour in ("black", WRONG))
+    black.set_label("answer that equals the target text")
+    red.set_label("answer that differs from it")
+    return [dot, black, red]
+
+
+def show_points(axis: Axes, image: np.ndarray, clip: Clip, frame: int) -> None:
+    """The frame with the gaze points that count in it."""
+    show(axis, image)
+    height, width = image.shape[:2]
+    counted = clip.gaze.weight[frame] > 0
+    x, y = (clip.gaze.xy[frame][counted] * torch.tensor([width, height]) - 0.5).T
+    axis.scatter(x, y, s=28, facecolor="magenta", edgecolor="white", linewidth=0.8)
+
+
+def show(
+    axis: Axes,
+    image: np.ndarray,
+    map_: Float[np.ndarray, "row column"] | None = None,
+    seen: View = View(),  # noqa: B008 (frozen)
+    norm: Normalize | None = None,
+) -> None:
+    """A frame in colour; with a map, in grey below the map's colours, which cover what is seen of the frame."""
+    height, width = image.shape[:2]
+    if map_ is None or norm is None:
+        axis.imshow(image)
+    else:
+        grey = reduce(image.astype(float), "y x channel -> y x 1", "mean").repeat(3, 2) / 255
+        axis.imshow(0.25 + 0.5 * grey, vmin=0, vmax=1)
+        left, right = seen.left * width - 0.5, seen.right * width - 0.5
+        top, bottom = seen.top * height - 0.5, seen.bottom * height - 0.5
+        axis.imshow(map_, extent=(left, right, bottom, top), cmap=COLOURS, norm=norm, alpha=OPACITY)
+    axis.set_xlim(-0.5, width - 0.5)
+    axis.set_ylim(height - 0.5, -0.5)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def below(axis: Axes, text: str, colour: str = "black") -> None:
+    """A text under a panel, in lines that fit its width."""
+    axis.set_xlabel(fill(text, LINE_LENGTH), fontsize=9, color=colour, parse_math=False)
