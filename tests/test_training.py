@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -242,6 +244,20 @@ def test_a_moved_checkpoint_is_the_same() -> None:
     assert is_same_place("/new/project/checkpoints/llava", "checkpoints/llava")
     assert not is_same_place("checkpoints/llava-seed0", "/new/project/checkpoints/llava-seed1")
     assert not is_same_place(None, "checkpoints/llava")
+
+
+def test_a_run_says_nothing_but_what_concerns_it(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """In a process of its own, as a user has it: no tip, no bar of a library, no warning of its internals."""
+    options = [*arguments(tmp_path, tiny_llava, prepared, steps=1), "--run.test_after_fit=true"]
+    done = subprocess.run(
+        [sys.executable, "-m", "gaze_vlm", "fit", *options], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert all(re.match(r"(training|validating|testing): \d+/\d+ |gaze-vlm|resume|the run", line) for line in lines), (
+        lines
+    )
+    assert all(line[0] in "┏┃┡│└" for line in done.stdout.splitlines())
 
 
 def test_a_drawn_seed_is_recorded(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.finite import FiniteCheck
 from gaze_vlm.module import GazeVLM
 from gaze_vlm.options import OneLineParser
+from gaze_vlm.quiet import quiet
 from gaze_vlm.resuming import LastCheckpoint, RunLogger, find_checkpoint
 from gaze_vlm.run import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
 from gaze_vlm.run_state import state_of, training_in
@@ -131,7 +132,7 @@ class GazeCLI(LightningCLI):
 
     def after_fit(self) -> None:
         if self.options.test_after_fit:
-            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best")
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", weights_only=True)
 
 
 def train(args: list[str]) -> GazeCLI:
@@ -191,6 +192,7 @@ def plan(args: list[str], prog: str = "gaze-vlm fit") -> Plan:
 
 
 def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
+    quiet()
     restrict_imports()
     described = "Train and test a vision-language model that learns where to look from gaze."
     return cli(

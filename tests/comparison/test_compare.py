@@ -7,7 +7,7 @@ import pytest
 from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.launch import run_command, thread_environment
+from gaze_vlm.comparison.launch import thread_environment
 from gaze_vlm.comparison.plans import Plan, fit_command
 
 
@@ -90,13 +90,6 @@ def test_the_command_of_a_run(project):
         "--data.train_clips=400",
         "--checkpoint=checkpoints/seed2",
     ]
-
-
-def test_a_command_runs_with_its_log_and_environment(tmp_path):
-    log = tmp_path / "log.txt"
-    code = "import os, sys; print(os.environ['OMP_NUM_THREADS']); sys.exit('no luck')"
-    assert run_command([sys.executable, "-c", code], log, {"OMP_NUM_THREADS": "1"}) == 1
-    assert log.read_text() == "1\nno luck\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One arm that fails does not cost the others: they finish, the page says what it lacks, the status is 1."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_fault_of_ours_is_not_a_failed_run(project):
 
 def test_the_command_prints_the_table_names_the_log_and_ends_with_1(project, monkeypatch, capsys):
     write_config(curve=None)
-    monkeypatch.setattr(compare, "run_command", one_fails())
+    monkeypatch.setattr(compare, "Subprocesses", lambda: nullcontext(one_fails()))
     monkeypatch.setattr(compare, "refuse_what_would_fail", accept)
     monkeypatch.setattr(compare, "default_encoder", lambda: None)
     options = ["compare", f"--config={project}", "--seeds", "0", "1"]
@@ -90,7 +91,7 @@ def test_the_command_prints_the_table_names_the_log_and_ends_with_1(project, mon
     assert "| gaze (1 of 2 seeds) |" in said.out
     assert "gaze-vlm compare: error: results/kitchen.md is incomplete, 1 result is missing:" in said.err
     assert said.err.rstrip().endswith(f"the run failed, {FAILING}/log.txt")
-    monkeypatch.setattr(compare, "run_command", Stub())
+    monkeypatch.setattr(compare, "Subprocesses", lambda: nullcontext(Stub()))
     assert main(options) == 0
 
 

@@ -22,6 +22,7 @@ from transformers import (
     ViTImageProcessor,
 )
 
+from gaze_vlm.backbones.loading import how_to_fetch
 from gaze_vlm.backbones.tiny_llava import save
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import check_output_folder
@@ -66,9 +67,7 @@ def compose_narrator(
     try:
         kind = AutoConfig.from_pretrained(language).model_type
     except OSError as error:
-        raise MissingFileError(
-            f"language {language}: no such folder, and no hub checkpoint of this name can be reached"
-        ) from error
+        raise MissingFileError(f"language {language}: {how_to_fetch(language, error)}") from error
     if kind != "gpt2":
         raise InputError(f"language {language} is a {kind}: a narrator needs a GPT-2, which takes cross-attention")
     decoder = GPT2LMHeadModel.from_pretrained(language, add_cross_attention=True, is_decoder=True)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import constants
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
 from gaze_vlm.backbones.parts import Part, Parts
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.suggestions import nearest_path
 
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
@@ -70,13 +72,24 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
     """What the library loads of a checkpoint, with our word on where it is not."""
     is_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/"))
     if (Path(checkpoint).exists() or not is_hub_name) and not Path(checkpoint, "config.json").is_file():
-        raise MissingFileError(f"no model in {checkpoint}: it has no config.json; {MAKE}")
+        close = "" if Path(checkpoint).exists() else nearest_path(Path(checkpoint))
+        raise MissingFileError(f"no model in {checkpoint}: it has no config.json; {MAKE}{close}")
     try:
         return load(checkpoint)
     except OSError as error:
-        raise MissingFileError(
-            f"no model in {checkpoint}: no such folder, and no hub checkpoint of this name can be reached; {MAKE}"
-        ) from error
+        raise MissingFileError(f"no model in {checkpoint}: {how_to_fetch(checkpoint, error)}; {MAKE}") from error
+
+
+def how_to_fetch(name: str, error: OSError) -> str:
+    """What to do about a checkpoint that is no folder and that no hub gave."""
+    if "gated" in str(error):
+        return "the hub asks for a licence: accept it there, and log in with `hf auth login`"
+    offline = " while HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
+    return (
+        f"no such folder, and no hub checkpoint of this name can be reached{offline}. Where there is network, `hf "
+        f"download {name}` fetches it into the cache {constants.HF_HUB_CACHE} (HF_HUB_CACHE names another); "
+        "HF_HUB_OFFLINE=1 then reads it from there without network"
+    )
 
 
 def four_bits(hf: Any, parts: Parts, train: tuple[Part, ...]) -> BitsAndBytesConfig:

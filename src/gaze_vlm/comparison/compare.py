@@ -12,11 +12,12 @@ from rich.markdown import Markdown
 from gaze_vlm.comparison.checks import Check, refuse_what_would_fail
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
-from gaze_vlm.comparison.launch import Failure, Launch, run_command, train_missing
+from gaze_vlm.comparison.launch import Failure, Launch, train_missing
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing, count
 from gaze_vlm.comparison.plans import Plan, is_complete, plans, read_planned
 from gaze_vlm.comparison.runs import Run
+from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.table import build_table
 from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing, transfers
 from gaze_vlm.errors import CommandError, InputError
@@ -37,7 +38,8 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
         InputError: a run would fail as it is configured; none was begun.
         CommandError: some runs or tests failed; the table is of the others.
     """
-    page, missing = run_comparison(config, seeds, jobs, run_command, default_encoder(), refuse_what_would_fail)
+    with Subprocesses() as launch:
+        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), refuse_what_would_fail)
     _show(page)
     if missing:
         lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]

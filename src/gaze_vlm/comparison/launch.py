@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ def train_missing(comparison: Comparison, missing: Sequence[Plan], jobs: int, la
         comparison: what they belong to.
         missing: the runs.
         jobs: runs at a time; each has its share of the cores.
-        launch: runs a command, such as `run_command`.
+        launch: runs a command, such as `Subprocesses`.
 
     Returns:
         The runs that failed, or whose `before_seed` command did.
@@ -73,15 +72,6 @@ def train_missing(comparison: Comparison, missing: Sequence[Plan], jobs: int, la
     }
     broken = in_parallel(train, [plan for plan in missing if plan not in failed], jobs, "runs")
     return failed | {plan: Failure("the run failed", plan.directory / LOG) for plan in broken}
-
-
-def run_command(command: list[str], log: Path, environment: Mapping[str, str]) -> int:
-    """Runs a command as a subprocess with its output appended to the log; its exit status."""
-    with log.open("a", encoding="utf-8") as stream:
-        done = subprocess.run(
-            command, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **environment}, check=False
-        )
-    return done.returncode
 
 
 def thread_environment(jobs: int) -> dict[str, str]:

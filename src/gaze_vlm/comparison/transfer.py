@@ -69,7 +69,7 @@ def transfer_missing(
         comparison: what to test on.
         finished: runs of the comparison.
         jobs: tests at a time; each has its share of the cores.
-        launch: runs a command, such as `launch.run_command`.
+        launch: runs a command, such as `Subprocesses`.
 
     Returns:
         The tests that failed.

@@ -1,0 +1,28 @@
+"""What libraries say in a run that is of no use to who runs it; their real warnings stay."""
+
+import logging
+import sys
+import warnings
+
+OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the run directory has settled
+    r".*LeafSpec.* is deprecated",
+    r"(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",
+    r"You are using a custom batch sampler `EvenBatches` for prediction",  # it repeats and drops no sample
+    r".*does not have many workers",  # `gaze-vlm doctor` says what loading costs
+    r"Checkpoint directory .* exists and is not empty",  # the run directory has a state of its own
+    r"The dirpath has changed from",
+)
+TOLD = ("lightning.pytorch", "lightning.fabric")
+"""Loggers of notes: which devices there are, tips to install something, what was restored."""
+
+
+def quiet() -> None:
+    """Leave out notes and tips of libraries, and bars where there is no terminal."""
+    for message in OF_NO_USE:
+        warnings.filterwarnings("ignore", message)
+    for name in TOLD:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if not sys.stderr.isatty():
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
