@@ -1,10 +1,9 @@
 """What a comparison would fail of, found before its first run begins: hours may lie between that and the last."""
 
-import io
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 
 from gaze_vlm.checks import CONFIGURATION, Problem, problems
@@ -47,7 +46,7 @@ def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> 
     if command and shutil.which(command[0]) is None:
         yield Problem(f"before_seed: there is no command {command[0]!r}: correct its name")
     try:
-        configured = _configured(fit_options(run, comparison))
+        configured = configure(fit_options(run, comparison))
     except UserError as error:
         yield Problem(str(error))
         return
@@ -70,15 +69,6 @@ def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> 
             )
     seen |= {model, data}
     yield from found
-
-
-def _configured(options: list[str]) -> Configured:
-    with redirect_stderr(io.StringIO()) as said:
-        try:
-            return configure(options)
-        except SystemExit as error:  # the parser's, which has written why
-            reason = " ".join(said.getvalue().rpartition("error: ")[2].split())
-            raise InputError(reason or f"fit would end with status {error.code}") from error
 
 
 def _of_configuration(configured: Configured) -> list[Problem]:

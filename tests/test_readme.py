@@ -1,0 +1,111 @@
+"""The README's "Use it" can be followed: every option parses, and what a line reads, an earlier one made."""
+
+import functools
+import re
+import shlex
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaze_vlm.cli import COMMANDS, main
+from gaze_vlm.comparison.config import load_comparison
+from gaze_vlm.comparison.plans import before_seed_command, fit_options, plans
+from gaze_vlm.run import best_checkpoint
+from gaze_vlm.training import Plan, plan
+from training_files import ROOT
+
+
+def commands() -> list[str]:
+    """Lines of the first block of code under "Use it", without their comments."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Use it\n")[1]
+    block = re.match(r"\n((?: {4}.*\n)+)", section)
+    assert block is not None
+    return [line.partition("  #")[0].strip() for line in block[1].splitlines()]
+
+
+class Follower:
+    """Does nothing but parse each command, and keeps what it would have made."""
+
+    def __init__(self) -> None:
+        self.made: set[Path] = set()
+
+    def reads(self, path: Path | str) -> None:
+        assert Path(path) in self.made or (ROOT / path).is_file(), f"{path} is read, and no earlier line made it"
+
+    def trains(self, fit: Plan) -> None:
+        self.reads(fit.datamodule.store_path)
+        self.reads(fit.model.backbone.checkpoint)
+        self.finishes(fit.options.dir)
+
+    def finishes(self, run: Path) -> None:
+        self.made |= {run, run / "config.yaml", best_checkpoint(run)}
+
+    def kitchen(self, root: Path, **_: Any) -> None:
+        self.made |= {root, root / "verb_idx.txt", root / "noun_idx.txt"}
+
+    def prepare(self, root: Path, store: Path, reader: dict[str, Any] | None, **_: Any) -> None:
+        self.reads(root)
+        for value in (reader or {}).values():
+            if "/" in str(value):
+                self.reads(value)
+        self.made.add(store)
+
+    def backbone(self, output: Path, **_: Any) -> None:
+        self.made.add(output)
+
+    def compare(self, config: Path, seeds: list[int], **_: Any) -> None:
+        comparison = load_comparison(config)
+        for store in comparison.also_test.values():
+            self.reads(store)
+        wanted = plans(comparison, seeds)
+        for backbone, seed in {(run.backbone, run.seed) for run in wanted}:
+            command = before_seed_command(comparison, backbone, seed)
+            assert main(command[3:]) == 0
+        for run in {run.arm: run for run in wanted}.values():
+            self.trains(plan(fit_options(run, comparison)))
+        for run in wanted:
+            self.finishes(run.directory)
+
+    def attention(self, runs: list[Path], **_: Any) -> None:
+        for run in runs:
+            self.reads(run)
+
+
+@pytest.fixture
+def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
+    monkeypatch.chdir(ROOT)
+    follower = Follower()
+    for command in ("kitchen", "prepare", "backbone", "compare", "attention"):
+        module, name = COMMANDS[command][0].split(":")
+        real = getattr(import_module(module), name)
+        followed = getattr(follower, command)
+        stand_in = functools.wraps(real)(lambda followed=followed, **options: followed(**options))
+        monkeypatch.setattr(import_module(module), name, stand_in)
+    return follower
+
+
+def test_the_readme_can_be_followed_line_by_line(follower: Follower) -> None:
+    lines = commands()
+    assert lines[:2] == ["make install", ". .venv/bin/activate"]
+    assert len(lines) > 6
+    for line in lines[2:]:
+        program, command, *options = shlex.split(line)
+        assert program in ("gaze-vlm", "lightning")
+        if command == "fit":
+            follower.trains(plan(options))
+        elif command == "test":
+            assert options[::2] == ["--config", "--ckpt_path"]
+            for path in options[1::2]:
+                follower.reads(path)
+        else:
+            assert main([command, *options]) == 0, line
+
+
+def test_make_table_prepares_what_the_readme_does() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for line in commands():
+        if line.startswith(("gaze-vlm kitchen", "gaze-vlm prepare", "gaze-vlm compare")):
+            assert f"\t$(RUN) {line.removeprefix('gaze-vlm ')}\n" in recipe
