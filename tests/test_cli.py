@@ -1,3 +1,4 @@
+import re
 import sys
 from collections.abc import Callable
 
@@ -20,12 +21,36 @@ def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture) -> None:
     assert capsys.readouterr().err.startswith("gaze-vlm: no command 'train': choose from fit, ")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
+HELP = [
+    *([command, "--help"] for command in COMMANDS),
+    *([command, "--help"] for command in TRAINING),
+    *(["fit", f"--model.backbone.help=gaze_vlm.backbones.{name}"] for name in ("Llava", "QwenVL", "Narrator")),
+    ["fit", "--model.regularizer.help=gaze_vlm.attention.GazeRegularizer"],
+]
+
+
+@pytest.mark.parametrize("args", HELP, ids=" ".join)
+def test_every_option_has_help(args: list[str], capsys: pytest.CaptureFixture) -> None:
+    """What it does, and its type, choices and default."""
     with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
+        main(args)
     assert stop.value.code == 0
-    assert f"gaze-vlm {command}" in capsys.readouterr().out
+    page = capsys.readouterr().out.replace(" [options]", "", 1)
+    if args[1] == "--help":
+        assert f"gaze-vlm {args[0]}" in page
+    options = re.split(r"(?m)^  (?=-)", page)[1:]
+    assert len(options) > 1
+    for option in (" ".join(option.split()) for option in options):
+        name, _, rest = option.partition(" ")
+        if (
+            name.startswith("--trainer")
+            or ".help" in name
+            or " CONFIG" in option
+            or name in ("--print_config", "-h,", "-c,")
+        ):
+            continue  # Lightning's and the parser's own
+        assert re.search(r"\((required, )?type: .*\)", rest), option
+        assert not re.match(r"(\S+ |\{.*?\} )?\(", rest), f"{option} says nothing of what it does"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 
 
 class Llava(Backbone):
-    """`llava-hf/llava-1.5-7b-hf` and its kin. Frames are squashed to the tower's size: no centre crop, so that no
-    gaze falls outside."""
+    """`llava-hf/llava-1.5-7b-hf` and its kin.
+
+    Frames are squashed to the tower's size: no centre crop, so that no gaze falls outside.
+    """
 
     model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}

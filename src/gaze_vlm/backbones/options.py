@@ -31,7 +31,7 @@ class BackboneOptions(nn.Module):
         view: how a frame goes into the model; the whole frame squashed by default.
         frame_size_px: height and width of a frame at the vision tower; None is the model's own.
         least_in_view: share of a frame's gaze mass, in (0, 1], that must be in view for the frame to count.
-        max_new_tokens: longest generated answer.
+        max_new_tokens: longest generated answer, in tokens.
         max_target_tokens: longest target text that is trained on, in tokens with the end of text; a longer one is cut,
             and `fit` and `doctor` report how many are.
         dtype: of the weights, frozen or not; autocasting is the trainer's `precision`.

@@ -34,6 +34,12 @@ class View:
 
     The box is in normalised frame coordinates (origin top left). The default box is the whole frame: a squash to
     the model's size, with no gaze left outside. A box inside [0, 1] is a crop; one beyond it is a padding.
+
+    Args:
+        left: side of the box, in frame widths from the frame's left.
+        top: side of the box, in frame heights from the frame's top.
+        right: side of the box, in frame widths from the frame's left.
+        bottom: side of the box, in frame heights from the frame's top.
     """
 
     left: float = 0.0

@@ -34,7 +34,14 @@ HELD_OUT = 64  # clips on which the facts are measured
 
 @dataclass(frozen=True)
 class JointPretraining:
-    """How a family's backbone is made: clips of two stills, and the steps of its one stage."""
+    """How a family's backbone is made, in one stage.
+
+    Args:
+        clips: clips of two stills to train on.
+        steps: optimiser steps.
+        lr: highest learning rate.
+        batch_size: clips a step.
+    """
 
     clips: int = 1600
     steps: int = 800

@@ -41,7 +41,16 @@ SIZE = TinyLlavaSize(vision_width=96, vision_layers=3, language_width=64)
 
 @dataclass(frozen=True)
 class Pretraining:
-    """How a backbone is made: clips of four stills, steps and learning rates of the two stages."""
+    """How a backbone is made, in two stages.
+
+    Args:
+        clips: clips of four stills to train on.
+        encoder_steps: optimiser steps of the first stage, which trains the vision tower.
+        alignment_steps: optimiser steps of the second, which trains projector and language model.
+        encoder_lr: highest learning rate of the first stage.
+        alignment_lr: highest learning rate of the second.
+        batch_size: clips a step.
+    """
 
     clips: int = 2400
     encoder_steps: int = 1000

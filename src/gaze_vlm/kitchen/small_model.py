@@ -48,16 +48,17 @@ def make_small_model(
     batch_size: int = 16,
     scenes: bool = False,
 ) -> Path:
-    """Join DINOv2-S/14 and SmolLM2-135M-Instruct into a LLaVA checkpoint, and train it in two stages: its projector to
-    say what each patch shows in the language model's own words, then projector and language model (LoRA, merged) to
-    name crops of kitchen stills.
+    """Join DINOv2-S/14 and SmolLM2-135M-Instruct into a LLaVA and train it.
+
+    The first stage trains the projector to say what each patch shows in the language model's own words, the second
+    projector and language model (LoRA, merged) to name crops of kitchen stills.
 
     Args:
         output: folder of the checkpoint; one that is there already, made the same way, is kept.
         seed: draws the projector, the stills and the order.
-        clips: of four stills, to train on.
-        word_steps: of the first stage.
-        steps: of the second; 0 leaves both out, and the projector random.
+        clips: clips of four stills to train on.
+        word_steps: optimiser steps of the first stage.
+        steps: optimiser steps of the second; 0 leaves both out, and the projector random.
         lr: highest learning rate of the second.
         batch_size: clips a step of the second.
         scenes: ask of whole scenes too, of 256 visual tokens each: slow without a GPU.

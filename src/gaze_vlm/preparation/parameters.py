@@ -38,8 +38,8 @@ class PreparationParameters:
     """Choices of a preparation. Those that change a video's file make it again; the others cost seconds.
 
     Args:
-        frame_hz: rate of the sampled frames.
-        window_s: gaze up to this long before a sampled frame is carried to it (δ in the paper).
+        frame_hz: rate of the sampled frames, in Hz.
+        window_s: gaze up to this many seconds before a sampled frame is carried to it (δ in the paper).
         flow: estimator of the optical flow: `dis` (OpenCV's, no weights), or torchvision's `raft_small` or
             `raft_large`, which want `flow_weights`.
         flow_weights: file of RAFT's weights (.pth or .safetensors); nothing is downloaded.
@@ -56,9 +56,9 @@ class PreparationParameters:
         video_short_side_px: write a copy of each video into the store with its shorter side reduced to this, for
             fast reading at random; None reads the raw files.
         video_gop: frames from one key frame of the copies to the next.
-        observation_s: length of the clips.
-        anticipation_s: how far after a clip's end the future action is looked up.
-        stride_s: distance between the ends of successive clips of a video.
+        observation_s: length of the clips, in seconds.
+        anticipation_s: how many seconds after a clip's end the future action is looked up.
+        stride_s: seconds between the ends of successive clips of a video.
         split_by: what stays together: all clips of a session, or all sessions of a participant; or `official`, the
             data set's own split, whose parts may share sessions.
         split_fractions: shares of sessions (or participants) in train, validation and test; they sum to 1. Of an
