@@ -12,6 +12,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor import doctor
 from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.gaze.view import View
 from gaze_vlm.training import plan
 from training_files import arguments
 
@@ -26,6 +27,7 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
         ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
         ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
+        ("--data.train_noise.offset=5", "has valid gaze, so λ > 0 would pull toward nothing"),  # out of every view
         (f"{MODEL}.vit_layers=[0]", "vit_layers look into it: set one of them"),
     ],
 )
@@ -80,7 +82,7 @@ def test_steps_that_lack_batches(
 def test_little_valid_gaze_is_worth_a_warning(
     tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ClipDataModule, "valid_share", lambda data: 0.4)
+    monkeypatch.setattr(ClipDataModule, "valid_share", lambda *_: 0.4)
     options = arguments(tmp_path, tiny_llava, prepared)
     (doubt,) = refuse_what_would_fail(plan(options).training)
     assert doubt.text.startswith(f"40% of the training frames in {prepared} have valid gaze")
@@ -91,21 +93,17 @@ def test_little_valid_gaze_is_worth_a_warning(
 
 
 def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    """Against the mixtures that the training is served, of three clips, with every third frame in a blink."""
+    """Against the points that the training is served, of three clips, with every third frame in a blink."""
     data = plan([*arguments(tmp_path, tiny_llava, prepared), "--data.train_clips=3"]).training.data
     data.setup("fit")
     dataset = data.datasets["train"]
-    for record in dataset.records:
-        data.store.video(record.video_id).event[1::3] = GazeEvent.BLINK
-    valid: dict[tuple[str, int], bool] = {}
-    for position, record in enumerate(dataset.records):
-        counts = (dataset.mixture(position).weight > 0).any(-1).tolist()
-        frames = range(record.sampled_frames.start, record.sampled_frames.stop)
-        valid |= {(record.video_id, frame): count for frame, count in zip(frames, counts, strict=True)}
-    assert 0 < sum(valid.values()) < len(valid)
-    assert data.valid_share() == pytest.approx(sum(valid.values()) / len(valid))
-    data.train_gaze = "centre"
-    assert data.valid_share() == 1
+    for video_id in {record.video_id for record in dataset.records}:
+        data.store.video(video_id).event[1::3] = GazeEvent.BLINK
+    valid = torch.cat([(dataset.mixture(position).weight > 0).any(-1) for position in range(3)])
+    assert 0 < valid.sum() < len(valid)
+    assert data.valid_share(View(), 0.1) == pytest.approx(valid.float().mean().item())
+    dataset.gaze = "centre"
+    assert data.valid_share(View(), 0.5) == 1
 
 
 def test_a_checkpoint_without_weights(

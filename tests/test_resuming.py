@@ -170,6 +170,15 @@ def test_a_used_directory_is_refused_or_overwritten(
     assert "overwrite: false" in (run / "config.yaml").read_text()
 
 
+def test_a_training_that_failed_as_it_began_leaves_its_directory_free(
+    tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    options = arguments(tmp_path / "run", tiny_llava, prepared, steps=1)
+    assert main(["fit", *options, "--model.optimizer.init_args.lr=-1"]) == 1
+    assert state_of(tmp_path / "run") == "failed"
+    assert main(["fit", *options]) == 0
+
+
 @pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
 def test_results_beside_an_unfinished_training_are_refused(state: str, whole_run: Path, tmp_path: Path) -> None:
     for name in ("config.yaml", "run.json", "metrics.json", "predictions.jsonl"):

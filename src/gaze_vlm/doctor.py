@@ -73,7 +73,8 @@ def diagnose(training: Training) -> Diagnosis:
     found, built = problems(training)
     facts = configured_facts(training)
     if training.steps_of_epoch:
-        facts |= {**amounts_in_words(training), "gaze": f"valid in {data.valid_share():.0%} of the training frames"}
+        share = data.valid_share(backbone.view, backbone.least_in_view)
+        facts |= {**amounts_in_words(training), "gaze": f"valid in {share:.0%} of the training frames"}
     if not built:
         return Diagnosis(facts, found)
     frames, known = frames_per_clip(data)

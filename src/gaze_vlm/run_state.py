@@ -52,7 +52,8 @@ def training_in(directory: Path, resumes: bool, overwrite: bool) -> Iterator[Non
         yield
         return
     state = state_of(directory)
-    if state != "empty" and not resumes and not overwrite:
+    nothing_made = state == "failed" and not (directory / "checkpoints").exists()  # it failed as it began
+    if state != "empty" and not (resumes or overwrite or nothing_made):
         raise InputError(
             f"{directory} holds a run ({state}): name another with --run.dir, resume it with --ckpt_path last, or "
             "delete it with --run.overwrite=true"

@@ -50,7 +50,8 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     regularizer, data = training.module.regularizer, training.data
     if regularizer is None or not regularizer.pulls or not training.steps_of_epoch:
         return
-    share = data.valid_share()
+    backbone = training.module.backbone
+    share = data.valid_share(backbone.view, backbone.least_in_view)
     look = f"`gaze-vlm quality --store {data.store_path}` shows why"
     if share == 0:
         yield Problem(

@@ -17,10 +17,9 @@ from gaze_vlm.datamodules.sampling import EvenBatches
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
-from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.gaze.view import Grid, View, to_frames
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.preparation.valid_gaze import valid_frame_share
 from gaze_vlm.ranges import at_least, is_seed
 
 PROMPTS: dict[Task, str] = {
@@ -247,14 +246,18 @@ class ClipDataModule(L.LightningDataModule):
             )
         return steps
 
-    def valid_share(self) -> float:
-        """Share of the training clips' frames that have gaze to be pulled toward, before a view cuts any off."""
-        if self.train_gaze == "centre":
-            return 1.0
-        if self.train_noise.dropped == 1:
-            return 0.0
-        # Shuffled gaze is that of the same clips.
-        return valid_frame_share(self.store, self.gaze.counting, self.datasets["train"].records)["train"]
+    def valid_share(self, view: View, least_in_view: float) -> float:
+        """Share of the training clips' frames that have gaze to be pulled toward: the arm's, with its noise, in a view.
+
+        Args:
+            view: how a frame goes into the model.
+            least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
+        """
+        dataset = self.datasets["train"]
+        valid = [
+            dataset.mixture(position).on(Grid(1, 1), view, least_in_view)[1] for position in range(len(dataset.records))
+        ]
+        return float(torch.cat(valid).float().mean())
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")

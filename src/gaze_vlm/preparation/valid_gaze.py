@@ -1,12 +1,11 @@
 """How many of a store's sampled frames have gaze that a training can use."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool
 
-from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.splits import SPLITS
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.preparation.video_gaze import VideoGaze
@@ -16,9 +15,7 @@ LOW_SHARE = 0.5
 Counting = Callable[[VideoGaze], Bool[np.ndarray, "frame point"]]
 
 
-def valid_frame_share(
-    store: Store, counting: Counting = VideoGaze.counting, clips: Iterable[ClipRecord] | None = None
-) -> dict[str, float]:
+def valid_frame_share(store: Store, counting: Counting = VideoGaze.counting) -> dict[str, float]:
     """Share of the sampled frames with valid gaze, by split.
 
     A frame is valid if some point of it counts: it is tracked, within the window, and visible by the occlusion test.
@@ -28,10 +25,9 @@ def valid_frame_share(
         store: the prepared data set.
         counting: which points of a video's frames count; by default what `GazeOptions` has as its defaults. Of a run's
             options it is `options.counting`.
-        clips: of the store, all by default.
     """
     shown: dict[str, dict[str, set[int]]] = {}
-    for clip in store.clips if clips is None else clips:
+    for clip in store.clips:
         by_split = shown.setdefault(clip.video_id, {})
         by_split.setdefault(clip.split, set()).update(range(clip.sampled_frames.start, clip.sampled_frames.stop))
     valid, total = Counter[str](), Counter[str]()
