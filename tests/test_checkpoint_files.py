@@ -77,6 +77,7 @@ class Code:
         return os.system, ("touch ran",)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no .*sha256 beside it")
 def test_a_file_that_is_no_checkpoint_is_one_line(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,3 +105,11 @@ def test_a_file_that_is_no_checkpoint_is_one_line(
     assert not Path("ran").exists()
     with pytest.raises(MissingFileError, match="does not exist"):
         read_checkpoint(tmp_path / "nowhere.ckpt")
+
+
+def test_a_checkpoint_without_its_digest_is_worth_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    write_checkpoint({"gaze_vlm": {}, "state_dict": {}}, path)
+    digest_file(path).unlink()
+    with pytest.warns(UserWarning, match=r"best.ckpt has no best.ckpt.sha256 beside it"):
+        read_checkpoint(path)

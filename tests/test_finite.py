@@ -45,6 +45,7 @@ def test_a_gradient_that_is_not_finite_is_named(
     assert "error: step 2: the gradient of backbone.block." in error_of(capsys)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no .*sha256 beside it")
 def test_a_weight_that_is_not_finite_is_neither_saved_nor_used(
     tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.errors import InputError, MissingFileError
 
@@ -58,7 +59,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.stat().st_size:
         raise InputError(f"{path} is empty: its writing was cut short; copy it again, or train the run again")
     known = digest_file(path)
-    if known.is_file() and _digest(path) not in known.read_text(encoding="utf-8").split():
+    if not known.is_file():
+        rank_zero_warn(f"{path} has no {known.name} beside it: whether its bytes are those written is not checked")
+    elif _digest(path) not in known.read_text(encoding="utf-8").split():
         raise InputError(
             f"{path} is not the file that was written: its SHA-256 is not that in {known.name}; copy it again, "
             "or train the run again"
