@@ -376,3 +376,11 @@ def test_an_interval_in_batches_is_refused(
     options = [*arguments(tmp_path, tiny_llava, prepared), "--trainer.val_check_interval=100"]
     assert main(["fit", *options]) == 1
     assert "val_check_interval is 100: it counts batches" in capsys.readouterr().err
+
+
+def test_a_test_without_a_checkpoint_says_that_its_weights_are_untrained(
+    gaze_run: Path, tiny_llava: Path, prepared: Path
+) -> None:
+    options = [*arguments(gaze_run, tiny_llava, prepared), "--trainer.limit_predict_batches=1"]
+    with pytest.warns(UserWarning, match="untrained weights are taken; --ckpt_path best takes those of the run"):
+        assert main(["predict", *options]) == 0

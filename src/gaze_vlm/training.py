@@ -97,6 +97,8 @@ class GazeCLI(LightningCLI):
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         file = find_checkpoint(kwargs.get("ckpt_path"), self.options.dir)
+        if subcommand != "fit" and file is None and best_checkpoint(self.options.dir).is_file():
+            rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
         return {**kwargs, "ckpt_path": file, "weights_only": True}
 
     def _run_subcommand(self, subcommand: str) -> None:
