@@ -229,6 +229,7 @@ def test_a_comparison_starts_no_run_that_names_a_stranger(
     assert nothing_ran(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no .*sha256 beside it")
 def test_a_checkpoint_brings_no_configuration(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -175,7 +175,8 @@ def _lines(iterable: Iterable[Item], description: str, total: int | None) -> Ite
 def say(line: str | None) -> None:
     """A line, if there is one, on stderr."""
     if line is not None:
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{line}\n")  # at once: Ctrl-C does not part a line from its end
+        sys.stderr.flush()
 
 
 def clock(seconds: float) -> str:
