@@ -63,14 +63,13 @@ test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 
 	$(call pip_install,'.[dev,qlora]')
 	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real' \
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
-		tests/test_family_runs.py
+		tests/training/test_family_runs.py
 
 # An environment that sees all of .venv, behind the oldest transformers and what that pins.
 OLDEST := .venv-oldest
 test-oldest: $(OLDEST)/installed  ## run the tests of models with the oldest supported transformers
 	$(OLDEST)/bin/python -c "import transformers; print('transformers', transformers.__version__)"
-	$(OLDEST)/bin/python -m pytest -n 2 tests/attention tests/backbones tests/metrics tests/test_*.py \
-		tests/kitchen/test_pretraining.py tests/kitchen/test_small_model.py
+	$(OLDEST)/bin/python -m pytest -n 2 tests/attention tests/backbones tests/doctor tests/metrics tests/pretraining tests/training
 
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 $(OLDEST)/installed: $(VENV)/installed

@@ -20,7 +20,7 @@ from result import cpu_name, write_result
 from backbone_checks import language_difference, moved_cells, vit_difference
 from backbone_families import FAMILIES, WORDS, Family, make_backbone
 from gaze_vlm.backbones import Backbone, QwenVL
-from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava, save
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save
 
 SIZES: dict[str, list[dict[str, Any]]] = {
     "llava": [{}],

@@ -12,7 +12,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from backbone_families import WORDS, make_clip
 from gaze_vlm.backbones import Backbone, Llava, Lora, QwenVL
-from gaze_vlm.backbones.tiny_llava import TinyLlavaSize, build_tiny_llava
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.datamodules.clip import Batch
 from qwen_sizes import save_qwen
 

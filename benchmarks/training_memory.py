@@ -16,8 +16,8 @@ from large_models import DEVICE, MODELS, ON_GPU, LargeModel, load, make_batch
 from result import write_result
 
 from gaze_vlm.attention import GazeRegularizer, gaze_divergence
-from gaze_vlm.memory import estimate
-from gaze_vlm.module import GazeVLM
+from gaze_vlm.doctor.memory import estimate
+from gaze_vlm.training.module import GazeVLM
 
 PRECISION = "bf16-mixed"
 GB = 1e9

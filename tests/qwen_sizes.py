@@ -5,7 +5,7 @@ from pathlib import Path
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from backbone_families import WORDS
-from gaze_vlm.backbones.tiny_qwen_vl import build_tiny_qwen_vl
+from gaze_vlm.backbones.tiny.qwen_vl import build_tiny_qwen_vl
 
 SIZES = {
     "3b": {

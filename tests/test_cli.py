@@ -6,8 +6,8 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from gaze_vlm.cli import COMMANDS, TRAINING, main
+from gaze_vlm.command_line.options import join_lists, set_switches
 from gaze_vlm.errors import InputError
-from gaze_vlm.options import join_lists, set_switches
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:

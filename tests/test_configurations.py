@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm.training import Plan, plan
+from gaze_vlm.training.cli import Plan, plan
 from training_files import ROOT
 
 CONFIGS = ROOT / "lightning_configs"

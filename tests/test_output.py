@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from gaze_vlm import cli, output
 from gaze_vlm.cli import main
 from gaze_vlm.output import OutputError, check_output_file, check_output_folder, writing
-from gaze_vlm.run import write_lines
+from gaze_vlm.training.run_files import write_lines
 from training_files import ROOT, arguments
 
 

@@ -11,7 +11,6 @@ import torch
 
 from gaze_vlm.attention import GazeBlock, GazeRegularizer
 from gaze_vlm.backbones import Llava
-from gaze_vlm.backbones.compose import compose_narrator
 from gaze_vlm.backbones.lora import Lora
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.comparison.config import load_comparison
@@ -19,15 +18,16 @@ from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.build import build_kitchen
-from gaze_vlm.kitchen.joint_pretraining import JointPretraining
-from gaze_vlm.kitchen.pretraining import Pretraining, make_backbone
-from gaze_vlm.kitchen.small_model import make_small_model
-from gaze_vlm.module import GazeVLM
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.pretraining.compose import compose_narrator
+from gaze_vlm.pretraining.joint_pretraining import JointPretraining
+from gaze_vlm.pretraining.pretraining import Pretraining, make_backbone
+from gaze_vlm.pretraining.small_model import make_small_model
 from gaze_vlm.report.attention import picture_attention
 from gaze_vlm.report.quality import report_quality
-from gaze_vlm.run import RunOptions
+from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.run_files import RunOptions
 
 NOWHERE = Path("/nowhere")
 MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they need

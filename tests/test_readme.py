@@ -13,8 +13,8 @@ import pytest
 from gaze_vlm.cli import COMMANDS, main
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.plans import before_seed_command, fit_options, plans
-from gaze_vlm.run import best_checkpoint
-from gaze_vlm.training import Plan, plan
+from gaze_vlm.training.cli import Plan, plan
+from gaze_vlm.training.run_files import best_checkpoint
 from training_files import ROOT
 
 

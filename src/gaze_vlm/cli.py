@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from gaze_vlm.class_paths import restrict_imports, take_allowed_packages
+from gaze_vlm.command_line.class_paths import restrict_imports, take_allowed_packages
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.suggestions import did_you_mean
 
@@ -29,18 +29,21 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.report.quality:report_quality",
         "show how good a store's gaze is: a page and a contact sheet",
     ),
-    "backbone": ("gaze_vlm.kitchen.pretraining:make_backbone", "train a tiny model on the kitchen's stills"),
+    "backbone": ("gaze_vlm.pretraining.pretraining:make_backbone", "train a tiny model on the kitchen's stills"),
     "narrator": (
-        "gaze_vlm.backbones.compose:compose_narrator",
+        "gaze_vlm.pretraining.compose:compose_narrator",
         "join a vision transformer of timm and a GPT-2 into a checkpoint",
     ),
     "small-model": (
-        "gaze_vlm.kitchen.small_model:make_small_model",
+        "gaze_vlm.pretraining.small_model:make_small_model",
         "make a small LLaVA of real pretrained parts that packages carry",
     ),
-    "doctor": ("gaze_vlm.doctor:doctor", "show what a training would be and what would fail, without any weights"),
+    "doctor": (
+        "gaze_vlm.doctor.doctor:doctor",
+        "show what a training would be and what would fail, without any weights",
+    ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
-    "export": ("gaze_vlm.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
+    "export": ("gaze_vlm.training.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }
 INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
@@ -86,16 +89,16 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, args: list[str]) -> None:
-    from gaze_vlm.options import OneLineParser, join_lists, set_switches, underscored
+    from gaze_vlm.command_line.options import OneLineParser, join_lists, set_switches, underscored
 
     args = underscored(args)
     if command in TRAINING:
-        import_module("gaze_vlm.training").train([command, *args])
+        import_module("gaze_vlm.training.cli").train([command, *args])
         return
     from docstring_parser import DocstringStyle
     from jsonargparse import set_parsing_settings
 
-    from gaze_vlm.composition import naming_files
+    from gaze_vlm.command_line.composition import naming_files
 
     set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
     restrict_imports()

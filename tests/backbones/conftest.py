@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backbone_families import FAMILIES, Family
-from gaze_vlm.backbones.tiny_llava import save
+from gaze_vlm.backbones.tiny.llava import save
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)

@@ -13,7 +13,7 @@ from transformers.video_utils import VideoMetadata
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
 from backbone_families import DEVICE, FRAMES, Family, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.checkpoint import learned_state
+from gaze_vlm.training.checkpoint import learned_state
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 
 from backbone_families import Family, make_backbone, make_batch, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.export import export_backbone
+from gaze_vlm.training.export import export_backbone
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 WITHOUT_BLOCK, WITH_BLOCK = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```python\n")[1:])

@@ -10,8 +10,8 @@ from transformers import BitsAndBytesConfig
 from backbone_families import DEVICE, FAMILIES, make_backbone, make_batch
 from gaze_vlm.backbones import Llava, Lora, loading
 from gaze_vlm.backbones.parts import parameters_by_part
-from gaze_vlm.backbones.tiny_llava import save
-from gaze_vlm.checkpoint import learned_state
+from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.training.checkpoint import learned_state
 
 LLAVA, QWEN2 = FAMILIES[0], next(family for family in FAMILIES if family.name == "qwen2-vl-image")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from backbone_families import Family, make_backbone, make_batch, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.backbones.parts import Part, parameters_by_part
-from gaze_vlm.doctor import count_parameters
+from gaze_vlm.doctor.doctor import count_parameters
 
 ALL: tuple[Part, ...] = ("vision", "projector", "language")
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from backbone_families import DEVICE, Family, make_backbone, make_batch
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.memory import layer_of, tower_of
+from gaze_vlm.doctor.memory import layer_of, tower_of
 
 
 def saved_bytes(backbone: Backbone, layer: nn.Module) -> tuple[int, torch.Size]:

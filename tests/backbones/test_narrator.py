@@ -11,8 +11,8 @@ from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
 from backbone_families import FAMILIES, WORDS, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones.narrator import Narrator
-from gaze_vlm.backbones.tiny_llava import save
-from gaze_vlm.backbones.tiny_narrator import build_tiny_narrator
+from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.tiny.narrator import build_tiny_narrator
 from gaze_vlm.cli import main
 
 NARRATOR = next(family for family in FAMILIES if family.name == "narrator")

@@ -10,7 +10,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from backbone_families import FRAMES, collate, make_backbone, make_batch, make_clip, qwen
 from gaze_vlm.backbones import QwenVL, qwen_vl
 from gaze_vlm.backbones.layout import sequence_positions
-from gaze_vlm.backbones.tiny_llava import save
+from gaze_vlm.backbones.tiny.llava import save
 from gaze_vlm.gaze.view import Grid
 
 QWEN2_5, QWEN2_5_VIDEO = (qwen("2.5", [2], media) for media in ("image", "video"))

@@ -6,7 +6,7 @@ import torch
 
 from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch
 from gaze_vlm.backbones.smolvlm import told
-from gaze_vlm.backbones.tiny_llava import save
+from gaze_vlm.backbones.tiny.llava import save
 
 SMOLVLM = next(family for family in FAMILIES if family.name == "smolvlm2")
 

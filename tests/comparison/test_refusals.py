@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from transformers import AutoConfig
 
 from fake_comparison import Stub, write_config
 from gaze_vlm.comparison.checks import refuse_what_would_fail
@@ -78,7 +79,7 @@ def test_each_reason_is_one_line_with_the_runs_that_share_it(real):
     assert lines[2].startswith("  runs/kitchen/control/seed0: train_clips is 100000, ")
 
 
-def test_a_checkpoint_that_before_seed_makes_need_not_be_there(real, tiny_llava):
+def test_a_checkpoint_that_before_seed_makes_need_not_be_there(real, tiny_llava, monkeypatch):
     shutil.copytree(tiny_llava, "checkpoints/seed0")
     here = [*real["overrides"][:-1], "--model.backbone.init_args.checkpoint=checkpoints/seed{seed}"]
     said = refusal(**real | {"overrides": here})
@@ -87,6 +88,9 @@ def test_a_checkpoint_that_before_seed_makes_need_not_be_there(real, tiny_llava)
     write_config(**real | {"overrides": here, "before_seed": makes})
     comparison = load_comparison(Path("compare.yaml"))
     refuse_what_would_fail(comparison, plans(comparison, [0, 1]))
+    with monkeypatch.context() as no_hub:  # a path of two words is no name to ask a hub for
+        no_hub.setattr(AutoConfig, "from_pretrained", None)
+        refuse_what_would_fail(comparison, plans(comparison, [1]))
     other = ["gaze-vlm", "backbone", "--output=checkpoints/seed-{seed}"]
     assert "no model in checkpoints/seed1, and before_seed makes checkpoints/seed-1" in refusal(
         **real | {"overrides": here, "before_seed": other}

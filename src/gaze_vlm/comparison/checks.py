@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gaze_vlm.checks import CONFIGURATION, Problem, problems
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.plans import Plan, before_seed_command, fit_options
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.progress import say
-from gaze_vlm.training import Plan as Configured
-from gaze_vlm.training import plan as configure
+from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
+from gaze_vlm.training.cli import Plan as Configured
+from gaze_vlm.training.cli import plan as configure
 
 Check = Callable[[Comparison, Sequence[Plan]], None]
 """Refuses runs that would fail."""
@@ -53,10 +53,12 @@ def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> 
     yield from _other_than_asked(run, comparison, configured)
     checkpoint = configured.model.backbone.checkpoint
     model, data = (run.backbone, run.arm, checkpoint), (run.backbone, run.arm, "data", str(run.train_clips))
-    if model not in seen:
+    to_make = Path(checkpoint) in _outputs(command) and not Path(checkpoint).exists()
+    if model not in seen and not to_make:
         found, built = problems(configured.training)
         if not built and comparison.before_seed and not Path(checkpoint).exists():
-            yield from _not_made(checkpoint, comparison.before_seed, command)
+            if comparison.before_seed[0] == "gaze-vlm" and (outputs := _outputs(command)):
+                yield Problem(f"no model in {checkpoint}, and before_seed makes {outputs[-1]}: give both the same path")
             found = _of_configuration(configured)
     else:
         found = [] if data in seen else _of_configuration(configured)
@@ -92,13 +94,12 @@ def _other_than_asked(run: Plan, comparison: Comparison, configured: Configured)
             )
 
 
-def _not_made(checkpoint: str, before_seed: Sequence[str], command: Sequence[str]) -> Iterator[Problem]:
-    """A checkpoint that is not there, where `before_seed` is ours and says that it makes another."""
-    pairs = zip(command, [*command[1:], ""], strict=True)
+def _outputs(command: Sequence[str]) -> list[Path]:
+    """What a command is given as `--output`."""
+    pairs = zip(command, command[1:], strict=False)
     outputs = [after for part, after in pairs if part == "--output"]
     outputs += [part.removeprefix("--output=") for part in command if part.startswith("--output=")]
-    if before_seed[0] == "gaze-vlm" and outputs and Path(checkpoint) not in map(Path, outputs):
-        yield Problem(f"no model in {checkpoint}, and before_seed makes {outputs[-1]}: give both the same path")
+    return [Path(output) for output in outputs]
 
 
 def _named(runs: Sequence[Plan]) -> str:

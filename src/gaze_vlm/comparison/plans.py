@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from gaze_vlm.command_line.composition import configs_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import FILES, Run, read_run
-from gaze_vlm.composition import configs_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
-from gaze_vlm.run_state import is_finished
+from gaze_vlm.training.run_state import is_finished
 
 LOG = "log.txt"
 STAMP = "compare.json"

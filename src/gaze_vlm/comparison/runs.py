@@ -8,7 +8,7 @@ from typing import Any
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_json
 from gaze_vlm.metrics.scores import SCORES
-from gaze_vlm.run_state import is_finished, state_of
+from gaze_vlm.training.run_state import is_finished, state_of
 
 TASKS = ("activity", "future")
 METRICS = tuple(name for name in SCORES if name != "cross_entropy")  # which is of training, not of answers

@@ -1,0 +1,183 @@
+"""Options of a command line: what a parser says of wrong ones in one line, with what may have been meant."""
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from textwrap import shorten
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+from gaze_vlm.command_line.class_paths import refused_import
+from gaze_vlm.errors import InputError, OptionError, UserError
+from gaze_vlm.suggestions import did_you_mean
+
+PACKAGES = ("gaze_vlm.", "torch.optim.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
+LONGEST = 400  # characters of a message of unknown form
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "list": "a list",
+    "dict": "keys with values",
+    "NoneType": "null",
+}
+
+
+class OneLineParser(ArgumentParser):
+    """A parser that takes no abbreviation, and whose errors are one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # one of the library's own, which tries what fits
+            super().error(message, ex)
+        refused = refused_import(message)
+        if refused is not None:
+            raise InputError(refused) from ex
+        cause: BaseException | None = ex
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause
+        parser = getattr(ex, "subcommand_parser", None) or self
+        known = [action.dest for action in parser._actions if action.dest not in (argparse.SUPPRESS, "help")]
+        key, text = explain(message, known)
+        raise OptionError(text, key, parser.prog.replace(" [options]", "")) from ex
+
+
+def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
+    """The option or key that a parser's message is about, and the message in one line.
+
+    Args:
+        message: of jsonargparse, over several lines.
+        known: the parser's options, dotted.
+    """
+    known = list(known)
+    if found := re.match(r"(?s)unrecognized arguments: (\S+)", message):
+        given = found[1]
+        if not given.startswith("-"):
+            return None, f"{given!r} belongs to no option; options begin with --"
+        name = given.lstrip("-").partition("=")[0]
+        return name, f"there is no option --{name}{did_you_mean(f'--{name}', [f'--{one}' for one in known])}"
+    if found := re.match(r"the following arguments are required: (.*)", message):
+        names = [f"--{re.sub(r'^(fit|validate|test|predict)[.]', '', name)}" for name in found[1].split(", ")]
+        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return None, f"{listed} must be given, on the command line or in a --config"
+    if found := re.match(r"argument (\S+): expected (.*)", message):
+        return None, f"{found[1]} needs a value: expected {found[2]}"
+    keys = re.findall(r'Parser key "([^"]+)":', message)
+    if not keys:
+        if found := re.search(r"[Oo]ption '([^']+)'", message):
+            group = re.match(r"Group '([^']+)'", message)
+            name = found[1] if group is None else f"{group[1]}.{found[1]}"
+            return name, f"there is no option {name}{did_you_mean(name, known)}"
+        return None, _joined(message)
+    key = ".init_args.".join(keys)
+    refused, text = _explain_value(message)
+    return (key if refused is None else f"{key}.init_args.{refused}"), f"{key}: {text}"
+
+
+def _explain_value(message: str) -> tuple[str | None, str]:
+    """An option that a class does not have, if that is it; and what is wrong with a value."""
+    classes = re.findall(r"class_path[ =]'([\w.]+)'", message)
+    if found := re.search(r"Option '([\w.]+)' is not accepted", message):
+        made = classes[-1] if classes else "it"
+        return found[1], f"{made} has no option {found[1]}{did_you_mean(found[1], _options_of(made))}"
+    if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message):
+        module, name = found.groups()
+        return None, f"there is no {module}.{name}{did_you_mean(f'{module}.{name}', _classes([f'{module}.']))}"
+    if found := re.search(r"Expected a dot import path string: (\S+)", message):
+        close = did_you_mean(found[1], _classes(PACKAGES))
+        return None, f"{found[1]!r} names no class; write it with its module{close}"
+    in_callable = r"expects a function or a callable class: (?!Expected a <)(.*?)\.*(?: Got value: .*)?$"
+    if found := re.search(in_callable, message, re.M):
+        return None, found[1]
+    expected = re.findall(r"Expected a (?!path but)(?:member of )?(.*?)(?:\. Got value: |$)", message, re.M)
+    value = re.search(r"(?:Given|Got) value: (.*)", message)
+    if not expected or value is None:
+        return None, _joined(re.sub(r"(?m)^ *- Expected a path but .*$", "", message.rpartition('":')[2]))
+    given = re.sub(r"^NestedArg\(key='[\w.]+', val='(.*)'\)$", r"\1", value[1])
+    choices = [choice for one in expected for choice in _choices(one)]
+    words = [_in_words(one) for one in expected if not _choices(one)]
+    words = [word for word in dict.fromkeys(words) if word != "null" or (len(expected) == 1)]
+    words += [f"one of {', '.join(dict.fromkeys(choices))}"] if choices else []
+    return None, f"expected {' or '.join(words)}, got {given!r}{did_you_mean(given, choices)}"
+
+
+def _choices(expected: str) -> list[str]:
+    """The values of a literal or the names of an enumeration, as the library prints them."""
+    if found := re.search(r"Literal\[(.*)\]|\{(.*)\}", expected):
+        return [choice.strip().strip("'\"") for choice in (found[1] or found[2]).split(",")]
+    return []
+
+
+def _in_words(expected: str) -> str:
+    name = re.sub(r"^<class '([\w.]+)'>$", r"\1", expected)
+    return TYPES.get(name, name)
+
+
+def _options_of(class_path: str) -> list[str]:
+    """Names that a class takes, its bases' too; none where it has not been imported."""
+    module, _, name = class_path.rpartition(".")
+    made = getattr(sys.modules.get(module), name, None)
+    bases = made.__mro__[:-1] if isinstance(made, type) else ()
+    return [option for base in bases for option in inspect.signature(base).parameters]
+
+
+def _classes(packages: Iterable[str]) -> list[str]:
+    """Paths of the classes that the imported modules of some packages have."""
+    modules = [name for name in sys.modules if f"{name}.".startswith(tuple(packages)) and "._" not in name]
+    return [
+        f"{module}.{name}"
+        for module in sorted(modules, key=len)
+        for name, value in vars(sys.modules[module]).items()
+        if isinstance(value, type)
+    ]
+
+
+def _joined(message: str) -> str:
+    return shorten(message, LONGEST, placeholder=" …")
+
+
+def underscored(args: Iterable[str]) -> list[str]:
+    """Options with underscores for hyphens: `--data.batch-size=4` is `--data.batch_size=4`."""
+    made = []
+    for arg in args:
+        name, sign, value = arg.partition("=")
+        made.append(f"{name[:2]}{name[2:].replace('-', '_')}{sign}{value}" if arg.startswith("--") else arg)
+    return made
+
+
+def join_lists(args: list[str], lists: set[str]) -> list[str]:
+    """`--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
+    joined: list[str] = []
+    rest = iter([*args, "--"])
+    option: str | None = None
+    values: list[str] = []
+    for arg in rest:
+        if option is not None and not arg.startswith("-"):
+            values.append(arg)
+            continue
+        if option is not None:
+            listed = values[0] if len(values) == 1 and values[0].startswith("[") else f"[{','.join(values)}]"
+            joined.append(f"{option}={listed}")
+            option = None
+        if arg in lists:
+            option, values = arg, []
+        else:
+            joined.append(arg)
+    return joined[:-1]
+
+
+def set_switches(args: list[str], switches: set[str]) -> list[str]:
+    """`--dry_run` as the parser wants it: `--dry_run=true`."""
+    made: list[str] = []
+    for arg, following in zip(args, [*args[1:], "--"], strict=False):
+        bare = arg in switches and following.startswith("--")
+        made.append(f"{arg}=true" if bare else arg)
+    return made

@@ -1,0 +1,161 @@
+"""`gaze-vlm doctor`: what a training would be, and what would fail, before any weight is loaded or fetched."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.source import layers_of
+from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
+from gaze_vlm.doctor.memory import GB, estimate
+from gaze_vlm.errors import InputError
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.training.checks import Problem, Training, problems
+from gaze_vlm.training.cli import plan
+
+EXAMPLE_ANSWER = "cut the red onion with the knife on the board"
+
+
+@dataclass
+class Diagnosis:
+    """What a training would be.
+
+    `parameters` are (total, learning) by part; `memory` is in bytes, by what takes it. Both are empty where the model
+    cannot be built, and `facts` are then those of the configuration alone.
+    """
+
+    facts: dict[str, str]
+    problems: list[Problem]
+    parameters: dict[str, tuple[int, int]] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+
+    def page(self) -> str:
+        """Readable lines."""
+        lines = [f"{name:24} {fact}" for name, fact in self.facts.items()]
+        if self.parameters:
+            lines += ["", f"{'parameters':24} {'total':>16} {'learning':>16}"]
+            lines += [f"  {name:22} {total:16,} {learning:16,}" for name, (total, learning) in self.parameters.items()]
+            lines += [
+                "",
+                "memory of a GPU, estimated (formulas: gaze_vlm/doctor/memory.py; some GB of CUDA's own come on top)",
+            ]
+            lines += [f"  {name:38} {size / GB:9.2f} GB" for name, size in self.memory.items()]
+        lines.append("")
+        if not any(problem.fatal for problem in self.problems):
+            lines.append("nothing would fail")
+        lines += [f"{'!' if problem.fatal else '?'} {problem.text}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+def doctor(args: list[str]) -> Diagnosis:
+    """Print what a training would be: grids, tokens, what learns, an estimate of its memory, and what would fail.
+
+    Args:
+        args: the options that `lightning fit` would be given.
+
+    Raises:
+        ValueError: something would fail; the page names it.
+    """
+    cli = plan(args, "gaze-vlm doctor")
+    diagnosis = diagnose(cli.training)
+    print(diagnosis.page(), flush=True)
+    if any(problem.fatal for problem in diagnosis.problems):
+        raise InputError("this training would fail: the page has a line that begins with ! for each reason")
+    return diagnosis
+
+
+def diagnose(training: Training) -> Diagnosis:
+    """Run the checks, and look at the model, without weights; at the configuration alone where it cannot be built."""
+    module, data, precision = training.module, training.data, training.precision
+    backbone = module.backbone
+    found, built = problems(training)
+    facts = configured_facts(training)
+    if training.steps_of_epoch:
+        share = data.valid_share(backbone.view, backbone.least_in_view)
+        facts |= {**amounts_in_words(training), "gaze": f"valid in {share:.0%} of the training frames"}
+    if not built:
+        return Diagnosis(facts, found)
+    frames, known = frames_per_clip(data)
+    question, prompt, answer = longest_sample(backbone, data, frames)
+    facts |= {
+        **model_facts(backbone, frames, known),
+        **kept_in_words(backbone, frames * sum(len(dataset.records) for dataset in data.datasets.values())),
+        "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
+    }
+    memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)
+    return Diagnosis(facts, found, count_parameters(backbone), memory)
+
+
+def configured_facts(training: Training) -> dict[str, str]:
+    """What the configuration tells without the model."""
+    backbone, data = training.module.backbone, training.data
+    return {
+        "backbone": f"{type(backbone).__name__}, {backbone.checkpoint}",
+        "train": ", ".join(backbone.train_parts) or "no part in full",
+        "lora": "none" if backbone.lora is None else str(backbone.lora),
+        "batch": f"{data.batch_size} samples a GPU, {training.precision}, weights of {backbone.dtype}"
+        + (", the frozen language model of 4 bits" if backbone.quantization else ""),
+        "store": str(data.store_path),
+    }
+
+
+def model_facts(backbone: Backbone, frames: int, known: str) -> dict[str, str]:
+    """What the model tells, for clips of so many frames, as is `known`."""
+    layout, (height_px, width_px) = backbone.layout, backbone.frame_size_px
+    step = "frame" if layout.frames_per_step == 1 else f"step of {layout.frames_per_step} frames"
+    visual = frames // layout.frames_per_step * backbone.tokens_per_frame + backbone.tokens_after_clip
+    return {
+        "frame": f"{height_px} × {width_px} px (height × width)",
+        "vision grid": f"{layout.vit} = {len(layout.vit)} patches",
+        "language grid": f"{layout.language} = {len(layout.language)} visual tokens",
+        "visual tokens": f"{backbone.tokens_per_frame} a {step}, {visual} a clip of {frames} frames ({known})",
+        "attention": source_in_words(backbone),
+    }
+
+
+def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
+    """Frames of a clip of the store, or of a store with the preparation's defaults where there is none yet."""
+    manifest = data.store_path / "manifest.json"
+    if not manifest.is_file():
+        parameters = PreparationParameters()
+        return round(parameters.observation_s * parameters.frame_hz), "the preparation's default: there is no store yet"
+    data.setup("test")
+    return data.store.clips[0].frames, f"as in {data.store_path}"
+
+
+def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tuple[str, int, int]:
+    """The question that takes most tokens; how many they are with the clip's, and how many those of an answer."""
+    collator, times_s = backbone.collator(), [float(second) for second in range(1, frames + 1)]
+    tokens = {data.prompts[task]: collator.tokenize(data.prompts[task], EXAMPLE_ANSWER, times_s) for task in data.tasks}
+    question, (prompt, answer) = max(tokens.items(), key=lambda one: len(one[1][0]))
+    return question, len(prompt), len(answer)
+
+
+def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
+    """Numbers of each part, in total and those that learn; LoRA's are among its part's."""
+    parts, learning = backbone.parameters_by_part(), backbone.learning_parameters()
+    counts = {name: (numbers(parameters), numbers(learning[name])) for name, parameters in parts.items()}
+    everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in learning.values())
+    return {**counts, "all": everything}  # some models have a parameter that no clip meets, and no part
+
+
+def numbers(parameters: Iterable[nn.Parameter]) -> int:
+    """How many numbers some parameters hold."""
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def source_in_words(backbone: Backbone) -> str:
+    """Where the attention that is handed over comes from."""
+    of_heads = f", heads {', '.join(map(str, backbone.heads))}" if backbone.heads else ""
+    for name, layers, modules in (
+        ("vision", backbone.vit_layers, backbone.vit_attention_modules()),
+        ("language", backbone.language_layers, backbone.language_attention_modules()),
+    ):
+        if layers:
+            chosen = ", ".join(map(str, layers_of(modules, layers, f"{name} layers")))
+            return f"{name} layers {chosen} of {min(modules)} to {max(modules)}{of_heads}, on {backbone.grid}"
+    if backbone.block is None:
+        return "none"
+    return f"the gaze block ({backbone.block.output}), its last layer{of_heads}, on {backbone.grid}"

@@ -1,0 +1,138 @@
+"""The second stage of the kitchen's pretraining: projector and language model learn to answer about stills."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from einops import einsum
+from jaxtyping import Float
+from lightning.pytorch.utilities import move_data_to_device
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlavaForConditionalGeneration
+
+from gaze_vlm.attention.sources import IGNORED
+from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.pretraining.optimisation import steps
+from gaze_vlm.pretraining.patch_labels import crop_weights
+from gaze_vlm.pretraining.questions import TOOL, ask_of_crop, ask_of_scene
+from gaze_vlm.pretraining.stills import Still
+
+DRAWS = 4  # of questions about the held-out clips
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How long and how fast: steps, their highest learning rate, and clips a step."""
+
+    steps: int
+    lr: float
+    batch_size: int
+
+
+def align(
+    model: LlavaForConditionalGeneration,
+    collator: Collator,
+    features: Float[Tensor, "clip frame patch width"],
+    clips: list[list[Still]],
+    alignment: Alignment,
+    rng: np.random.Generator,
+    held_out_clips: int,
+    scenes: bool = True,
+) -> dict[str, float]:
+    """Train all that learns in the model behind the frozen tower: on crops to name in three steps of four (the mean
+    token of an object's patches), on whole scenes in the fourth.
+
+    Args:
+        model: projector and language model learn, or parts of them.
+        collator: of the model.
+        features: of the frozen tower, which the projector reads.
+        clips: their stills, of which the questions are; the last of them are held out.
+        alignment: how long and how fast.
+        rng: draws clips and questions.
+        held_out_clips: how many clips are kept for the measurement.
+        scenes: ask of whole scenes too, with all of a still's tokens.
+
+    Returns:
+        What `measure` says of held-out clips, where each word is taught the words before it.
+    """
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = len(clips) - held_out_clips
+    for number, step in enumerate(steps(parameters, alignment.lr, alignment.steps, "aligning")):
+        crops = number % 4 != 0 or not scenes
+        index = rng.integers(0, trained, alignment.batch_size)
+        step(answer(model, collator, features[index], [clips[i] for i in index], crops, rng)[0])
+    facts: dict[str, float] = {}
+    for asked, crops in (("crop", True), ("scene", False)):
+        if crops or scenes:
+            scores = measure(model, collator, features[trained:], clips[trained:], crops, rng)
+            facts |= {f"{asked}_{name}": share for name, share in scores.items()}
+    return facts
+
+
+@torch.no_grad()
+def measure(
+    model: LlavaForConditionalGeneration,
+    collator: Collator,
+    features: Float[Tensor, "clip frame patch width"],
+    clips: list[list[Still]],
+    crops: bool,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """The shares of what `answer` tells that are right, of several questions about each clip."""
+    drawn = [answer(model, collator, features, clips, crops, rng)[1] for _ in range(DRAWS)]
+    return {name: round(float(torch.cat([one[name] for one in drawn]).float().mean()), 3) for name in drawn[0]}
+
+
+def answer(
+    model: LlavaForConditionalGeneration,
+    collator: Collator,
+    features: Float[Tensor, "clip frame patch width"],
+    clips: list[list[Still]],
+    crops: bool,
+    rng: np.random.Generator,
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """Ask of each clip's last still, and teach the answers.
+
+    Returns:
+        The cross-entropy of an answer token; and which `tokens` are right, which whole `answers`, and which of them
+        about objects and about the hand's tool.
+    """
+    projected = model.model.multi_modal_projector(features)
+    if crops:
+        asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
+        weights = np.stack(
+            [
+                [crop_weights(still, ask[2], collator.grid.rows) for still, ask in zip(clip, asks, strict=True)]
+                for clip, asks in zip(clips, asked, strict=True)
+            ]
+        )
+        shares = torch.from_numpy(weights).to(model.device)
+        visual = einsum(projected, shares, "clip frame patch d, clip frame patch -> clip frame d")
+        questions = [asks[-1][:2] for asks in asked]
+    else:
+        visual = projected[:, -1]
+        questions = [ask_of_scene(clip[-1], rng) for clip in clips]
+    frames, per_frame = (features.shape[1], 1) if crops else (1, len(collator.grid))
+    asker = replace(collator, tokens_per_frame=per_frame)
+    inputs = asker.with_labels([asker.tokenize(text, reply, [0.0] * frames) for text, reply in questions])
+    inputs = move_data_to_device(inputs, model.device)
+    labels = inputs.pop("labels")
+    embedded = model.get_input_embeddings()(inputs["input_ids"])
+    places = (inputs.pop("input_ids") == collator.visual_token)[..., None]
+    longest = int((labels != IGNORED).sum(1).max())
+    logits = model(
+        inputs_embeds=embedded.masked_scatter(places, visual.flatten(0, 1)),
+        position_ids=(inputs["attention_mask"].cumsum(1) - 1).clamp_min(0),
+        logits_to_keep=longest + 1,
+        use_cache=False,
+        **inputs,
+    ).logits[:, :-1]
+    labels = labels[:, -longest:]
+    loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    taught, right = labels != IGNORED, logits.argmax(-1) == labels
+    whole = (right | ~taught).all(1)
+    of_tool = torch.tensor([question == TOOL for question, _ in questions], device=model.device)
+    scores = {"tokens": right[taught], "answers": whole}
+    return loss, scores | {"object_answers": whole[~of_tool], "tool_answers": whole[of_tool]}

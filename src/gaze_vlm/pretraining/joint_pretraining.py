@@ -1,0 +1,176 @@
+"""A kitchen's checkpoint of any family, from scratch in one stage, through the backbone's own interface.
+
+Each step answers a question about stills, as the second stage of `pretraining` does, and at the same time names what
+each visual token shows, as its first stage does for patches. It knows stills, no recipe and no gaze.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float, Int
+from lightning.pytorch.utilities import move_data_to_device
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gaze_vlm.attention.sources import IGNORED
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.pretraining.families import Family
+from gaze_vlm.pretraining.optimisation import best_device, steps
+from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
+from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene
+from gaze_vlm.pretraining.stills import Still, render_stills
+from gaze_vlm.ranges import above_zero, at_least
+
+FRAMES = 2
+HELD_OUT = 64  # clips on which the facts are measured
+
+
+@dataclass(frozen=True)
+class JointPretraining:
+    """How a family's backbone is made, in one stage.
+
+    Args:
+        clips: clips of two stills to train on.
+        steps: optimiser steps.
+        lr: highest learning rate.
+        batch_size: clips a step.
+    """
+
+    clips: int = 1600
+    steps: int = 800
+    lr: float = 2.5e-3
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(0, steps=self.steps)
+        above_zero(lr=self.lr)
+
+
+class WatchedTokens(nn.Module):
+    """Stands where a gaze block would: hands on the visual tokens, or one crop's mean of each frame, and names what
+    each token shows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = nn.Linear(width, sum(CLASSES))
+        self.crops: Float[Tensor, "clip frame patch"] | None = None
+        self.scores: list[Float[Tensor, "clip frame patch kind"]] = []
+
+    @property
+    def output(self) -> str:
+        """The gaze block's name for what is handed on."""
+        return "modulate" if self.crops is None else "mean"
+
+    def tokens_per_frame(self, patches: int) -> int:
+        """Visual tokens that the language model reads for a frame of so many patches."""
+        return patches if self.crops is None else 1
+
+    def forward(self, tokens: Float[Tensor, "clip frame patch width"]) -> tuple[Tensor, Tensor]:
+        """The tokens for the language model; there is no attention."""
+        self.scores = list(self.heads(tokens).split(CLASSES, -1))
+        if self.crops is not None:
+            mean = einsum(tokens, self.crops, "clip frame patch width, clip frame patch -> clip frame width")
+            tokens = rearrange(mean, "clip frame width -> clip frame 1 width")
+        return tokens, tokens.new_empty(0)
+
+
+def make_family(
+    folder: Path, words: list[str], seed: int, family: Family, pretraining: JointPretraining
+) -> dict[str, float]:
+    """A family's backbone, from random weights to a checkpoint in `folder`; returns what it can do."""
+    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
+    model, processor = family.build(words, seed=seed)
+    save(model, processor, folder)
+    backbone, facts = train_family(family, folder, clips, pretraining, np.random.default_rng(seed))
+    save(backbone.hf, processor, folder)
+    return facts
+
+
+def train_family(
+    family: Family, folder: Path, clips: list[list[Still]], pretraining: JointPretraining, rng: np.random.Generator
+) -> tuple[Backbone, dict[str, float]]:
+    """Train a family's checkpoint on clips of stills.
+
+    Args:
+        family: of the checkpoint.
+        folder: the checkpoint with random weights.
+        clips: the stills; the last are held out.
+        pretraining: steps, learning rate, and clips of a step.
+        rng: draws clips and questions.
+
+    Returns:
+        The trained backbone; and on held-out stills the share of visual tokens that show something and are named
+        right, by kind, colour and hand, and the cross-entropy of answer tokens.
+    """
+    backbone = family.make(str(folder), train=("vision", "projector", "language"), frame_size_px=family.frame_size_px)
+    backbone.load()
+    watched = WatchedTokens(backbone.hf.get_input_embeddings().embedding_dim)
+    backbone.block = watched  # type: ignore[assignment]
+    backbone.rewrite_visual_tokens()
+    backbone.to(best_device())
+    collator, side = backbone.collator(), backbone.layout.language.rows
+    labels = torch.from_numpy(np.stack([[patch_labels(still, side) for still in clip] for clip in clips]))
+    labels = labels.to(backbone.hf.device)
+    parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+
+    def losses(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
+        watched.crops = None
+        batch = ask(backbone, collator, [clips[i] for i in index], crops, rng)
+        made = backbone(batch)
+        named = sum(
+            functional.cross_entropy(scores.flatten(0, 2), truth.flatten())
+            for scores, truth in zip(watched.scores, labels[index].unbind(2), strict=True)
+        )
+        return made.cross_entropy.sum() / made.tokens, torch.as_tensor(named)
+
+    for number, step in enumerate(steps(parameters, pretraining.lr, pretraining.steps, "training the checkpoint")):
+        index = rng.integers(0, len(clips) - HELD_OUT, pretraining.batch_size)
+        step(sum(losses(index, crops=family.pools and number % 4 != 0)))
+    with torch.no_grad():
+        held_out = np.arange(len(clips) - HELD_OUT, len(clips))
+        answers, _ = losses(held_out, crops=False)
+        facts = {"scene_cross_entropy": float(answers), **named_right(watched.scores, labels[held_out])}
+    return backbone, {name: round(value, 3) for name, value in facts.items()}
+
+
+def ask(
+    backbone: Backbone, collator: Collator, clips: list[list[Still]], crops: bool, rng: np.random.Generator
+) -> Batch:
+    """A batch of questions: about a crop of each still, the last one's to name, or about the whole last still."""
+    watched, side, frames = backbone.block, backbone.layout.language.rows, len(clips[0])
+    if crops:
+        asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
+        weights = [
+            [crop_weights(still, one[2], side) for still, one in zip(clip, asks, strict=True)]
+            for clip, asks in zip(clips, asked, strict=True)
+        ]
+        watched.crops = torch.from_numpy(np.array(weights, dtype=np.float32)).to(backbone.hf.device)  # type: ignore[union-attr, assignment]
+        questions = [asks[-1][:2] for asks in asked]
+    else:
+        questions = [ask_of_scene(clip[-1], rng) for clip in clips]
+    collator.tokens_per_frame = backbone.tokens_per_frame
+    inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
+    images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
+    inputs["pixel_values"] = collator.pixel_values(images)
+    inputs = move_data_to_device(inputs, backbone.hf.device)
+    nothing = torch.empty(0)
+    tokens = (inputs["labels"] != IGNORED).sum().float()
+    return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[], tokens=tokens)
+
+
+def named_right(
+    scores: list[Float[Tensor, "clip frame patch kind"]], labels: Int[Tensor, "clip frame label patch"]
+) -> dict[str, float]:
+    """The share of tokens that show something and are named right."""
+    said = torch.stack([part.argmax(-1) for part in scores], 2)
+    shown = labels > 0
+    right = ((said == labels) & shown).sum((0, 1, 3)) / shown.sum((0, 1, 3))
+    return dict(zip(("token_kind", "token_colour", "token_hand"), right.tolist(), strict=True))

@@ -1,0 +1,171 @@
+"""The kitchen's own LLaVA, from scratch: an encoder that has seen kitchens, and a language model aligned to it.
+
+A real run starts from a pretrained checkpoint. None can ship, so this makes one of the real classes. It knows stills
+of random kitchens, no recipe and no gaze, and is the same for all arms that are compared:
+
+1. *encoder*: the vision tower learns to name what each patch shows (dense labels from the renderer);
+2. *alignment*: projector and language model learn to answer questions about scenes, the tower frozen.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import LlavaForConditionalGeneration
+
+from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save
+from gaze_vlm.datamodules.clips import PROMPTS
+from gaze_vlm.errors import InputError
+from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.kitchen.build import VERSION
+from gaze_vlm.pretraining.alignment import Alignment, align
+from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
+from gaze_vlm.pretraining.families import FAMILIES
+from gaze_vlm.pretraining.joint_pretraining import JointPretraining, make_family
+from gaze_vlm.pretraining.optimisation import best_device, steps
+from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
+from gaze_vlm.pretraining.questions import vocabulary
+from gaze_vlm.pretraining.stills import render_stills
+from gaze_vlm.ranges import above_zero, at_least, is_seed
+
+FRAMES = 4
+HELD_OUT = 200  # clips on which the page of facts is measured
+SIZE = TinyLlavaSize(vision_width=96, vision_layers=3, language_width=64)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How a backbone is made, in two stages.
+
+    Args:
+        clips: clips of four stills to train on.
+        encoder_steps: optimiser steps of the first stage, which trains the vision tower.
+        alignment_steps: optimiser steps of the second, which trains projector and language model.
+        encoder_lr: highest learning rate of the first stage.
+        alignment_lr: highest learning rate of the second.
+        batch_size: clips a step.
+    """
+
+    clips: int = 2400
+    encoder_steps: int = 1000
+    alignment_steps: int = 800
+    encoder_lr: float = 2.5e-3
+    alignment_lr: float = 3e-3
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(0, encoder_steps=self.encoder_steps, alignment_steps=self.alignment_steps)
+        above_zero(encoder_lr=self.encoder_lr, alignment_lr=self.alignment_lr)
+
+
+def make_backbone(
+    output: Path,
+    seed: int = 0,
+    family: str | None = None,
+    pretraining: Pretraining = Pretraining(),
+    joint_pretraining: JointPretraining = JointPretraining(),  # noqa: B008 (frozen)
+) -> Path:
+    """Train a tiny model on the kitchen's stills and save it as an ordinary `transformers` checkpoint.
+
+    Args:
+        output: folder of the checkpoint; one that is there already, made the same way, is kept.
+        seed: draws the stills, the weights and the order.
+        family: llava, llava-next-video, llava-onevision, qwen2-vl, qwen2.5-vl, qwen3-vl, internvl3, narrator or
+            smolvlm2, all made alike in one stage; left out, the LLaVA of the kitchen's main table, made in two.
+        pretraining: how long and how fast, in two stages.
+        joint_pretraining: how long and how fast, in one.
+
+    Raises:
+        ValueError: an unknown family, or the folder holds something else.
+    """
+    is_seed(seed)
+    if family is not None and family not in FAMILIES:
+        raise InputError(f"family {family}: choose one of {', '.join(FAMILIES)}")
+    how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
+    facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
+    with checkpoint_folder(output, facts) as folder:
+        if folder is not None:
+            torch.manual_seed(seed)
+            words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
+            if family is None:
+                facts |= make_llava(folder, words, seed, pretraining)
+            else:
+                facts |= make_family(folder, words, seed, FAMILIES[family], joint_pretraining)
+    return output
+
+
+def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraining) -> dict[str, float]:
+    """The main table's backbone in two stages; returns what it can do."""
+    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
+    model, processor = build_tiny_llava(words, SIZE, seed)
+    save(model, processor, folder)
+    backbone = Llava(str(folder))
+    backbone.load()
+    backbone.to(best_device())
+    collator = backbone.collator()
+    pixels = collator.pixel_values(
+        [to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips]
+    )
+    labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
+    facts = train_encoder(backbone.hf, pixels, labels, pretraining)
+    features = clip_features(backbone.hf, pixels)
+    rng = np.random.default_rng(seed)
+    how = Alignment(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
+    facts |= align(backbone.hf, collator, features, clips, how, rng, HELD_OUT)
+    save(backbone.hf, processor, folder)
+    return facts
+
+
+def train_encoder(
+    model: LlavaForConditionalGeneration,
+    pixels: Float[Tensor, "clip frame 3 height width"],
+    labels: Int[Tensor, "clip frame label patch"],
+    pretraining: Pretraining,
+) -> dict[str, float]:
+    """Stage 1; returns the accuracy on held-out patches that show something."""
+    tower = model.model.vision_tower.requires_grad_(True)
+    images, labels = pixels.flatten(0, 1), labels.flatten(0, 1).to(model.device)
+    held_out = HELD_OUT * FRAMES
+    heads = nn.Linear(tower.config.hidden_size, sum(CLASSES)).to(model.device)
+    parameters = [*tower.parameters(), *heads.parameters()]
+
+    def scores(index: Tensor) -> list[Tensor]:
+        return list(heads(visual_features(model, images[index].to(model.device))).split(CLASSES, -1))
+
+    for step in steps(parameters, pretraining.encoder_lr, pretraining.encoder_steps, "training the encoder"):
+        index = torch.randint(len(images) - held_out, (pretraining.batch_size,))
+        step(
+            sum(
+                functional.cross_entropy(part.flatten(0, 1), truth.flatten())
+                for part, truth in zip(scores(index), labels[index].unbind(1), strict=True)
+            )
+        )
+    tower.requires_grad_(False)
+    with torch.no_grad():
+        index = torch.arange(len(images) - held_out, len(images))
+        said = torch.stack([part.argmax(-1) for part in scores(index)], 1)
+    shown = labels[index] > 0
+    right = (said == labels[index]) & shown
+    kind, colour, hand = (right.sum((0, 2)) / shown.sum((0, 2))).tolist()
+    return {"patch_kind": round(kind, 3), "patch_colour": round(colour, 3), "patch_hand": round(hand, 3)}
+
+
+def visual_features(model: LlavaForConditionalGeneration, images: Tensor) -> Float[Tensor, "image patch width"]:
+    """Patch features that LLaVA's projector reads."""
+    return model.model.vision_tower(images, output_hidden_states=True).hidden_states[-1][:, 1:]
+
+
+@torch.no_grad()
+def clip_features(
+    model: LlavaForConditionalGeneration, pixels: Float[Tensor, "clip frame 3 height width"]
+) -> Float[Tensor, "clip frame patch width"]:
+    """The same of clips, a part of them at a time."""
+    features = torch.cat([visual_features(model, part.to(model.device)) for part in pixels.flatten(0, 1).split(256)])
+    return features.unflatten(0, pixels.shape[:2])

@@ -1,0 +1,54 @@
+"""What the kitchen's LLaVA is asked while it is aligned: about scenes, never about actions, gaze or the hand's
+object."""
+
+import numpy as np
+
+from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
+from gaze_vlm.kitchen.scene import HAND_LABEL
+from gaze_vlm.pretraining.stills import Still
+
+TOOLS = {
+    None: "nothing",
+    "Pick up": "nothing",
+    "Cut": "knife",
+    "Pour into": "jug",
+    "Open": "opener",
+    "Stir": "spoon",
+    "Wash": "sponge",
+}
+CAPTION = "name every object from left to right ."
+CROP = "what is this ?"
+COLOUR = "what colour is the {kind} ?"
+TOOL = "what does the hand hold ?"
+SMALLEST_PX = 60  # of an object in a crop
+
+
+def ask_of_crop(still: Still, rng: np.random.Generator) -> tuple[str, str, int]:
+    """A crop of the still to name: question, answer, and the crop's label in the still's `object_map`: an object
+    three times of four, else the hand and what it holds."""
+    shown = [
+        item for item in range(len(still.objects)) if np.count_nonzero(still.object_map == item + 1) >= SMALLEST_PX
+    ]
+    if not shown or rng.random() < 0.25:
+        return TOOL, TOOLS[still.verb], HAND_LABEL
+    item = int(rng.choice(shown))
+    kind, colour, *_ = still.objects[item]
+    return CROP, f"{colour} {kind}", item + 1
+
+
+def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
+    """A question about the whole still, and its answer: every object, the colour of one, or the tool."""
+    shown = [(x, colour, kind) for kind, colour, x, y in still.objects if 0.03 < x < 0.97 and 0.03 < y < 0.97]
+    draw = rng.random()
+    if draw < 0.3 or not shown:
+        return TOOL, TOOLS[still.verb]
+    if draw < 0.6:
+        _, colour, kind = shown[rng.integers(len(shown))]
+        return COLOUR.format(kind=kind), colour
+    return CAPTION, " ".join(f"{colour} {kind}" for _, colour, kind in sorted(shown))
+
+
+def vocabulary() -> list[str]:
+    """Every word of the questions, their answers, and the targets of the kitchen's tasks."""
+    texts = [CAPTION, CROP, COLOUR.format(kind=""), TOOL, *TOOLS.values(), *VERBS, *COLOURS, *KINDS]
+    return " ".join(texts).lower().split()

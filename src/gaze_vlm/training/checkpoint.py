@@ -1,0 +1,110 @@
+"""What a checkpoint holds beside Lightning's own state: the parameters that learn, and what they belong to."""
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.training.finite import refuse_unfinite_weights
+
+if TYPE_CHECKING:
+    from gaze_vlm.training.module import GazeVLM
+
+
+def learned_state(module: "GazeVLM") -> dict[str, Tensor]:
+    """The state without the frozen weights, which their own checkpoint holds: parameters that learn, and buffers."""
+    state = module.state_dict()
+    # A shared weight goes by several names; a weight of 4 bits has its scales under names that no buffer has.
+    parameters = module.named_parameters(remove_duplicate=False)
+    names = [name for name, parameter in parameters if parameter.requires_grad]
+    names += [name for name, _ in module.named_buffers(remove_duplicate=False)]
+    return {name: state[name] for name in names if name in state}
+
+
+def describe(module: "GazeVLM") -> dict[str, Any]:
+    """Plain values by which a checkpoint is recognised."""
+    backbone, regularizer = module.backbone, module.regularizer
+    return {
+        "backbone": type(backbone).__name__,
+        "grid": str(backbone.grid),
+        "block": None if backbone.block is None else backbone.block.output,
+        "lora": None if backbone.lora is None else str(backbone.lora),
+        "base_checkpoint": backbone.checkpoint,
+        "lambda": None if regularizer is None else float(regularizer.weight),
+        "floor": None if regularizer is None else regularizer.floor,
+        "made_by": module.made_by,
+    }
+
+
+def store_digest(store: Path) -> str | None:
+    """SHA-256 of what identifies a store: its manifest and its clips; None where there is no store."""
+    files = [store / name for name in ("manifest.json", "clips.parquet")]
+    if not all(file.is_file() for file in files):
+        return None
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: bool) -> None:
+    """Refuse a checkpoint of another arm or seed and, where a training resumes, of other training data.
+
+    A test may be on another data set; one of the same name that was prepared anew is only warned of.
+
+    Raises:
+        InputError: naming the difference.
+    """
+    of_training = ("dataset", "store", "train_clips") if resumes else ()
+    for key in ("arm", "seed", *of_training):
+        if key in remembered and remembered[key] != present.get(key):
+            raise InputError(
+                f"the checkpoint is of {key} {remembered[key]}, this run's config says {present.get(key)}: use it with "
+                "the config.yaml that stands beside it"
+            )
+    same_name = remembered.get("dataset") == present.get("dataset")
+    stores = {remembered.get("store"), present.get("store")}
+    if same_name and None not in stores and len(stores) > 1:
+        warnings.warn(f"the store of {present['dataset']} is not the one that the run was trained on", stacklevel=3)
+
+
+def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another model; say where the run's own config overrules what it remembers.
+
+    Raises:
+        ValueError: another backbone, grid, block or LoRA, or weights that are missing or too many.
+    """
+    remembered, present = checkpoint.get("gaze_vlm"), describe(module)
+    if remembered is None:
+        raise InputError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
+    for key in ("backbone", "grid", "block", "lora"):
+        if remembered.get(key) != present[key]:
+            raise InputError(
+                f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
+                f"{present[key]}: test it with the config.yaml that stands beside it"
+            )
+    resumes = module.has_trainer and module.trainer.state.fn == TrainerFn.FITTING
+    check_made_by(remembered.get("made_by") or {}, module.made_by, resumes)
+    for key in ("base_checkpoint", "lambda", "floor"):
+        if remembered[key] != present[key] and not is_same_place(remembered[key], present[key]):
+            warnings.warn(
+                f"the checkpoint remembers {key} {remembered[key]}, this run's config says {present[key]}: "
+                "the config is used",
+                stacklevel=2,
+            )
+    differing = checkpoint["state_dict"].keys() ^ learned_state(module).keys()
+    if differing:
+        raise InputError(
+            f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "
+            f"{min(differing)}: test it with the config.yaml that stands beside it"
+        )
+    refuse_unfinite_weights(checkpoint["state_dict"], "the checkpoint cannot be used")
+
+
+def is_same_place(first: Any, second: Any) -> bool:
+    """Whether two paths may name one place, the shorter from a folder above: the run was moved, or called elsewhere."""
+    if not (isinstance(first, str) and isinstance(second, str)):
+        return False
+    short, long = sorted((Path(first).parts, Path(second).parts), key=len)
+    return long[-len(short) :] == short

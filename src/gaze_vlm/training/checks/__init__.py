@@ -1,0 +1,73 @@
+"""What is checked before a training: one list, which `fit` runs before it loads weights and `doctor` prints.
+
+A check takes a `Training` and yields a `Problem` for each thing that is wrong. Those in `CONFIGURATION` look at the
+options and the store; those in `MODEL` at the model too, built on the meta device. To add one, write it in the file
+that suits it (or a new one) and enter it in one of the two lists.
+"""
+
+import copy
+from dataclasses import replace
+
+import torch
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.training.checks.configuration import (
+    four_bits,
+    prepared_store,
+    run_directory,
+    valid_gaze,
+    validation_interval,
+    versions_fit,
+    weights_there,
+    whole_steps,
+)
+from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
+from gaze_vlm.training.checks.texts import long_texts, special_tokens, unknown_words
+from gaze_vlm.training.checks.training import Check, Problem, Training, refusals
+from gaze_vlm.training.gradient_check import GradientCheck
+
+__all__ = ["CONFIGURATION", "MODEL", "GradientCheck", "Problem", "Training", "problems", "refuse_what_would_fail"]
+
+CONFIGURATION: tuple[Check, ...] = (
+    versions_fit,
+    run_directory,
+    four_bits,
+    weights_there,
+    validation_interval,
+    prepared_store,
+    whole_steps,
+    valid_gaze,
+)
+MODEL: tuple[Check, ...] = (
+    something_trainable,
+    divergence_has_gradient,
+    learning_rates,
+    clips_fit,
+    special_tokens,
+    long_texts,
+    unknown_words,
+)
+
+
+def problems(training: Training) -> tuple[list[Problem], bool]:
+    """Everything that is wrong with a training, and whether its model could be built, on the meta device."""
+    found = [problem for check in CONFIGURATION for problem in check(training)]
+    unbuilt = list(refusals(lambda: training.module.backbone.load(weights=False)))
+    if unbuilt:
+        return unbuilt + found, False
+    return [problem for check in MODEL for problem in check(training)] + found, True
+
+
+def refuse_what_would_fail(training: Training) -> list[Problem]:
+    """Run all checks on a copy of the model, whose weights are not loaded yet; what is doubtful, to warn of.
+
+    Raises:
+        InputError: something would fail.
+    """
+    tried = replace(training, module=copy.deepcopy(training.module))
+    with torch.random.fork_rng():  # a training draws what it would draw without the checks
+        found, _ = problems(tried)
+    fatal = [problem.text for problem in found if problem.fatal]
+    if fatal:
+        raise InputError("; ".join(fatal))
+    return found

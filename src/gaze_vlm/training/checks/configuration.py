@@ -1,0 +1,102 @@
+"""Checks of the options and the store; no model is needed."""
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from gaze_vlm.backbones.loading import check_four_bits
+from gaze_vlm.output import check_output_folder
+from gaze_vlm.preparation.valid_gaze import LOW_SHARE
+from gaze_vlm.training.checks.training import Problem, Training, refusals
+from gaze_vlm.training.checks.versions import misfits
+
+
+def versions_fit(training: Training) -> Iterable[Problem]:
+    """The installed packages have the versions that they ask of each other; a pair that has not may still work."""
+    return (Problem(f"{misfit}: `make install` installs versions that fit", fatal=False) for misfit in misfits())
+
+
+def four_bits(training: Training) -> Iterable[Problem]:
+    """What is held in 4 bits is frozen, and there is a GPU and bitsandbytes for it."""
+    backbone = training.module.backbone
+    return () if backbone.quantization is None else refusals(partial(check_four_bits, backbone.train_parts))
+
+
+def weights_there(training: Training) -> Iterable[Problem]:
+    """A folder with a model's configuration holds its weights too; that of a hub name is looked for as it is loaded."""
+    folder = Path(training.module.backbone.checkpoint)
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
+    if (folder / "config.json").is_file() and not weights:
+        yield Problem(
+            f"{folder} has a config.json and no weights (*.safetensors): copy or download the whole checkpoint"
+        )
+
+
+def prepared_store(training: Training) -> Iterable[Problem]:
+    """There is a store, with as many clips as the training asks for and as its batches need."""
+    data = training.data
+    if not (data.store_path / "manifest.json").is_file():
+        yield Problem(f"{data.store_path} is no store: run `gaze-vlm prepare` before the training")
+        return
+    unusable = list(refusals(lambda: data.setup("fit")))
+    yield from unusable
+    if not unusable:
+        yield from refusals(lambda: data.steps_of_training(training.processes, training.accumulated))
+        yield from refusals(lambda: data.batches_of_evaluation("validation", 0, training.processes))
+
+
+def valid_gaze(training: Training) -> Iterable[Problem]:
+    """Where λ > 0, some training frame has valid gaze; few are worth a warning."""
+    regularizer, data = training.module.regularizer, training.data
+    if regularizer is None or not regularizer.pulls or not training.steps_of_epoch:
+        return
+    backbone = training.module.backbone
+    share = data.valid_share(backbone.view, backbone.least_in_view)
+    look = f"`gaze-vlm quality --store {data.store_path}` shows why"
+    if share == 0:
+        yield Problem(
+            f"no frame of the training clips in {data.store_path} has valid gaze, so λ > 0 would pull toward nothing: "
+            f"{look}; prepare again with gaze that fits the videos, or set model.regularizer to null"
+        )
+    elif share < LOW_SHARE:
+        yield Problem(
+            f"{share:.0%} of the training frames in {data.store_path} have valid gaze, the others have no pull: {look}",
+            fatal=False,
+        )
+
+
+def whole_steps(training: Training) -> Iterable[Problem]:
+    """Each optimiser step has all its batches: the loss is normalised by what they hold together."""
+    limit, accumulated = training.trainer.get("limit_train_batches"), training.accumulated
+    is_share = isinstance(limit, float) and limit <= 1
+    batches = int((limit or 0) * (training.steps_of_epoch * accumulated if is_share else 1))
+    if batches % accumulated:
+        yield Problem(
+            f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "
+            "batches (accumulate_grad_batches): make it a multiple"
+        )
+    if any("GradientAccumulationScheduler" in str(one) for one in training.trainer.get("callbacks") or []):
+        yield Problem(
+            "GradientAccumulationScheduler changes the number of batches of a step, by which the loss is normalised: "
+            "set accumulate_grad_batches instead"
+        )
+
+
+def run_directory(training: Training) -> Iterable[Problem]:
+    """The run directory can be written."""
+    return refusals(partial(check_output_folder, training.run.dir))
+
+
+def validation_interval(training: Training) -> Iterable[Problem]:
+    """A training validates: the checkpoint is that of the best validation."""
+    if training.trainer.get("limit_val_batches") == 0:
+        yield Problem(
+            "limit_val_batches is 0: no checkpoint would be written, since the best validation chooses it; "
+            "set it to 1 or more"
+        )
+    interval = training.trainer.get("val_check_interval")
+    if isinstance(interval, int | str) or (interval is not None and training.validate_every_n_steps is not None):
+        yield Problem(
+            f"trainer.val_check_interval is {interval}: it counts batches or time, and not optimiser steps; set "
+            "validate_every_n_steps instead"
+        )

@@ -1,0 +1,41 @@
+"""Checks of the model as it is built, without weights."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from gaze_vlm.training.checks.training import Problem, Training, refusals
+
+
+def something_trainable(training: Training) -> Iterable[Problem]:
+    """At least one parameter is trainable."""
+    if not any(training.module.backbone.learning_parameters().values()):
+        yield Problem("nothing learns: name a part in `train` or `lora`, or give the backbone a `block`")
+
+
+def divergence_has_gradient(training: Training) -> Iterable[Problem]:
+    """Something trainable lies below the regularized attention."""
+    regularizer, backbone = training.module.regularizer, training.module.backbone
+    pulls = regularizer is not None and regularizer.pulls
+    if pulls and backbone.vit_layers and not backbone.learning_parameters()["vision"]:
+        yield Problem(
+            "the divergence has no gradient: vit_layers look into a frozen vision tower; put vision into `train` or "
+            "into lora.parts, or regularize a `block`"
+        )
+
+
+def clips_fit(training: Training) -> Iterable[Problem]:
+    """The chat template takes the questions, and the model the numbers of frames that the store's clips have."""
+    data, collator = training.data, training.module.backbone.collator()
+    one_of_each = {record.frames: record for dataset in data.datasets.values() for record in dataset.records}
+    for record in one_of_each.values():
+        too_odd = list(refusals(partial(collator.check_frames, record.clip_id, record.frames)))
+        yield from too_odd
+        if not too_odd:
+            times_s = [float(frame) for frame in range(1, record.frames + 1)]
+            for task in data.tasks:
+                yield from refusals(partial(collator.tokenize, data.prompts[task], record.activity_text, times_s))
+
+
+def learning_rates(training: Training) -> Iterable[Problem]:
+    """Each learning rate is that of a part with trainable parameters."""
+    return refusals(training.module.parameter_groups)

@@ -1,0 +1,80 @@
+"""What a check looks at, and what it yields."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.errors import UserError
+from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.run_files import RunOptions
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line that names the value and the fix. `fit` stops at a fatal one and warns of another."""
+
+    text: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is configured and has not begun.
+
+    Args:
+        module: the module; the checks of the model find its backbone built on the meta device.
+        data: the datamodule, set up or not.
+        trainer: the trainer's options as configured, Lightning's defaults filled in.
+        run: where the run goes.
+        validate_every_n_steps: optimiser steps from one validation to the next; None counts epochs.
+    """
+
+    module: GazeVLM
+    data: ClipDataModule
+    trainer: Mapping[str, Any]
+    run: RunOptions
+    validate_every_n_steps: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        devices = self.trainer.get("devices", 1)
+        if isinstance(devices, list):
+            of_node = len(devices)
+        elif str(devices) in ("auto", "-1"):
+            of_node = 1 if self.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
+        else:
+            of_node = int(devices)
+        return of_node * int(self.trainer.get("num_nodes") or 1)
+
+    @property
+    def precision(self) -> str:
+        """In which the model runs."""
+        return str(self.trainer.get("precision") or "32-true")
+
+    @property
+    def accumulated(self) -> int:
+        """How many batches of a process make one optimiser step."""
+        return int(self.trainer.get("accumulate_grad_batches") or 1)
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Optimiser steps of an epoch that no `limit_train_batches` shortens; 0 where the store cannot be used."""
+        try:
+            return self.data.steps_of_training(self.processes, self.accumulated)
+        except (UserError, KeyError):  # which the check of the store reports
+            return 0
+
+
+Check = Callable[[Training], Iterable[Problem]]
+
+
+def refusals(action: Callable[[], object]) -> Iterable[Problem]:
+    """What an action refuses with a user's error."""
+    try:
+        action()
+    except UserError as error:
+        yield Problem(str(error))

@@ -1,0 +1,210 @@
+"""`fit`, `validate`, `test` and `predict`: Lightning's CLI over our module and datamodule."""
+
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
+from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
+from gaze_vlm.command_line.composition import expand_configs, naming_files
+from gaze_vlm.command_line.options import OneLineParser
+from gaze_vlm.command_line.quiet import quiet
+from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.errors import InputError
+from gaze_vlm.training.checkpoint import store_digest
+from gaze_vlm.training.checkpoint_files import CheckpointFiles, read_checkpoint
+from gaze_vlm.training.checks import GradientCheck, Training, refuse_what_would_fail
+from gaze_vlm.training.finite import FiniteCheck
+from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.plain_progress import PlainProgress
+from gaze_vlm.training.resuming import LastCheckpoint, RunLogger, find_checkpoint
+from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
+from gaze_vlm.training.run_state import state_of, training_in
+from gaze_vlm.training.seed import seed_of
+from gaze_vlm.training.validation import FinalValidation, counted_in_batches
+
+Cli = TypeVar("Cli", bound="GazeCLI")
+
+
+class TrainingParser(OneLineParser, LightningArgumentParser):
+    """Of the four commands: no abbreviation, one line for an error."""
+
+
+class GazeCLI(LightningCLI):
+    """Adds the run directory, which the logger, the checkpoints and the results go into."""
+
+    def _parse_ckpt_path(self) -> None:
+        """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        if config.get("weights_only") is False:
+            raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
+        check_classes(config)
+
+    def after_instantiate_classes(self) -> None:
+        data, options = self.datamodule, self.options
+        self.model.made_by = {
+            "arm": options.arm,
+            "seed": self._get(self.config, "seed_everything"),
+            "dataset": options.dataset,
+            "store": store_digest(data.store_path),
+            "train_clips": data.train_clips,
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--run", type=RunOptions, default=RunOptions(), help="where the run goes")
+        parser.add_argument(
+            "--validate_every_n_steps",
+            type=PositiveInt | None,
+            default=None,
+            help="validate every so many optimiser steps, and after the last; null validates after each epoch",
+        )
+        parser.link_arguments("run.dir", "trainer.default_root_dir")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)  # `_set_seed` sees to a seed to draw
+
+    def _set_seed(self) -> None:
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        config["seed_everything"] = config["data"]["seed"] = seed_of(config["seed_everything"])
+        super()._set_seed()
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        options = self.options
+        callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), checkpointing(options.dir)]
+        callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
+        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything")))
+        every_n_steps = self._get(self.config, "validate_every_n_steps")
+        kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
+        if not sys.stderr.isatty():
+            callbacks.append(PlainProgress())
+            kwargs["enable_progress_bar"] = False
+        if self.subcommand == "fit":
+            callbacks.append(LastCheckpoint(options.dir, 60 * options.save_every_minutes))
+        if self._get(self.config_init, "trainer.logger") is None:
+            kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
+        plugins = self._get(self.config_init, "trainer.plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            raise InputError(f"trainer: {' '.join(str(error).split())}") from error
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        file = find_checkpoint(kwargs.get("ckpt_path"), self.options.dir)
+        if subcommand != "fit" and file is None and best_checkpoint(self.options.dir).is_file():
+            rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
+        return {**kwargs, "ckpt_path": file, "weights_only": True}
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's own status of Ctrl-C is 1
+                raise KeyboardInterrupt from None
+            raise
+
+    @property
+    def options(self) -> RunOptions:
+        """Where the run goes."""
+        return self._get(self.config_init, "run")
+
+    @property
+    def training(self) -> Training:
+        """What the checks look at."""
+        every_n_steps = self._get(self.config, "validate_every_n_steps")
+        return Training(self.model, self.datamodule, self._get(self.config, "trainer"), self.options, every_n_steps)
+
+    def before_fit(self) -> None:
+        for doubt in refuse_what_would_fail(self.training):
+            rank_zero_warn(doubt.text)
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and keep the state of the run directory."""
+        if self._get(self.config, "trainer.fast_dev_run"):  # writes nothing
+            self.trainer.fit(**kwargs)
+            return
+        with training_in(self.options.dir, kwargs["ckpt_path"] is not None, self.options.overwrite):
+            self.trainer.fit(**kwargs)
+
+    def after_fit(self) -> None:
+        if self.options.test_after_fit:
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", weights_only=True)
+
+
+def train(args: list[str]) -> GazeCLI:
+    """Do what a command line says."""
+    expanded = expand_configs(args)
+    sys.argv = [sys.argv[0], *expanded]  # Lightning reads it there, and again in the processes that it starts
+    try:
+        with naming_files(args):
+            return _cli(GazeCLI, None, run=True)
+    except MisconfigurationException as error:  # Lightning's, of what the trainer was asked for
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def load_run(run: Path, **overrides: Any) -> "Plan":
+    """A finished run, from its config and its best checkpoint.
+
+    Args:
+        run: its directory.
+        overrides: attributes of the backbone to set before its weights are loaded.
+
+    Raises:
+        ValueError: the run has no config or no checkpoint.
+    """
+    for file in (run / "config.yaml", best_checkpoint(run)):
+        if not file.is_file():
+            raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+    if (state := state_of(run)) not in ("finished", "unknown"):
+        rank_zero_warn(f"{run}: its training is {state}: these are the best weights until now")
+    cli = plan([f"--config={run / 'config.yaml'}"])
+    for name, value in overrides.items():
+        setattr(cli.model.backbone, name, value)
+    cli.model.configure_model()
+    checkpoint = read_checkpoint(best_checkpoint(run))
+    cli.model.on_load_checkpoint(checkpoint)
+    cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
+    cli.model.eval()
+    return cli
+
+
+class Plan(GazeCLI):
+    """What `fit` would run: module and datamodule, and no trainer, so that a GPU that is asked for need not be here."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        for of_fit in ("ckpt_path", "weights_only"):  # a run's config.yaml has them
+            parser.add_argument(f"--{of_fit}", type=Any, default=None, help="of `fit`; not looked at")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        return None
+
+
+def plan(args: list[str], prog: str = "gaze-vlm fit") -> Plan:
+    """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
+    sys.argv = sys.argv[:1]
+    with naming_files(args):
+        return _cli(Plan, expand_configs(args), run=False, prog=prog)
+
+
+def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
+    quiet()
+    restrict_imports()
+    described = "Train and test a vision-language model that learns where to look from gaze."
+    return cli(
+        GazeVLM,
+        ClipDataModule,
+        parser_class=TrainingParser,
+        save_config_callback=SaveConfig,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        parser_kwargs={"description": described, "prog": prog},
+        args=args,
+        run=run,
+    )

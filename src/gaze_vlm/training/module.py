@@ -1,0 +1,288 @@
+"""GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from transformers import get_scheduler
+
+from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.datamodules.clip import Batch, StepTotals
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.labels import vocabulary
+from gaze_vlm.metrics.scores import mean_scores, score_sample
+from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
+from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
+from gaze_vlm.training.checkpoint import check_belongs, describe, learned_state
+from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
+
+if TYPE_CHECKING:
+    from gaze_vlm.datamodules.clips import ClipDataModule
+
+Row = dict[str, Any]
+LearningRateSchedule = Literal[
+    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"
+]
+FLOOR = 1e-3  # of the reported KL where no regularizer states one
+
+
+class GazeVLM(L.LightningModule):
+    """Trains L = cross-entropy + λ · KL(attention ‖ gaze), and scores free generation.
+
+    Both terms are normalised over all batches of an optimiser step, on all processes (by answer tokens and by valid
+    frames): accumulated batches and many processes train as one large batch would. Gaze meets attention in the
+    regularizer and nowhere else.
+
+    Args:
+        backbone: the vision-language model.
+        regularizer: the pull toward gaze; None trains on the cross-entropy alone.
+        optimizer: makes the optimiser from the parameters that learn.
+        learning_rates: of some parts (`vision`, `projector`, `language`, `block`); the others have the optimiser's own.
+        schedule: learning-rate schedule over the whole run, by its name in `transformers`: those that take the
+            numbers of steps alone.
+        warmup: share of the run over which the learning rate rises.
+        ratio_every_n_steps: how often the ratio of the two losses' gradient norms is measured; 0 never.
+        encoder: sentence encoder of the semantic score; None is all-MiniLM-L6-v2 from an installed package.
+    """
+
+    strict_loading = False  # checkpoints hold what learns; `check_belongs` sees to the rest
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        regularizer: GazeRegularizer | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        learning_rates: dict[str, float] | None = None,
+        schedule: LearningRateSchedule = "cosine",
+        warmup: float = 0.1,
+        ratio_every_n_steps: int = 50,
+        encoder: Encoder | None = None,
+    ) -> None:
+        super().__init__()
+        in_unit_interval(warmup=warmup)
+        at_least(0, ratio_every_n_steps=ratio_every_n_steps)
+        above_zero(**{f"learning_rates.{part}": rate for part, rate in (learning_rates or {}).items()})
+        if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
+            raise InputError(
+                f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
+                "attention: give it a `block`, `vit_layers` or `language_layers`, or set `regularizer: null`"
+            )
+        self.backbone = backbone
+        self.regularizer = regularizer
+        self.make_optimizer = optimizer
+        self.learning_rates = learning_rates or {}
+        self.schedule: LearningRateSchedule = schedule
+        self.warmup = warmup
+        self.ratio_every_n_steps = ratio_every_n_steps
+        self.encoder = encoder or default_encoder()
+        self.semantic = SemanticSimilarity(self.encoder)
+        self.rows: list[Row] = []
+        self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
+        self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
+        self.of_step: dict[str, Tensor] = {}
+
+    @property
+    def has_trainer(self) -> bool:
+        """Whether a trainer runs it."""
+        return self._trainer is not None
+
+    def configure_model(self) -> None:
+        self.backbone.load()
+
+    def configure_optimizers(self) -> Any:
+        try:
+            optimizer = self.make_optimizer(self.parameter_groups())
+        except (ValueError, TypeError) as error:  # such as a learning rate below 0
+            raise InputError(f"optimizer: {error}") from error
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = get_scheduler(
+            self.schedule, optimizer, num_warmup_steps=round(self.warmup * steps), num_training_steps=steps
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters that learn, each in one group: those of a part with a learning rate of its own, and the rest.
+
+        Raises:
+            ValueError: a learning rate of a part that there is not, or of which nothing learns.
+        """
+        groups = []
+        rest = {p: None for p in self.parameters() if p.requires_grad}
+        parts = self.backbone.learning_parameters()
+        for part, rate in self.learning_rates.items():
+            if not parts.get(part):
+                learning = ", ".join(part for part, parameters in parts.items() if parameters)
+                raise InputError(f"learning_rates names {part}, of which nothing learns: what learns is {learning}")
+            groups.append({"params": parts[part], "lr": rate})
+            for parameter in parts[part]:
+                del rest[parameter]
+        return [{"params": list(rest)}, *groups] if rest else groups
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output, totals = self.backbone(batch), batch.totals
+        self.losses = {"cross-entropy": output.cross_entropy.detach()}
+        tokens, valid = self.mean_over_processes(torch.stack([totals.tokens, totals.valid]))
+        # Lightning divides the loss by the number of batches that it accumulates.
+        cross_entropy = totals.batches * output.cross_entropy.sum() / tokens
+        of_step = {"cross_entropy": cross_entropy / totals.batches}
+        if self.regularizer is None or output.attention is None:
+            self.log_step(of_step, totals)
+            return cross_entropy
+        weight = self.regularizer.weight_at(self.global_step)
+        with torch.set_grad_enabled(self.regularizer.pulls):
+            frames, _ = self.regularizer(output.attention, batch.gaze, batch.valid)
+            self.losses["divergence"] = frames.detach()
+            # Without a valid frame the sum is 0; else there is one on at least one process.
+            divergence = totals.batches * frames.sum() / valid.clamp_min(1 / self.trainer.world_size)
+        of_step["divergence"] = divergence / totals.batches
+        first = totals.position == 0
+        if first:
+            of_step |= {"lambda": weight.clone(), "valid_frames": totals.valid / totals.frames}
+        if not self.regularizer.pulls:
+            self.log_step(of_step, totals)
+            return cross_entropy
+        if not divergence.requires_grad:
+            raise InputError(
+                "the divergence has no gradient: nothing that learns lies below the regularized attention. "
+                "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
+            )
+        if first and self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
+            of_step["gradient_ratio"] = self.gradient_ratio(cross_entropy, weight * divergence)
+            self.regularizer.calibrate(of_step["gradient_ratio"])
+            weight = self.regularizer.weight_at(self.global_step)  # the same for all batches of the step
+        self.log_step(of_step, totals)
+        return cross_entropy + weight * divergence
+
+    def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
+        """Log what the batches of an optimiser step add up to, when the last of them is there."""
+        if totals.position == 0:
+            self.of_step = {}
+        for name, value in values.items():
+            self.of_step[name] = self.of_step.get(name, 0.0) + value.detach()
+        if totals.position == totals.batches - 1:
+            for name, value in self.of_step.items():
+                self.log(f"train/{name}", value, prog_bar=name in ("cross_entropy", "divergence"), batch_size=1)
+
+    def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
+        """‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over the parameters that the divergence reaches, and over all
+        processes."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        pulled = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
+        reached = [p for p, gradient in zip(trained, pulled, strict=True) if gradient is not None]
+        told = torch.autograd.grad(cross_entropy, reached, retain_graph=True, allow_unused=True)
+        square = [sum(g.float().square().sum() for g in side if g is not None) for side in (pulled, told)]
+        pull, tell = (self.mean_over_processes(torch.as_tensor(part)) for part in square)
+        return (pull / torch.as_tensor(tell).clamp_min(1e-20)).sqrt()
+
+    def mean_over_processes(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over the processes; itself on one."""
+        return self.trainer.strategy.reduce(value.detach().clone(), reduce_op="mean")
+
+    # Validation and test: free generation.
+
+    def on_validation_epoch_start(self) -> None:
+        self.rows = []
+
+    def on_test_epoch_start(self) -> None:
+        self.rows = []
+
+    def on_predict_epoch_start(self) -> None:
+        self.rows = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.rows += self.score(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.rows += self.score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_means("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self.log_means("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Row]:
+        answers = self.backbone.generate(batch.prompts)
+        rows = [
+            {"clip_id": clip.clip_id, "task": clip.task, "prediction": answer}
+            for clip, answer in zip(batch.clips, answers, strict=True)
+        ]
+        self.rows += rows
+        return rows
+
+    def on_predict_epoch_end(self) -> None:
+        self.gather_rows()
+
+    def score(self, batch: Batch) -> list[Row]:
+        """One row a sample: the answer, its scores, and how far attention was from the wearer's held-out gaze."""
+        data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        labels = vocabulary(data.verbs, data.nouns)
+        output = self.backbone(batch)
+        refuse_unfinite_scores(batch.clips, output.cross_entropy)
+        answers = self.backbone.generate(batch.prompts)
+        targets = [clip.target for clip in batch.clips]
+        self.semantic.update(answers, targets)
+        semantic = semantic_similarity(answers, targets, self.encoder)
+        rows: list[Row] = []
+        for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
+            rows.append(
+                {
+                    "clip_id": clip.clip_id,
+                    "video_id": clip.video_id,
+                    "session": clip.session,
+                    "task": clip.task,
+                    "prediction": answer,
+                    "target": clip.target,
+                    "target_verb": clip.verb,
+                    "target_noun": clip.noun,
+                    "clip_nouns": list(clip.nouns),
+                    "cross_entropy": float(output.cross_entropy[i]),
+                    "semantic": float(semantic[i]),
+                    **score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, labels),
+                    "attention_kl": self.attention_kl(output.attention, batch, i),
+                    "same_step": clip.same_step,
+                    "future_starts_in_s": clip.future_starts_in_s,
+                }
+            )
+        return rows
+
+    def attention_kl(self, attention: PatchAttention | None, batch: Batch, index: int) -> float | None:
+        """KL(attention ‖ gaze) of a clip, mean over its valid frames; None without attention or valid gaze."""
+        valid = batch.valid[index]
+        if attention is None or not valid.any():
+            return None
+        floor = FLOOR if self.regularizer is None else self.regularizer.floor
+        kl = gaze_divergence(attention.head_mean()[index], batch.gaze[index], "attention_to_gaze", floor)
+        return float(kl[valid].mean())
+
+    def log_means(self, stage: str) -> None:
+        """Log the mean of every score of every task over the rows of all processes, and `score`, the semantic
+        similarity over all tasks, which checkpoints are chosen by."""
+        self.gather_rows()
+        for task, means in mean_scores(self.rows).items():
+            for name, value in means.items():
+                # Every process holds the same rows, so there is nothing left to reduce.
+                self.log(f"{stage}/{task}/{name}", value)
+        self.log(f"{stage}/score", self.semantic, prog_bar=True)
+
+    def gather_rows(self) -> None:
+        """Give every process the rows of all, in one order."""
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, self.rows)
+            self.rows = [row for part in parts for row in part]
+        self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
+
+    # Checkpoints hold what learns, and what they belong to.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = learned_state(self)
+        refuse_unfinite_weights(checkpoint["state_dict"], f"step {self.trainer.global_step}, no checkpoint is written")
+        checkpoint["gaze_vlm"] = describe(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_belongs(self, checkpoint)

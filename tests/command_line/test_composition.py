@@ -1,0 +1,48 @@
+"""A run in one file."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gaze_vlm.command_line.composition import configs_of, expand_configs
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("base.yaml").write_text("a: 1\n")
+    Path("more.yaml").write_text("configs: [base.yaml]\nb: 2\n")
+    Path("whole.yaml").write_text("configs: [more.yaml, base.yaml]\nc: 3\n")
+    return tmp_path
+
+
+def test_a_file_comes_after_those_that_it_is_composed_of(files: Path) -> None:
+    order = ["base.yaml", "more.yaml", "base.yaml", "whole.yaml"]
+    assert configs_of(Path("whole.yaml")) == [Path(name) for name in order]
+    expanded = expand_configs(["--config", "whole.yaml", "--seed=1", "--config=base.yaml"])
+    assert expanded[4:] == ["--seed=1", "--config=base.yaml"]
+    assert expanded[0] == expanded[2] == "--config=base.yaml"
+    assert [yaml.safe_load(expanded[i].removeprefix("--config=")) for i in (1, 3)] == [{"b": 2}, {"c": 3}]
+
+
+def test_a_yaml_that_is_given_as_text_is_left_as_it_is(files: Path) -> None:
+    args = ["fit", "--config={a: 1}", "--config=a:\n  b: 1\n"]
+    assert expand_configs(args) == args
+
+
+def test_a_missing_part_and_a_circle_are_told(files: Path) -> None:
+    Path("lost.yaml").write_text("configs: [nowhere.yaml]\n")
+    with pytest.raises(ValueError, match=r"lost.yaml: configs: nowhere.yaml does not exist: fix the path"):
+        expand_configs(["--config", "lost.yaml"])
+    Path("base.yaml").write_text("configs: [whole.yaml]\n")
+    with pytest.raises(ValueError, match=r"whole.yaml → more.yaml → base.yaml → whole.yaml is a circle"):
+        expand_configs(["--config", "whole.yaml"])
+
+
+def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (files / "elsewhere").mkdir()
+    composed = next(file for file in files.glob("*.yaml") if "configs" in file.read_text())
+    here = expand_configs([f"--config={composed}"])
+    monkeypatch.chdir(files / "elsewhere")
+    assert len(expand_configs([f"--config={composed}"])) == len(here)

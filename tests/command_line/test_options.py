@@ -1,0 +1,177 @@
+"""A wrong option, key, value or file is one line that says what may have been meant."""
+
+from pathlib import Path
+
+import pytest
+from jsonargparse import ArgumentError
+
+from gaze_vlm.cli import main
+from gaze_vlm.command_line.composition import expand_configs
+from gaze_vlm.command_line.options import explain, underscored
+from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.suggestions import nearest_path
+from gaze_vlm.training.cli import TrainingParser
+from training_files import arguments
+
+KITCHEN = Path(__file__).parents[2] / "lightning_configs" / "kitchen" / "gaze.yaml"
+FILES = {
+    "key.yaml": "data: {batchsize: 4}",
+    "group.yaml": "dta: {batch_size: 4}",
+    "nested.yaml": "data: {gaze: {sigmas: 4}}",
+    "class.yaml": "model: {backbone: {class_path: gaze_vlm.backbones.LLava, init_args: {checkpoint: x}}}",
+    "class_option.yaml": "model: {backbone: {class_path: gaze_vlm.backbones.Llava, init_args: {chekpoint: x}}}",
+    "value.yaml": "data: {workers: four}",
+    "composed.yaml": "configs: [value.yaml]",
+    "syntax.yaml": "seed_everything: 0\ndata: {batch_size: [4}",
+    "list.yaml": "- 1",
+    "prepare.yaml": "parameters: {frame_hzz: 1}",
+}
+
+
+def case(message: str, *args: str, status: int = 2) -> object:
+    return pytest.param(list(args), message, status, id=" ".join(args[-2:]))
+
+
+@pytest.mark.parametrize(
+    ("args", "message", "status"),
+    [
+        # An abbreviation is no option: this one began a run of 500 steps.
+        case("there is no option --data.train_clip; did you mean --data.train_clips?", "fit", "--data.train_clip=100"),
+        case("there is no option --batch_size; did you mean --data.batch_size?", "fit", "--batch_size=4"),
+        case("there is no option --nosuch; see `gaze-vlm fit --help`", "fit", "--nosuch", "1"),
+        case(
+            "data.batch_size: expected a whole number, got 'four'; see `gaze-vlm fit --help`",
+            "fit",
+            "--data.batch_size=four",
+        ),
+        case(
+            "expected one of own, shuffled, centre, got 'shufled'; did you mean shuffled?",
+            "test",
+            "--data.train_gaze=shufled",
+        ),
+        case("'stray' belongs to no option", "fit", "stray"),
+        case("--data.workers needs a value", "fit", "--data.workers"),
+        case(
+            "GazeRegularizer has no option weigth; did you mean weight?",
+            "fit",
+            "--model.regularizer.init_args.weigth=1",
+        ),
+        case(
+            "there is no torch.optim.AdamX; did you mean torch.optim.Adam", "fit", "--model.optimizer=torch.optim.AdamX"
+        ),
+        case(
+            "block: gaze_vlm.attention.GazeBlock has no option heds; did you mean heads?",
+            "fit",
+            "--model.backbone.init_args.block.init_args.heds=4",
+        ),
+        case("key.yaml: there is no option data.batchsize; did you mean data.batch_size?", "fit", "--config=key.yaml"),
+        case("group.yaml: there is no option dta.batch_size; did you mean data.batch_size?", "fit", "-c", "group.yaml"),
+        case(
+            "nested.yaml: there is no option data.gaze.sigmas; did you mean data.gaze.sigma?",
+            "validate",
+            "--config",
+            "nested.yaml",
+        ),
+        case(
+            "class.yaml: model.backbone: there is no gaze_vlm.backbones.LLava; did you mean gaze_vlm.backbones.Llava?",
+            "fit",
+            "--config=class.yaml",
+        ),
+        case(
+            "gaze_vlm.backbones.Llava has no option chekpoint; did you mean checkpoint?",
+            "predict",
+            "--config=class_option.yaml",
+        ),
+        case("value.yaml: data.workers: expected a whole number, got 'four'", "fit", "--config=composed.yaml"),
+        case("syntax.yaml is no YAML: line 2: ", "fit", "--config=syntax.yaml", status=1),
+        case("list.yaml holds list, not keys with values", "fit", "--config=list.yaml", status=1),
+        case(
+            "valve.yaml does not exist: fix the path, or run from the project; did you mean ",
+            "fit",
+            "--config=valve.yaml",
+            status=1,
+        ),
+        case("there is no option --data.train_clip; did you mean --data.train_clips?", "doctor", "--data.train_clip=3"),
+        case("key.yaml: there is no option data.batchsize", "doctor", "--config=key.yaml"),
+        case("there is no option --rot; did you mean --root?", "prepare", "--rot=x"),
+        case("there is no option --work; did you mean --workers?", "prepare", "--work=1"),
+        case("--dataset, --root and --store must be given, on the command line or in a --config", "prepare"),
+        case(
+            "dataset: expected one of egtea, ego4d, folder, got 'egteaa'; did you mean egtea?",
+            "prepare",
+            "--dataset=egteaa",
+        ),
+        case(
+            "prepare.yaml: there is no option parameters.frame_hzz; did you mean parameters.frame_hz?",
+            "prepare",
+            "--config=prepare.yaml",
+        ),
+        case("valve.yaml does not exist", "prepare", "--config=valve.yaml", status=1),
+        case("seeds: expected a whole number, got 'a'", "compare", "--config=x", "--seeds", "0", "a"),
+        case("no command 'prepar': choose from ", "prepar"),
+        case("; did you mean prepare?", "prepar"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    args: list[str],
+    message: str,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        Path(name).write_text(text)
+    if args[0] in ("fit", "validate", "test", "predict", "doctor"):
+        args = [args[0], f"--config={KITCHEN}", *args[1:]]
+    assert main(args) == status
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_a_parser_of_the_librarys_own_tries_on() -> None:
+    """What does not fit one part of a union may fit another."""
+    parser = TrainingParser(exit_on_error=False)
+    parser.add_argument("--weight", type=float)
+    with pytest.raises(ArgumentError):
+        parser.parse_args(["--weight=heavy"])
+
+
+def test_hyphens_may_stand_for_underscores() -> None:
+    given = ["--dry-run", "--data.batch-size=4", "--ckpt-path", "a-b", "--run.dir=a-b", "-c", "a-b.yaml"]
+    made = ["--dry_run", "--data.batch_size=4", "--ckpt_path", "a-b", "--run.dir=a-b", "-c", "a-b.yaml"]
+    assert underscored(given) == made
+
+
+def test_what_lightning_refuses_of_the_trainer_is_one_line(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for option in ("--trainer.strategy=no_such", "--trainer.max_steps=-5"):
+        assert main(["fit", *arguments(tmp_path, tiny_llava, prepared), option]) == 1
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert line.startswith("gaze-vlm fit: error: trainer: ")
+        assert option.partition(".")[2].partition("=")[0] in line
+
+
+def test_a_message_of_unknown_form_is_one_line() -> None:
+    assert explain("something\n  else", ["data.store"]) == (None, "something else")
+    assert explain('Parser key "a.b":\n  went\n  wrong', []) == ("a.b", "a.b: went wrong")
+
+
+def test_the_nearest_path_is_that_of_the_first_part_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "kitchen").mkdir(parents=True)
+    assert nearest_path(tmp_path / "runs" / "kichen" / "config.yaml") == f"; did you mean {tmp_path / 'runs/kitchen'}?"
+    assert nearest_path(tmp_path / "nothing") == ""
+
+
+def test_a_short_config_option_is_composed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        Path(name).write_text(text)
+    assert expand_configs(["-c", "composed.yaml"]) == expand_configs(["--config=composed.yaml"])
+    with pytest.raises(InputError):
+        expand_configs(["--config=syntax.yaml"])
+    with pytest.raises(MissingFileError):
+        expand_configs(["--config=nowhere.yaml"])

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaze_vlm.backbones import Llava
+from gaze_vlm.gaze.view import Grid
+from gaze_vlm.pretraining.families import FAMILIES
+from gaze_vlm.pretraining.joint_pretraining import JointPretraining
+from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
+from gaze_vlm.pretraining.pretraining import Pretraining, make_backbone
+from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene, vocabulary
+from gaze_vlm.pretraining.stills import still
+
+QUICK = Pretraining(clips=8, encoder_steps=2, alignment_steps=4, batch_size=4)
+
+
+def test_patch_labels_agree_with_the_map() -> None:
+    for seed in range(10):
+        one = still(np.random.default_rng(seed))
+        labels = patch_labels(one, 8)
+        assert labels.shape == (3, 64)
+        assert all(labels[i].max() < CLASSES[i] for i in range(3))
+        assert ((labels[0] > 0) == (labels[1] > 0)).all()
+        for item in range(len(one.objects)):
+            crop = crop_weights(one, item + 1, 8)
+            assert crop.sum() == pytest.approx(float((one.object_map == item + 1).any()), abs=1e-5)
+
+
+def test_questions_use_known_words_and_never_the_tasks() -> None:
+    rng, words = np.random.default_rng(0), set(vocabulary())
+    for _ in range(50):
+        one = still(rng)
+        crop, scene = ask_of_crop(one, rng)[:2], ask_of_scene(one, rng)
+        assert set(" ".join((*crop, *scene)).split()) <= words
+        assert "wearer" not in crop[0] + scene[0]
+
+
+def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gaze_vlm.pretraining.pretraining.HELD_OUT", 4)
+    output = make_backbone(tmp_path / "llava", pretraining=QUICK)
+    backbone = Llava(str(output))
+    backbone.load()
+    assert len(backbone.grid) == 64
+    written = (output / "model.safetensors").stat().st_mtime_ns
+    make_backbone(output, pretraining=QUICK)  # is kept
+    assert (output / "model.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="holds another backbone"):
+        make_backbone(output, seed=1, pretraining=QUICK)
+
+
+@pytest.fixture
+def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gaze_vlm.pretraining.joint_pretraining.HELD_OUT", 4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_checkpoint(family: str, tmp_path: Path, few_held_out: None) -> None:
+    """Of 8 × 8 visual tokens a frame, after a question about a scene and one about crops."""
+    quick = JointPretraining(clips=4, steps=2, batch_size=2)
+    output = make_backbone(tmp_path / family, family=family, joint_pretraining=quick)
+    chosen = FAMILIES[family]
+    backbone = chosen.make(str(output), frame_size_px=chosen.frame_size_px)
+    backbone.load()
+    assert backbone.layout.language == Grid(8, 8)
+
+
+def test_a_family_learns_from_stills(tmp_path: Path, few_held_out: None) -> None:
+    facts = []
+    for steps in (1, 12):
+        quick = JointPretraining(clips=8, steps=steps, batch_size=4)
+        output = make_backbone(tmp_path / f"{steps}", family="llava", joint_pretraining=quick)
+        facts.append(json.loads((output / "pretraining.json").read_text()))
+    assert facts[1]["scene_cross_entropy"] < facts[0]["scene_cross_entropy"]
+
+
+def test_an_unknown_family_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="family blip: choose one of llava, "):
+        make_backbone(tmp_path, family="blip")

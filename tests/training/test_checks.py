@@ -1,0 +1,115 @@
+"""One list of checks: what `fit` refuses before it loads weights, `doctor` refuses with the same words."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaze_vlm.cli import main
+from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.doctor.doctor import doctor
+from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.gaze.view import View
+from gaze_vlm.training.checks import problems, refuse_what_would_fail
+from gaze_vlm.training.checks.configuration import whole_steps
+from gaze_vlm.training.cli import plan
+from training_files import arguments
+
+MODEL = "--model.backbone.init_args"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--data.train_clips=999", "train_clips is 999"),
+        ("--data.batch_size=500", "do not fill one batch of 500"),
+        ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
+        ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
+        ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
+        ("--data.train_noise.offset=5", "has valid gaze, so λ > 0 would pull toward nothing"),  # out of every view
+        (f"{MODEL}.vit_layers=[0]", "vit_layers look into it: set one of them"),
+    ],
+)
+def test_fit_and_doctor_refuse_alike(
+    option: str, message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared), option]
+    assert main(["fit", *options]) == 1
+    refused = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("gaze-vlm fit: error: ")
+    assert message in refused
+    assert main(["doctor", *options]) == 1
+    assert f"\n! {refused}\n" in capsys.readouterr().out
+
+
+def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    before = torch.random.get_rng_state()
+    assert refuse_what_would_fail(training) == []
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert training.module.backbone.hf is None
+
+
+def test_an_odd_number_of_frames(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """As a model that takes two frames as one would find it; this one takes each by itself."""
+    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    backbone = training.module.backbone
+    backbone.load(weights=False)
+    collator = backbone.collator()
+    collator.frames_per_step = 3
+    backbone.collator = lambda: collator  # type: ignore[method-assign]
+    found, built = problems(training)
+    assert built
+    (problem,) = found
+    assert "has 4 frames, of which the model takes 3 as one" in problem.text
+
+
+@pytest.mark.parametrize(("limit", "batches"), [("3", 3), ("0.5", None)])
+def test_steps_that_lack_batches(
+    limit: str, batches: int | None, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    """An epoch of 3 batches, 2 a step; of half of the epoch's."""
+    options = [f"--trainer.limit_train_batches={limit}", "--trainer.accumulate_grad_batches=2"]
+    training = plan([*arguments(tmp_path, tiny_llava, prepared), *options]).training
+    training.data.setup("fit")
+    half = training.data.steps_of_training(1, 2)
+    expected = batches or half
+    found = [problem.text for problem in whole_steps(training)]
+    assert bool(found) == bool(expected % 2)
+    assert all(f"an epoch of {expected} batches, which are no whole steps of 2" in text for text in found)
+
+
+def test_little_valid_gaze_is_worth_a_warning(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClipDataModule, "valid_share", lambda *_: 0.4)
+    options = arguments(tmp_path, tiny_llava, prepared)
+    (doubt,) = refuse_what_would_fail(plan(options).training)
+    assert doubt.text.startswith(f"40% of the training frames in {prepared} have valid gaze")
+    page = doctor(options).page()
+    assert f"? {doubt.text}" in page
+    assert "nothing would fail" in page
+    assert refuse_what_would_fail(plan([*options, "--model.regularizer.init_args.weight=0"]).training) == []
+
+
+def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """Against the points that the training is served, of three clips, with every third frame in a blink."""
+    data = plan([*arguments(tmp_path, tiny_llava, prepared), "--data.train_clips=3"]).training.data
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    for video_id in {record.video_id for record in dataset.records}:
+        data.store.video(video_id).event[1::3] = GazeEvent.BLINK
+    valid = torch.cat([(dataset.mixture(position).weight > 0).any(-1) for position in range(3)])
+    assert 0 < valid.sum() < len(valid)
+    assert data.valid_share(View(), 0.1) == pytest.approx(valid.float().mean().item())
+    dataset.gaze = "centre"
+    assert data.valid_share(View(), 0.5) == 1
+
+
+def test_a_checkpoint_without_weights(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_llava, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert main(["fit", *arguments(tmp_path / "run", folder, prepared)]) == 1
+    assert f"{folder} has a config.json and no weights" in capsys.readouterr().err

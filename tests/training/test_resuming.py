@@ -1,0 +1,248 @@
+"""A stopped training resumes; a run directory says what state it is in."""
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gaze_vlm.cli import main
+from gaze_vlm.comparison.runs import read_run
+from gaze_vlm.errors import InputError
+from gaze_vlm.training.resuming import LastCheckpoint, resume_command
+from gaze_vlm.training.run_state import state_of, training_in
+from training_files import arguments, fit
+
+STEPS = 4
+
+
+def steps_logged(run: Path) -> list[int]:
+    with (run / "metrics.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file) if row["train/cross_entropy"]]
+
+
+def error_of(capsys: pytest.CaptureFixture) -> str:
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def signal_at(
+    monkeypatch: pytest.MonkeyPatch, number: int, step: int, hook: str = "on_train_batch_end", times: int = 1
+) -> None:
+    """Let this process get a signal at a step, once."""
+    original = getattr(LastCheckpoint, hook)
+    sent: list[int] = []
+
+    def send(self: LastCheckpoint, trainer: Any, module: Any, *rest: Any) -> None:
+        if trainer.global_step == step and not trainer.sanity_checking and not sent:
+            for _ in range(times):
+                sent.append(number)
+                os.kill(os.getpid(), number)
+                time.sleep(0.01)  # until Python runs the handler
+        original(self, trainer, module, *rest)
+
+    monkeypatch.setattr(LastCheckpoint, hook, send)
+
+
+@pytest.fixture(scope="module")
+def whole_run(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(tmp_path_factory.mktemp("runs") / "whole", tiny_llava, prepared, steps=STEPS)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "hook"),
+    [
+        (signal.SIGINT, 130, "on_train_batch_end"),
+        (signal.SIGTERM, 143, "on_train_batch_end"),
+        (signal.SIGTERM, 143, "on_validation_batch_start"),
+        (signal.SIGINT, 130, "on_validation_batch_end"),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "as a validation begins", "in a validation"],
+)
+def test_a_stopped_training_resumes(
+    number: int,
+    status: int,
+    hook: str,
+    tiny_llava: Path,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    run, handlers = tmp_path / "run", [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
+    options = [*arguments(run, tiny_llava, prepared, steps=STEPS), "--validate_every_n_steps=2"]
+    with monkeypatch.context() as once:
+        signal_at(once, number, step=2, hook=hook)
+        try:
+            ended = main(["fit", *options])
+        except SystemExit as stop:
+            ended = int(stop.code or 0)
+    assert ended == status
+    assert f"stopped at step 2; resume with: {resume_command(run)}" in capsys.readouterr().err
+    assert state_of(run) == "interrupted"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert steps_logged(run) == [0, 1]
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
+    assert main(resume_command(run).split()[1:]) == 0
+    assert state_of(run) == "finished"
+    assert steps_logged(run) == list(range(STEPS))
+    with (run / "metrics.csv").open() as file:
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["validation/score"]]
+    assert validated == [1, 3]
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
+
+
+def test_a_stopped_last_validation_is_repeated(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as once:
+        signal_at(once, signal.SIGINT, step=3, hook="on_validation_batch_end")
+        assert main(["fit", *arguments(run, tiny_llava, prepared), "--run.save_every_minutes=0"]) == 130
+    assert not (run / "checkpoints" / "best.ckpt").exists()
+    assert main(resume_command(run).split()[1:]) == 0
+    assert steps_logged(run) == [0, 1, 2]
+    assert (run / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_a_second_signal_stops_at_once(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    signal_at(monkeypatch, signal.SIGINT, step=1, times=2)
+    assert main(["fit", *arguments(run, tiny_llava, prepared)]) == 130
+    assert state_of(run) == "interrupted"
+    assert not (run / "checkpoints" / "last.ckpt").exists()
+
+
+def test_last_is_written_at_intervals(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    original = LastCheckpoint.save
+
+    def save(self: LastCheckpoint, trainer: Any) -> None:
+        saved.append(trainer.global_step)
+        original(self, trainer)
+
+    monkeypatch.setattr(LastCheckpoint, "save", save)
+    options = arguments(tmp_path / "run", tiny_llava, prepared, steps=3)
+    assert main(["fit", *options, "--run.save_every_minutes=0", "--trainer.accumulate_grad_batches=2"]) == 0
+    assert list(dict.fromkeys(saved)) == [1, 2, 3]
+
+
+def test_last_without_a_checkpoint_is_an_error(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    for name in ("last", str(tmp_path / "nowhere.ckpt")):
+        assert main(["fit", *arguments(run, tiny_llava, prepared), f"--ckpt_path={name}"]) == 1
+        assert "does not exist: leave the option out to begin anew" in error_of(capsys)
+    assert state_of(run) == "empty"
+
+
+def test_a_used_directory_is_refused_or_overwritten(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    run = fit(tmp_path / "run", tiny_llava, prepared, steps=1)
+    (run / "notes.txt").write_text("mine")
+    assert read_run(run).arm == "gaze"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    options = arguments(run, tiny_llava, prepared, steps=1)
+    assert main(["fit", *options]) == 1
+    assert "holds a run (finished): name another with --run.dir, resume it" in error_of(capsys)
+    assert {path: path.read_bytes() for path in before} == before
+    with monkeypatch.context() as once:  # a killed process writes no more
+        signal_at(once, signal.SIGINT, step=1, times=2)
+        once.setattr("gaze_vlm.training.run_state.write_state", lambda *_: None)
+        main(["fit", *options, "--run.overwrite=true"])
+    assert sorted(path.name for path in run.iterdir() if path.is_file() and path.suffix != ".yaml") == [
+        "notes.txt",
+        "state.json",
+    ]
+    with pytest.raises(InputError, match="is missing"):
+        read_run(run)
+    assert main(["fit", *options, "--run.overwrite=true"]) == 0
+    assert "overwrite: false" in (run / "config.yaml").read_text()
+
+
+def test_a_training_that_failed_as_it_began_leaves_its_directory_free(
+    tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    options = arguments(tmp_path / "run", tiny_llava, prepared, steps=1)
+    assert main(["fit", *options, "--model.optimizer.init_args.lr=-1"]) == 1
+    assert state_of(tmp_path / "run") == "failed"
+    assert main(["fit", *options]) == 0
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
+def test_results_beside_an_unfinished_training_are_refused(state: str, whole_run: Path, tmp_path: Path) -> None:
+    for name in ("config.yaml", "run.json", "metrics.json", "predictions.jsonl"):
+        (tmp_path / name).write_bytes((whole_run / name).read_bytes())
+    assert read_run(tmp_path).arm == "gaze"  # of before there were states
+    (tmp_path / "state.json").write_text(json.dumps({"state": state}))
+    with pytest.raises(InputError, match=f"its training is {state}: train and test it again"):
+        read_run(tmp_path)
+
+
+def test_the_state_follows_the_training(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert state_of(run) == "empty"
+    with training_in(run, resumes=False, overwrite=False):
+        assert state_of(run) == "running"
+    assert state_of(run) == "finished"
+    (run / "metrics.json").write_text("{}")
+    (run / "metrics.csv").write_text("step\n")
+
+    def fail() -> None:
+        with training_in(run, resumes=True, overwrite=False):
+            assert not (run / "metrics.json").exists()
+            assert (run / "metrics.csv").exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert state_of(run) == "failed"
+    (run / "state.json").write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        state_of(run)
+
+
+@pytest.mark.parametrize(
+    ("option", "message", "commands"),
+    [
+        ("--run.arm=control", "is of arm gaze, this run's config says control", ("test", "fit")),
+        ("--seed_everything=1", "is of seed 0, this run's config says 1", ("test", "fit")),
+        ("--run.dataset=other", "is of dataset kitchen, this run's config says other", ("fit",)),
+        ("--data.train_clips=3", "is of train_clips None, this run's config says 3", ("fit",)),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(
+    option: str,
+    message: str,
+    commands: tuple[str, ...],
+    whole_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    options = [f"--config={whole_run / 'config.yaml'}", f"--run.dir={tmp_path / 'run'}", option]
+    for command in commands:
+        assert main([command, *options, f"--ckpt_path={whole_run / 'checkpoints' / 'best.ckpt'}"]) == 1
+        assert message in error_of(capsys)
+
+
+def test_a_store_that_was_prepared_anew_is_told(whole_run: Path, prepared: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for path in prepared.iterdir():
+        if path.name != "manifest.json":
+            (store / path.name).symlink_to(path)
+    (store / "manifest.json").write_text((prepared / "manifest.json").read_text() + "\n")
+    options = [f"--config={whole_run / 'config.yaml'}", f"--run.dir={tmp_path / 'run'}", f"--data.store={store}"]
+    checkpoint = f"--ckpt_path={whole_run / 'checkpoints' / 'best.ckpt'}"
+    with pytest.warns(UserWarning, match="the store of kitchen is not the one that the run was trained on"):
+        assert main(["test", *options, checkpoint]) == 0
