@@ -30,7 +30,7 @@ from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
 from gaze_vlm.formats.ego4d_writers import gaze_csv_text
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.formats.video import timed_frames
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.engine import run_local
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
@@ -128,14 +128,14 @@ class SyntheticReader:
         actions = tuple(Action(t_s, t_s + 2.0, "cut onion", None, None) for t_s in range(0, self.seconds, 2))
         return [Recording(f"v{i:03d}", self.path, self.path, "p", *size, actions) for i in range(self.count)]
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
-        return SpooledGaze.of([gaze_of(self.kind, self.seconds)])
+    def read_gaze(self, recording: Recording) -> GazeSamples:
+        return gaze_of(self.kind, self.seconds)
 
 
 class FileReader(SyntheticReader):
     """The same, with gaze that is read from a file of Ego4D's."""
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
+    def read_gaze(self, recording: Recording) -> GazeSamples:
         return read_ego4d_gaze(gaze_table(self.kind, self.seconds))
 
 
@@ -197,7 +197,7 @@ def times() -> None:
     load = os.getloadavg()[0]
     figures: dict[str, Any] = {}
     for name, kind in (("ego4d", EGO4D), ("egtea", EGTEA)):
-        path, gaze = video(kind, SECONDS, name), SpooledGaze.of([gaze_of(kind, SECONDS)])
+        path, gaze = video(kind, SECONDS, name), gaze_of(kind, SECONDS)
         over = ratios(partial(prepare_video, path, gaze, PARAMETERS), partial(decode, path))
         figures |= figures_of(f"prepare_over_decode_{name}", over)
         figures[f"video_mbit_s_{name}"] = round(8e-6 * path.stat().st_size / SECONDS, 1)

@@ -22,7 +22,7 @@ SAMPLES = [
 @pytest.mark.parametrize("version", ["3.1", "3.4"])
 @pytest.mark.parametrize("header", [True, False])
 def test_both_versions_with_and_without_header(tmp_path: Path, version: str, header: bool) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header))[:]
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header))
     np.testing.assert_allclose(gaze.t_s, [sample[0] for sample in SAMPLES], atol=1e-6)
     np.testing.assert_allclose(gaze.xy[0], [0.5, 0.05], atol=1e-5)
     np.testing.assert_allclose(gaze.xy[1], [0.25, 0.95], atol=1e-5)
@@ -50,13 +50,13 @@ def test_unreadable_header_leaves_the_token_positions(tmp_path: Path, version: s
     path = write_gaze(tmp_path / "gaze.txt", SAMPLES, version, header=False)
     with_header = tmp_path / "header.txt"
     with_header.write_text(PREAMBLE + header + path.read_text().removeprefix(PREAMBLE))
-    gaze, expected = read_begaze(with_header)[:], read_begaze(path)[:]
+    gaze, expected = read_begaze(with_header), read_begaze(path)
     np.testing.assert_array_equal(gaze.xy, expected.xy)
     np.testing.assert_array_equal(gaze.event, expected.event)
 
 
 def test_points_below_zero_are_out_of_the_frame(tmp_path: Path) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, -3.0, 480.0, "Fixation")], "3.4"))[:]
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, -3.0, 480.0, "Fixation")], "3.4"))
     assert gaze.event.tolist() == [GazeEvent.OUT_OF_FRAME]
     np.testing.assert_allclose(gaze.xy, [[-3 / 1280, 0.5]])
 
@@ -69,7 +69,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_first_frame_sets_the_time_of_the_video(tmp_path: Path) -> None:
     samples = [(2.5, 1.0, 1.0, "Fixation"), (2.6, 1.0, 1.0, "Fixation")]
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))[:]  # the file's clock starts elsewhere
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", samples))  # the file's clock starts elsewhere
     np.testing.assert_allclose(gaze.t_s, [2.5, 2.6], atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_a_sample_is_in_its_frame_however_far_the_clocks_part(tmp_path: Path, ve
     """0.2 % are 2.4 s after 20 minutes."""
     t_s = drifting(tmp_path / "gaze.txt", version, 0.002)
     with pytest.warns(UserWarning, match=r"its Time and Frame columns part by up to 2\.[34]\d s of the 1200 s"):
-        gaze = read_begaze(tmp_path / "gaze.txt")[:]
+        gaze = read_begaze(tmp_path / "gaze.txt")
     assert len(gaze) == len(t_s)
     np.testing.assert_array_equal(np.floor(gaze.t_s * 24 + 1e-6), np.floor(t_s * 24 + 1e-6))
     assert (np.diff(gaze.t_s) >= 0).all()
@@ -96,7 +96,7 @@ def test_a_sample_is_in_its_frame_however_far_the_clocks_part(tmp_path: Path, ve
 def test_clocks_that_agree_keep_the_trackers_time(tmp_path: Path, drift: float) -> None:
     """Without a warning; 12 ms after 20 minutes are within a frame."""
     t_s = drifting(tmp_path / "gaze.txt", "3.1", drift)
-    gaze = read_begaze(tmp_path / "gaze.txt")[:]
+    gaze = read_begaze(tmp_path / "gaze.txt")
     assert np.abs(gaze.t_s - t_s).max() < 2e-6 + drift * 1200
     assert np.abs(np.diff(gaze.t_s) - 1 / 30).max() < 1e-3
 
@@ -106,7 +106,7 @@ def test_time_orders_the_samples_of_a_frame(tmp_path: Path) -> None:
     rows = [(0.010, 10, 0), (0.035, 20, 0), (0.020, 15, 0), (0.036, 40, 1), (0.040, 30, 0)]
     text = "".join(row_31(t_s, x, 10, frame, "Fixation") for t_s, x, frame in rows)
     (tmp_path / "gaze.txt").write_text(PREAMBLE + text)
-    gaze = read_begaze(tmp_path / "gaze.txt")[:]
+    gaze = read_begaze(tmp_path / "gaze.txt")
     np.testing.assert_allclose(gaze.xy[:, 0] * 1280, [10, 15, 20, 30, 40])
     assert np.floor(gaze.t_s * 24 + 1e-6).tolist() == [0, 0, 0, 0, 1]
 
@@ -125,7 +125,7 @@ def test_frames_that_cannot_place_gaze_are_refused(tmp_path: Path) -> None:
 
 
 def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
-    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))[:]
+    gaze = read_begaze(write_gaze(tmp_path / "gaze.txt", [(0.0, 0.0, 0.0, "Fixation")]))
     assert gaze.event.tolist() == [GazeEvent.UNTRACKED]
     assert np.isnan(gaze.xy).all()
 
@@ -133,7 +133,7 @@ def test_zero_zero_fixation_is_untracked(tmp_path: Path) -> None:
 def test_a_blink_is_one_whatever_stands_for_its_place(tmp_path: Path) -> None:
     path = write_gaze(tmp_path / "gaze.txt", [(0.0, 640.0, 480.0, "Blink"), (0.1, 1.0, 1.0, "Blink")])
     path.write_text(path.read_text().replace("1.00\t1.00", "-\t-"))
-    gaze = read_begaze(path)[:]
+    gaze = read_begaze(path)
     assert gaze.event.tolist() == [GazeEvent.BLINK] * 2
     assert np.isnan(gaze.xy).all()
 
@@ -158,7 +158,17 @@ def test_swapped_rows_are_sorted(tmp_path: Path) -> None:
     ]
     path = tmp_path / "gaze.txt"
     path.write_text(PREAMBLE + "".join(rows))
-    np.testing.assert_allclose(read_begaze(path)[:].xy[:, 0] * 1280, [10, 20, 30])
+    np.testing.assert_allclose(read_begaze(path).xy[:, 0] * 1280, [10, 20, 30])
+
+
+def test_by_the_time_column_the_first_row_sets_the_time_of_the_video(tmp_path: Path) -> None:
+    samples = [(1.1, 20.0, 10.0, "Fixation"), (1.0, 10.0, 10.0, "Fixation")]
+    path = write_gaze(tmp_path / "gaze.txt", samples, "3.4")
+    path.write_text(path.read_text().replace("00:00:01:02", "00:00:01:24").replace("00:00:01:00", "00:00:01:30"))
+    with pytest.warns(UserWarning, match="gaze goes by the Time column"):
+        gaze = read_begaze(path)
+    np.testing.assert_allclose(gaze.t_s, [1.9, 2.0], atol=1e-6)
+    np.testing.assert_allclose(gaze.xy[:, 0] * 1280, [10, 20])
 
 
 def test_too_large_frame_number_warns_once(tmp_path: Path) -> None:

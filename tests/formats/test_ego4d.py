@@ -46,7 +46,7 @@ def test_recordings(root: Path) -> None:
 
 def test_gaze_is_untracked_where_the_video_is_redacted(root: Path) -> None:
     reader = Ego4dReader(root)
-    gaze = reader.read_gaze(reader.recordings()[0])[:]
+    gaze = reader.read_gaze(reader.recordings()[0])
     lost = (gaze.t_s >= 0.02) & (gaze.t_s <= 0.03)
     assert 0 < lost.sum() < len(gaze)
     assert (gaze.event[lost] == GazeEvent.UNTRACKED).all()
@@ -161,7 +161,7 @@ def test_frame_labels_and_untracked_spans(root: Path, folder: str) -> None:
     reader = Ego4dReader(root, gaze="glc")
     (recording,) = reader.recordings()
     with pytest.warns(UserWarning, match="ends before it starts"):
-        gaze = reader.read_gaze(recording)[:]
+        gaze = reader.read_gaze(recording)
     assert gaze.event[[0, 2, 3, 59, 60, 120, 121]].tolist() == [0, 0, 1, 1, 4, 4, 1]
     np.testing.assert_allclose(gaze.xy[0], [0.25, 0.1])
 

@@ -10,7 +10,7 @@ from ego4d_files import HEADER, gaze_row, write_gaze
 from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
 from gaze_vlm.formats.ego4d_writers import gaze_csv_text
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 UID = "0d271871-c8ba-4249-9434-d39ce0060e58"
 DOCUMENTED = """\
@@ -21,7 +21,7 @@ DOCUMENTED = """\
 
 
 def read(path: Path, *rows: str, header: str = HEADER) -> GazeSamples:
-    return read_ego4d_gaze(write_gaze(path / "gaze.csv", rows, header))[:]
+    return read_ego4d_gaze(write_gaze(path / "gaze.csv", rows, header))
 
 
 def test_the_documented_rows(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_times_are_sorted_stably_and_repeated_rows_count_once(tmp_path: Path) ->
     gaze = read(tmp_path, *(gaze_row(t, x, 0.5) for t, x in rows))
     assert gaze.t_s.tolist() == [-1, 1, 1, 2, 1e9]
     np.testing.assert_allclose(gaze.xy[:, 0], [0.1, 0.4, 0.3, 0.5, 0.6])
-    assert len(SpooledGaze.of([gaze]).window(0, 10)) == 3  # before and after the video nothing looks at them
+    assert len(gaze.window(0, 10)) == 3  # before and after the video nothing looks at them
 
 
 def test_the_untrimmed_recordings_clock_is_not_used(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
 def test_windows_line_ends_and_a_byte_order_mark(tmp_path: Path) -> None:
     path = write_gaze(tmp_path / "gaze.csv", [gaze_row(0, 0.25, 0.9), ""])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    np.testing.assert_allclose(read_ego4d_gaze(path)[:].xy, [[0.25, 0.1]])
+    np.testing.assert_allclose(read_ego4d_gaze(path).xy, [[0.25, 0.1]])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_reader_gets_back_what_was_written(tmp_path: Path) -> None:
     assert text.splitlines()[0] == HEADER
     assert text.splitlines()[1] == "0,0.0,0.0,10583.0,1.0,0.4,0.9,,,,,,,,,,,,,,,,"
     (tmp_path / "gaze.csv").write_text(text)
-    gaze = read_ego4d_gaze(tmp_path / "gaze.csv")[:]
+    gaze = read_ego4d_gaze(tmp_path / "gaze.csv")
     np.testing.assert_allclose(gaze.t_s, t_s)
     np.testing.assert_allclose(gaze.xy[[0, 2]], xy[[0, 2]])
     assert gaze.event.tolist() == [GazeEvent.UNKNOWN, GazeEvent.UNTRACKED, GazeEvent.OUT_OF_FRAME]
@@ -145,7 +145,7 @@ def test_spans_become_untracked() -> None:
 def test_frame_labels(tmp_path: Path) -> None:
     path = tmp_path / f"{UID}_frame_label.csv"
     path.write_text("frame,x,y,gaze_type\n0,0.25,0.1,0\n1,0.5,0.9,1\n2.0,1.0,0.5,2\n30,0,0,3\n31,,,0\n")
-    gaze = read_frame_labels(path)[:]
+    gaze = read_frame_labels(path)
     np.testing.assert_allclose(gaze.t_s, [0, 1 / 30, 2 / 30, 1, 31 / 30])
     np.testing.assert_allclose(gaze.xy[:3], [[0.25, 0.1], [0.5, 0.9], [1.0, 0.5]])  # y is from the top already
     assert np.isnan(gaze.xy[3:]).all()

@@ -59,7 +59,7 @@ def test_own_action_and_the_surrounding_ones_in_the_clips_time(root: Path) -> No
 
 def test_gaze_is_shifted_and_normalised_by_the_gaze_space(root: Path) -> None:
     reader = EgteaReader(root)
-    gaze = reader.read_gaze(reader.recordings()[1])[:]  # frames 43 to 101
+    gaze = reader.read_gaze(reader.recordings()[1])  # frames 43 to 101
     times = np.array([sample[0] for sample in GAZE])
     kept = (times > 42 / 24) & (times <= 102 / 24)
     np.testing.assert_allclose(gaze.t_s, times[kept] - 43 / 24, atol=1e-5)
@@ -76,7 +76,7 @@ def test_a_sample_is_in_the_clips_frame_that_its_row_names(root: Path) -> None:
     path.write_text(PREAMBLE + HEADER_34 + "".join(rows))
     reader = EgteaReader(root)
     with pytest.warns(UserWarning, match=r"part by up to 0.1\d s of the 6 s; gaze goes by the Frame column"):
-        gaze = reader.read_gaze(reader.recordings()[1])[:]
+        gaze = reader.read_gaze(reader.recordings()[1])
     shown = 43 + np.floor(gaze.t_s * 24 + 1e-6)
     np.testing.assert_allclose(shown, gaze.xy[:, 0] * 1280, atol=1e-6)
     assert set(shown) == set(range(42, 102))
@@ -96,7 +96,7 @@ def test_gaze_lies_on_the_clips_pixels(root: Path) -> None:
 
 def test_gaze_that_ends_before_the_clip(root: Path) -> None:
     reader = EgteaReader(root)
-    gaze = reader.read_gaze(reader.recordings()[2])[:]  # from frame 139; gaze ends at 6 s, frame 144
+    gaze = reader.read_gaze(reader.recordings()[2])  # from frame 139; gaze ends at 6 s, frame 144
     assert gaze.t_s[-1] == pytest.approx(179 / 30 - 139 / 24, abs=1e-5)
     write_gaze(root / "gaze_data" / f"{SESSION.lower()}-GazeData.txt", GAZE[:90])
     recording = reader.recordings()[2]

@@ -73,7 +73,7 @@ def test_the_header_tells_the_format(tmp_path: Path, file: str, text: str, y: fl
     reader = FolderReader(root)
     (recording,) = reader.recordings()
     assert (recording.gaze_width_px, recording.gaze_height_px) == (128, 96)
-    gaze = reader.read_gaze(recording)[:]
+    gaze = reader.read_gaze(recording)
     np.testing.assert_allclose(gaze.xy, [[0.5, y]])
     assert (gaze.t_s.tolist(), gaze.event.tolist()) == ([0], [GazeEvent.UNKNOWN])
 
@@ -93,15 +93,15 @@ def test_frame_size_of_gaze_in_pixels(tmp_path: Path) -> None:
     write(root / "gaze" / "a" / "gaze.csv", PUPIL)
     write(root / "gaze" / "a" / "world_timestamps.csv", WORLD)
     reader = FolderReader(root, frame_width_px=128, frame_height_px=96)
-    np.testing.assert_allclose(reader.read_gaze(reader.recordings()[0])[:].xy, [[0.5, 0.25]])
+    np.testing.assert_allclose(reader.read_gaze(reader.recordings()[0]).xy, [[0.5, 0.25]])
 
 
 def test_options_of_the_formats(tmp_path: Path) -> None:
     root = make_root(tmp_path, "a.mp4")
     write(root / "gaze" / "a.csv", "t_s,x,y,confidence\n0,0.5,0.25,0.4\n")
     (recording,) = FolderReader(root).recordings()
-    assert FolderReader(root).read_gaze(recording)[:].event.tolist() == [GazeEvent.UNTRACKED]
-    assert FolderReader(root, min_confidence=0.3).read_gaze(recording)[:].event.tolist() == [GazeEvent.UNKNOWN]
+    assert FolderReader(root).read_gaze(recording).event.tolist() == [GazeEvent.UNTRACKED]
+    assert FolderReader(root, min_confidence=0.3).read_gaze(recording).event.tolist() == [GazeEvent.UNKNOWN]
     with pytest.raises(ValueError, match=r"a.csv: no column frame_num in the header"):
         FolderReader(root, gaze="egoexo4d").read_gaze(recording)
 
@@ -225,7 +225,7 @@ def test_tables_with_other_separators(tmp_path: Path, separator: str) -> None:
     (recording,) = reader.recordings()
     assert recording.participant == "Ada"
     assert [action.text for action in recording.actions] == ["takes, cuts; eats it"]
-    assert reader.read_gaze(recording)[:].event.tolist() == [GazeEvent.BLINK]
+    assert reader.read_gaze(recording).event.tolist() == [GazeEvent.BLINK]
 
 
 def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
     reader = FolderReader(root)
     (recording,) = reader.recordings()
     assert recording.actions[0].text == "schält Äpfel"
-    np.testing.assert_allclose(reader.read_gaze(recording)[:].xy, [[0.5, 0.25]])
+    np.testing.assert_allclose(reader.read_gaze(recording).xy, [[0.5, 0.25]])
     write(root / "gaze" / "a.txt", "t_s;x;y\n0;0,5;0,25\n")
     with pytest.raises(ValueError, match=r"a\.txt, line 2: x is '0,5', not a number; write decimals with a point"):
         reader.read_gaze(recording)

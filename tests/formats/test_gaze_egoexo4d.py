@@ -17,7 +17,7 @@ def test_a_table(tmp_path: Path) -> None:
         HEADER + "0,90000000,704.0,140.8\n6,90200000,1500,700\n3,90100000,1408,0\n9,90300000,,\n12.0,90400000,-1,3\n"
         "15,1,2,3\n"
     )
-    gaze = read_egoexo4d_gaze(path)[:]
+    gaze = read_egoexo4d_gaze(path)
     np.testing.assert_allclose(gaze.t_s, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
     np.testing.assert_allclose(gaze.xy[:2], [[0.5, 0.1], [1, 0]])
     unknown, out = GazeEvent.UNKNOWN, GazeEvent.OUT_OF_FRAME

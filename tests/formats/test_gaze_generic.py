@@ -14,7 +14,7 @@ FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
 def read(tmp_path: Path, text: str, **options: float) -> GazeSamples:
     path = tmp_path / "gaze.csv"
     path.write_text(text)
-    return read_generic_gaze(path, **options)[:]
+    return read_generic_gaze(path, **options)
 
 
 def test_the_three_columns(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def read(folder: Path, rows: list[str], header: str = HEADER, world: list[int] |
     lines = ["section id,recording id,timestamp [ns]", *(f"sec,rec,{START_NS + ns}" for ns in frames)]
     (folder / "world_timestamps.csv").write_text("\n".join(lines) + "\n")
     (folder / "gaze.csv").write_text("\n".join([header, *rows]) + "\n")
-    return read_pupil_gaze(folder / "gaze.csv", 1600, 1200)[:]
+    return read_pupil_gaze(folder / "gaze.csv", 1600, 1200)
 
 
 def test_time_zero_is_the_first_world_frame(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.turning import Turn, turn_of
 from gaze_vlm.formats.video import Pixels, frames_at, frames_at_times, iterate_frames, timed_frames
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video import prepare_video
 
@@ -77,7 +77,7 @@ def test_gaze_is_carried_in_the_shown_frame(tmp_path: Path) -> None:
         if name == "turned":
             turn(path, (0, 1, -1, 0))
         gaze = GazeSamples(t_s, np.stack(xy, axis=1), np.zeros(60, np.uint8))
-        stored[name] = prepare_video(path, SpooledGaze.of([gaze]), parameters)
+        stored[name] = prepare_video(path, gaze, parameters)
     assert stored["plain"].counts.carried > 0
     back = np.stack([stored["turned"].xy[..., 1], 1 - stored["turned"].xy[..., 0]], axis=-1)
     np.testing.assert_allclose(back, stored["plain"].xy, atol=0.01)

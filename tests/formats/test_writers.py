@@ -47,7 +47,7 @@ def test_rows_carry_point_frame_and_event():
 def test_the_reader_gets_back_what_was_written(tmp_path, variant):
     path = tmp_path / "gaze.txt"
     path.write_text(text(variant), encoding="latin-1")
-    gaze = read_begaze(path)[:]
+    gaze = read_begaze(path)
     np.testing.assert_allclose(gaze.t_s, np.arange(4) * 0.033333, atol=1e-6)
     np.testing.assert_allclose(gaze.xy[[0, 2, 3]], [[0.5, 0.25]] * 3)
     expected = [GazeEvent.FIXATION, GazeEvent.BLINK, GazeEvent.SACCADE, GazeEvent.FIXATION]

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from gaze_vlm import spool
 from gaze_vlm.gaze.events import (
     LONGEST_STEP_S,
     SACCADE_VELOCITY,
@@ -14,7 +13,7 @@ from gaze_vlm.gaze.events import (
     widths_per_second,
     with_events,
 )
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
 
@@ -27,7 +26,7 @@ def gaze_of(t_s: list[float], x: list[float], event: list[int] | None = None, y:
 
 
 def events(gaze: GazeSamples, aspect: float = 1.0, threshold: float = 1.0) -> list[int]:
-    return identify_saccades(SpooledGaze.of([gaze]), aspect, threshold)[:].event.tolist()
+    return identify_saccades(gaze, aspect, threshold).event.tolist()
 
 
 def reference(gaze: GazeSamples, aspect: float, threshold: float) -> list[int]:
@@ -74,9 +73,7 @@ def test_velocity_is_in_frame_widths_also_down_the_frame() -> None:
 
 
 @pytest.mark.parametrize("rates", [[0, 0.005, 0.02, 0.07, 0.2], [0.005, 0.005, 0.006, 0.01, 0.2], [0.03, 0.04]])
-@pytest.mark.parametrize("piece", [7, 100, spool.PIECE])
-def test_equals_a_loop(rates: list[float], piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "PIECE", piece)
+def test_equals_a_loop(rates: list[float]) -> None:
     rng = np.random.default_rng(0)
     t_s = np.cumsum(rng.choice(rates, 2000))
     event = rng.choice([*GazeEvent, *[UNKNOWN] * 20], 2000)
@@ -109,11 +106,11 @@ def test_samples_of_one_moment_have_no_velocity_between_them() -> None:
 def test_events_that_are_known_stay() -> None:
     gaze = gaze_of([0.0, 0.03, 0.06], [0.1, 0.5, 0.5], [FIXATION, FIXATION, UNKNOWN])
     assert events(gaze) == [FIXATION, FIXATION, FIXATION]
-    own, unknown = SpooledGaze.of([gaze]), SpooledGaze.of([gaze_of([0.0, 0.01], [0.1, 0.1])])
-    assert with_events(own, 1.0, 1.0) is own  # a file with events of its own is left as it is
+    unknown = gaze_of([0.0, 0.01], [0.1, 0.1])
+    assert with_events(gaze, 1.0, 1.0) is gaze  # a file with events of its own is left as it is
     assert with_events(unknown, 1.0, None) is unknown
     lost = gaze_of([0.0, 0.01, 0.02, 0.03], [0.1, 0.1, 0, 2.0], [UNKNOWN, UNKNOWN, BLINK, OUT])
-    assert with_events(SpooledGaze.of([lost]), 1.0, 1.0)[:].event.tolist() == [FIXATION, FIXATION, BLINK, OUT]
+    assert with_events(lost, 1.0, 1.0).event.tolist() == [FIXATION, FIXATION, BLINK, OUT]
 
 
 def test_the_default_is_the_threshold_of_the_labels_in_use() -> None:

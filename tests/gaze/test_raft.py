@@ -12,7 +12,7 @@ from torchvision.models.optical_flow import raft_small
 
 from egtea_files import texture, write_video
 from gaze_vlm.gaze.flow import FlowOptions, flow_estimator
-from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video import prepare_video
 
@@ -47,7 +47,7 @@ def test_flow_is_the_networks(network: torch.nn.Module, weights: Path) -> None:
 
 def test_a_preparation_uses_it(weights: Path, tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 24)
-    gaze = SpooledGaze.of([GazeSamples(np.array([0.9, 0.95]), np.full((2, 2), 0.5), np.zeros(2, dtype=np.uint8))])
+    gaze = GazeSamples(np.array([0.9, 0.95]), np.full((2, 2), 0.5), np.zeros(2, dtype=np.uint8))
     by_raft = prepare_video(path, gaze, PreparationParameters(flow="raft_small", flow_weights=weights))
     by_dis = prepare_video(path, gaze, PreparationParameters())
     assert np.abs(by_dis.xy - 0.5).max() < 1e-2  # nothing moves

@@ -51,7 +51,7 @@ def test_files_lie_where_the_download_tool_puts_them(kitchen, sessions):
 def test_gaze_is_the_simulated_one_with_y_from_the_top(reader, sessions):
     left_the_frame = 0
     for recording in reader.recordings():
-        gaze, track = reader.read_gaze(recording)[:], sessions[recording.video_id].gaze
+        gaze, track = reader.read_gaze(recording), sessions[recording.video_id].gaze
         np.testing.assert_allclose(gaze.t_s, track.t_s, atol=1e-9)
         assert np.median(np.diff(gaze.t_s)) == pytest.approx(1 / 200)
         lost = np.isin(track.event, ["-", "Blink"])
@@ -66,7 +66,7 @@ def test_gaze_is_the_simulated_one_with_y_from_the_top(reader, sessions):
 
 def test_velocity_tells_fixations_from_saccades_in_it(reader, sessions):
     for recording in reader.recordings():
-        gaze = with_events(reader.read_gaze(recording), 4 / 3, SACCADE_VELOCITY)[:]
+        gaze = with_events(reader.read_gaze(recording), 4 / 3, SACCADE_VELOCITY)
         saccades = np.array([event == "Saccade" for event in sessions[recording.video_id].gaze.event])
         assert np.mean(gaze.event[gaze.tracked & ~saccades] == GazeEvent.FIXATION) > 0.8
         assert np.mean(gaze.event[gaze.tracked & saccades] == GazeEvent.SACCADE) > 0.6

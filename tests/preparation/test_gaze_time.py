@@ -15,7 +15,7 @@ from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Reader
 from gaze_vlm.formats.video_header import VideoInfo
-from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -25,9 +25,9 @@ VIDEO = VideoInfo(320, 240, 360, 12.0, 30.0, Fraction(1, 90000), 0)
 UNIX_S = 1.7e9
 
 
-def gaze(t_s: np.ndarray) -> SpooledGaze:
+def gaze(t_s: np.ndarray) -> GazeSamples:
     count = len(t_s)
-    return SpooledGaze.of([GazeSamples(t_s, np.full((count, 2), 0.5), np.zeros(count, dtype=np.uint8))])
+    return GazeSamples(t_s, np.full((count, 2), 0.5), np.zeros(count, dtype=np.uint8))
 
 
 @pytest.mark.parametrize(

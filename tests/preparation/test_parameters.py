@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 
 
@@ -51,8 +51,8 @@ def test_saccade_velocity_in_degrees() -> None:
     assert PreparationParameters(saccade_velocity=None, field_of_view_deg=80).saccade_widths_s is None
 
 
-def gaze_at(place: float) -> SpooledGaze:
-    return SpooledGaze.of([GazeSamples(np.arange(3.0), np.full((3, 2), place), np.zeros(3, dtype=np.uint8))])
+def gaze_at(place: float) -> GazeSamples:
+    return GazeSamples(np.arange(3.0), np.full((3, 2), place), np.zeros(3, dtype=np.uint8))
 
 
 def test_digest_follows_what_the_video_file_depends_on() -> None:

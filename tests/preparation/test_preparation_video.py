@@ -9,7 +9,7 @@ import pytest
 from egtea_files import shift_px, texture, write_video
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.gaze.occlusion import visible
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video import prepare_video, sampled_moments
 
@@ -24,10 +24,10 @@ def panning(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "v.mp4", images)
 
 
-def gaze_of(rows: list[tuple[float, float, float, GazeEvent]]) -> SpooledGaze:
+def gaze_of(rows: list[tuple[float, float, float, GazeEvent]]) -> GazeSamples:
     t_s, x, y, event = zip(*rows, strict=True)
     xy = np.stack([x, y], axis=1).astype(float)
-    return SpooledGaze.of([GazeSamples(np.array(t_s), xy, np.array(event, dtype=np.uint8))])
+    return GazeSamples(np.array(t_s), xy, np.array(event, dtype=np.uint8))
 
 
 def shown(path: Path, t_s: float) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report, summary
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
@@ -38,7 +38,7 @@ def video() -> VideoGaze:
     ]
     t_s = 0.5 + np.arange(60) / 30
     event = np.array([GazeEvent.FIXATION] * 45 + [GazeEvent.UNTRACKED] * 15, dtype=np.uint8)
-    gaze = SpooledGaze.of([GazeSamples(t_s, np.full((60, 2), 0.5), event)])
+    gaze = GazeSamples(t_s, np.full((60, 2), 0.5), event)
     return VideoGaze.pack(rows, 4.0, gaze)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, with_events
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from real_files import HEIGHT_PX, WIDTH_PX, NeonRecording, read_neon, within, write_export
 
 pytestmark = pytest.mark.real
@@ -16,7 +16,7 @@ NAMES = ("demo_recording", "multi_part")
 
 
 def read(recording: NeonRecording, folder: Path, events: bool) -> GazeSamples:
-    return read_pupil_gaze(write_export(recording, folder / "export", events), WIDTH_PX, HEIGHT_PX)[:]
+    return read_pupil_gaze(write_export(recording, folder / "export", events), WIDTH_PX, HEIGHT_PX)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,7 +57,7 @@ def test_events_by_velocity(name: str, agreement: float, tmp_path: Path) -> None
     recording = read_neon(name)
     raw = read(recording, tmp_path, events=False)
     assert set(raw.event[raw.tracked]) == {GazeEvent.UNKNOWN}
-    gaze = with_events(SpooledGaze.of([raw]), WIDTH_PX / HEIGHT_PX, SACCADE_VELOCITY)[:]
+    gaze = with_events(raw, WIDTH_PX / HEIGHT_PX, SACCADE_VELOCITY)
     own = (within(recording.t_ns, recording.fixations_ns) > 0)[gaze.tracked]
     saccade = (gaze.event == GazeEvent.SACCADE)[gaze.tracked]
     assert not np.any(gaze.event == GazeEvent.UNKNOWN)

@@ -10,10 +10,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.frame_clock import FrameClock
-from gaze_vlm.formats.gaze_points import in_order, number_table
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
-from gaze_vlm.spool import Spool
+from gaze_vlm.formats.frame_clock import times_by_frame, times_by_tracker
+from gaze_vlm.formats.gaze_points import number_table
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 BEGAZE_WIDTH_PX = 1280
 BEGAZE_HEIGHT_PX = 960
@@ -47,16 +46,16 @@ TOKEN_LAYOUTS = {  # tokens of a row split at white space, where the empty Aux1 
 }
 
 
-def read_begaze(path: Path) -> SpooledGaze:
+def read_begaze(path: Path) -> GazeSamples:
     """Read one export of either version.
 
     Columns are found by the header line; without one, or for rows that do not fit it, by their position among
     the white-space separated tokens (7 in version 3.1, 26 in 3.4).
 
     Time: the Frame column, counted from 0 at 24 fps, says in which frame a sample was taken, as in the data set's
-        official loader. The Time column, microseconds of another clock, says where in it; see `FrameClock`. So times
-        are right to a frame (42 ms) however far the clocks part. Where that is more than a frame, a warning says how
-        far. Timecodes that are not of 24 fps place the first sample alone, and a warning says so.
+        official loader. The Time column, microseconds of another clock, says where in it; see `times_by_frame`. So
+        times are right to a frame (42 ms) however far the clocks part. Where that is more than a frame, a warning
+        says how far. Timecodes that are not of 24 fps place the first sample alone, and a warning says so.
 
     Points: blinks are `BLINK` and other (0, 0) are `UNTRACKED`, with NaN for xy; points outside 1280 × 960 px
         are `OUT_OF_FRAME` and keep their place. Rows whose Type is not SMP are skipped. Several samples of one
@@ -69,49 +68,35 @@ def read_begaze(path: Path) -> SpooledGaze:
     table = number_table(_rows(path), 6)
     if not len(table):
         raise InputError(f"{path}: no SMP rows; export the gaze again from BeGaze as raw data with samples")
-    if any(rows[:, OVERFLOW].any() for rows in table.pieces()):
+    frame, time_us = table[:, FRAME], table[:, TIME]
+    if table[:, OVERFLOW].any():
         warnings.warn(
             f"{path}: timecodes count {FRAME_HZ} frames a second or more, so gaze goes by the Time column; was it "
             f"exported at {FRAME_HZ} fps?",
             stacklevel=2,
         )
-        clock = _clock(table)
-        return SpooledGaze.of(_samples(rows, clock.by_tracker(rows[:, TIME])) for rows in in_order(table))
-    _check_frames(table, path)
-    by_time = Spool(table.dtype)
-    for rows in in_order(table, TIME):
-        by_time.append(rows)
-    by_frame = Spool(table.dtype)
-    for rows in in_order(by_time, FRAME):
-        by_frame.append(rows)
-    clock = _clock(by_frame)
-    gaze = SpooledGaze.of(_samples(rows, clock.by_frame(rows[:, FRAME], rows[:, TIME])) for rows in by_frame.pieces())
-    if clock.parted_s > 1 / FRAME_HZ:
-        warnings.warn(
-            f"{path}: its Time and Frame columns part by up to {clock.parted_s:.2f} s of the "
-            f"{gaze.t_s[-1:][0] - gaze.t_s[:1][0]:.0f} s; gaze goes by the Frame column",
-            stacklevel=2,
-        )
-    return gaze
+        order = np.argsort(time_us, kind="stable")
+        t_s = times_by_tracker(frame, time_us, FRAME_HZ)[order]
+    else:
+        _check_frames(path, frame, time_us)
+        order = np.lexsort((time_us, frame))
+        t_s, parted_s = times_by_frame(frame[order], time_us[order], FRAME_HZ)
+        if parted_s > 1 / FRAME_HZ:
+            warnings.warn(
+                f"{path}: its Time and Frame columns part by up to {parted_s:.2f} s of the {t_s[-1] - t_s[0]:.0f} s; "
+                "gaze goes by the Frame column",
+                stacklevel=2,
+            )
+    return GazeSamples(t_s, table[order, PLACE], table[order, EVENT].astype(np.uint8))
 
 
-def _clock(table: Spool) -> FrameClock:
-    first = table[:1][0]
-    return FrameClock(FRAME_HZ, first[FRAME], first[TIME])
-
-
-def _samples(rows: Float64[np.ndarray, "sample column"], t_s: Float64[np.ndarray, "sample"]) -> GazeSamples:
-    return GazeSamples(t_s, rows[:, PLACE], rows[:, EVENT].astype(np.uint8))
-
-
-def _check_frames(table: Spool, path: Path) -> None:
-    """Raises ValueError where one frame is named for all samples, but their times are of several."""
-    bounds = [(rows[:, [FRAME, TIME]].min(axis=0), rows[:, [FRAME, TIME]].max(axis=0)) for rows in table.pieces()]
-    frames, time_us = np.max([high for _, high in bounds], axis=0) - np.min([low for low, _ in bounds], axis=0)
-    if frames == 0 and time_us / 1e6 > MOST_IN_FRAME_S:
+def _check_frames(path: Path, frame: Float64[np.ndarray, "sample"], time_us: Float64[np.ndarray, "sample"]) -> None:
+    """Raises InputError where one frame is named for all samples, but their times are of several."""
+    span_s = np.ptp(time_us) / 1e6
+    if np.ptp(frame) == 0 and span_s > MOST_IN_FRAME_S:
         raise InputError(
-            f"{path}: Frame is {table[:1][0, FRAME]:.0f} in all {len(table)} rows, whose times span "
-            f"{time_us / 1e6:.1f} s, so gaze cannot be placed in the video; export it again with the video's frames"
+            f"{path}: Frame is {frame[0]:.0f} in all {len(frame)} rows, whose times span {span_s:.1f} s, so gaze "
+            "cannot be placed in the video; export it again with the video's frames"
         )
 
 

@@ -15,7 +15,7 @@ from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
 from gaze_vlm.formats.recording import Action, Recording, by_lack
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 
 Videos = Literal["full_scale", "video_540ss"]
 Gaze = Literal["csv", "glc"]
@@ -151,7 +151,7 @@ class Ego4dReader:
         left_out = by_lack((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
         return left_out | ({"doubtful gaze": doubtful} if doubtful else {})
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
+    def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one video; untracked where the video is redacted.
 
         Raises:
@@ -162,8 +162,7 @@ class Ego4dReader:
         gaze = read_ego4d_gaze(recording.gaze) if self.gaze == "csv" else read_frame_labels(recording.gaze)
         listed = next((path for path in self._candidates(UNTRACKED) if path.is_file()), None)
         lost = read_untracked_spans(listed).get(recording.video_id, ()) if listed is not None else ()
-        spans_s = [*recording.redacted_s, *lost]
-        return SpooledGaze.of(piece.untracked_in(spans_s) for piece in gaze.pieces())
+        return gaze.untracked_in([*recording.redacted_s, *lost])
 
     def _actions(self, uids: list[str]) -> dict[str, tuple[Action, ...]]:
         path = self._text_file()

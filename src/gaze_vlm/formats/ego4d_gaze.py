@@ -4,13 +4,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples, without_repeats
+from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples, without_repeats
 from gaze_vlm.formats.text_files import csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
-from gaze_vlm.spool import Spool
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")
 COLUMNS = (
@@ -21,7 +19,7 @@ COLUMNS = (
 READ = ("canonical_timestamp_s", "confidence", "norm_pos_x", "norm_pos_y")
 
 
-def read_ego4d_gaze(path: Path) -> SpooledGaze:
+def read_ego4d_gaze(path: Path) -> GazeSamples:
     """Read one gaze table, whatever the file's suffix says.
 
     Columns are found by the header line; without one, in the documented order of 23.
@@ -46,17 +44,11 @@ def read_ego4d_gaze(path: Path) -> SpooledGaze:
         for line, fields in csv_rows(path, READ, COLUMNS)
     )
     table = number_table(rows, len(READ))
-    timed = Spool(table.dtype)
-    for piece in table.pieces():
-        timed.append(piece[np.isfinite(piece[:, 0])])
+    timed = table[np.isfinite(table[:, 0])]
     if not len(timed):
         raise InputError(f"{path}: no sample with a time: download the gaze again")
     if len(timed) < len(table):
         warnings.warn(f"{path}: {len(table) - len(timed)} rows without a time are left out", stacklevel=2)
-    return SpooledGaze.of(_samples(without_repeats(piece)) for piece in in_order(timed))
-
-
-def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
-    t_s, worn, x, y = rows.T
+    t_s, worn, x, y = without_repeats(by_time(timed)).T
     event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
     return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))

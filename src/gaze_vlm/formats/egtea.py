@@ -20,7 +20,7 @@ from gaze_vlm.formats.egtea_labels import (
 )
 from gaze_vlm.formats.recording import Action, Recording, by_lack, check_tree
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.gaze.samples import GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 
 LABELS = Path("raw_annotations") / "action_labels.csv"
 FOLDERS = {"sessions": "videos", "clips": "cropped_clips"}
@@ -103,7 +103,7 @@ class EgteaReader:
                 left_out["no trimmed clip"] = missing
         return left_out
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
+    def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one recording.
 
         Raises:
@@ -121,7 +121,7 @@ class EgteaReader:
         gaze = _session_gaze(recording.gaze, status.st_size, status.st_mtime_ns)
         start_s, end_s = clip.first_frame / FRAME_HZ, (clip.end_frame + FRAME_TOLERANCE) / FRAME_HZ
         part = gaze.window(start_s - FRAME_TOLERANCE / FRAME_HZ, end_s)
-        return SpooledGaze.of([GazeSamples(part.t_s - start_s, part.xy, part.event)])
+        return replace(part, t_s=part.t_s - start_s)
 
     def _check_root(self) -> None:
         needed = {
@@ -165,7 +165,7 @@ class EgteaReader:
 
 
 @lru_cache(maxsize=2)  # the trimmed clips of a session come one after the other; size and time tell files apart
-def _session_gaze(path: Path, size: int, modified_ns: int) -> SpooledGaze:
+def _session_gaze(path: Path, size: int, modified_ns: int) -> GazeSamples:
     return read_begaze(path)
 
 

@@ -15,7 +15,7 @@ from gaze_vlm.formats.recording import Action, Recording, by_lack, id_of
 from gaze_vlm.formats.spans import read_spans
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 
 GazeFormat = Literal["generic", "pupil", "egoexo4d"]
 COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
@@ -115,7 +115,7 @@ class FolderReader:
         lacking = by_lack(set(names) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
         return {reason: sorted(names[id_] for id_ in ids) for reason, ids in lacking.items()}
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
+    def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one video.
 
         Raises:

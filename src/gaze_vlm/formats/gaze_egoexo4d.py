@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_rows, finite, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FRAME_HZ = 30
 FRAME_PX = 1408
@@ -18,7 +17,7 @@ FILES = ("personalized_eye_gaze_2d.csv", "general_eye_gaze_2d.csv")
 """Gaze calibrated to the wearer first; not every take has it."""
 
 
-def read_egoexo4d_gaze(path: Path) -> SpooledGaze:
+def read_egoexo4d_gaze(path: Path) -> GazeSamples:
     """Read `personalized_eye_gaze_2d.csv` or `general_eye_gaze_2d.csv` of a take.
 
     Time: `frame_num` counts the frames of the take's frame-aligned video at 30 fps; there are about 10 samples a
@@ -30,13 +29,10 @@ def read_egoexo4d_gaze(path: Path) -> SpooledGaze:
     Raises:
         ValueError: an empty file, a row that cannot be read, or a frame that is no whole number.
     """
-    gaze = SpooledGaze.of(map(_samples, distinct_rows(_rows(path), len(COLUMNS), path).pieces()))
-    return check_scale(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?")
-
-
-def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+    rows = distinct_rows(_rows(path), len(COLUMNS), path)
     event = np.full(len(rows), GazeEvent.UNKNOWN, dtype=np.uint8)
-    return placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:] / FRAME_PX, event)
+    gaze = placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:] / FRAME_PX, event)
+    return check_scale(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?")
 
 
 def _rows(path: Path) -> Iterator[tuple[float, float, float]]:

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_header, csv_rows, finite, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
 OPTIONAL = ("confidence", "event")
@@ -18,7 +17,7 @@ MIN_CONFIDENCE = 0.6
 EVENTS = {"": GazeEvent.UNKNOWN} | {event.name.lower(): event for event in GazeEvent}
 
 
-def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> SpooledGaze:
+def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> GazeSamples:
     """Read a generic table. Its columns may stand in any order, beside others.
 
     Time: `t_s`, seconds from the start of the video. Rows are sorted by it; several places of one time are all kept,
@@ -32,12 +31,9 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Spo
         ValueError: an empty file, a row that cannot be read, a time that is missing, an unknown event, or places that
             are pixels.
     """
-    gaze = SpooledGaze.of(map(_samples, distinct_rows(_rows(path, min_confidence), 4, path).pieces()))
+    rows = distinct_rows(_rows(path, min_confidence), 4, path)
+    gaze = placed_samples(rows[:, 0], rows[:, 1:3], rows[:, 3].astype(np.uint8))
     return check_scale(gaze, path, "divide x by the frame's width and y by its height if they are in pixels")
-
-
-def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
-    return placed_samples(rows[:, 0], rows[:, 1:3], rows[:, 3].astype(np.uint8))
 
 
 def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:

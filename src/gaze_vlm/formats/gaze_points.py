@@ -1,57 +1,41 @@
 """From the rows of a gaze table to gaze samples, whatever the table's format."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
-from gaze_vlm.spool import Spool
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FARTHEST = 1e6  # in frames; the store keeps places as float32
 
 
-def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Spool:
-    """The rows of a table in order. One that repeats another counts once, with a warning that counts such rows.
+def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Float64[np.ndarray, "row column"]:
+    """Return the rows of a table sorted by time. One that repeats another counts once, and a warning counts these.
 
     Raises:
-        ValueError: no row.
+        InputError: no row.
     """
     table = number_table(rows, columns)
     if not len(table):
         raise InputError(f"{path} has a header and no row: export the gaze again")
-    kept = Spool(table.dtype)
-    for piece in in_order(table):
-        kept.append(without_repeats(piece))
+    kept = without_repeats(by_time(table))
     if len(kept) < len(table):
         warnings.warn(f"{path}: {len(table) - len(kept)} rows repeat another and count once", stacklevel=2)
     return kept
 
 
-def number_table(rows: Iterable[Sequence[float]], columns: int) -> Spool:
-    """The rows as numbers."""
-    table = Spool((np.float64, columns))
-    table.extend(rows)
-    return table
+def number_table(rows: Iterable[Sequence[float]], columns: int) -> Float64[np.ndarray, "row column"]:
+    """Return the rows as one array; they come one by one, because as Python's numbers an hour would take 500 MB."""
+    return np.fromiter(rows, dtype=(np.float64, columns))
 
 
-def in_order(table: Spool, column: int = 0) -> Iterator[Float64[np.ndarray, "row column"]]:
-    """The rows of a table in pieces, sorted stably by a column, by default the time; rows of one time are in one piece.
-
-    Held in memory is what a later row of the table may still precede: next to nothing of a table that is in order.
-    """
-    earliest = [piece[:, column].min() for piece in table.pieces()]
-    limits = np.minimum.accumulate([np.inf, *earliest[:0:-1]])[::-1]  # the earliest of all pieces after each one
-    held = table[:0]
-    for piece, limit in zip(table.pieces(), limits, strict=False):
-        held = np.concatenate([held, piece])
-        held = held[np.argsort(held[:, column], kind="stable")]
-        ready = np.searchsorted(held[:, column], limit)
-        yield held[:ready]
-        held = held[ready:]
+def by_time(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "row column"]:
+    """Sort the rows by their first column; rows of one time stay in their order."""
+    return table[np.argsort(table[:, 0], kind="stable")]
 
 
 def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "row column"]:
@@ -80,14 +64,14 @@ def placed_samples(
     return GazeSamples(t_s, xy, event)
 
 
-def check_scale(gaze: SpooledGaze, path: Path, mend: str) -> SpooledGaze:
-    """`gaze` unchanged, unless it seems to be in other units than those of the frame.
+def check_scale(gaze: GazeSamples, path: Path, fix: str) -> GazeSamples:
+    """Return `gaze` unchanged, unless it seems to be in other units than those of the frame.
 
     Raises:
-        ValueError: most of the places are outside the frame.
+        InputError: most of the places are outside the frame.
     """
-    outside = sum(np.sum(events == GazeEvent.OUT_OF_FRAME) for events in gaze.event.pieces())
-    places = sum(np.sum(np.isfinite(xy).all(axis=1)) for xy in gaze.xy.pieces())
+    outside = np.sum(gaze.event == GazeEvent.OUT_OF_FRAME)
+    places = np.sum(np.isfinite(gaze.xy).all(axis=1))
     if 2 * outside > places:
-        raise InputError(f"{path}: {outside} of {places} places are outside the frame; {mend}")
+        raise InputError(f"{path}: {outside} of {places} places are outside the frame; {fix}")
     return gaze

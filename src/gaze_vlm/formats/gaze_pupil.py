@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_header, csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
 COLUMNS = (TIME, "gaze x [px]", "gaze y [px]")
@@ -21,7 +20,7 @@ WORN = {"": True, "true": True, "1": True, "1.0": True, "false": False, "0": Fal
 WORN |= {"255": True, "255.0": True}  # as in a Neon's own files; exports made on a computer copy it
 
 
-def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> SpooledGaze:
+def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     """Read `gaze.csv`, with `world_timestamps.csv` beside it.
 
     Time: both files count nanoseconds of one clock. The first world timestamp is the video's first frame, time 0.
@@ -43,18 +42,13 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> SpooledGaze:
     start_ns = min(times_ns, default=None)
     if start_ns is None:
         raise InputError(f"{world} has a header and no row: export the recording again")
-    table = distinct_rows(_rows(path, start_ns), 4, path)
-    has_fixations = any(np.any(rows[:, 3] == GazeEvent.FIXATION) for rows in table.pieces())
-
-    def samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
-        event = rows[:, 3].astype(np.uint8)
-        if has_fixations:
-            event[event == GazeEvent.UNKNOWN] = GazeEvent.SACCADE
-        return placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
-
-    gaze = SpooledGaze.of(map(samples, table.pieces()))
-    mend = f"it was taken to be {width_px}×{height_px} px: set frame_width_px and frame_height_px to the camera's"
-    return check_scale(gaze, path, mend)
+    rows = distinct_rows(_rows(path, start_ns), 4, path)
+    event = rows[:, 3].astype(np.uint8)
+    if np.any(event == GazeEvent.FIXATION):
+        event[event == GazeEvent.UNKNOWN] = GazeEvent.SACCADE
+    gaze = placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
+    fix = f"it was taken to be {width_px}×{height_px} px: set frame_width_px and frame_height_px to the camera's"
+    return check_scale(gaze, path, fix)
 
 
 def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, GazeEvent]]:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import in_order, number_table, placed_samples
+from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import csv_rows, number
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")
 SPAN_COLUMNS = ("video_uid", "start", "end", "reason")
@@ -19,7 +18,7 @@ FRAME_HZ = 30  # of the canonical videos, which the labels count frames of
 EVENTS = (GazeEvent.FIXATION, GazeEvent.SACCADE, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED)  # by gaze_type
 
 
-def read_frame_labels(path: Path) -> SpooledGaze:
+def read_frame_labels(path: Path) -> GazeSamples:
     """Read `<uid>_frame_label.csv`: frame (from 0), place, and type.
 
     Time: frame / 30 s. Points: normalised, origin at the top left already. Types: 0 fixation, 1 saccade, 2 out of the
@@ -32,10 +31,7 @@ def read_frame_labels(path: Path) -> SpooledGaze:
     table = number_table(_label_rows(path), len(LABEL_COLUMNS))
     if not len(table):
         raise InputError(f"{path}: no rows; make or copy the labels again")
-    return SpooledGaze.of(map(_samples, in_order(table)))
-
-
-def _samples(rows: Float64[np.ndarray, "sample column"]) -> GazeSamples:
+    rows = by_time(table)
     event = np.array(EVENTS, dtype=np.uint8)[rows[:, 3].astype(int)]
     return placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:3], event)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from unicodedata import normalize
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 LONGEST_PART = 80  # letters of a name that an id keeps: with a digest and a suffix it still is a file name
@@ -88,7 +88,7 @@ class Reader(Protocol):
         """Names that the data set has and `recordings` has not, by the reason; see `by_lack`."""
         ...
 
-    def read_gaze(self, recording: Recording) -> SpooledGaze:
+    def read_gaze(self, recording: Recording) -> GazeSamples:
         """Gaze of one recording, in seconds from the start of its video.
 
         Raises:

@@ -1,14 +1,12 @@
 """Fixations and saccades where a data set does not tell them apart."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
-from gaze_vlm.spool import Spool, median, parts
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 SACCADE_VELOCITY = 30 * 40 / 1088
 """Default threshold, 1.1 frame widths a second: 40 px of 1088 from one frame at 30 fps to the next, by which the
@@ -22,7 +20,7 @@ SPAN_S = 1 / 30
 at 200 Hz it would be noise: a tenth of the steps inside a Neon's own fixations are above 1.6 frame widths a second."""
 
 
-def identify_saccades(gaze: SpooledGaze, aspect: float, threshold: float = SACCADE_VELOCITY) -> SpooledGaze:
+def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCADE_VELOCITY) -> GazeSamples:
     """Turns `UNKNOWN` samples into fixations and saccades by velocity-threshold identification (I-VT).
 
     A sample whose velocity is above the threshold is a saccade, any other a fixation (Salvucci & Goldberg 2000,
@@ -48,20 +46,18 @@ def identify_saccades(gaze: SpooledGaze, aspect: float, threshold: float = SACCA
     if not threshold > 0:
         raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
 
-    def steps_s() -> Iterator[Float64[np.ndarray, "step"]]:
-        for piece in gaze.pieces(before=1):
-            yield np.diff(piece.t_s)[_is_step(piece)]
-
-    step_s = median(steps_s)
-    if step_s is None:
+    is_step, index = _is_step(gaze), np.arange(len(gaze))
+    if not is_step.any():
         return gaze
-    steps = max(1, round(SPAN_S / step_s))
-    event = Spool(np.uint8)
-    for part in parts(len(gaze)):
-        low = max(0, part.start - steps)  # no span about a sample reaches further than this
-        found = _found(gaze[low : part.stop + steps], aspect, threshold, steps)
-        event.append(found[part.start - low : part.stop - low])
-    return replace(gaze, event=event)
+    steps = max(1, round(SPAN_S / float(np.median(np.diff(gaze.t_s)[is_step]))))
+    first = np.maximum.accumulate(np.where(np.append([False], is_step), 0, index))  # of each sample's run
+    last = np.minimum.accumulate(np.where(np.append(is_step, [False]), len(gaze), index)[::-1])[::-1]
+    start = np.maximum(first, np.minimum(index - (steps + 1) // 2, last - steps))
+    end = np.minimum(start + steps, last)
+    length = np.hypot(*(axis[end] - axis[start] for axis in (gaze.xy[:, 0], gaze.xy[:, 1] / aspect)))
+    moves = length > threshold * (gaze.t_s[end] - gaze.t_s[start])
+    found = np.where(moves, GazeEvent.SACCADE, GazeEvent.FIXATION).astype(np.uint8)
+    return replace(gaze, event=np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event))
 
 
 def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, "step"]:
@@ -70,22 +66,9 @@ def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, "step"]:
     return gaze.tracked[1:] & gaze.tracked[:-1] & (step_s > 0) & (step_s <= LONGEST_STEP_S)
 
 
-def _found(gaze: GazeSamples, aspect: float, threshold: float, steps: int) -> UInt8[np.ndarray, "sample"]:
-    """Events of some samples, by spans of `steps`; at the ends of what is given, a run is taken to end."""
-    is_step, index = _is_step(gaze), np.arange(len(gaze))
-    first = np.maximum.accumulate(np.where(np.append([False], is_step), 0, index))  # of each sample's run
-    last = np.minimum.accumulate(np.where(np.append(is_step, [False]), len(gaze), index)[::-1])[::-1]
-    start = np.maximum(first, np.minimum(index - (steps + 1) // 2, last - steps))
-    end = np.minimum(start + steps, last)
-    length = np.hypot(*(axis[end] - axis[start] for axis in (gaze.xy[:, 0], gaze.xy[:, 1] / aspect)))
-    moves = length > threshold * (gaze.t_s[end] - gaze.t_s[start])
-    found = np.where(moves, GazeEvent.SACCADE, GazeEvent.FIXATION).astype(np.uint8)
-    return np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event)
-
-
-def with_events(gaze: SpooledGaze, aspect: float, threshold: float | None) -> SpooledGaze:
+def with_events(gaze: GazeSamples, aspect: float, threshold: float | None) -> GazeSamples:
     """`gaze` with saccades identified, if all that is tracked is `UNKNOWN`; unchanged if not, or without threshold."""
-    if threshold is None or any(np.any(events < GazeEvent.UNKNOWN) for events in gaze.event.pieces()):
+    if threshold is None or np.any(gaze.event < GazeEvent.UNKNOWN):
         return gaze
     return identify_saccades(gaze, aspect, threshold)
 

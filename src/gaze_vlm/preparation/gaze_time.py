@@ -6,7 +6,7 @@ from pathlib import Path
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S
 from gaze_vlm.formats.video_header import VideoInfo
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 
 FEW_SHARE = 0.1
 FEW_HZ = 2.0
@@ -14,7 +14,7 @@ LIKELY = 5.0  # two units are at least 24 apart, so at most one is within this f
 UNIX_S = (5e8, 5e9)  # 1985 to 2128
 
 
-def check_times(path: Path, gaze: SpooledGaze, video: VideoInfo) -> None:
+def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
     """Check that gaze falls inside its video.
 
     It does not if both hold: less than a tenth of the samples are inside, and less than two a second of the video.
@@ -28,10 +28,10 @@ def check_times(path: Path, gaze: SpooledGaze, video: VideoInfo) -> None:
     Raises:
         ValueError: almost no sample is inside the video. The message names both spans of time and the likely unit.
     """
-    inside = gaze.count(-TIME_TOLERANCE_S, video.duration_s + TIME_TOLERANCE_S)
+    inside = len(gaze.window(-TIME_TOLERANCE_S, video.duration_s + TIME_TOLERANCE_S))
     few = inside < FEW_SHARE * len(gaze) and inside < FEW_HZ * video.duration_s
     if few and video.duration_s > 0:
-        start_s, end_s = float(gaze.t_s[:1][0]), float(gaze.t_s[-1:][0])
+        start_s, end_s = float(gaze.t_s[0]), float(gaze.t_s[-1])
         raise InputError(
             f"{path}: {inside} of {len(gaze)} samples are inside the video, for gaze spans {start_s:,.0f} to "
             f"{end_s:,.0f} s and the video 0 to {video.duration_s:,.0f} s; {likely_mistake(start_s, end_s, video)}"

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.video import TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.output import OutputError, writing
 from gaze_vlm.preparation.files import draft_of, mark_of
 from gaze_vlm.preparation.gaze_time import check_times
@@ -60,13 +59,12 @@ class PrepareRecording:
         except OutputError as error:
             return Outcome(recording.video_id, str(error), stop=True)
         except (ValueError, OSError) as error:
-            is_full = isinstance(error, OSError) and error.errno == ENOSPC  # of temporary files: no video is to blame
-            return Outcome(recording.video_id, str(error), stop=is_full)
+            return Outcome(recording.video_id, str(error))
         except Exception as error:  # one odd video must not cost the hours of the others
             return Outcome(recording.video_id, f"{recording.video}: {type(error).__name__}: {error}")
         return Outcome(recording.video_id)
 
-    def gaze_of(self, recording: Recording) -> SpooledGaze:
+    def gaze_of(self, recording: Recording) -> GazeSamples:
         """The video's gaze, with events where its file has none.
 
         Raises:
@@ -77,7 +75,7 @@ class PrepareRecording:
         aspect = recording.gaze_width_px / recording.gaze_height_px
         return with_events(gaze, aspect, self.parameters.saccade_widths_s)
 
-    def digest(self, recording: Recording, gaze: SpooledGaze) -> str:
+    def digest(self, recording: Recording, gaze: GazeSamples) -> str:
         """What marks the video's file as made from these raw files with these parameters."""
         return self.parameters.video_digest(VIDEO_VERSION, mark_of(recording.video), gaze)
 
@@ -94,7 +92,7 @@ class PrepareRecording:
             return False
         return made_as == digest and arrays.counts.damaged_share <= self.parameters.max_damaged
 
-    def write(self, recording: Recording, gaze: SpooledGaze, digest: str, report: Report) -> None:
+    def write(self, recording: Recording, gaze: GazeSamples, digest: str, report: Report) -> None:
         """Makes the video's files; the arrays come last, for they carry the mark that all is done."""
         info, short_side_px = video_info(recording.video), self.parameters.video_short_side_px
         looks = [_reporter(info, report)]

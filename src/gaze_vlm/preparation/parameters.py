@@ -12,7 +12,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
-from gaze_vlm.gaze.samples import SpooledGaze
+from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
@@ -168,7 +168,7 @@ class PreparationParameters:
         """What the flow estimator is made from."""
         return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
 
-    def video_digest(self, schema_version: int, mark: tuple[int, str], gaze: SpooledGaze) -> str:
+    def video_digest(self, schema_version: int, mark: tuple[int, str], gaze: GazeSamples) -> str:
         """Digest of what a video's file in the store depends on: with the same one it is not made again.
 
         Args:
@@ -181,8 +181,7 @@ class PreparationParameters:
             values["flow_weights"] = file_digest(self.flow_weights)
         samples = hashlib.sha256()
         for column in (gaze.t_s, gaze.xy, gaze.event):
-            for piece in column.pieces():
-                samples.update(piece.tobytes())
+            samples.update(column.tobytes())
         values.update(schema_version=schema_version, video=mark, gaze=samples.hexdigest())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

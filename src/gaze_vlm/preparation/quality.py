@@ -17,6 +17,8 @@ from gaze_vlm.preparation.splits import SPLITS
 from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
 
 CENTRE_CELLS = 16
+LOW_SHARE = 0.5
+"""Below this share of frames with valid gaze a data set is worth a warning."""
 LISTED = 5  # removed labels that the last line names
 TRACKER_HZ = (10, 25, 30, 50, 60, 90, 100, 120, 200, 250, 300, 500, 1000)
 

@@ -22,9 +22,8 @@ from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.labels import with_labels
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import summary, valid_gaze
+from gaze_vlm.preparation.quality import LOW_SHARE, summary, valid_gaze
 from gaze_vlm.preparation.splits import with_splits
-from gaze_vlm.preparation.valid_gaze import LOW_SHARE
 from gaze_vlm.progress import work_progress
 from gaze_vlm.ranges import at_least
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.json_files import from_json, parse_json, read_json
-from gaze_vlm.output import writing
-from gaze_vlm.preparation.files import draft_of, mark_of, write_atomically
+from gaze_vlm.preparation.files import mark_of, write_atomically
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.soundness import check_arrays, check_clips, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
@@ -28,7 +28,6 @@ SCHEMA_VERSION = 4  # of the manifest and the table of clips
 VIDEO_VERSION = 3  # of the videos' files, which a change of the tables alone need not make again
 AGAIN = "run `gaze-vlm prepare` again"
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
-DTYPES = {"float64": "F64", "int64": "I64", "float32": "F32", "uint8": "U8"}
 ARROW_TYPES = {
     int: pa.int64(),
     float: pa.float64(),
@@ -140,33 +139,10 @@ def reencoded_file(store: Path, video_id: str) -> Path:
 
 
 def write_video(path: Path, gaze: VideoGaze, digest: str) -> None:
-    """Writes a video's arrays; `digest` marks what they were made from."""
-    arrays = {name: np.ascontiguousarray(getattr(gaze, name)) for name in ARRAYS}
+    """Write a video's arrays; `digest` marks what they were made from."""
     metadata = {"schema_version": VIDEO_VERSION, "digest": digest, **asdict(gaze.counts)}
-    header = _header(arrays, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
-    with draft_of(path) as draft, writing(path), draft.open("wb") as file:
-        file.write(header)
-        for name in _in_file_order(arrays):
-            file.write(arrays[name].data)
-
-
-def _header(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """What precedes the arrays in a safetensors file, byte for byte as the library writes it. The library makes the
-    whole file in memory, twice, or else one that only its owner may read."""
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for name in _in_file_order(arrays):
-        array = arrays[name]
-        start, end = end, end + array.nbytes
-        entries[name] = {"dtype": DTYPES[array.dtype.name], "shape": array.shape, "data_offsets": [start, end]}
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _in_file_order(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """Names of the arrays, those of the largest numbers first, so that all are aligned."""
-    return sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    arrays = {name: getattr(gaze, name) for name in ARRAYS}
+    write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
 def read_video(path: Path) -> tuple[VideoGaze, str]:
@@ -179,7 +155,7 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
         with safe_open(path, framework="numpy") as file:
             metadata = parse_json((file.metadata() or {}).get(METADATA_KEY, "{}"), path, AGAIN)
             _check_version(metadata.get("schema_version"), VIDEO_VERSION, path)
-        arrays = {name: _tensor(path, name) for name in ARRAYS}
+            arrays = {name: file.get_tensor(name) for name in ARRAYS}
         known = {field.name for field in fields(VideoCounts)} & set(metadata)
         counts = from_json(VideoCounts, {name: metadata[name] for name in known})
         check_arrays(arrays)
@@ -196,12 +172,6 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
             f"first in sampled frame {frame} ({values}); delete it and run `gaze-vlm prepare` again"
         )
     return gaze, digest
-
-
-def _tensor(path: Path, name: str) -> np.ndarray:
-    """One array. The file is opened for each, for what has been read of it is in memory until it is closed."""
-    with safe_open(path, framework="numpy") as file:
-        return file.get_tensor(name)
 
 
 def write_manifest(store: Path, manifest: Manifest) -> None:

@@ -22,7 +22,7 @@ from gaze_vlm.gaze.occlusion import (
     occluded_share,
     to_px,
 )
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video_gaze import NO_PTS, WORST_ERROR, FramePoints, VideoGaze
 
@@ -96,7 +96,7 @@ def _drop_before(shown: deque[TimedFrame], t_s: float) -> None:
 
 def prepare_video(
     path: Path,
-    gaze: SpooledGaze,
+    gaze: GazeSamples,
     parameters: PreparationParameters,
     look: Callable[[TimedFrame], None] | None = None,
     until_s: float = math.inf,
@@ -157,8 +157,7 @@ def carry_window(
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
     gaze = gaze.untracked_where(~(sound[shown] & sound[-1]))
     count = len(gaze)
-    raw = gaze.xy.astype(np.float64)
-    xy, event = raw.copy(), gaze.event.copy()
+    raw, xy, event = gaze.xy, gaze.xy.copy(), gaze.event.copy()
     error, share = np.zeros(count), np.zeros(count)
     carried = 0
     for index in np.unique(shown[gaze.tracked]):

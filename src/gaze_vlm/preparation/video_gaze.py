@@ -1,7 +1,5 @@
 """Gaze of one video as the store keeps it: arrays over sampled frames and padded points."""
 
-from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,8 +10,7 @@ from numpy.typing import DTypeLike
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S
 from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest, visible
-from gaze_vlm.gaze.samples import GazeEvent, SpooledGaze
-from gaze_vlm.spool import Spool, median
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 POINTS: dict[str, tuple[DTypeLike, float]] = {  # what there is of each point, its dtype, and what pads it
     "xy": ((np.float32, 2), np.nan),
@@ -107,40 +104,30 @@ class VideoGaze:
     counts: VideoCounts
 
     @classmethod
-    def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: SpooledGaze) -> "VideoGaze":
-        """Pads the points of every frame to the largest number among them (at least 1); `gaze` is the video's.
-
-        Rows are copied as they come: thousands of small arrays would keep the memory between them from being reused.
-        """
-        t_s, pts, lengths, carried = array("d"), array("q"), array("q"), 0
-        columns = {name: Spool(dtype) for name, (dtype, _) in POINTS.items()}
-        for row in rows:
-            t_s.append(row.t_s)
-            pts.append(row.pts)
-            lengths.append(len(row.event))
-            carried += row.carried
-            for name, column in columns.items():
-                column.append(getattr(row, name))
-        used = np.arange(max([1, *lengths])) < np.array(lengths, dtype=int)[:, None]
+    def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: GazeSamples) -> "VideoGaze":
+        """Pad the points of every frame to the largest number among them, at least 1; `gaze` is the video's."""
+        rows = list(rows)
+        lengths = np.array([len(row.event) for row in rows], dtype=int)
+        used = np.arange(max([1, *lengths])) < lengths[:, None]
 
         def padded(name: str) -> np.ndarray:
-            column, (_, fill) = columns[name], POINTS[name]
-            full = np.full((*used.shape, *column.dtype.shape), fill, dtype=column.dtype.base)
-            full[used] = column[:]
+            dtype, fill = POINTS[name]
+            full = np.full(used.shape, fill, dtype=dtype)
+            full[used] = np.concatenate([getattr(row, name) for row in rows])
             return full
 
         counts = VideoCounts(
             duration_s=duration_s,
-            events=_by_event(columns["event"]),
-            carried=carried,
+            events=_by_event(np.concatenate([row.event for row in rows])),
+            carried=sum(row.carried for row in rows),
             samples=_by_event(gaze.event),
-            gaze_start_s=next(iter(gaze.t_s[:1].tolist()), None),
-            gaze_end_s=next(iter(gaze.t_s[-1:].tolist()), None),
-            gaze_interval_s=median(lambda: (np.diff(piece.t_s) for piece in gaze.pieces(before=1))),
+            gaze_start_s=float(gaze.t_s[0]) if len(gaze) else None,
+            gaze_end_s=float(gaze.t_s[-1]) if len(gaze) else None,
+            gaze_interval_s=float(np.median(np.diff(gaze.t_s))) if len(gaze) > 1 else None,
         )
         return cls(
-            frame_t_s=np.array(t_s),
-            frame_pts=np.array(pts),
+            frame_t_s=np.array([row.t_s for row in rows]),
+            frame_pts=np.array([row.pts for row in rows]),
             **{name: padded(name) for name in POINTS},
             counts=counts,
         )
@@ -210,6 +197,6 @@ class VideoGaze:
         return replace(self, counts=self.counts, **{name: pad(name) for name in POINTS})
 
 
-def _by_event(codes: Spool) -> dict[str, int]:
-    counts = sum((Counter(piece.tolist()) for piece in codes.pieces()), Counter[int]())
+def _by_event(codes: UInt8[np.ndarray, "sample"]) -> dict[str, int]:
+    counts = np.bincount(codes, minlength=len(GazeEvent)).tolist()
     return {code.name.lower(): counts[code] for code in GazeEvent}

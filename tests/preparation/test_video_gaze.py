@@ -1,15 +1,12 @@
 """Which sampled frames have valid gaze: by one definition, for preparation, training and doctor."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gaze_vlm.datamodules.gaze_options import GazeOptions
-from gaze_vlm.gaze.samples import GazeEvent, GazeSamples, SpooledGaze
-from gaze_vlm.preparation.store import Store
-from gaze_vlm.preparation.valid_gaze import valid_frame_share
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 
@@ -23,7 +20,7 @@ def frame(age_s: list[float], event: GazeEvent = GazeEvent.FIXATION, error: floa
 
 def video(*frames: FramePoints) -> VideoGaze:
     """These frames, of a video of 30 frames a second."""
-    gaze = VideoGaze.pack(frames, 10.0, SpooledGaze.of([GazeSamples(np.zeros(0), np.zeros((0, 2)), np.zeros(0))]))
+    gaze = VideoGaze.pack(frames, 10.0, GazeSamples(np.zeros(0), np.zeros((0, 2)), np.zeros(0, dtype=np.uint8)))
     return replace(gaze, counts=replace(gaze.counts, video_frames=300))
 
 
@@ -44,7 +41,8 @@ def test_a_window_of_nothing_is_the_frames_own_interval() -> None:
 
 
 def test_an_old_store_does_not_know_the_frames_interval() -> None:
-    old = replace(video(frame([0.0])), counts=replace(video().counts, video_frames=0))
+    new = video(frame([0.0]))
+    old = replace(new, counts=replace(new.counts, video_frames=0))
     assert old.counting(window_s=0.01).all()
     with pytest.raises(ValueError, match="does not know its videos' frame rates: run `gaze-vlm prepare` again"):
         old.counting(window_s=0)
@@ -68,19 +66,3 @@ def test_lost_and_occluded_points_do_not_count() -> None:
 def test_options_out_of_range(options: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         GazeOptions(**options)
-
-
-def test_share_by_split(prepared: Path) -> None:
-    """By brute force: each sampled frame that some clip of a split shows, once."""
-    store, options = Store(prepared), GazeOptions(window_s=0, saccades=False)
-    for counting, options_ in ((VideoGaze.counting, GazeOptions()), (options.counting, options)):
-        valid: dict[str, dict[tuple[str, int], bool]] = {}
-        for clip in store.clips:
-            weight = options_.mixture(store.video(clip.video_id), clip.sampled_frames, 1.0).weight
-            for index, frame_weight in zip(
-                range(clip.sampled_frames.start, clip.sampled_frames.stop), weight, strict=True
-            ):
-                valid.setdefault(clip.split, {})[clip.video_id, index] = bool(frame_weight.sum() > 0)
-        expected = {split: np.mean([*frames.values()]) for split, frames in valid.items()}
-        assert valid_frame_share(store, counting) == pytest.approx(expected)
-        assert set(expected) == {"train", "validation", "test"}
