@@ -28,8 +28,8 @@ from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_HZ, FRAME_WIDTH_PX, HAND_LABEL, TICK_HZ
 from gaze_vlm.kitchen.session import Session, simulate_session
 from gaze_vlm.kitchen.truth import session_truth
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.preparation.video_gaze import VideoGaze
 from gaze_vlm.progress import track
 

@@ -32,12 +32,12 @@ from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.engine import run_local
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.preparation.video import prepare_video
 
 PARAMETERS = PreparationParameters(split_fractions=(1.0, 0.0, 0.0))
 PAIRS = 3

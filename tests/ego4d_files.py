@@ -7,8 +7,7 @@ import numpy as np
 
 from egtea_files import texture, write_video
 from gaze_vlm.formats.ego4d_gaze import COLUMNS
-from gaze_vlm.formats.ego4d_metadata import Ego4dVideo
-from gaze_vlm.formats.ego4d_split import DOUBTFUL, TEST, TRAIN
+from gaze_vlm.formats.ego4d_metadata import DOUBTFUL, TEST, TRAIN, Ego4dVideo
 from gaze_vlm.formats.ego4d_writers import ego4d_json, gaze_csv_text, narration_json
 from gaze_vlm.formats.narrations import Narration
 

@@ -11,12 +11,12 @@ from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.ego4d_writers import narration_json
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
-from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.formats.narrations import Narration
 from gaze_vlm.formats.recording import Reader
+from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.scores import SCORES, score_sample
 from gaze_vlm.metrics.semantic import semantic_similarity
-from gaze_vlm.preparation.labels import with_labels
+from gaze_vlm.preparation.scorable_labels import with_labels
 
 UID = ego4d_files.TRAIN_UIDS[0]
 SENTENCES = (

@@ -18,8 +18,8 @@ from egtea_files import (
 )
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video import prepare_video
 
 SESSION = "OP01-R01-PastaSalad"
 GAZE = [(k / 30, (100.5 - shift_px(int(k / 30 * 24 + 1e-6))) * 10, 480.0, "Fixation") for k in range(180)]

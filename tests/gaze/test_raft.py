@@ -13,8 +13,8 @@ from torchvision.models.optical_flow import raft_small
 from egtea_files import texture, write_video
 from gaze_vlm.gaze.flow import FlowOptions, flow_estimator
 from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video import prepare_video
 
 
 @pytest.fixture(scope="module")

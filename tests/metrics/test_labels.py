@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaze_vlm.formats.labels import vocabulary
+from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.labels import label_scores
 from gaze_vlm.metrics.scores import SCORES, mean_scores, score_sample
 

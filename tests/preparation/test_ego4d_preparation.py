@@ -10,10 +10,10 @@ from ego4d_files import TEST_UIDS, TRAIN_UIDS, still_gaze, write_root
 from gaze_vlm.cli import main
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
-from gaze_vlm.preparation.clips import REDACTED
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.timeline import REDACTED
 from training_files import ROOT
 
 UIDS = [TRAIN_UIDS[0], TRAIN_UIDS[1], TEST_UIDS[0]]

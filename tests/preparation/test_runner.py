@@ -18,7 +18,7 @@ from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.output import OutputError
 from gaze_vlm.preparation import files, job, runner
-from gaze_vlm.preparation.estimate import estimate
+from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
@@ -236,12 +236,12 @@ def test_a_dry_run_estimates_space(
 ) -> None:
     reader = EgteaReader(raw_root)
     task = job.PrepareRecording(reader, tmp_path / "store", parameters)
-    told = estimate(task, reader.recordings())
+    told = estimate_cost(task, reader.recordings())
     there = sum(path.stat().st_size for path in (prepared / "videos").iterdir())
     assert 0.4 * there < told.size_bytes < there  # a file's header outweighs eight frames
     assert 0 < told.seconds < 60
     copied = replace(task, parameters=replace(parameters, video_short_side_px=48))
-    assert estimate(copied, reader.recordings()).size_bytes > 2 * told.size_bytes
+    assert estimate_cost(copied, reader.recordings()).size_bytes > 2 * told.size_bytes
 
 
 def test_drafts_of_a_killed_run_are_removed(
@@ -256,7 +256,7 @@ def test_drafts_of_a_killed_run_are_removed(
 
 def test_a_store_is_prepared_once_at_a_time(raw_root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:
     with (
-        files.only_preparation(tmp_path / "store"),
+        files.exclusive_store(tmp_path / "store"),
         pytest.raises(ValueError, match="store is being prepared by another process"),
     ):
         prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.labels import label_scores
-from gaze_vlm.preparation.clips import video_clips
-from gaze_vlm.preparation.labels import UNKNOWN, UNNAMED, with_labels
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.preparation.scorable_labels import UNKNOWN, UNNAMED, with_labels
 from gaze_vlm.preparation.store import Store, write_clips
+from gaze_vlm.preparation.timeline import video_clips
 
 VERBS, NOUNS = ("cut", "wash", "put"), ("tomato", "cutting board", "lid", "pot", "cup")
 

@@ -9,7 +9,7 @@ import pytest
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.preparation.parameters import PreparationParameters, SplitBy
 from gaze_vlm.preparation.records import ClipRecord
-from gaze_vlm.preparation.splits import asked_splits, check_overlap, shared_seconds, with_splits
+from gaze_vlm.preparation.splits import check_overlap, required_splits, shared_seconds, with_splits
 
 RECORDINGS = [
     Recording(f"P{p:02d}-R{r:02d}-Pizza", Path("v.mp4"), None, f"P{p:02d}", 1280, 960, ())
@@ -172,4 +172,4 @@ def test_shared_seconds_are_counted_once_and_in_the_sessions_time() -> None:
     ],
 )
 def test_splits_that_will_be_asked_for(split_by: SplitBy, fractions: tuple, asked: tuple[str, ...]) -> None:
-    assert asked_splits(PreparationParameters(split_by=split_by, split_fractions=fractions)) == asked
+    assert required_splits(PreparationParameters(split_by=split_by, split_fractions=fractions)) == asked

@@ -20,7 +20,15 @@ from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation import job
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
-from gaze_vlm.preparation.store import ARRAYS, Store, read_clips, read_video, video_file, write_clips, write_video
+from gaze_vlm.preparation.store import (
+    ARRAYS,
+    Store,
+    read_clips,
+    read_video_gaze,
+    video_file,
+    write_clips,
+    write_video_gaze,
+)
 
 
 @pytest.fixture
@@ -45,7 +53,9 @@ def test_store_gives_what_a_clip_needs(prepared: Path) -> None:
 
 
 def test_padding_is_untracked(prepared: Path) -> None:
-    gaze = next(iter(Store(prepared)._cache.values()), None) or read_video(next((prepared / "videos").glob("P*")))[0]
+    gaze = (
+        next(iter(Store(prepared)._cache.values()), None) or read_video_gaze(next((prepared / "videos").glob("P*")))[0]
+    )
     wide = gaze.padded(gaze.event.shape[1] + 3)
     assert (wide.event[:, -3:] == GazeEvent.UNTRACKED).all()
     assert np.isnan(wide.xy[:, -3:]).all()
@@ -59,8 +69,8 @@ def test_a_videos_file_is_as_safetensors_writes_it(prepared: Path, tmp_path: Pat
     with safe_open(path, framework="numpy") as file:
         arrays, metadata = {name: file.get_tensor(name) for name in ARRAYS}, file.metadata()
     assert save(arrays, metadata) == path.read_bytes()
-    gaze, digest = read_video(path)
-    write_video(tmp_path / "again.safetensors", gaze, digest)
+    gaze, digest = read_video_gaze(path)
+    write_video_gaze(tmp_path / "again.safetensors", gaze, digest)
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
@@ -169,11 +179,11 @@ def test_an_older_store_is_made_again_without_its_videos(
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_values_that_are_not_finite_are_found(copy: Path, name: str, value: float) -> None:
     path = video_file(copy, "P01-R01-Pizza")
-    gaze, digest = read_video(path)
+    gaze, digest = read_video_gaze(path)
     frame, point = np.argwhere(gaze.event <= GazeEvent.UNKNOWN)[3]
     changed = getattr(gaze, name).copy()
     changed[frame, point] = value
-    write_video(path, replace(gaze, **{name: changed}), digest)
+    write_video_gaze(path, replace(gaze, **{name: changed}), digest)
     with pytest.raises(ValueError, match=rf"damaged: 1 points that count .* frame {frame} .*'{name}': .*(nan|inf)"):
         Store(copy).video("P01-R01-Pizza")
 
@@ -181,10 +191,10 @@ def test_values_that_are_not_finite_are_found(copy: Path, name: str, value: floa
 @pytest.mark.parametrize(("name", "value"), [("age_s", -0.1), ("error", -0.1), ("occluded_share", 1.1), ("event", 6)])
 def test_values_out_of_range_are_found(copy: Path, name: str, value: float) -> None:
     path = video_file(copy, "P01-R01-Pizza")
-    gaze, digest = read_video(path)
+    gaze, digest = read_video_gaze(path)
     changed = getattr(gaze, name).copy()
     changed[tuple(np.argwhere(gaze.event <= GazeEvent.UNKNOWN)[0])] = value
-    write_video(path, replace(gaze, **{name: changed}), digest)
+    write_video_gaze(path, replace(gaze, **{name: changed}), digest)
     with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is damaged: 1 points"):
         Store(copy).video("P01-R01-Pizza")
 
@@ -192,11 +202,11 @@ def test_values_out_of_range_are_found(copy: Path, name: str, value: float) -> N
 def test_what_does_not_count_need_not_be_finite(copy: Path) -> None:
     """An untracked point has no place, and one that the flow carries out of the frame an error of ∞."""
     path = video_file(copy, "P01-R01-Pizza")
-    gaze, digest = read_video(path)
+    gaze, digest = read_video_gaze(path)
     event, error, xy = gaze.event.copy(), gaze.error.copy(), gaze.xy.copy()
     event[0, 0], error[0, 0] = GazeEvent.OUT_OF_FRAME, np.inf
     event[0, 1], xy[0, 1] = GazeEvent.UNTRACKED, np.nan
-    write_video(path, replace(gaze, event=event, error=error, xy=xy), digest)
+    write_video_gaze(path, replace(gaze, event=event, error=error, xy=xy), digest)
     assert Store(copy).video("P01-R01-Pizza").error[0, 0] == np.inf
 
 
@@ -275,10 +285,10 @@ def test_arrays_that_do_not_fit_each_other(copy: Path) -> None:
     for name, wrong in {"xy": arrays["xy"][:, :, :1], "error": arrays["error"][1:], "event": arrays["error"]}.items():
         path.write_bytes(save({**arrays, name: np.ascontiguousarray(wrong)}, metadata))
         with pytest.raises(ValueError, match=rf"P01-R01-Pizza.safetensors is damaged \({name} is .*; expected"):
-            read_video(path)
+            read_video_gaze(path)
     path.write_bytes(save(arrays, {"gaze_vlm": json.dumps({**json.loads(metadata["gaze_vlm"]), "carried": "many"})}))
     with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is damaged \(carried is 'many'\)"):
-        read_video(path)
+        read_video_gaze(path)
 
 
 def test_damaged_files(copy: Path, tmp_path: Path) -> None:

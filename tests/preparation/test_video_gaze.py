@@ -28,7 +28,7 @@ def video(*frames: FramePoints) -> VideoGaze:
 def test_a_window_is_open_at_its_start_whatever_was_prepared(prepared_s: float) -> None:
     """At 30 Hz and 0.2 s six points, for ages from the frame's time on are 0, 1/30, …, 5/30, and 6/30 is out."""
     ages = [k / 30 for k in range(31) if k / 30 < prepared_s - 1e-6]
-    assert video(frame(ages)).counting().sum() == 6
+    assert video(frame(ages)).valid_points().sum() == 6
     assert GazeOptions(window_s=0.2).mixture(video(frame(ages)), slice(0, 1), 1.0).weight.sum() == 6
 
 
@@ -36,21 +36,21 @@ def test_a_window_of_nothing_is_the_frames_own_interval() -> None:
     """A tracker of 30 Hz on a clock of its own has one sample in each interval of a video of 30 frames a second."""
     for phase in np.linspace(0, 1, 20, endpoint=False):
         frames = [frame([(phase + k) / 30 for k in range(6)])]
-        assert video(*frames).counting(window_s=0).sum() == 1
-    assert video(frame([0.0, 1 / 30])).counting(window_s=0).tolist() == [[True, False]]
+        assert video(*frames).valid_points(window_s=0).sum() == 1
+    assert video(frame([0.0, 1 / 30])).valid_points(window_s=0).tolist() == [[True, False]]
 
 
 def test_an_old_store_does_not_know_the_frames_interval() -> None:
     new = video(frame([0.0]))
     old = replace(new, counts=replace(new.counts, video_frames=0))
-    assert old.counting(window_s=0.01).all()
+    assert old.valid_points(window_s=0.01).all()
     with pytest.raises(ValueError, match="does not know its videos' frame rates: run `gaze-vlm prepare` again"):
-        old.counting(window_s=0)
+        old.valid_points(window_s=0)
 
 
 def test_lost_and_occluded_points_do_not_count() -> None:
     frames = [frame([0.0], GazeEvent.BLINK), frame([0.0], error=0.1), frame([0.1], error=np.inf), frame([0.1])]
-    assert video(*frames).counting().any(axis=1).tolist() == [False, False, False, True]
+    assert video(*frames).valid_points().any(axis=1).tolist() == [False, False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class Collator:
 
     def gaze(self, clip: Clip) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
         """Patch distribution of each step, and whether it counts."""
-        return average_steps(*clip.gaze.on(self.grid, self.seen, self.least_in_view), self.frames_per_step)
+        return average_steps(*clip.gaze.distribution_on(self.grid, self.seen, self.least_in_view), self.frames_per_step)
 
     def step_s(self, times_s: Sequence[float]) -> float:
         """Mean time from one step to the next, for frames at these times."""

@@ -254,9 +254,8 @@ class ClipDataModule(L.LightningDataModule):
             least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
         dataset = self.datasets["train"]
-        valid = [
-            dataset.mixture(position).on(Grid(1, 1), view, least_in_view)[1] for position in range(len(dataset.records))
-        ]
+        mixtures = map(dataset.mixture, range(len(dataset.records)))
+        valid = [mixture.distribution_on(Grid(1, 1), view, least_in_view)[1] for mixture in mixtures]
         return float(torch.cat(valid).float().mean())
 
     def val_dataloader(self) -> DataLoader[Clip]:

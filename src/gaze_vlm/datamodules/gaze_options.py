@@ -49,16 +49,16 @@ class GazeOptions:
         if not 0 <= self.eta <= 1:
             raise InputError(f"gaze eta is {self.eta}; expected a share in [0, 1]")
 
-    def counting(self, video: VideoGaze, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
-        """Which points of some sampled frames count; see `VideoGaze.counting`."""
-        return video.counting(frames, self.window_s, self.saccades, self.occlusion, self.epsilon, self.eta)
+    def valid_points(self, video: VideoGaze, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
+        """Which points of some sampled frames count; see `VideoGaze.valid_points`."""
+        return video.valid_points(frames, self.window_s, self.saccades, self.occlusion, self.epsilon, self.eta)
 
     def mixture(self, video: VideoGaze, frames: slice, aspect: float) -> GazeMixture:
         """The mixture of some sampled frames of a video; a point that does not count has weight 0."""
         xy = video.xy[frames] if self.transport else video.raw_xy[frames]
         return GazeMixture(
             torch.from_numpy(np.ascontiguousarray(xy)),
-            torch.from_numpy(self.counting(video, frames).astype(np.float32)),
+            torch.from_numpy(self.valid_points(video, frames).astype(np.float32)),
             self.sigma,
             aspect,
         )

@@ -175,9 +175,9 @@ def _number(field: str, name: str, where: str) -> float:
     try:
         value = float(field)
     except ValueError as error:
-        raise InputError(f"{where}: {name} is {field!r}, not a number; mend or delete the row") from error
+        raise InputError(f"{where}: {name} is {field!r}, not a number; fix or delete the row") from error
     if not math.isfinite(value):
-        raise InputError(f"{where}: {name} is {field!r}, not a finite number; mend or delete the row")
+        raise InputError(f"{where}: {name} is {field!r}, not a finite number; fix or delete the row")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Captions of single seconds of video, written by a vision-language model or by people."""
+"""Texts of seconds or spans of video, written by a vision-language model or by people."""
 
 import re
 from collections.abc import Collection
@@ -6,9 +6,11 @@ from pathlib import Path
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, check_name, id_of
-from gaze_vlm.formats.text_files import csv_rows, number, read_lines
+from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, parse_number, read_lines
 
-COLUMNS = ("video_id", "second", "text")
+SECOND_COLUMNS = ("video_id", "second", "text")
+SPAN_COLUMNS = ("video_id", "start_s", "end_s", "text")
+SPAN_LABELS = ("verb", "noun")
 DESCRIPTIONS = "image_descriptions.txt"
 FAILED = re.compile(r"Skipping chunk \d+ due to error", re.IGNORECASE)
 
@@ -30,12 +32,37 @@ def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict
     elif path.is_file():
         captions = _of_table(path)
     else:
-        raise InputError(f"{path} is missing: set captions to a CSV of {','.join(COLUMNS)}, or a folder of captions")
+        raise InputError(
+            f"{path} is missing: set captions to a CSV of {','.join(SECOND_COLUMNS)}, or a folder of captions"
+        )
     return {
         video: tuple(Action(second, second + 1, text, None, None) for second, text in sorted(captions[video].items()))
         for video in videos
         if video in captions
     }
+
+
+def read_spans(path: Path) -> dict[str, list[Action]]:
+    """Read the actions of every video, by its id, in the file's order.
+
+    `verb` and `noun` are None where they are empty or have no column.
+
+    Raises:
+        ValueError: a malformed row, a span that ends before it starts, or one without text; the message names the line.
+    """
+    actions: dict[str, list[Action]] = {}
+    names = [*SPAN_COLUMNS, *(name for name in SPAN_LABELS if name in csv_header(path))]
+    for line, fields in csv_rows(path, names, names):
+        row = {name: " ".join(field.split()) for name, field in zip(names, fields, strict=True)}
+        where = f"{path}, line {line}"
+        start_s, end_s = (parse_finite(row[name], name, path, line) for name in ("start_s", "end_s"))
+        if not 0 <= start_s < end_s:
+            raise InputError(f"{where}: from {start_s:g} to {end_s:g} s; expected seconds from 0 that increase")
+        if not row["text"]:
+            raise InputError(f"{where}: no text; fill it in or delete the row")
+        action = Action(start_s, end_s, row["text"], row.get("verb") or None, row.get("noun") or None)
+        actions.setdefault(id_of(row["video_id"], where), []).append(action)
+    return actions
 
 
 def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
@@ -65,9 +92,9 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
 
 def _of_table(path: Path) -> dict[str, dict[int, str]]:
     captions: dict[str, dict[int, str]] = {}
-    for line, (video, field, text) in csv_rows(path, COLUMNS, COLUMNS):
+    for line, (video, field, text) in csv_rows(path, SECOND_COLUMNS, SECOND_COLUMNS):
         where = f"{path}, line {line}"
-        second = number(field, "second", path, line)
+        second = parse_number(field, "second", path, line)
         if not (second >= 0 and second.is_integer()):
             raise InputError(f"{where}: second is {field!r}; expected a whole number from 0")
         listed = captions.setdefault(id_of(video, where), {})

@@ -8,27 +8,26 @@ from typing import ClassVar, Literal, get_args
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.captions import read_captions
 from gaze_vlm.formats.ego4d_gaze import read_ego4d_gaze
-from gaze_vlm.formats.ego4d_metadata import Ego4dVideo, read_metadata
-from gaze_vlm.formats.ego4d_split import DOUBTFUL, de_facto_split
+from gaze_vlm.formats.ego4d_metadata import DOUBTFUL, Ego4dVideo, de_facto_split, read_metadata
 from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
-from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
-from gaze_vlm.formats.recording import Action, Recording, by_lack
+from gaze_vlm.formats.recording import Action, Recording, group_by_missing
+from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.gaze.samples import GazeSamples
 
-Videos = Literal["full_scale", "video_540ss"]
-Gaze = Literal["csv", "glc"]
-Text = Literal["narrations", "captions"]
-Split = Literal["de_facto", "none"]
-Doubtful = Literal["drop", "keep"]
+VideoFolder = Literal["full_scale", "video_540ss"]
+GazeSource = Literal["csv", "glc"]
+TextSource = Literal["narrations", "captions"]
+SplitSource = Literal["de_facto", "none"]
+DoubtfulGaze = Literal["drop", "keep"]
 CHOICES = {
-    "gaze": get_args(Gaze),
-    "text": get_args(Text),
+    "gaze": get_args(GazeSource),
+    "text": get_args(TextSource),
     "others": get_args(Others),
     "narration_pass": get_args(NarrationPass),
-    "split": get_args(Split),
-    "doubtful": get_args(Doubtful),
+    "split": get_args(SplitSource),
+    "doubtful": get_args(DoubtfulGaze),
 }
 BURNED_IN = "full_scale.gaze"
 LABEL_SUFFIX = "_frame_label"
@@ -57,7 +56,7 @@ class Ego4dReader:
         split: `de_facto` fills `Recording.split` with train or test, `none` leaves it empty.
         doubtful: `drop` or `keep` (for training) the four videos whose gaze is of doubtful quality.
         verb_index: file of verb labels, "<name> <id>" a line with ids from 1, to label texts with: the first that
-            the text names, in any inflection ("picks up" for "pick up"); see `formats/labels.py`. None leaves texts
+            the text names, in any inflection ("picks up" for "pick up"); see `formats/vocabulary.py`. None leaves texts
             without verb labels.
         noun_index: file of noun labels, likewise.
 
@@ -70,16 +69,16 @@ class Ego4dReader:
 
     root: Path
     _: KW_ONLY
-    videos: Videos | None = None
-    gaze: Gaze = "csv"
-    text: Text = "narrations"
+    videos: VideoFolder | None = None
+    gaze: GazeSource = "csv"
+    text: TextSource = "narrations"
     captions: Path | None = None
     caption_chunk_s: int = 1
     others: Others = "drop"
     narration_pass: NarrationPass = "first"
     longest_action_s: float = 10.0
-    split: Split = "de_facto"
-    doubtful: Doubtful = "drop"
+    split: SplitSource = "de_facto"
+    doubtful: DoubtfulGaze = "drop"
     verb_index: Path | None = None
     noun_index: Path | None = None
 
@@ -148,11 +147,11 @@ class Ego4dReader:
         """Videos with a file of gaze or a video and not both, and those whose gaze is doubtful, if they are dropped."""
         videos, gaze = {path.stem for path in _files(self._video_folder(), ".mp4")}, set(self._gaze_files())
         doubtful = sorted(videos & DOUBTFUL) if self.doubtful == "drop" else []
-        left_out = by_lack((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
+        left_out = group_by_missing((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
         return left_out | ({"doubtful gaze": doubtful} if doubtful else {})
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
-        """Gaze of one video; untracked where the video is redacted.
+        """Read the gaze of one video; untracked where the video is redacted.
 
         Raises:
             ValueError: the gaze file is missing or malformed.
@@ -194,19 +193,19 @@ class Ego4dReader:
         """Where a part may lie: in `v2`, or in the root."""
         return [self.root / "v2" / name, self.root / name]
 
-    def _part(self, names: tuple[str, ...], mend: str) -> Path:
+    def _part(self, names: tuple[str, ...], fix: str) -> Path:
         """The first of the names that is there."""
         found = next((path for name in names for path in self._candidates(name) if path.exists()), None)
         if found is None:
             missing = " or ".join(str(self._candidates(name)[0]) for name in names)
-            raise InputError(f"{missing} is missing: is {self.root} the root of Ego4D? If so, {mend}")
+            raise InputError(f"{missing} is missing: is {self.root} the root of Ego4D? If so, {fix}")
         return found
 
     def _metadata(self) -> Path:
         return self._part(("ego4d.json",), "download its metadata")
 
     def _video_folder(self) -> Path:
-        names = get_args(Videos) if self.videos is None else (self.videos,)
+        names = get_args(VideoFolder) if self.videos is None else (self.videos,)
         there = [path for name in names for path in self._candidates(name) if path.is_dir()]
         burned_in = [path for path in self._candidates(BURNED_IN) if path.is_dir()]
         if BURNED_IN in names or (not there and burned_in) or (there and BURNED_IN in there[0].resolve().parts):
@@ -214,8 +213,8 @@ class Ego4dReader:
                 f"{(there or burned_in or [self.root])[0]}: the videos of {BURNED_IN} have the gaze drawn into their "
                 "pixels, which a model would read off; download full_scale or video_540ss"
             )
-        if not set(names) <= set(get_args(Videos)):
-            raise InputError(f"videos is {self.videos!r}; expected one of {', '.join(get_args(Videos))}")
+        if not set(names) <= set(get_args(VideoFolder)):
+            raise InputError(f"videos is {self.videos!r}; expected one of {', '.join(get_args(VideoFolder))}")
         return self._part(names, "download the videos with gaze")
 
     def _gaze_folder(self) -> Path:

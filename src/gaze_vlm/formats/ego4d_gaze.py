@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples, without_repeats
-from gaze_vlm.formats.text_files import csv_rows, number
+from gaze_vlm.formats.text_files import csv_rows, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")
@@ -40,7 +40,7 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         if file.read(8)[4:] == b"ftyp":
             raise InputError(f"{path} is a video, not a gaze table: download the gaze again")
     rows = (
-        [number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
+        [parse_number(field, name, path, line) for name, field in zip(READ, fields, strict=True)]
         for line, fields in csv_rows(path, READ, COLUMNS)
     )
     table = number_table(rows, len(READ))

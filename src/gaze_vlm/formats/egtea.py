@@ -18,7 +18,7 @@ from gaze_vlm.formats.egtea_labels import (
     read_splits,
     session_key,
 )
-from gaze_vlm.formats.recording import Action, Recording, by_lack, check_tree
+from gaze_vlm.formats.recording import Action, Recording, check_tree, group_by_missing
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -46,7 +46,7 @@ class EgteaReader:
         split: which of the three official splits the actions' `split` is of.
 
     Raises:
-        ValueError: parts of the data set are missing; the message names them all and says how to mend it.
+        ValueError: parts of the data set are missing; the message names them all and says how to fix it.
     """
 
     dataset = "egtea"
@@ -91,7 +91,7 @@ class EgteaReader:
         """Sessions with gaze or labels, and of trimmed videos actions, that no video is of; in lower case."""
         gaze, actions = self._gaze_texts(), self._actions()
         sessions = {session_key(self._session(video)) for video in self._videos()}
-        left_out = by_lack({*gaze, *actions} - sessions, {"video": (), "gaze": gaze, "labels": actions})
+        left_out = group_by_missing({*gaze, *actions} - sessions, {"video": (), "gaze": gaze, "labels": actions})
         if self.trimmed:
             cut = {ClipName.parse(video.stem, str(video)).key for video in self._videos()}
             labelled = {
@@ -134,8 +134,8 @@ class EgteaReader:
             if read_splits(self.annotations, self.split):
                 needed[self.annotations / "action_idx.txt"] = "unpack the action annotations there"
             else:
-                mend = f"unpack the action annotations there, raw_annotations or train_split{self.split}.txt included"
-                needed[self.labels] = mend
+                fix = f"unpack the action annotations there, raw_annotations or train_split{self.split}.txt included"
+                needed[self.labels] = fix
         check_tree(self.root, "EGTEA Gaze+", needed)
 
     @property

@@ -43,7 +43,7 @@ class ClipName:
             raise InputError(f"{where}: {name!r} is no clip's name; expected <session>-<t0 ms>-<t1 ms>-F000000-F000000")
         start_ms, end_ms, first_frame, end_frame = map(int, match.groups()[1:])
         if start_ms >= end_ms or first_frame >= end_frame:
-            raise InputError(f"{where}: the bounds in {name!r} do not increase; mend or remove it")
+            raise InputError(f"{where}: the bounds in {name!r} do not increase; fix or remove it")
         return cls(match[1], start_ms, end_ms, first_frame, end_frame)
 
     @property

@@ -7,12 +7,11 @@ from typing import ClassVar, Literal, get_args
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
-from gaze_vlm.formats.captions import read_captions
+from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
-from gaze_vlm.formats.recording import Action, Recording, by_lack, id_of
-from gaze_vlm.formats.spans import read_spans
+from gaze_vlm.formats.recording import Action, Recording, group_by_missing, id_of
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
@@ -71,13 +70,13 @@ class FolderReader:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; expected 1 or more")
-        for path, mend in (
+        for path, fix in (
             (self.root / "videos", "put the videos there"),
             (self.root / "gaze", "put a gaze table or export of each video there"),
             (self._captions, "write the texts of the videos to it"),
         ):
             if not path.exists():
-                raise InputError(f"{path} is missing: {mend}; docs/importers.md has the layout")
+                raise InputError(f"{path} is missing: {fix}; docs/importers.md has the layout")
 
     @property
     def verbs(self) -> tuple[str, ...]:
@@ -112,7 +111,7 @@ class FolderReader:
         gaze = {id_of(name, str(path)): name for path, name in _names_in(self.root / "gaze")}
         named = {id_of(name, str(self._captions)): name.strip() for name in self._named()}
         names = {**gaze, **named}
-        lacking = by_lack(set(names) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
+        lacking = group_by_missing(set(names) - set(self._videos()), {"video": (), "gaze": gaze, "labels": named})
         return {reason: sorted(names[id_] for id_ in ids) for reason, ids in lacking.items()}
 
     def read_gaze(self, recording: Recording) -> GazeSamples:

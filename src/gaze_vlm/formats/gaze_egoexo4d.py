@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_rows, finite, number
+from gaze_vlm.formats.text_files import csv_rows, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FRAME_HZ = 30
@@ -37,8 +37,8 @@ def read_egoexo4d_gaze(path: Path) -> GazeSamples:
 
 def _rows(path: Path) -> Iterator[tuple[float, float, float]]:
     for line, (field, *place) in csv_rows(path, COLUMNS, COLUMNS):
-        frame = finite(field, "frame_num", path, line)
+        frame = parse_finite(field, "frame_num", path, line)
         if not frame.is_integer():
             raise InputError(f"{path}, line {line}: frame_num is {field!r}; expected a whole number")
-        x_px, y_px = (number(value, name, path, line) for name, value in zip(COLUMNS[1:], place, strict=True))
+        x_px, y_px = (parse_number(value, name, path, line) for name, value in zip(COLUMNS[1:], place, strict=True))
         yield frame, x_px, y_px

@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, csv_rows, finite, number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
@@ -40,11 +40,11 @@ def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, flo
     names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
-        t_s = finite(row["t_s"], "t_s", path, line)
-        x, y = (number(row[name], name, path, line) for name in ("x", "y"))
+        t_s = parse_finite(row["t_s"], "t_s", path, line)
+        x, y = (parse_number(row[name], name, path, line) for name in ("x", "y"))
         event = _event(row.get("event", ""), path, line)
         # An empty confidence is NaN, which is not at least anything.
-        sure = "confidence" not in row or number(row["confidence"], "confidence", path, line) >= min_confidence
+        sure = "confidence" not in row or parse_number(row["confidence"], "confidence", path, line) >= min_confidence
         yield t_s, x, y, event if sure or event == GazeEvent.BLINK else GazeEvent.UNTRACKED
 
 

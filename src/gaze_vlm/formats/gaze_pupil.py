@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, csv_rows, number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
@@ -59,7 +59,7 @@ def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, Gaze
         if recording not in (None, row.get(RECORDING)):
             raise InputError(f"{path}, line {line}: another recording begins; give each recording a folder of its own")
         recording = row.get(RECORDING)
-        x_px, y_px = (number(row[name], name, path, line) for name in COLUMNS[1:])
+        x_px, y_px = (parse_number(row[name], name, path, line) for name in COLUMNS[1:])
         yield (_nanoseconds(row[TIME], path, line) - start_ns) / 1e9, x_px, y_px, _event(row, path, line)
 
 
@@ -79,11 +79,11 @@ def _event(row: dict[str, str], path: Path, line: int) -> GazeEvent:
 
 def _has_id(row: dict[str, str], name: str, path: Path, line: int) -> bool:
     """Whether the sample is of such an event. Where a recording has none at all, a whole column may be -1."""
-    return number(row.get(name, ""), name, path, line) >= 0  # an empty field is NaN
+    return parse_number(row.get(name, ""), name, path, line) >= 0  # an empty field is NaN
 
 
 def _nanoseconds(field: str, path: Path, line: int) -> int:
     """A timestamp as a whole number, for as a float it would lose some hundred nanoseconds."""
     if not field.strip().isdecimal():
-        raise InputError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, mend or delete the row")
+        raise InputError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, fix or delete the row")
     return int(field)

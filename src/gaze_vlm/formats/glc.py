@@ -9,7 +9,7 @@ import numpy as np
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.formats.text_files import csv_rows, number
+from gaze_vlm.formats.text_files import csv_rows, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")
@@ -38,9 +38,11 @@ def read_frame_labels(path: Path) -> GazeSamples:
 
 def _label_rows(path: Path) -> Iterator[tuple[float, float, float, float]]:
     for line, fields in csv_rows(path, LABEL_COLUMNS, LABEL_COLUMNS):
-        frame, x, y, kind = (number(field, name, path, line) for name, field in zip(LABEL_COLUMNS, fields, strict=True))
+        frame, x, y, kind = (
+            parse_number(field, name, path, line) for name, field in zip(LABEL_COLUMNS, fields, strict=True)
+        )
         if not np.isfinite(frame):
-            raise InputError(f"{path}, line {line}: frame is {fields[0]!r}; mend or delete the row")
+            raise InputError(f"{path}, line {line}: frame is {fields[0]!r}; fix or delete the row")
         if kind not in range(len(EVENTS)):
             raise InputError(f"{path}, line {line}: gaze_type is {fields[3]!r}; expected 0, 1, 2 or 3")
         yield frame, x, y, kind

@@ -85,7 +85,7 @@ class Reader(Protocol):
         ...
 
     def left_out(self) -> dict[str, list[str]]:
-        """Names that the data set has and `recordings` has not, by the reason; see `by_lack`."""
+        """Names that the data set has and `recordings` has not, by the reason; see `group_by_missing`."""
         ...
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
@@ -97,7 +97,7 @@ class Reader(Protocol):
         ...
 
 
-def by_lack(names: Iterable[str], parts: Mapping[str, Container[str]]) -> dict[str, list[str]]:
+def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) -> dict[str, list[str]]:
     """Names by what they lack, as in "no video" or "no gaze and no labels"; a name that has all parts is in none.
 
     Args:
@@ -111,18 +111,18 @@ def by_lack(names: Iterable[str], parts: Mapping[str, Container[str]]) -> dict[s
     return lacking
 
 
-def check_tree(root: Path, dataset: str, mends: Mapping[Path, str]) -> None:
-    """Checks that every path of `mends` is there.
+def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:
+    """Checks that every path of `fixes` is there.
 
     Args:
         root: the folder that was named as the data set's root.
         dataset: its name in plain words.
-        mends: what to do for each path that may be missing.
+        fixes: what to do for each path that may be missing.
 
     Raises:
         ValueError: some are missing; one message names them all.
     """
-    missing = {path: mend for path, mend in mends.items() if not path.exists()}
+    missing = {path: fix for path, fix in fixes.items() if not path.exists()}
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise InputError(

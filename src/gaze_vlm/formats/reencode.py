@@ -9,7 +9,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.turning import Turn, turn_of
+from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.formats.video import Pixels, TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo
 
@@ -57,7 +57,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
             if timed.frame is None:
                 return
             shown = timed.frame
-            if turn_of(shown) != Turn():  # the copy is upright, and its metadata turn nothing
+            if orientation_of(shown) != Orientation():  # the copy is upright, and its metadata turn nothing
                 shown = av.VideoFrame.from_ndarray(upright(shown), format="rgb24")
             frame = reformatter.reformat(shown, width, height, "yuv420p", threads=1)
             frame.pts, frame.time_base = reencoded_pts(info, timed.pts), Fraction(1, ticks_s)

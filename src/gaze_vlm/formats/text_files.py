@@ -116,7 +116,7 @@ def _delimiter(file: TextIO, columns: Sequence[str], width: int) -> str:
     return best if named[best] or len(fields[best]) == width else DELIMITERS[0]
 
 
-def number(field: str, name: str, path: Path, line: int) -> float:
+def parse_number(field: str, name: str, path: Path, line: int) -> float:
     """The number in a field; NaN where it is empty.
 
     Raises:
@@ -131,15 +131,15 @@ def number(field: str, name: str, path: Path, line: int) -> float:
         raise InputError(f"{path}, line {line}: {name} is {field!r}, not a number; {fix}") from error
 
 
-def finite(field: str, name: str, path: Path, line: int) -> float:
+def parse_finite(field: str, name: str, path: Path, line: int) -> float:
     """The number in a field.
 
     Raises:
         ValueError: the field is empty, or no finite number.
     """
-    value = number(field, name, path, line)
+    value = parse_number(field, name, path, line)
     if not math.isfinite(value):
-        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a finite number; mend or delete the row")
+        raise InputError(f"{path}, line {line}: {name} is {field!r}, not a finite number; fix or delete the row")
     return value
 
 

@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.turning import turn_of
+from gaze_vlm.formats.orientation import orientation_of
 from gaze_vlm.formats.video_header import MAX_MISSING_S, header, open_video
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
@@ -145,7 +145,7 @@ class Pixels:
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "..."]:
         """Pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
-        turn = turn_of(frame)
+        turn = orientation_of(frame)
         shown_width_px, shown_height_px = turn.size(frame.width, frame.height)
         width_px, height_px = turn.size(self.width_px or shown_width_px, self.height_px or shown_height_px)
         converted = self._reformatter.reformat(frame, width_px, height_px, self.pixel_format, threads=1)

@@ -11,7 +11,7 @@ import av
 from av.stream import Disposition, Stream
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.turning import Turn, turn_of
+from gaze_vlm.formats.orientation import Orientation, orientation_of
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
@@ -73,7 +73,7 @@ def video_info(path: Path) -> VideoInfo:
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
-        width_px, height_px = _turn(container, stream, path).size(info.width_px, info.height_px)
+        width_px, height_px = _orientation(container, stream, path).size(info.width_px, info.height_px)
     return replace(info, width_px=width_px, height_px=height_px)
 
 
@@ -132,7 +132,7 @@ def _first_pts(path: Path, stream: av.VideoStream) -> int:
         return next((pts for pts in packets if pts is not None), 0)
 
 
-def _turn(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Turn:
+def _orientation(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Orientation:
     """How the first frame that can be decoded is turned; the others are turned alike."""
     for packet in container.demux(stream):
         try:
@@ -141,7 +141,7 @@ def _turn(container: av.container.InputContainer, stream: av.VideoStream, path: 
             continue
         if frames:
             try:
-                return turn_of(frames[0])
+                return orientation_of(frames[0])
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
-    return Turn()
+    return Orientation()

@@ -25,7 +25,7 @@ class GazeMixture:
     sigma: float
     aspect: float
 
-    def on(
+    def distribution_on(
         self, grid: Grid, view: View, least_in_view: float
     ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
         """Patch distribution of each frame, and whether it is valid.

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from gaze_vlm.formats.labels import Vocabulary
+from gaze_vlm.formats.vocabulary import Vocabulary
 
 
 def label_scores(

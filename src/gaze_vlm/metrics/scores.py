@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gaze_vlm.formats.labels import Vocabulary
+from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.labels import label_scores
 from gaze_vlm.metrics.text import exact_match, rouge_l
 

@@ -23,8 +23,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_here(job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[Part], None]) -> Outcomes:
-    """Outcomes, one after the other in this process; `part` is told how far each one is."""
+def run_in_process(job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[Part], None]) -> Outcomes:
+    """Outcomes, one after the other in this process; `part` is called with how far each one is."""
     for recording in recordings:
 
         def report(share: float, name: str = recording.video_id) -> None:
@@ -44,7 +44,7 @@ class _Worker:
 def run_local(
     job: PrepareRecording, recordings: Sequence[Recording], workers: int, part: Callable[[Part], None]
 ) -> Outcomes:
-    """Outcomes in the order in which they are done, by `workers` processes; `part` is told how far each one is.
+    """Outcomes in the order in which they are done, by `workers` processes; `part` is called with how far each one is.
 
     A video whose process dies is tried once more, after the others; if it dies again that is its reason. When the
     iterator is closed, or fails, the processes are stopped.
@@ -60,7 +60,7 @@ def run_local(
             while waiting and free:
                 worker = _start(context, free.pop(), job)
                 pool[worker.connection] = worker
-                _give(worker, waiting)
+                _assign(worker, waiting)
             for connection in wait(list(pool)):
                 assert isinstance(connection, Connection)
                 worker = pool[connection]
@@ -82,7 +82,7 @@ def run_local(
                     _stop(pool.pop(connection))
                     free.append(worker.index)
                 else:
-                    _give(worker, waiting)
+                    _assign(worker, waiting)
     finally:
         for worker in pool.values():
             _stop(worker)
@@ -117,7 +117,7 @@ def _work(connection: Connection, job: PrepareRecording) -> None:
         return
 
 
-def _give(worker: _Worker, waiting: deque[Recording]) -> None:
+def _assign(worker: _Worker, waiting: deque[Recording]) -> None:
     worker.recording = waiting.popleft()
     try:
         worker.connection.send(worker.recording)

@@ -39,7 +39,7 @@ def remove_drafts(store: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def mark_of(path: Path) -> tuple[int, str]:
+def fingerprint(path: Path) -> tuple[int, str]:
     """A video's size in bytes and a digest of its first and last 64 KiB, by which another in its place is known.
 
     They hold the header or index, with the size and the time of every frame, and the first or last frames. Nothing is
@@ -55,7 +55,7 @@ def mark_of(path: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def only_preparation(store: Path) -> Iterator[None]:
+def exclusive_store(store: Path) -> Iterator[None]:
     """Holds the store for this process; the system lets go of it when the process ends, however it ends. Half written
     files are removed: of preparations that were killed, and of this one's workers if they are stopped.
 

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from gaze_vlm.formats.recording import Reader, Recording
-from gaze_vlm.preparation.clips import check_clips, video_clips
-from gaze_vlm.preparation.files import mark_of
+from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import VideoQuality, quality_report
+from gaze_vlm.preparation.quality_report import VideoQuality, quality_report
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.splits import asked_splits, check_overlap
+from gaze_vlm.preparation.splits import check_overlap, required_splits
 from gaze_vlm.preparation.store import (
     SCHEMA_VERSION,
-    read_video,
+    read_video_gaze,
     reencoded_file,
     video_file,
     write_clips,
     write_json,
     write_manifest,
 )
+from gaze_vlm.preparation.timeline import require_clips, video_clips
 
 
 def write_index(
@@ -61,14 +61,14 @@ def write_index(
     videos: dict[str, VideoEntry] = {}
     points = 1
     for recording in recordings:
-        video, video_points, frame_t_s, damaged = _look(video_file(store, recording.video_id))
+        video, video_points, frame_t_s, damaged = _summarise(video_file(store, recording.video_id))
         quality[recording.video_id] = video
         points = max(points, video_points)
         rows, reasons = video_clips(recording, frame_t_s, video.counts.duration_s, parameters, damaged)
         clips += rows
         dropped += reasons
         copied = parameters.video_short_side_px is not None
-        file_bytes, file_ends = mark_of(reencoded_file(store, recording.video_id) if copied else recording.video)
+        file_bytes, file_ends = fingerprint(reencoded_file(store, recording.video_id) if copied else recording.video)
         videos[recording.video_id] = VideoEntry(
             path=recording.video.relative_to(root).as_posix(),
             participant=recording.participant,
@@ -86,7 +86,7 @@ def write_index(
     for video_id, entry in videos.items():  # an id does not tell the name of every file
         report["by_video"][video_id]["file"] = entry.path
     write_json(store / "quality.json", report)
-    check_clips(clips, dropped, quarantined, asked_splits(parameters), store)
+    require_clips(clips, dropped, quarantined, required_splits(parameters), store)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         dataset=reader.dataset,
@@ -102,9 +102,9 @@ def write_index(
     return report
 
 
-def _look(path: Path) -> tuple[VideoQuality, int, list[float], frozenset[int]]:
+def _summarise(path: Path) -> tuple[VideoQuality, int, list[float], frozenset[int]]:
     """What the index takes of a video's file, whose arrays do not outlive this: its counts, the number of points a
     frame, the times of the sampled frames, and which of them are damaged."""
-    gaze, _ = read_video(path)
+    gaze, _ = read_video_gaze(path)
     damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
     return VideoQuality.of(gaze), gaze.event.shape[1], gaze.frame_t_s.tolist(), damaged

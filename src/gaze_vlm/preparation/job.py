@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,18 +17,18 @@ from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.output import OutputError, writing
-from gaze_vlm.preparation.files import draft_of, mark_of
+from gaze_vlm.preparation.files import draft_of, fingerprint
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.store import VIDEO_VERSION, read_video, reencoded_file, video_file, write_video
-from gaze_vlm.preparation.video import prepare_video
+from gaze_vlm.preparation.store import VIDEO_VERSION, read_video_gaze, reencoded_file, video_file, write_video_gaze
 from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
 
 REPORT_EVERY_S = 0.5
 Outcomes = Generator["Outcome", None, None]
 """What an engine gives; closing it stops the work."""
 Report = Callable[[float], None]
-"""Is told from time to time which share of the video is done."""
+"""Called from time to time with the share of the video that is done."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class PrepareRecording:
 
     def digest(self, recording: Recording, gaze: GazeSamples) -> str:
         """What marks the video's file as made from these raw files with these parameters."""
-        return self.parameters.video_digest(VIDEO_VERSION, mark_of(recording.video), gaze)
+        return self.parameters.video_digest(VIDEO_VERSION, fingerprint(recording.video), gaze)
 
     def is_done(self, video_id: str, digest: str) -> bool:
         """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is
@@ -87,7 +86,7 @@ class PrepareRecording:
         if not path.is_file() or (copied and not reencoded_file(self.store, video_id).is_file()):
             return False
         try:
-            arrays, made_as = read_video(path)
+            arrays, made_as = read_video_gaze(path)
         except ValueError:
             return False
         return made_as == digest and arrays.counts.damaged_share <= self.parameters.max_damaged
@@ -95,19 +94,19 @@ class PrepareRecording:
     def write(self, recording: Recording, gaze: GazeSamples, digest: str, report: Report) -> None:
         """Makes the video's files; the arrays come last, for they carry the mark that all is done."""
         info, short_side_px = video_info(recording.video), self.parameters.video_short_side_px
-        looks = [_reporter(info, report)]
+        on_frame = [_reporter(info, report)]
         with ExitStack() as stack:
             if short_side_px is not None:
                 path = reencoded_file(self.store, recording.video_id)
                 draft = stack.enter_context(draft_of(path))
                 stack.enter_context(writing(path))
-                looks.append(stack.enter_context(reencoder(draft, info, short_side_px, self.parameters.video_gop)))
-            arrays = prepare_video(recording.video, gaze, self.parameters, partial(_show, looks))
+                on_frame.append(stack.enter_context(reencoder(draft, info, short_side_px, self.parameters.video_gop)))
+            arrays = prepare_video(recording.video, gaze, self.parameters, on_frame)
             check_damage(recording.video, arrays.counts, self.parameters.max_damaged)
         if short_side_px is not None:
             pts = [pts if pts == NO_PTS else reencoded_pts(info, pts) for pts in arrays.frame_pts.tolist()]
             arrays = replace(arrays, frame_pts=np.array(pts, dtype=np.int64))
-        write_video(video_file(self.store, recording.video_id), arrays, digest)
+        write_video_gaze(video_file(self.store, recording.video_id), arrays, digest)
 
 
 def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
@@ -123,18 +122,13 @@ def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
         )
 
 
-def _show(looks: list[Callable[[TimedFrame], None]], frame: TimedFrame) -> None:
-    for look in looks:
-        look(frame)
-
-
 def _reporter(info: VideoInfo, report: Report) -> Callable[[TimedFrame], None]:
     reported_s = time.monotonic()
 
-    def look(frame: TimedFrame) -> None:
+    def on_frame(frame: TimedFrame) -> None:
         nonlocal reported_s
         if time.monotonic() - reported_s >= REPORT_EVERY_S:
             reported_s = time.monotonic()
             report(min(1.0, frame.t_s / info.duration_s) if info.duration_s else 0.0)
 
-    return look
+    return on_frame

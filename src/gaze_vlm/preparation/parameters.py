@@ -173,7 +173,7 @@ class PreparationParameters:
 
         Args:
             schema_version: of the file.
-            mark: the raw video's size and the digest of its ends; see `mark_of`.
+            mark: the raw video's size and the digest of its ends; see `fingerprint`.
             gaze: the video's.
         """
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}

@@ -51,7 +51,7 @@ class ClipRecord:
 class VideoEntry:
     """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's. A `reencoded`
     video has a copy in the store, whose timestamps `frame_pts` are. `file_bytes` and `file_ends` mark the file that is
-    decoded, the raw one or the copy; see `mark_of`. A store may be older than they are."""
+    decoded, the raw one or the copy; see `fingerprint`. A store may be older than they are."""
 
     path: str
     participant: str

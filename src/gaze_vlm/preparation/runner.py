@@ -12,17 +12,17 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
-from gaze_vlm.formats.recording import Reader, Recording, by_lack
+from gaze_vlm.formats.recording import Reader, Recording, group_by_missing
 from gaze_vlm.output import OutputError
 from gaze_vlm.preparation.cluster import run_on_ray
-from gaze_vlm.preparation.engine import cores, run_here, run_local
-from gaze_vlm.preparation.estimate import estimate
-from gaze_vlm.preparation.files import only_preparation, write_atomically
+from gaze_vlm.preparation.cost import estimate_cost
+from gaze_vlm.preparation.engine import cores, run_in_process, run_local
+from gaze_vlm.preparation.files import exclusive_store, write_atomically
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.job import PrepareRecording
-from gaze_vlm.preparation.labels import with_labels
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.quality import LOW_SHARE, summary, valid_gaze
+from gaze_vlm.preparation.quality_report import LOW_SHARE, summary, valid_gaze_text
+from gaze_vlm.preparation.scorable_labels import with_labels
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.progress import work_progress
 from gaze_vlm.ranges import at_least
@@ -75,11 +75,11 @@ def prepare(
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters)
     if dry_run:
-        print(estimate(job, recordings).text(workers or cores()))
+        print(estimate_cost(job, recordings).text(workers or cores()))
         for reason, names in left_out.items():
             print(f"{reason}: {', '.join(names)}")
         return store
-    with only_preparation(store):
+    with exclusive_store(store):
         (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from
         bad = without_files(files, recordings)
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
@@ -114,7 +114,7 @@ def without_clips(reader: Reader, recordings: Sequence[Recording]) -> dict[str, 
     """Names of which no clip can be, for they lack a part, by the reason."""
     labels = {recording.video_id for recording in recordings if recording.actions}
     left_out = reader.left_out()
-    for reason, names in by_lack([recording.video_id for recording in recordings], {"labels": labels}).items():
+    for reason, names in group_by_missing([recording.video_id for recording in recordings], {"labels": labels}).items():
         left_out[reason] = sorted([*left_out.get(reason, []), *names])
     return left_out
 
@@ -140,8 +140,8 @@ def warn_of_missing_gaze(report: Mapping[str, Any]) -> None:
         low = [name for name, row in report["by_video"].items() if (row["frames"]["valid_gaze_share"] or 0) < LOW_SHARE]
         shown = ", ".join(low[:3]) + (", …" if len(low) > 3 else "")
         warnings.warn(
-            f"{valid_gaze(report)}; under a half in {len(low)} of {len(report['by_video'])} videos ({shown}): are the "
-            "times of gaze those of the videos? `gaze-vlm quality` shows each one's clock",
+            f"{valid_gaze_text(report)}; under a half in {len(low)} of {len(report['by_video'])} videos ({shown}): are "
+            "the times of gaze those of the videos? `gaze-vlm quality` shows each one's clock",
             stacklevel=3,
         )
 
@@ -164,7 +164,7 @@ def run(
         if engine == "ray":
             outcomes = run_on_ray(job, recordings, workers, address)
         elif count <= 1:
-            outcomes = run_here(job, recordings, progress.part)
+            outcomes = run_in_process(job, recordings, progress.part)
         else:
             outcomes = run_local(job, recordings, count, progress.part)
         with closing(outcomes):

@@ -38,7 +38,7 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
     return [replace(video, split=split_of[group]) for video, group in zip(videos, groups, strict=True)]
 
 
-def asked_splits(parameters: PreparationParameters) -> tuple[str, ...]:
+def required_splits(parameters: PreparationParameters) -> tuple[str, ...]:
     """Splits that trainings and tests on the store will ask for: those with a fraction above 0.
 
     The official split always has train and test; it has validation if that takes a share of the training sessions.

@@ -19,9 +19,9 @@ from safetensors.numpy import save
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.json_files import from_json, parse_json, read_json
-from gaze_vlm.preparation.files import mark_of, write_atomically
+from gaze_vlm.preparation.files import fingerprint, write_atomically
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.soundness import check_arrays, check_clips, check_manifest
+from gaze_vlm.preparation.store_checks import check_arrays, check_clips, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
 
 SCHEMA_VERSION = 4  # of the manifest and the table of clips
@@ -66,7 +66,7 @@ class Store:
         """
         if video_id not in self._cache:
             self._entry(video_id)
-            gaze, _ = read_video(video_file(self.path, video_id))
+            gaze, _ = read_video_gaze(video_file(self.path, video_id))
             self._cache[video_id] = gaze.padded(self.manifest.points)
             if len(self._cache) > self.cached_videos:
                 self._cache.popitem(last=False)
@@ -102,7 +102,7 @@ class Store:
             entry, path = self._entry(video_id), self.video_path(video_id)
             if not entry.file_ends:  # an older store does not tell
                 continue
-            size, ends = mark_of(path)
+            size, ends = fingerprint(path)
             if size != entry.file_bytes:
                 differs = f"it has {size} bytes, and had {entry.file_bytes} when it was prepared"
             elif ends != entry.file_ends:
@@ -138,14 +138,14 @@ def reencoded_file(store: Path, video_id: str) -> Path:
     return store / "video" / f"{check_name(video_id, str(store))}.mp4"
 
 
-def write_video(path: Path, gaze: VideoGaze, digest: str) -> None:
+def write_video_gaze(path: Path, gaze: VideoGaze, digest: str) -> None:
     """Write a video's arrays; `digest` marks what they were made from."""
     metadata = {"schema_version": VIDEO_VERSION, "digest": digest, **asdict(gaze.counts)}
     arrays = {name: getattr(gaze, name) for name in ARRAYS}
     write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
-def read_video(path: Path) -> tuple[VideoGaze, str]:
+def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
     """Arrays of a video as written, and the digest of what they were made from.
 
     Raises:
@@ -164,7 +164,7 @@ def read_video(path: Path) -> tuple[VideoGaze, str]:
         raise InputError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
-    if (odd := gaze.odd_points()).any():
+    if (odd := gaze.invalid_points()).any():
         frame, point = np.argwhere(odd)[0].tolist()
         values = {name: getattr(gaze, name)[frame, point].tolist() for name in POINTS}
         raise InputError(

@@ -137,7 +137,7 @@ class VideoGaze:
         """Which sampled frames cannot be decoded."""
         return self.frame_pts == NO_PTS
 
-    def odd_points(self) -> Bool[np.ndarray, "frame point"]:
+    def invalid_points(self) -> Bool[np.ndarray, "frame point"]:
         """Tell which points cannot be as they were prepared: tracked ones with a value that is not finite or out of its
         range, and those of no known event."""
         places = np.concatenate([self.xy, self.raw_xy], axis=-1)
@@ -157,7 +157,7 @@ class VideoGaze:
         """
         return self.age_s[frames] < (window_s or self.counts.frame_interval_s) - TIME_TOLERANCE_S
 
-    def counting(
+    def valid_points(
         self,
         frames: slice = slice(None),
         window_s: float = WINDOW_S,

@@ -13,7 +13,7 @@ from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, StepTotals
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.labels import vocabulary
+from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval

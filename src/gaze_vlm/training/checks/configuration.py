@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.output import check_output_folder
-from gaze_vlm.preparation.quality import LOW_SHARE
+from gaze_vlm.preparation.quality_report import LOW_SHARE
 from gaze_vlm.training.checks.training import Problem, Training, refusals
 from gaze_vlm.training.checks.versions import misfits
 

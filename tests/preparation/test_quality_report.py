@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation.quality import VideoQuality, clock_figures, quality_report, summary
+from gaze_vlm.preparation.quality_report import VideoQuality, clock_figures, quality_report, summary
 from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.job import PrepareRecording
-from gaze_vlm.preparation.video import prepare_video
 from gaze_vlm.preparation.video_gaze import ARRAYS
 from gaze_vlm.progress import clock, track
 
@@ -21,7 +21,7 @@ MEASURED_S = 6.0
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PreparationCost:
     """The rest of a preparation. `seconds` is the work of one process; `size_bytes` what is added to the store."""
 
     videos: int
@@ -43,7 +43,7 @@ class Estimate:
         return "\n".join(lines)
 
 
-def estimate(job: PrepareRecording, recordings: Sequence[Recording]) -> Estimate:
+def estimate_cost(job: PrepareRecording, recordings: Sequence[Recording]) -> PreparationCost:
     """Time and space that the videos which are not prepared yet will take.
 
     Every gaze file and every header is read; the first seconds of the first `MEASURED_VIDEOS` are prepared, and the
@@ -58,12 +58,12 @@ def estimate(job: PrepareRecording, recordings: Sequence[Recording]) -> Estimate
             if job.is_done(recording.video_id, job.digest(recording, gaze)):
                 continue
             if len(rates) < MEASURED_VIDEOS:
-                rates.append(measure(recording, job))
+                rates.append(measure_rate(recording, job))
             todo.append(video_info(recording.video).duration_s)
         except (ValueError, OSError) as error:
             unusable[recording.video_id] = str(error)
     video_s = sum(todo)
-    return Estimate(
+    return PreparationCost(
         videos=len(recordings),
         done=len(recordings) - len(todo) - len(unusable),
         unusable=unusable,
@@ -73,7 +73,7 @@ def estimate(job: PrepareRecording, recordings: Sequence[Recording]) -> Estimate
     )
 
 
-def measure(recording: Recording, job: PrepareRecording) -> tuple[float, float]:
+def measure_rate(recording: Recording, job: PrepareRecording) -> tuple[float, float]:
     """Seconds of work, and bytes of the store, for one second of video."""
     start_s = time.perf_counter()
     gaze, parameters = job.gaze_of(recording), job.parameters
@@ -82,10 +82,12 @@ def measure(recording: Recording, job: PrepareRecording) -> tuple[float, float]:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.mp4"
         with ExitStack() as stack:
-            look = None
+            on_frame = []
             if parameters.video_short_side_px is not None:
-                look = stack.enter_context(reencoder(copy, info, parameters.video_short_side_px, parameters.video_gop))
-            arrays = prepare_video(recording.video, gaze, parameters, look, shown_s)
+                on_frame.append(
+                    stack.enter_context(reencoder(copy, info, parameters.video_short_side_px, parameters.video_gop))
+                )
+            arrays = prepare_video(recording.video, gaze, parameters, on_frame, shown_s)
         copy_bytes = copy.stat().st_size if copy.is_file() else 0
     size_bytes = copy_bytes + sum(getattr(arrays, name).nbytes for name in ARRAYS)
     return (time.perf_counter() - start_s) / shown_s, size_bytes / shown_s

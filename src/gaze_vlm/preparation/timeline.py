@@ -127,7 +127,7 @@ def video_clips(
     return clips, dropped
 
 
-def check_clips(
+def require_clips(
     clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int, asked: Sequence[str], store: Path
 ) -> None:
     """Check that a store is of use.
@@ -136,7 +136,7 @@ def check_clips(
         clips: all clips.
         dropped: how many others were dropped, by the reason.
         quarantined: how many videos could not be used.
-        asked: splits that need clips; see `asked_splits`.
+        asked: splits that need clips; see `required_splits`.
         store: its folder, for the message.
 
     Raises:

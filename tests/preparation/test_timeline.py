@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaze_vlm.formats.recording import Action, Recording
-from gaze_vlm.preparation.clips import (
+from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.timeline import (
     AFTER_VIDEO,
     NO_ACTIVITY,
     NO_FUTURE,
@@ -18,7 +19,6 @@ from gaze_vlm.preparation.clips import (
     Timeline,
     video_clips,
 )
-from gaze_vlm.preparation.parameters import PreparationParameters
 
 ACTIONS = (
     Action(0.0, 5.0, "cut onion", "cut", "onion"),

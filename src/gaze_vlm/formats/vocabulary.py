@@ -58,7 +58,7 @@ def label_forms(label: str) -> Iterator[tuple[tuple[str, ...], int]]:
         yield tuple(words(name)), 1
 
 
-class Labels:
+class LabelFinder:
     """The labels of one kind, looked for in texts.
 
     Args:
@@ -121,8 +121,8 @@ class Vocabulary:
     """
 
     def __init__(self, verbs: Sequence[str], nouns: Sequence[str]) -> None:
-        self.verbs = Labels(verbs, "VERB")
-        self.nouns = Labels(nouns, "NOUN")
+        self.verbs = LabelFinder(verbs, "VERB")
+        self.nouns = LabelFinder(nouns, "NOUN")
 
     def verb(self, text: str) -> str | None:
         """Return the first verb label that a text names, None if it names none."""

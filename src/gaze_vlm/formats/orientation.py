@@ -12,7 +12,7 @@ MATRIX = "DISPLAYMATRIX"  # nine integers: (x, y) of the coded frame is shown at
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """What is done to a coded frame to show it: first swap its axes, then mirror the result.
 
     Args:
@@ -31,24 +31,24 @@ class Turn:
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Turn pixels [H, W] or [H, W, channel]; the array itself where nothing is to be done."""
-        if self == Turn():
+        if self == Orientation():
             return pixels
         turned = np.swapaxes(pixels, 0, 1) if self.swapped else pixels
         return np.ascontiguousarray(turned[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1])
 
 
-def turn_of(frame: av.VideoFrame) -> Turn:
-    """The turn that the metadata ask for.
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Read the orientation that the metadata state.
 
     Raises:
         ValueError: the angle is no multiple of 90 degrees.
     """
     side_data: Any = frame.side_data  # typed for motion vectors alone
     if (data := side_data.get(MATRIX)) is None:
-        return Turn()
+        return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
     if b == c == 0:
-        return Turn(left_right=a < 0, up_down=d < 0)
+        return Orientation(left_right=a < 0, up_down=d < 0)
     if a == d == 0:
-        return Turn(swapped=True, left_right=c < 0, up_down=b < 0)
+        return Orientation(swapped=True, left_right=c < 0, up_down=b < 0)
     raise InputError(f"its metadata turn the frames by {frame.rotation} degrees, no multiple of 90: convert the video")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gaze_vlm.formats.labels import vocabulary
 from gaze_vlm.formats.recording import Action, Recording
+from gaze_vlm.formats.vocabulary import vocabulary
 
 UNKNOWN = "not in the data set's vocabulary"
 UNNAMED = "not the first that its text names"

@@ -10,8 +10,8 @@ from egtea_files import shift_px, texture, write_video
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.gaze.occlusion import visible
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.preparation.frame_sampling import prepare_video, sample_frames
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video import prepare_video, sampled_moments
 
 PARAMETERS = PreparationParameters()
 
@@ -36,9 +36,9 @@ def shown(path: Path, t_s: float) -> int:
 
 
 def test_samples_are_the_frames_on_screen_at_the_grid(panning: Path) -> None:
-    moments = list(sampled_moments(panning, timed_frames(panning), 1.0, 0.2))
-    assert [moment.t_s for moment in moments] == [1, 2, 3, 4]
-    assert [moment.target.pts for moment in moments] == [shown(panning, t_s) for t_s in (1, 2, 3, 4)]
+    found = list(sample_frames(panning, timed_frames(panning), 1.0, 0.2))
+    assert [sampled.t_s for sampled in found] == [1, 2, 3, 4]
+    assert [sampled.target.pts for sampled in found] == [shown(panning, t_s) for t_s in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(("frame_hz", "window_s"), [(1.0, 0.2), (4.0, 0.5), (2.5, 0.05)])
@@ -47,15 +47,15 @@ def test_windows_on_a_variable_frame_rate(tmp_path: Path, frame_hz: float, windo
     path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 60, ticks - ticks[0])
     frames = list(timed_frames(path))
     end_s = frames[-1].t_s + frames[-1].duration_s
-    moments = list(sampled_moments(path, frames, frame_hz, window_s))
-    assert len(moments) == int(end_s * frame_hz + 1e-6)
-    for k, moment in enumerate(moments):
+    found = list(sample_frames(path, frames, frame_hz, window_s))
+    assert len(found) == int(end_s * frame_hz + 1e-6)
+    for k, sampled in enumerate(found):
         t_s = (k + 1) / frame_hz
         starts = [frame for frame in frames if frame.t_s <= t_s + 1e-6]
         before = [frame for frame in starts if frame.t_s <= t_s - window_s + 1e-6]
         expected = [frame.pts for frame in starts[max(0, len(before) - 1) :]]
-        assert [frame.pts for frame in moment.shown] == expected
-        assert moment.target.pts == expected[-1]
+        assert [frame.pts for frame in sampled.shown] == expected
+        assert sampled.target.pts == expected[-1]
 
 
 def test_points_are_carried_with_the_scene(panning: Path) -> None:
@@ -86,7 +86,12 @@ def test_six_points_at_30_hz_whatever_window_was_prepared(panning: Path, window_
     rows = [(k / 30, 0.5, 0.5, GazeEvent.FIXATION) for k in range(120)]
     gaze = prepare_video(panning, gaze_of(rows), PreparationParameters(window_s=window_s))
     assert (gaze.event <= GazeEvent.UNKNOWN).sum(axis=1)[:3].tolist() == [30 * window_s] * 3
-    assert gaze.counting(window_s=0.2).sum(axis=1).tolist() == [6, 6, 6, 5]  # the last frame's time is after them all
+    assert gaze.valid_points(window_s=0.2).sum(axis=1).tolist() == [
+        6,
+        6,
+        6,
+        5,
+    ]  # the last one is after them all
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.3, 0.97])
@@ -95,7 +100,7 @@ def test_a_frames_own_interval_has_a_point_at_the_videos_rate(tmp_path: Path, ph
     path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 60, frame_hz=30)
     rows = [((k + phase) / 30, 0.5, 0.5, GazeEvent.FIXATION) for k in range(-1, 61) if k + phase >= 0]
     gaze = prepare_video(path, gaze_of(rows), PreparationParameters(frame_hz=30.0, window_s=0.2))
-    assert gaze.counting(window_s=0).sum(axis=1).tolist() == [1] * 60
+    assert gaze.valid_points(window_s=0).sum(axis=1).tolist() == [1] * 60
 
 
 def test_gaze_that_ends_before_the_video_is_untracked_after_it(panning: Path) -> None:
@@ -136,8 +141,8 @@ def test_a_point_at_the_border_has_a_finite_error(panning: Path) -> None:
     assert tracked.any()
     assert gaze.error[0][tracked].max() == 1
     assert np.isinf(gaze.error[0][~tracked]).all()
-    assert not gaze.odd_points().any()
-    assert (gaze.counting()[0] == (gaze.error[0] < 1)).all()
+    assert not gaze.invalid_points().any()
+    assert (gaze.valid_points()[0] == (gaze.error[0] < 1)).all()
 
 
 def test_occluded_point_has_a_large_error(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from gaze_vlm.preparation.video_gaze import NO_PTS, WORST_ERROR, FramePoints, Vi
 
 
 @dataclass
-class Moment:
+class SampledFrame:
     """One sampled frame: the time of the sample, the frame on screen then, and those of the gaze window."""
 
     t_s: float
@@ -54,7 +54,7 @@ class GreyFrames:
         self.kept = {key: value for key, value in self.kept.items() if key >= pts}
 
 
-def sampled_moments(path: Path, frames: Iterable[TimedFrame], frame_hz: float, window_s: float) -> Iterator[Moment]:
+def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, window_s: float) -> Iterator[SampledFrame]:
     """Moments of a video from its frames in order, as `timed_frames` gives them.
 
     Sampled frame k is the one on screen at t = (k + 1) / frame_hz, the last that starts at or before t.
@@ -69,21 +69,21 @@ def sampled_moments(path: Path, frames: Iterable[TimedFrame], frame_hz: float, w
     count = 1
     shown: deque[TimedFrame] = deque()  # what the next window can show
 
-    def moments_until(limit_s: float) -> Iterator[Moment]:
+    def sampled_until(limit_s: float) -> Iterator[SampledFrame]:
         nonlocal count
         while (t_s := count / frame_hz) <= limit_s:
             _drop_before(shown, t_s - window_s)
-            yield Moment(t_s, shown[-1], list(shown))
+            yield SampledFrame(t_s, shown[-1], list(shown))
             count += 1
 
     for frame in frames:
         if not shown and frame.t_s > TIME_TOLERANCE_S:
             raise InputError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
-        yield from moments_until(frame.t_s - 2 * TIME_TOLERANCE_S)
+        yield from sampled_until(frame.t_s - 2 * TIME_TOLERANCE_S)
         shown.append(frame)
         _drop_before(shown, count / frame_hz - window_s)
     end_s = shown[-1].t_s + shown[-1].duration_s if shown else 0.0
-    yield from moments_until(end_s + TIME_TOLERANCE_S)
+    yield from sampled_until(end_s + TIME_TOLERANCE_S)
     if count == 1:
         raise InputError(f"{path}: {end_s:.2f} s long, shorter than the {1 / frame_hz:g} s between sampled frames")
 
@@ -98,7 +98,7 @@ def prepare_video(
     path: Path,
     gaze: GazeSamples,
     parameters: PreparationParameters,
-    look: Callable[[TimedFrame], None] | None = None,
+    on_frame: Sequence[Callable[[TimedFrame], None]] = (),
     until_s: float = math.inf,
 ) -> VideoGaze:
     """Sampled frames of a video and the gaze of each one's window (t − window_s, t], carried to it.
@@ -112,7 +112,7 @@ def prepare_video(
         path: the video.
         gaze: its gaze.
         parameters: what to prepare.
-        look: is shown every frame in passing.
+        on_frame: called with every frame, in order.
         until_s: leave out what comes later in the video.
 
     Raises:
@@ -130,30 +130,30 @@ def prepare_video(
             if frame.t_s > until_s:
                 return
             seen[frame.frame is None] += 1
-            if look is not None:
-                look(frame)
+            for call in on_frame:
+                call(frame)
             yield frame
 
     def rows() -> Iterator[FramePoints]:
-        for moment in sampled_moments(path, frames(), parameters.frame_hz, parameters.window_s):
-            grey.forget_before(moment.shown[0].pts)
-            window = gaze.window(moment.t_s - parameters.window_s + TIME_TOLERANCE_S, moment.t_s + TIME_TOLERANCE_S)
-            yield carry_window(moment, window, grey, flow, parameters)
+        for sampled in sample_frames(path, frames(), parameters.frame_hz, parameters.window_s):
+            grey.forget_before(sampled.shown[0].pts)
+            window = gaze.window(sampled.t_s - parameters.window_s + TIME_TOLERANCE_S, sampled.t_s + TIME_TOLERANCE_S)
+            yield carry_window(sampled, window, grey, flow, parameters)
 
     packed = VideoGaze.pack(rows(), info.duration_s, gaze)
     return replace(packed, counts=replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True]))
 
 
 def carry_window(
-    moment: Moment,
+    sampled: SampledFrame,
     gaze: GazeSamples,
     grey: GreyFrames,
     flow: FlowEstimator,
     parameters: PreparationParameters,
 ) -> FramePoints:
     """Gaze of one window in the sampled frame. Flow between two frames is computed once for all points."""
-    starts = np.array([frame.t_s for frame in moment.shown])
-    sound = np.array([frame.frame is not None for frame in moment.shown])
+    starts = np.array([frame.t_s for frame in sampled.shown])
+    sound = np.array([frame.frame is not None for frame in sampled.shown])
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
     gaze = gaze.untracked_where(~(sound[shown] & sound[-1]))
     count = len(gaze)
@@ -161,10 +161,10 @@ def carry_window(
     error, share = np.zeros(count), np.zeros(count)
     carried = 0
     for index in np.unique(shown[gaze.tracked]):
-        source = moment.shown[index]
-        if source.pts == moment.target.pts:
+        source = sampled.shown[index]
+        if source.pts == sampled.target.pts:
             continue  # looked at in the sampled frame itself
-        target = grey(moment.target)
+        target = grey(sampled.target)
         height, width = target.shape
         points = np.flatnonzero((shown == index) & gaze.tracked)
         forward, backward = flow(grey(source), target), flow(target, grey(source))
@@ -180,11 +180,11 @@ def carry_window(
         # A point may stay while most of the disc around it leaves: that is the largest error of a point in the frame.
         error[points[~left]] = np.minimum(error[points[~left]], WORST_ERROR)
     return FramePoints(
-        t_s=moment.t_s,
-        pts=moment.target.pts if sound[-1] else NO_PTS,
+        t_s=sampled.t_s,
+        pts=sampled.target.pts if sound[-1] else NO_PTS,
         xy=xy,
         raw_xy=raw,
-        age_s=np.maximum(moment.t_s - gaze.t_s, 0),
+        age_s=np.maximum(sampled.t_s - gaze.t_s, 0),
         event=event,
         error=error,
         occluded_share=share,

@@ -11,9 +11,9 @@ from jaxtyping import Int
 
 from gaze_vlm.gaze.occlusion import visible
 from gaze_vlm.gaze.samples import GazeEvent
-from gaze_vlm.preparation.clips import count_clips
 from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.splits import SPLITS
+from gaze_vlm.preparation.timeline import count_clips
 from gaze_vlm.preparation.video_gaze import VideoCounts, VideoGaze
 
 CENTRE_CELLS = 16
@@ -30,7 +30,7 @@ class VideoQuality:
     `windows` has the number of sampled frames with 0, 1, 2, … points in the frame, `centre` those points by the cell
     that they were looked at in, rows from the top. Occlusion is by the default ε and η; `left_frame` counts points
     that were in their own frame and that the flow carries out of the sampled one. `valid` counts sampled frames with
-    valid gaze; see `VideoGaze.counting`.
+    valid gaze; see `VideoGaze.valid_points`.
     """
 
     counts: VideoCounts
@@ -54,7 +54,7 @@ class VideoQuality:
         return cls(
             counts=gaze.counts,
             frames=len(gaze.frame_t_s),
-            valid=int(gaze.counting().any(axis=1).sum()),
+            valid=int(gaze.valid_points().any(axis=1).sum()),
             windows=np.bincount(tracked.sum(axis=1)),
             centre=centre,
             left_frame=int(np.sum(was_inside & (gaze.event == GazeEvent.OUT_OF_FRAME))),
@@ -144,7 +144,7 @@ def summary(report: Mapping[str, Any]) -> str:
     by_split = ", ".join(f"{clips['by_split'][split]} {split}" for split in SPLITS if split in clips["by_split"])
     said = [
         f"{videos['prepared']} videos, {clips['total']} clips" + (f" ({by_split})" if by_split else ""),
-        valid_gaze(report),
+        valid_gaze_text(report),
     ]
     if videos["quarantined"]:
         said.append(f"{videos['quarantined']} videos quarantined (quarantine.jsonl)")
@@ -160,7 +160,7 @@ def summary(report: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def valid_gaze(report: Mapping[str, Any]) -> str:
+def valid_gaze_text(report: Mapping[str, Any]) -> str:
     """In words, the share of sampled frames with valid gaze."""
     share = report["frames"]["valid_gaze_share"]
     return "no sampled frames" if share is None else f"valid gaze in {100 * share:.1f} % of the sampled frames"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gaze_vlm.formats.captions import read_spans
 from gaze_vlm.formats.recording import Action
-from gaze_vlm.formats.spans import read_spans
 
 
 def test_spans_with_and_without_labels(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from egtea_files import shift_px, texture, turn, write_video
+from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
-from gaze_vlm.formats.turning import Turn, turn_of
 from gaze_vlm.formats.video import Pixels, frames_at, frames_at_times, iterate_frames, timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.video import prepare_video
 
 Shown = Callable[[np.ndarray], np.ndarray]
 TURNS: dict[str, tuple[tuple[int, int, int, int], Shown]] = {  # np.rot90 turns counter-clockwise
@@ -60,7 +60,7 @@ def test_a_copy_is_upright(turned: tuple[Path, list[np.ndarray]], tmp_path: Path
     with reencoder(tmp_path / "copy.mp4", info, 96, 12) as write:
         for frame in timed_frames(path):
             write(frame)
-    assert all(turn_of(frame.frame) == Turn() for frame in timed_frames(tmp_path / "copy.mp4"))
+    assert all(orientation_of(frame.frame) == Orientation() for frame in timed_frames(tmp_path / "copy.mp4"))
     pts = [reencoded_pts(info, frame.pts) for frame in timed_frames(path)]
     difference = frames_at(tmp_path / "copy.mp4", pts).astype(float) - np.stack(shown)
     assert np.abs(difference).mean() < 4
