@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
@@ -96,8 +97,7 @@ def _other_than_asked(run: Plan, comparison: Comparison, configured: Configured)
 
 def _outputs(command: Sequence[str]) -> list[Path]:
     """What a command is given as `--output`."""
-    pairs = zip(command, command[1:], strict=False)
-    outputs = [after for part, after in pairs if part == "--output"]
+    outputs = [after for part, after in pairwise(command) if part == "--output"]
     outputs += [part.removeprefix("--output=") for part in command if part.startswith("--output=")]
     return [Path(output) for output in outputs]
 
