@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm.training.cli import Plan, plan
+from gaze_vlm.training.configured import ConfiguredTraining, configure
 from training_files import ROOT
 
 CONFIGS = ROOT / "lightning_configs"
@@ -16,10 +16,10 @@ REAL = [
 ]
 
 
-def merged(file: Path) -> Plan:
+def merged(file: Path) -> ConfiguredTraining:
     """What the command in a YAML's first line configures."""
     command = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# lightning fit ")
-    return plan(command.split())
+    return configure(command.split())
 
 
 def name(file: Path) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from gaze_vlm.cli import COMMANDS, main
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.plans import before_seed_command, fit_options, plans
-from gaze_vlm.training.cli import Plan, plan
+from gaze_vlm.comparison.planned_runs import before_seed_command, fit_options, planned_runs
+from gaze_vlm.training.configured import ConfiguredTraining, configure
 from gaze_vlm.training.run_files import best_checkpoint
 from training_files import ROOT
 
@@ -35,7 +35,7 @@ class Follower:
     def reads(self, path: Path | str) -> None:
         assert Path(path) in self.made or (ROOT / path).is_file(), f"{path} is read, and no earlier line made it"
 
-    def trains(self, fit: Plan) -> None:
+    def trains(self, fit: ConfiguredTraining) -> None:
         self.reads(fit.datamodule.store_path)
         self.reads(fit.model.backbone.checkpoint)
         self.finishes(fit.options.dir)
@@ -60,12 +60,12 @@ class Follower:
         comparison = load_comparison(config)
         for store in comparison.also_test.values():
             self.reads(store)
-        wanted = plans(comparison, seeds)
+        wanted = planned_runs(comparison, seeds)
         for backbone, seed in {(run.backbone, run.seed) for run in wanted}:
             command = before_seed_command(comparison, backbone, seed)
             assert main(command[3:]) == 0
         for run in {run.arm: run for run in wanted}.values():
-            self.trains(plan(fit_options(run, comparison)))
+            self.trains(configure(fit_options(run, comparison)))
         for run in wanted:
             self.finishes(run.directory)
 
@@ -95,7 +95,7 @@ def test_the_readme_can_be_followed_line_by_line(follower: Follower) -> None:
         program, command, *options = shlex.split(line)
         assert program in ("gaze-vlm", "lightning")
         if command == "fit":
-            follower.trains(plan(options))
+            follower.trains(configure(options))
         elif command == "test":
             assert options[::2] == ["--config", "--ckpt_path"]
             for path in options[1::2]:

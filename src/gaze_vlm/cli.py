@@ -93,7 +93,7 @@ def _run(command: str, args: list[str]) -> None:
 
     args = underscored(args)
     if command in TRAINING:
-        import_module("gaze_vlm.training.cli").train([command, *args])
+        import_module("gaze_vlm.training.lightning_cli").train([command, *args])
         return
     from docstring_parser import DocstringStyle
     from jsonargparse import set_parsing_settings

@@ -13,7 +13,7 @@ from transformers.video_utils import VideoMetadata
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
 from backbone_families import DEVICE, FRAMES, Family, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.training.checkpoint import learned_state
+from gaze_vlm.training.checkpoint import trainable_state
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_what_learned_is_saved_and_loaded(family: Family, checkpoint: Path, tmp_
         for p in backbone.parameters():
             if p.requires_grad:
                 p.add_(0.05 * torch.randn_like(p))
-    torch.save(learned_state(backbone), tmp_path / "learned.pt")  # type: ignore[arg-type]
+    torch.save(trainable_state(backbone), tmp_path / "learned.pt")  # type: ignore[arg-type]
     fresh = make_backbone(family, checkpoint, family.outputs[-1], lora=lora)
     assert not torch.allclose(fresh(batch).cross_entropy, backbone(batch).cross_entropy)
     fresh.load_state_dict(torch.load(tmp_path / "learned.pt", weights_only=True, map_location=DEVICE), strict=False)

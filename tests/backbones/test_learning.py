@@ -11,7 +11,7 @@ from backbone_families import DEVICE, FAMILIES, make_backbone, make_batch
 from gaze_vlm.backbones import Llava, Lora, loading
 from gaze_vlm.backbones.parts import parameters_by_part
 from gaze_vlm.backbones.tiny.llava import save
-from gaze_vlm.training.checkpoint import learned_state
+from gaze_vlm.training.checkpoint import trainable_state
 
 LLAVA, QWEN2 = FAMILIES[0], next(family for family in FAMILIES if family.name == "qwen2-vl-image")
 
@@ -98,11 +98,11 @@ def test_a_shared_frozen_head_is_not_kept(tmp_path: Path) -> None:
     save(model, processor, tmp_path)
     backbone = make_backbone(QWEN2, tmp_path, train=("projector",))
     assert backbone.hf.lm_head.weight is backbone.hf.get_input_embeddings().weight
-    assert not [name for name in learned_state(backbone) if "lm_head" in name or "embed_tokens" in name]
+    assert not [name for name in trainable_state(backbone) if "lm_head" in name or "embed_tokens" in name]
     learning = make_backbone(QWEN2, tmp_path, train=("language",))
     of_part = parameters_by_part(learning.parts())
     assert sum(p is learning.hf.lm_head.weight for p in of_part["language"]) == 1
-    assert {"hf.lm_head.weight", "hf.model.language_model.embed_tokens.weight"} <= learned_state(learning).keys()
+    assert {"hf.lm_head.weight", "hf.model.language_model.embed_tokens.weight"} <= trainable_state(learning).keys()
 
 
 def test_lora_of_half_weights_learns_in_32_bits(tiny_llava: Path) -> None:

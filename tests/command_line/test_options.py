@@ -10,7 +10,7 @@ from gaze_vlm.command_line.composition import expand_configs
 from gaze_vlm.command_line.options import explain, underscored
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.suggestions import nearest_path
-from gaze_vlm.training.cli import TrainingParser
+from gaze_vlm.training.lightning_cli import TrainingParser
 from training_files import arguments
 
 KITCHEN = Path(__file__).parents[2] / "lightning_configs" / "kitchen" / "gaze.yaml"

@@ -8,7 +8,7 @@ from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.launch import thread_environment
-from gaze_vlm.comparison.plans import Plan, fit_command
+from gaze_vlm.comparison.planned_runs import PlannedRun, fit_command
 
 
 def test_trains_what_is_missing_and_writes_everything(project, capsys):
@@ -79,7 +79,7 @@ def test_a_run_of_other_settings_is_not_taken_for_the_asked_one(project):
 
 def test_the_command_of_a_run(project):
     comparison = load_comparison(project)
-    plan = Plan("tiny-llava", "gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
+    plan = PlannedRun("tiny-llava", "gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
     assert fit_command(plan, comparison) == [
         *(sys.executable, "-m", "gaze_vlm", "fit"),
         "--config=base.yaml",

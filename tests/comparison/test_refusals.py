@@ -7,10 +7,10 @@ import pytest
 from transformers import AutoConfig
 
 from fake_comparison import Stub, write_config
-from gaze_vlm.comparison.checks import refuse_what_would_fail
+from gaze_vlm.comparison.checks import refuse_failing_runs
 from gaze_vlm.comparison.compare import run_comparison
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.plans import plans
+from gaze_vlm.comparison.planned_runs import planned_runs
 from gaze_vlm.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "lightning_configs"
@@ -40,7 +40,7 @@ def refusal(seeds=(0, 1), **config):
     write_config(**config)
     stub = Stub()
     with pytest.raises(InputError) as error:
-        run_comparison(Path("compare.yaml"), list(seeds), 1, stub, None, refuse_what_would_fail)
+        run_comparison(Path("compare.yaml"), list(seeds), 1, stub, None, refuse_failing_runs)
     assert stub.calls == []
     assert not Path("runs").exists()
     return str(error.value)
@@ -49,7 +49,7 @@ def refusal(seeds=(0, 1), **config):
 def test_runs_that_would_not_fail_are_taken(real, capsys):
     write_config(**real)
     comparison = load_comparison(Path("compare.yaml"))
-    refuse_what_would_fail(comparison, plans(comparison, [0, 1]))
+    refuse_failing_runs(comparison, planned_runs(comparison, [0, 1]))
     assert "Seed set" not in capsys.readouterr().err
 
 
@@ -87,10 +87,10 @@ def test_a_checkpoint_that_before_seed_makes_need_not_be_there(real, tiny_llava,
     makes = ["gaze-vlm", "backbone", "--output", "checkpoints/seed{seed}"]
     write_config(**real | {"overrides": here, "before_seed": makes})
     comparison = load_comparison(Path("compare.yaml"))
-    refuse_what_would_fail(comparison, plans(comparison, [0, 1]))
+    refuse_failing_runs(comparison, planned_runs(comparison, [0, 1]))
     with monkeypatch.context() as no_hub:  # a path of two words is no name to ask a hub for
         no_hub.setattr(AutoConfig, "from_pretrained", None)
-        refuse_what_would_fail(comparison, plans(comparison, [1]))
+        refuse_failing_runs(comparison, planned_runs(comparison, [1]))
     other = ["gaze-vlm", "backbone", "--output=checkpoints/seed-{seed}"]
     assert "no model in checkpoints/seed1, and before_seed makes checkpoints/seed-1" in refusal(
         **real | {"overrides": here, "before_seed": other}

@@ -7,7 +7,7 @@ import pytest
 from egtea_files import HEIGHT_PX, WIDTH_PX
 from gaze_vlm.doctor.amounts import amounts, decoded_bytes
 from gaze_vlm.doctor.doctor import doctor
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 from training_files import arguments
 
 EPOCHS = ("--trainer.max_steps=-1", "--trainer.max_epochs=4", "--trainer.limit_train_batches=2")
@@ -28,7 +28,7 @@ def test_steps_and_validations(
     options: list[str], steps: int, validations: int, tiny_llava: Path, prepared: Path, tmp_path: Path
 ) -> None:
     many = "--validate_every_n_steps=500"
-    training = plan([*arguments(tmp_path, tiny_llava, prepared), many, *options]).training
+    training = configure([*arguments(tmp_path, tiny_llava, prepared), many, *options]).training
     training.data.setup("fit")
     much = amounts(training)
     assert (much.steps, much.validations) == (steps, validations)
@@ -48,7 +48,7 @@ def test_the_page_says_how_much(tiny_llava: Path, prepared: Path, tmp_path: Path
 
 def test_the_memory_of_decoded_clips(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     """Clips of 4 frames, 3 bytes a pixel; no more of them than the store has."""
-    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    training = configure(arguments(tmp_path, tiny_llava, prepared)).training
     training.data.setup("fit")
     dataset = training.data.datasets["train"]
     one = 4 * WIDTH_PX * HEIGHT_PX * 3  # of the videos; the gaze's frame is larger

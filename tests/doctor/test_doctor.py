@@ -12,7 +12,7 @@ from backbone_families import FAMILIES, make_backbone
 from gaze_vlm.cli import main
 from gaze_vlm.doctor.doctor import count_parameters, diagnose, doctor
 from gaze_vlm.doctor.memory import Tower, activation_bytes, cast_bytes, states_per_number, weight_bytes
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 from qwen_sizes import save_qwen
 from training_files import ARMS, arguments
 
@@ -158,7 +158,7 @@ def test_seven_billion_parameters_are_counted_and_none_is_made(prepared: Path, t
         "--model.regularizer=null",
         "--trainer.precision=bf16-mixed",
     ]
-    diagnosis = diagnose(plan([*arguments(tmp_path / "run", tmp_path, prepared), *options]).training)
+    diagnosis = diagnose(configure([*arguments(tmp_path / "run", tmp_path, prepared), *options]).training)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000
     total, learning = diagnosis.parameters["language"]
     assert total - learning == 7_615_616_512  # 28 layers, embeddings and head of the 7B

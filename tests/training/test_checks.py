@@ -13,7 +13,7 @@ from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
 from gaze_vlm.training.checks import problems, refuse_what_would_fail
 from gaze_vlm.training.checks.configuration import whole_steps
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 from training_files import arguments
 
 MODEL = "--model.backbone.init_args"
@@ -43,7 +43,7 @@ def test_fit_and_doctor_refuse_alike(
 
 
 def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    training = configure(arguments(tmp_path, tiny_llava, prepared)).training
     before = torch.random.get_rng_state()
     assert refuse_what_would_fail(training) == []
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -52,7 +52,7 @@ def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepare
 
 def test_an_odd_number_of_frames(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     """As a model that takes two frames as one would find it; this one takes each by itself."""
-    training = plan(arguments(tmp_path, tiny_llava, prepared)).training
+    training = configure(arguments(tmp_path, tiny_llava, prepared)).training
     backbone = training.module.backbone
     backbone.load(weights=False)
     collator = backbone.collator()
@@ -70,7 +70,7 @@ def test_steps_that_lack_batches(
 ) -> None:
     """An epoch of 3 batches, 2 a step; of half of the epoch's."""
     options = [f"--trainer.limit_train_batches={limit}", "--trainer.accumulate_grad_batches=2"]
-    training = plan([*arguments(tmp_path, tiny_llava, prepared), *options]).training
+    training = configure([*arguments(tmp_path, tiny_llava, prepared), *options]).training
     training.data.setup("fit")
     half = training.data.steps_of_training(1, 2)
     expected = batches or half
@@ -84,17 +84,17 @@ def test_little_valid_gaze_is_worth_a_warning(
 ) -> None:
     monkeypatch.setattr(ClipDataModule, "valid_share", lambda *_: 0.4)
     options = arguments(tmp_path, tiny_llava, prepared)
-    (doubt,) = refuse_what_would_fail(plan(options).training)
+    (doubt,) = refuse_what_would_fail(configure(options).training)
     assert doubt.text.startswith(f"40% of the training frames in {prepared} have valid gaze")
     page = doctor(options).page()
     assert f"? {doubt.text}" in page
     assert "nothing would fail" in page
-    assert refuse_what_would_fail(plan([*options, "--model.regularizer.init_args.weight=0"]).training) == []
+    assert refuse_what_would_fail(configure([*options, "--model.regularizer.init_args.weight=0"]).training) == []
 
 
 def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     """Against the points that the training is served, of three clips, with every third frame in a blink."""
-    data = plan([*arguments(tmp_path, tiny_llava, prepared), "--data.train_clips=3"]).training.data
+    data = configure([*arguments(tmp_path, tiny_llava, prepared), "--data.train_clips=3"]).training.data
     data.setup("fit")
     dataset = data.datasets["train"]
     for video_id in {record.video_id for record in dataset.records}:

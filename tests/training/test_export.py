@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText
 
 from backbone_families import make_clip
 from gaze_vlm.cli import main
-from gaze_vlm.training.cli import load_run
+from gaze_vlm.training.configured import load_run
 from training_files import arguments, fit
 
 MODEL = "--model.backbone.init_args"

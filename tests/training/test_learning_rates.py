@@ -15,7 +15,7 @@ from gaze_vlm.backbones import Lora
 from gaze_vlm.backbones.tiny.llava import save
 from gaze_vlm.cli import main
 from gaze_vlm.training.checks import GradientCheck
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 from gaze_vlm.training.module import GazeVLM, LearningRateSchedule
 from training_files import ROOT
 
@@ -116,4 +116,4 @@ def test_a_run_of_an_earlier_version_names_its_schedule_in_capitals(tmp_path: Pa
     old = tmp_path / "config.yaml"
     old.write_text("model: {schedule: CONSTANT_WITH_WARMUP}\n")
     config = f"--config={ROOT / 'lightning_configs' / 'kitchen' / 'gaze.yaml'}"
-    assert plan([config, f"--config={old}"]).model.schedule == "constant_with_warmup"
+    assert configure([config, f"--config={old}"]).model.schedule == "constant_with_warmup"

@@ -9,7 +9,7 @@ import pytest
 from gaze_vlm.cli import main
 from gaze_vlm.preparation.store import read_clips, write_clips
 from gaze_vlm.training.checks import problems
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 from training_files import arguments
 
 LIMIT = "--model.backbone.init_args.max_target_tokens"
@@ -41,13 +41,13 @@ def test_special_tokens_are_refused_by_clip(
 
 def test_special_tokens_of_a_question(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     options = [*arguments(tmp_path, tiny_llava, prepared), "--data.prompts={activity: 'What <image> is it?'}"]
-    texts = [problem.text for problem in problems(plan(options).training)[0]]
+    texts = [problem.text for problem in problems(configure(options).training)[0]]
     assert any("data.prompts.activity is 'What <image> is it?' and holds <image>" in text for text in texts)
 
 
 def test_a_batch_names_the_clip(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     """`test` and `predict` serve clips that no check has seen."""
-    cli = plan(arguments(tmp_path, tiny_llava, with_text(prepared, tmp_path / "store", "cut <image> cup")))
+    cli = configure(arguments(tmp_path, tiny_llava, with_text(prepared, tmp_path / "store", "cut <image> cup")))
     cli.model.backbone.load(weights=False)
     cli.datamodule.setup("test")
     clip = cli.datamodule.datasets["test"][0]
@@ -58,7 +58,7 @@ def test_a_batch_names_the_clip(tiny_llava: Path, prepared: Path, tmp_path: Path
 def test_a_long_text_is_cut_and_counted(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     long = " ".join(["cut", "red", "cup"] * 60)
     store = with_text(prepared, tmp_path / "store", long, slice(0, 2))
-    training = plan([*arguments(tmp_path, tiny_llava, store), f"{LIMIT}=40"]).training
+    training = configure([*arguments(tmp_path, tiny_llava, store), f"{LIMIT}=40"]).training
     found, _ = problems(training)
     (problem,) = [problem for problem in found if "max_target_tokens" in problem.text]
     assert not problem.fatal
@@ -86,9 +86,9 @@ def test_texts_that_the_sentence_encoder_does_not_know_are_counted(
     tiny_llava: Path, prepared: Path, tmp_path: Path
 ) -> None:
     store = with_text(prepared, tmp_path / "store", "切菜", slice(0, 2))
-    found, _ = problems(plan(arguments(tmp_path, tiny_llava, store)).training)
+    found, _ = problems(configure(arguments(tmp_path, tiny_llava, store)).training)
     (problem,) = [problem for problem in found if "sentence encoder" in problem.text]
     assert not problem.fatal
     assert problem.text.startswith("the texts of 2 clips, such as P01-R01-Pizza-")
-    found, _ = problems(plan(arguments(tmp_path, tiny_llava, prepared)).training)
+    found, _ = problems(configure(arguments(tmp_path, tiny_llava, prepared)).training)
     assert not [problem for problem in found if "sentence encoder" in problem.text]

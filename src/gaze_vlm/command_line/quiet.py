@@ -12,7 +12,7 @@ OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the r
     r"Checkpoint directory .* exists and is not empty",  # the run directory has a state of its own
     r"The dirpath has changed from",
 )
-TOLD = ("lightning.pytorch", "lightning.fabric")
+NOTE_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 """Loggers of notes: which devices there are, tips to install something, what was restored."""
 
 
@@ -20,7 +20,7 @@ def quiet() -> None:
     """Leave out notes and tips of libraries, and bars where there is no terminal."""
     for message in OF_NO_USE:
         warnings.filterwarnings("ignore", message)
-    for name in TOLD:
+    for name in NOTE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     if not sys.stderr.isatty():
         from transformers.utils.logging import disable_progress_bar

@@ -8,18 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.plans import Plan, before_seed_command, fit_options
+from gaze_vlm.comparison.planned_runs import PlannedRun, before_seed_command, fit_options
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.progress import say
 from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
-from gaze_vlm.training.cli import Plan as Configured
-from gaze_vlm.training.cli import plan as configure
+from gaze_vlm.training.configured import ConfiguredTraining, configure
 
-Check = Callable[[Comparison, Sequence[Plan]], None]
+Check = Callable[[Comparison, Sequence[PlannedRun]], None]
 """Refuses runs that would fail."""
 
 
-def refuse_what_would_fail(comparison: Comparison, missing: Sequence[Plan]) -> None:
+def refuse_failing_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:
     """Compose each run as `fit` would, and run the checks of `fit`; what is doubtful is written to stderr.
 
     The model of a checkpoint that `before_seed` has yet to make is left to `fit`.
@@ -27,7 +26,7 @@ def refuse_what_would_fail(comparison: Comparison, missing: Sequence[Plan]) -> N
     Raises:
         InputError: runs would fail; one line a reason.
     """
-    found: dict[Problem, list[Plan]] = {}
+    found: dict[Problem, list[PlannedRun]] = {}
     seen: set[tuple[str, ...]] = set()
     with _seeds_unsaid():
         for run in missing:
@@ -41,7 +40,7 @@ def refuse_what_would_fail(comparison: Comparison, missing: Sequence[Plan]) -> N
         raise InputError("\n".join(["no run was started, because some would fail", *reasons]))
 
 
-def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
+def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
     """Problems of one run, but for those of a model or data that were `seen` with another."""
     command = before_seed_command(comparison, run.backbone, run.seed)
     if command and shutil.which(command[0]) is None:
@@ -74,11 +73,11 @@ def _problems(run: Plan, comparison: Comparison, seen: set[tuple[str, ...]]) -> 
     yield from found
 
 
-def _of_configuration(configured: Configured) -> list[Problem]:
+def _of_configuration(configured: ConfiguredTraining) -> list[Problem]:
     return [problem for check in CONFIGURATION for problem in check(configured.training)]
 
 
-def _other_than_asked(run: Plan, comparison: Comparison, configured: Configured) -> Iterator[Problem]:
+def _other_than_asked(run: PlannedRun, comparison: Comparison, configured: ConfiguredTraining) -> Iterator[Problem]:
     """What would make a finished run another than the comparison asks for."""
     options = configured.options
     for option, found, asked in (
@@ -102,7 +101,7 @@ def _outputs(command: Sequence[str]) -> list[Path]:
     return [Path(output) for output in outputs]
 
 
-def _named(runs: Sequence[Plan]) -> str:
+def _named(runs: Sequence[PlannedRun]) -> str:
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     return f"{runs[0]}{more}"
 

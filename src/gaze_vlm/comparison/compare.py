@@ -9,17 +9,17 @@ import torch
 from rich.console import Console
 from rich.markdown import Markdown
 
-from gaze_vlm.comparison.checks import Check, refuse_what_would_fail
+from gaze_vlm.comparison.checks import Check, refuse_failing_runs
 from gaze_vlm.comparison.config import Comparison, load_comparison
+from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
 from gaze_vlm.comparison.launch import Failure, Launch, train_missing
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing, count
-from gaze_vlm.comparison.plans import Plan, is_complete, plans, read_planned
+from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.table import build_table
-from gaze_vlm.comparison.transfer import check_stores, read_transfer, transfer_missing, transfers
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
@@ -39,7 +39,7 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
         CommandError: some runs or tests failed; the table is of the others.
     """
     with Subprocesses() as launch:
-        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), refuse_what_would_fail)
+        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), refuse_failing_runs)
     _show(page)
     if missing:
         lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
@@ -81,7 +81,7 @@ def run_comparison(
     check_stores(comparison)
     for folder in (comparison.output.parent, comparison.runs):
         check_output_folder(folder)
-    planned = plans(comparison, chosen)
+    planned = planned_runs(comparison, chosen)
     missing = [plan for plan in planned if not is_complete(plan, comparison)]
     for plan in planned:
         if plan not in missing:
@@ -92,14 +92,12 @@ def run_comparison(
     if not runs:
         reasons = "\n".join(f"  {plan}: {failure}" for plan, failure in failed.items())
         raise CommandError(f"every run failed, so there is no table\n{reasons}")
-    untested = transfer_missing(comparison, list(runs), jobs, launch)
+    untested = run_missing_tests(comparison, list(runs), jobs, launch)
     elsewhere = [
-        read_transfer(transfer, runs[transfer.plan])
-        for transfer in transfers(comparison, list(runs))
-        if transfer not in untested
+        read_test(one, runs[one.plan]) for one in cross_dataset_tests(comparison, list(runs)) if one not in untested
     ]
     lacking = [_missing(plan, comparison.dataset, failure) for plan, failure in failed.items()]
-    lacking += [_missing(transfer.plan, transfer.dataset, failure) for transfer, failure in untested.items()]
+    lacking += [_missing(one.plan, one.dataset, failure) for one, failure in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
     with writing(comparison.output):
         return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
@@ -107,7 +105,7 @@ def run_comparison(
 
 def write_results(
     comparison: Comparison,
-    runs: dict[Plan, Run],
+    runs: dict[PlannedRun, Run],
     elsewhere: Sequence[Run],
     command: str,
     encoder: Encoder | None,
@@ -150,7 +148,7 @@ def write_results(
     return page
 
 
-def _missing(plan: Plan, dataset: str, failure: Failure) -> Missing:
+def _missing(plan: PlannedRun, dataset: str, failure: Failure) -> Missing:
     return Missing(dataset, plan.backbone, plan.arm, plan.seed, plan.train_clips, str(failure))
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.plans import LOG, Plan, before_seed_command, fit_command, read_planned, write_stamp
+from gaze_vlm.comparison.planned_runs import (
+    LOG,
+    PlannedRun,
+    before_seed_command,
+    fit_command,
+    read_planned,
+    write_stamp,
+)
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.progress import say, track
 
@@ -32,7 +39,9 @@ class Failure:
         return f"{self.what}, {self.log}"
 
 
-def train_missing(comparison: Comparison, missing: Sequence[Plan], jobs: int, launch: Launch) -> dict[Plan, Failure]:
+def train_missing(
+    comparison: Comparison, missing: Sequence[PlannedRun], jobs: int, launch: Launch
+) -> dict[PlannedRun, Failure]:
     """Trains and tests runs, each from its beginning. One that fails does not keep the others from their end.
 
     Args:
@@ -54,13 +63,13 @@ def train_missing(comparison: Comparison, missing: Sequence[Plan], jobs: int, la
     def prepare(backbone_and_seed: tuple[str, int]) -> None:
         log = log_before(backbone_and_seed)
         log.parent.mkdir(parents=True, exist_ok=True)
-        must(launch, before_seed_command(comparison, *backbone_and_seed), log, environment)
+        run_or_raise(launch, before_seed_command(comparison, *backbone_and_seed), log, environment)
 
-    def train(plan: Plan) -> None:
+    def train(plan: PlannedRun) -> None:
         # What an interrupted run left would mix with what this one writes.
         shutil.rmtree(plan.directory, ignore_errors=True)
         plan.directory.mkdir(parents=True)
-        must(launch, fit_command(plan, comparison), plan.directory / LOG, environment)
+        run_or_raise(launch, fit_command(plan, comparison), plan.directory / LOG, environment)
         read_planned(plan, comparison)
         write_stamp(plan, comparison)
 
@@ -80,7 +89,7 @@ def thread_environment(jobs: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def must(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+def run_or_raise(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
     """Runs a command with a log of its own, which stderr names.
 
     Raises CommandError with the log's last lines when the command fails.

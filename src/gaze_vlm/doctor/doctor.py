@@ -13,7 +13,7 @@ from gaze_vlm.doctor.memory import GB, estimate
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
-from gaze_vlm.training.cli import plan
+from gaze_vlm.training.configured import configure
 
 EXAMPLE_ANSWER = "cut the red onion with the knife on the board"
 
@@ -58,7 +58,7 @@ def doctor(args: list[str]) -> Diagnosis:
     Raises:
         ValueError: something would fail; the page names it.
     """
-    cli = plan(args, "gaze-vlm doctor")
+    cli = configure(args, "gaze-vlm doctor")
     diagnosis = diagnose(cli.training)
     print(diagnosis.page(), flush=True)
     if any(problem.fatal for problem in diagnosis.problems):

@@ -14,7 +14,8 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.attention_figure import Looked, draw
-from gaze_vlm.training.cli import GazeCLI, load_run
+from gaze_vlm.training.configured import load_run
+from gaze_vlm.training.lightning_cli import GazeCLI
 
 KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 COUNT = 6

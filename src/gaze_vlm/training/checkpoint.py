@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gaze_vlm.training.module import GazeVLM
 
 
-def learned_state(module: "GazeVLM") -> dict[str, Tensor]:
+def trainable_state(module: "GazeVLM") -> dict[str, Tensor]:
     """The state without the frozen weights, which their own checkpoint holds: parameters that learn, and buffers."""
     state = module.state_dict()
     # A shared weight goes by several names; a weight of 4 bits has its scales under names that no buffer has.
@@ -93,7 +93,7 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
                 "the config is used",
                 stacklevel=2,
             )
-    differing = checkpoint["state_dict"].keys() ^ learned_state(module).keys()
+    differing = checkpoint["state_dict"].keys() ^ trainable_state(module).keys()
     if differing:
         raise InputError(
             f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "

@@ -12,7 +12,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.lora import merge_lora
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_folder, writing
-from gaze_vlm.training.cli import load_run
+from gaze_vlm.training.configured import load_run
 
 SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
 

@@ -17,7 +17,7 @@ from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.scores import mean_scores, score_sample
 from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
-from gaze_vlm.training.checkpoint import check_belongs, describe, learned_state
+from gaze_vlm.training.checkpoint import check_belongs, describe, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
 
 if TYPE_CHECKING:
@@ -171,12 +171,14 @@ class GazeVLM(L.LightningModule):
         """‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over the parameters that the divergence reaches, and over all
         processes."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        pulled = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
-        reached = [p for p, gradient in zip(trained, pulled, strict=True) if gradient is not None]
-        told = torch.autograd.grad(cross_entropy, reached, retain_graph=True, allow_unused=True)
-        square = [sum(g.float().square().sum() for g in side if g is not None) for side in (pulled, told)]
-        pull, tell = (self.mean_over_processes(torch.as_tensor(part)) for part in square)
-        return (pull / torch.as_tensor(tell).clamp_min(1e-20)).sqrt()
+        divergence_gradients = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
+        reached = [p for p, gradient in zip(trained, divergence_gradients, strict=True) if gradient is not None]
+        ce_gradients = torch.autograd.grad(cross_entropy, reached, retain_graph=True, allow_unused=True)
+        of_divergence, of_ce = (
+            self.mean_over_processes(torch.as_tensor(sum(g.float().square().sum() for g in side if g is not None)))
+            for side in (divergence_gradients, ce_gradients)
+        )
+        return (of_divergence / of_ce.clamp_min(1e-20)).sqrt()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
         """The mean of a tensor over the processes; itself on one."""
@@ -280,7 +282,7 @@ class GazeVLM(L.LightningModule):
     # Checkpoints hold what learns, and what they belong to.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] = learned_state(self)
+        checkpoint["state_dict"] = trainable_state(self)
         refuse_unfinite_weights(checkpoint["state_dict"], f"step {self.trainer.global_step}, no checkpoint is written")
         checkpoint["gaze_vlm"] = describe(self)
 

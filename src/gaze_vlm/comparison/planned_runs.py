@@ -20,7 +20,7 @@ STAMP = "compare.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedRun:
     """One run that the comparison needs, and where its directory is."""
 
     backbone: str
@@ -33,23 +33,25 @@ class Plan:
         return str(self.directory)
 
 
-def plans(comparison: Comparison, seeds: Sequence[int]) -> list[Plan]:
+def planned_runs(comparison: Comparison, seeds: Sequence[int]) -> list[PlannedRun]:
     """Every run of the comparison: seed by seed, so that an interrupted comparison holds whole seeds."""
     made = []
     for seed, backbone in product(seeds, comparison.backbone_names):
         for arm, sizes in comparison.sizes.items():
             for train_clips in sizes:
                 name = arm if train_clips == comparison.train_clips else f"{arm}-{train_clips}"
-                made.append(Plan(backbone, arm, seed, train_clips, comparison.folder(backbone) / name / f"seed{seed}"))
+                made.append(
+                    PlannedRun(backbone, arm, seed, train_clips, comparison.folder(backbone) / name / f"seed{seed}")
+                )
     return made
 
 
-def fit_command(plan: Plan, comparison: Comparison) -> list[str]:
+def fit_command(plan: PlannedRun, comparison: Comparison) -> list[str]:
     """The command line that trains a run and tests its best checkpoint: the only place that knows the CLI."""
     return [sys.executable, "-m", "gaze_vlm", "fit", *fit_options(plan, comparison)]
 
 
-def fit_options(plan: Plan, comparison: Comparison) -> list[str]:
+def fit_options(plan: PlannedRun, comparison: Comparison) -> list[str]:
     """The options of `fit` that a run is given."""
     configs = [f"--config={path}" for path in comparison.files(plan.backbone, plan.arm)]
     values = {"seed": plan.seed, "train_clips": plan.train_clips, "arm": plan.arm, "backbone": plan.backbone}
@@ -68,7 +70,7 @@ def before_seed_command(comparison: Comparison, backbone: str, seed: int) -> lis
     return filled
 
 
-def is_complete(plan: Plan, comparison: Comparison) -> bool:
+def is_complete(plan: PlannedRun, comparison: Comparison) -> bool:
     """Whether a run directory holds a finished run, so that nothing is left to do.
 
     A run that `fit` and `test` made by hand counts; one that a comparison began counts once it has its stamp,
@@ -95,13 +97,13 @@ def is_complete(plan: Plan, comparison: Comparison) -> bool:
     return True
 
 
-def write_stamp(plan: Plan, comparison: Comparison) -> None:
+def write_stamp(plan: PlannedRun, comparison: Comparison) -> None:
     """Marks a run as finished, and notes what it depends on."""
     stamp = json.dumps(_stamp(plan, comparison), indent=2, ensure_ascii=False)
     (plan.directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
 
 
-def read_planned(plan: Plan, comparison: Comparison) -> Run:
+def read_planned(plan: PlannedRun, comparison: Comparison) -> Run:
     """Reads a finished run.
 
     Raises ValueError when it is not the run that the comparison asks for.
@@ -127,7 +129,7 @@ def _is_whole(directory: Path) -> bool:
     return all((directory / name).is_file() for name in FILES) and is_finished(directory)
 
 
-def _stamp(plan: Plan, comparison: Comparison) -> dict[str, str]:
+def _stamp(plan: PlannedRun, comparison: Comparison) -> dict[str, str]:
     """What a run depends on: its command (without the interpreter) and the content of its configs."""
     parts = {"command": " ".join(fit_command(plan, comparison)[3:])}
     files = comparison.files(plan.backbone, plan.arm)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.launch import Failure, Launch, in_parallel, must, thread_environment
-from gaze_vlm.comparison.plans import LOG, STAMP, Plan
+from gaze_vlm.comparison.launch import Failure, Launch, in_parallel, run_or_raise, thread_environment
+from gaze_vlm.comparison.planned_runs import LOG, STAMP, PlannedRun
 from gaze_vlm.comparison.runs import ALSO, Run, check_whole, read_predictions
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
@@ -20,10 +20,10 @@ PREDICTIONS = "predictions.jsonl"
 STORE_FILES = ("manifest.json", "clips.parquet")
 
 
-class Transfer(NamedTuple):
+class CrossDatasetTest(NamedTuple):
     """One run to test on one other data set."""
 
-    plan: Plan
+    plan: PlannedRun
     dataset: str
     store: Path
 
@@ -46,10 +46,10 @@ class Transfer(NamedTuple):
         ]
 
 
-def transfers(comparison: Comparison, planned: Sequence[Plan]) -> list[Transfer]:
+def cross_dataset_tests(comparison: Comparison, planned: Sequence[PlannedRun]) -> list[CrossDatasetTest]:
     """Every run of the main table with every data set of `also_test`."""
     main = [plan for plan in planned if plan.train_clips == comparison.train_clips]
-    return [Transfer(plan, name, store) for name, store in comparison.also_test.items() for plan in main]
+    return [CrossDatasetTest(plan, name, store) for name, store in comparison.also_test.items() for plan in main]
 
 
 def check_stores(comparison: Comparison) -> None:
@@ -60,9 +60,9 @@ def check_stores(comparison: Comparison) -> None:
                 raise InputError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")
 
 
-def transfer_missing(
-    comparison: Comparison, finished: Sequence[Plan], jobs: int, launch: Launch
-) -> dict[Transfer, Failure]:
+def run_missing_tests(
+    comparison: Comparison, finished: Sequence[PlannedRun], jobs: int, launch: Launch
+) -> dict[CrossDatasetTest, Failure]:
     """Makes every test that is not there, or was made of another run or store than there is now.
 
     Args:
@@ -76,41 +76,41 @@ def transfer_missing(
     """
     environment = thread_environment(jobs)
 
-    def test(transfer: Transfer) -> None:
-        directory = transfer.directory
+    def test(one: CrossDatasetTest) -> None:
+        directory = one.directory
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        must(launch, transfer.command, directory / LOG, environment)
+        run_or_raise(launch, one.command, directory / LOG, environment)
         check_whole(directory / "metrics.json")
         read_predictions(directory / PREDICTIONS)
-        stamp = json.dumps(_stamp(transfer), indent=2, ensure_ascii=False)
+        stamp = json.dumps(_stamp(one), indent=2, ensure_ascii=False)
         (directory / STAMP).write_text(stamp + "\n", encoding="utf-8")
 
-    missing = [transfer for transfer in transfers(comparison, finished) if not is_done(transfer)]
+    missing = [one for one in cross_dataset_tests(comparison, finished) if not is_done(one)]
     broken = in_parallel(test, missing, jobs, "tests on other data sets")
-    return {transfer: Failure("the test failed", transfer.directory / LOG) for transfer in broken}
+    return {one: Failure("the test failed", one.directory / LOG) for one in broken}
 
 
-def is_done(transfer: Transfer) -> bool:
+def is_done(one: CrossDatasetTest) -> bool:
     """Whether this very test is there; its stamp is written last."""
-    stamp = transfer.directory / STAMP
-    if not stamp.is_file() or not (transfer.directory / PREDICTIONS).is_file():
+    stamp = one.directory / STAMP
+    if not stamp.is_file() or not (one.directory / PREDICTIONS).is_file():
         return False
     made: dict[str, str] = read_json(stamp, "delete it to test again")
-    return made == _stamp(transfer)
+    return made == _stamp(one)
 
 
-def read_transfer(transfer: Transfer, run: Run) -> Run:
+def read_test(one: CrossDatasetTest, run: Run) -> Run:
     """The trained run, with its answers on the other data set.
 
     Raises ValueError naming the file and the line that cannot be read.
     """
-    predictions = read_predictions(transfer.directory / PREDICTIONS)
-    return replace(run, path=transfer.directory, dataset=transfer.dataset, predictions=predictions)
+    predictions = read_predictions(one.directory / PREDICTIONS)
+    return replace(run, path=one.directory, dataset=one.dataset, predictions=predictions)
 
 
-def _stamp(transfer: Transfer) -> dict[str, str]:
+def _stamp(one: CrossDatasetTest) -> dict[str, str]:
     """What a test depends on: its command (without the interpreter), the store, and the run, by its own answers."""
-    files = [transfer.plan.directory / PREDICTIONS, *(transfer.store / name for name in STORE_FILES)]
+    files = [one.plan.directory / PREDICTIONS, *(one.store / name for name in STORE_FILES)]
     digests = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return {"command": " ".join(transfer.command[3:]), **digests}
+    return {"command": " ".join(one.command[3:]), **digests}

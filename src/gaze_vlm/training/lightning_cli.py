@@ -1,7 +1,6 @@
 """`fit`, `validate`, `test` and `predict`: Lightning's CLI over our module and datamodule."""
 
 import sys
-from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
@@ -17,14 +16,14 @@ from gaze_vlm.command_line.quiet import quiet
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checkpoint import store_digest
-from gaze_vlm.training.checkpoint_files import CheckpointFiles, read_checkpoint
+from gaze_vlm.training.checkpoint_files import CheckpointFiles
 from gaze_vlm.training.checks import GradientCheck, Training, refuse_what_would_fail
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.plain_progress import PlainProgress
 from gaze_vlm.training.resuming import LastCheckpoint, RunLogger, find_checkpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
-from gaze_vlm.training.run_state import state_of, training_in
+from gaze_vlm.training.run_state import training_in
 from gaze_vlm.training.seed import seed_of
 from gaze_vlm.training.validation import FinalValidation, counted_in_batches
 
@@ -143,57 +142,13 @@ def train(args: list[str]) -> GazeCLI:
     sys.argv = [sys.argv[0], *expanded]  # Lightning reads it there, and again in the processes that it starts
     try:
         with naming_files(args):
-            return _cli(GazeCLI, None, run=True)
+            return make_cli(GazeCLI, None, run=True)
     except MisconfigurationException as error:  # Lightning's, of what the trainer was asked for
         raise InputError(" ".join(str(error).split())) from error
 
 
-def load_run(run: Path, **overrides: Any) -> "Plan":
-    """A finished run, from its config and its best checkpoint.
-
-    Args:
-        run: its directory.
-        overrides: attributes of the backbone to set before its weights are loaded.
-
-    Raises:
-        ValueError: the run has no config or no checkpoint.
-    """
-    for file in (run / "config.yaml", best_checkpoint(run)):
-        if not file.is_file():
-            raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
-    if (state := state_of(run)) not in ("finished", "unknown"):
-        rank_zero_warn(f"{run}: its training is {state}: these are the best weights until now")
-    cli = plan([f"--config={run / 'config.yaml'}"])
-    for name, value in overrides.items():
-        setattr(cli.model.backbone, name, value)
-    cli.model.configure_model()
-    checkpoint = read_checkpoint(best_checkpoint(run))
-    cli.model.on_load_checkpoint(checkpoint)
-    cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
-    cli.model.eval()
-    return cli
-
-
-class Plan(GazeCLI):
-    """What `fit` would run: module and datamodule, and no trainer, so that a GPU that is asked for need not be here."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        super().add_arguments_to_parser(parser)
-        for of_fit in ("ckpt_path", "weights_only"):  # a run's config.yaml has them
-            parser.add_argument(f"--{of_fit}", type=Any, default=None, help="of `fit`; not looked at")
-
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
-        return None
-
-
-def plan(args: list[str], prog: str = "gaze-vlm fit") -> Plan:
-    """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
-    sys.argv = sys.argv[:1]
-    with naming_files(args):
-        return _cli(Plan, expand_configs(args), run=False, prog=prog)
-
-
-def _cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
+def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
+    """Parse a command line of Lightning's, or what a YAML and options say, and do what it says where `run`."""
     quiet()
     restrict_imports()
     described = "Train and test a vision-language model that learns where to look from gaze."

@@ -1,0 +1,60 @@
+"""A training that is configured and not begun, and a finished run with its weights: what other commands look at."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+
+from gaze_vlm.command_line.composition import expand_configs, naming_files
+from gaze_vlm.errors import InputError
+from gaze_vlm.training.checkpoint_files import read_checkpoint
+from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
+from gaze_vlm.training.run_files import best_checkpoint
+from gaze_vlm.training.run_state import state_of
+
+
+class ConfiguredTraining(GazeCLI):
+    """What `fit` would run: module and datamodule, and no trainer, so that a GPU that is asked for need not be here."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        for of_fit in ("ckpt_path", "weights_only"):  # a run's config.yaml has them
+            parser.add_argument(f"--{of_fit}", type=Any, default=None, help="of `fit`; not looked at")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        return None
+
+
+def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining:
+    """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
+    sys.argv = sys.argv[:1]
+    with naming_files(args):
+        return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog)
+
+
+def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
+    """A finished run, from its config and its best checkpoint.
+
+    Args:
+        run: its directory.
+        overrides: attributes of the backbone to set before its weights are loaded.
+
+    Raises:
+        ValueError: the run has no config or no checkpoint.
+    """
+    for file in (run / "config.yaml", best_checkpoint(run)):
+        if not file.is_file():
+            raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+    if (state := state_of(run)) not in ("finished", "unknown"):
+        rank_zero_warn(f"{run}: its training is {state}: these are the best weights until now")
+    cli = configure([f"--config={run / 'config.yaml'}"])
+    for name, value in overrides.items():
+        setattr(cli.model.backbone, name, value)
+    cli.model.configure_model()
+    checkpoint = read_checkpoint(best_checkpoint(run))
+    cli.model.on_load_checkpoint(checkpoint)
+    cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
+    cli.model.eval()
+    return cli
