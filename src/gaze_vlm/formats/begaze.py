@@ -36,7 +36,7 @@ class Columns:
 
 
 def by_tabs(line: str) -> list[str]:
-    """Fields of a tab-separated row; empty fields are kept."""
+    """Split a tab-separated row into its fields; empty fields are kept."""
     return [field.strip() for field in line.rstrip("\r\n").split("\t")]
 
 
@@ -62,8 +62,7 @@ def read_begaze(path: Path) -> GazeSamples:
         frame are all kept.
 
     Raises:
-        ValueError: no sample at all, a row that cannot be read, or no Frame column that could place the samples. The
-            message names the file, and the line where it is one.
+        InputError: when there is no sample, a row cannot be read, or no Frame column can place the samples.
     """
     table = number_table(_rows(path), 6)
     if not len(table):
@@ -131,7 +130,7 @@ def _columns_of_header(line: str, where: str) -> Columns | None:
     """Columns that the header names; None if it does not name them all.
 
     Raises:
-        ValueError: it names all but the Frame column.
+        InputError: when it names all but the Frame column.
     """
     names = by_tabs(line)
     eye = next((eye for eye in "BLR" if f"{eye} POR X [px]" in names and f"{eye} POR Y [px]" in names), None)

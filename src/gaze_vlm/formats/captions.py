@@ -16,13 +16,13 @@ FAILED = re.compile(r"Skipping chunk \d+ due to error", re.IGNORECASE)
 
 
 def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict[str, tuple[Action, ...]]:
-    """Captions of `videos`, each an action of one second, from a CSV file or a folder.
+    """Read the captions of `videos`, each an action of one second.
 
     A CSV has the columns `video_id,second,text`; second 0 is the first. A folder has a file
     `<video_id>/image_descriptions.txt` for each video; see `described_seconds`.
 
     Raises:
-        ValueError: `path` is missing, a row cannot be read, or a second has two captions.
+        InputError: when `path` is missing, a row cannot be read, or a second has two captions.
     """
     if path.is_dir():
         files = {video: path / check_name(video, f"{path}") / DESCRIPTIONS for video in videos}
@@ -48,7 +48,7 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
     `verb` and `noun` are None where they are empty or have no column.
 
     Raises:
-        ValueError: a malformed row, a span that ends before it starts, or one without text; the message names the line.
+        InputError: when a row is malformed, or a span ends before it starts or has no text.
     """
     actions: dict[str, list[Action]] = {}
     names = [*SPAN_COLUMNS, *(name for name in SPAN_LABELS if name in csv_header(path))]
@@ -66,13 +66,13 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
 
 
 def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
-    """Captions of an `image_descriptions.txt`, by their second: one line a second, from 0.
+    """Read an `image_descriptions.txt`: one caption a line, by its second from 0.
 
     A line that says that a chunk failed stands for `chunk_s` seconds without a caption. An empty line is a second
     without a caption.
 
     Raises:
-        ValueError: frames lie beside the file (`1.jpg`, `2.jpg`, …), and they are more or fewer than the lines.
+        InputError: when frames lie beside the file (`1.jpg`, `2.jpg`, …), and they are more or fewer than the lines.
     """
     captions: dict[int, str] = {}
     second = 0

@@ -37,10 +37,11 @@ UNTRACKED = "ego4d_gaze_untracked.csv"
 
 @dataclass(frozen=True)
 class Ego4dReader:
-    """Reader of `<root>/ego4d.json` and `<root>/v2/{full_scale,video_540ss,gaze,annotations}`.
+    """Reader of Ego4D as its download tool lays it out.
 
-    `ego4d.json` may lie in `v2`, and `root` may be the folder `v2` itself. Only videos with a file of gaze and a
-    video are read. Ego4D does not tell who wears the camera, so each video is its own participant.
+    It reads `<root>/ego4d.json` and `<root>/v2/{full_scale,video_540ss,gaze,annotations}`. `ego4d.json` may lie in
+    `v2`, and `root` may be the folder `v2` itself. Only videos with a file of gaze and a video are read. Ego4D does not
+    tell who wears the camera, so each video is its own participant.
 
     Args:
         root: folder that the download tool wrote to.
@@ -61,8 +62,8 @@ class Ego4dReader:
         noun_index: file of noun labels, likewise.
 
     Raises:
-        ValueError: an option is none of its choices, a part of the data set is missing, or the videos have the gaze
-            drawn into their pixels.
+        InputError: when an option is none of its choices, a part of the data set is missing, or the videos have the
+            gaze drawn into their pixels.
     """
 
     dataset: ClassVar[str] = "ego4d"
@@ -117,10 +118,10 @@ class Ego4dReader:
         return () if self.noun_index is None else read_index(self.noun_index)
 
     def recordings(self) -> list[Recording]:
-        """All videos that have gaze and a video file, sorted by uid.
+        """Return all videos that have gaze and a video file, sorted by uid.
 
         Raises:
-            ValueError: there are none, or metadata or texts are damaged.
+            InputError: when there are no videos, or metadata or texts are damaged.
         """
         folder, gaze, metadata = self._video_folder(), self._gaze_files(), read_metadata(self._metadata())
         uids = [uid for uid in gaze if _video_file(folder, uid).is_file()]
@@ -144,7 +145,10 @@ class Ego4dReader:
         ]
 
     def left_out(self) -> dict[str, list[str]]:
-        """Videos with a file of gaze or a video and not both, and those whose gaze is doubtful, if they are dropped."""
+        """Return the videos that are not read, by the reason.
+
+        They lack the gaze or the video, or their gaze is doubtful and is dropped.
+        """
         videos, gaze = {path.stem for path in _files(self._video_folder(), ".mp4")}, set(self._gaze_files())
         doubtful = sorted(videos & DOUBTFUL) if self.doubtful == "drop" else []
         left_out = group_by_missing((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
@@ -154,7 +158,7 @@ class Ego4dReader:
         """Read the gaze of one video; untracked where the video is redacted.
 
         Raises:
-            ValueError: the gaze file is missing or malformed.
+            InputError: when the gaze file is missing or malformed.
         """
         if recording.gaze is None:
             raise InputError(f"{recording.video_id} has no gaze file in {self._gaze_folder()}: download the gaze again")

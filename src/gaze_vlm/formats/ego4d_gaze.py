@@ -33,8 +33,7 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         [0, 1] are `OUT_OF_FRAME`, all others `UNKNOWN`, for the file does not tell fixations from saccades.
 
     Raises:
-        ValueError: an empty file, a video under the table's name, a missing column, a row that cannot be read, or no
-            sample at all.
+        InputError: when the file is empty or a video, a column is missing, a row cannot be read, or there is no sample.
     """
     with path.open("rb") as file:
         if file.read(8)[4:] == b"ftyp":

@@ -57,7 +57,7 @@ DOUBTFUL = frozenset(
 
 
 class Ego4dVideo(NamedTuple):
-    """One video: its length, the size it is shown at, and the spans that were blackened, in seconds."""
+    """One video: its length, its shown size, and its blackened spans in seconds."""
 
     video_uid: str
     duration_s: float
@@ -67,12 +67,12 @@ class Ego4dVideo(NamedTuple):
 
 
 def read_metadata(path: Path) -> dict[str, Ego4dVideo]:
-    """All videos of `ego4d.json`, by their uid.
+    """Read all videos of `ego4d.json`, by their uid.
 
     Its `has_gaze` is not read, for it has been wrong: a video has gaze if there is a file of it.
 
     Raises:
-        ValueError: not such a file, a uid that cannot be a file name, or a redacted span that is not one.
+        InputError: when it is no such file, a uid cannot be a file name, or a redacted span is none.
     """
     try:
         videos = [_video(entry, path) for entry in json_elements(path, "videos")]
@@ -100,7 +100,10 @@ def _video(entry: dict[str, Any], path: Path) -> Ego4dVideo:
 
 
 def de_facto_split(video_uid: str) -> str | None:
-    """`train` or `test`, None for a video of neither. A doubtful one belongs to `train`, where it is used at all."""
+    """Return `train` or `test`, or None for a video of neither.
+
+    A doubtful video belongs to `train`, if it is used at all.
+    """
     if video_uid in TEST:
         return "test"
     return "train" if video_uid in TRAIN | DOUBTFUL else None

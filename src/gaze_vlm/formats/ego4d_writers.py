@@ -21,7 +21,7 @@ def gaze_csv_text(
     worn: Bool[np.ndarray, "sample"],
     first_world_index: int = 10583,
 ) -> str:
-    """A gaze table of 23 columns.
+    """Write a gaze table of 23 columns.
 
     Args:
         t_s: seconds from the start of the video.
@@ -30,7 +30,7 @@ def gaze_csv_text(
         first_world_index: frame of the untrimmed recording in which the first sample was taken.
 
     Raises:
-        ValueError: columns of different lengths.
+        InputError: when columns have different lengths.
     """
     lengths = {"t_s": len(t_s), "xy": len(xy), "worn": len(worn)}
     if len(set(lengths.values())) > 1:
@@ -44,14 +44,17 @@ def gaze_csv_text(
 
 
 def ego4d_json(videos: Sequence[Ego4dVideo]) -> str:
-    """`ego4d.json` of videos with gaze, at 30 fps."""
+    """Write the `ego4d.json` of videos with gaze, at 30 fps."""
     return _json({"date": "", "description": "", "version": "2.0", "videos": [_video(v) for v in videos], "clips": []})
 
 
 def narration_json(
     first: Mapping[str, Sequence[Narration]], second: Mapping[str, Sequence[Narration]] | None = None
 ) -> str:
-    """`narration.json`: narrations by video, tags included ("#C C walks"), in one pass or two."""
+    """Write a `narration.json`: narrations by video, in one pass or two.
+
+    Texts have their tags, as in "#C C walks".
+    """
     passes = {"narration_pass_1": first, "narration_pass_2": second or {}}
     uids = sorted({uid for narrations in passes.values() for uid in narrations})
     return _json(

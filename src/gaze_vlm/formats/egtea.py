@@ -46,7 +46,7 @@ class EgteaReader:
         split: which of the three official splits the actions' `split` is of.
 
     Raises:
-        ValueError: parts of the data set are missing; the message names them all and says how to fix it.
+        InputError: when parts of the data set are missing; the message names them all.
     """
 
     dataset = "egtea"
@@ -70,7 +70,7 @@ class EgteaReader:
         self.nouns = read_index(self.annotations / "noun_idx.txt")
 
     def recordings(self) -> list[Recording]:
-        """All sessions, or all trimmed clips, sorted by name."""
+        """Return all sessions, or all trimmed clips, sorted by name."""
         gaze, actions = self._gaze_texts(), self._actions()
         recordings = []
         for video in sorted(self._videos(), key=lambda path: path.stem):
@@ -88,7 +88,10 @@ class EgteaReader:
         return recordings
 
     def left_out(self) -> dict[str, list[str]]:
-        """Sessions with gaze or labels, and of trimmed videos actions, that no video is of; in lower case."""
+        """Return what has gaze or labels and no video, by the reason.
+
+        Names of sessions, and of actions if the videos are trimmed, are in lower case.
+        """
         gaze, actions = self._gaze_texts(), self._actions()
         sessions = {session_key(self._session(video)) for video in self._videos()}
         left_out = group_by_missing({*gaze, *actions} - sessions, {"video": (), "gaze": gaze, "labels": actions})
@@ -104,10 +107,10 @@ class EgteaReader:
         return left_out
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
-        """Gaze of one recording.
+        """Read the gaze of one recording.
 
         Raises:
-            ValueError: the gaze text is missing or malformed, or a trimmed clip is longer or shorter than its name
+            InputError: when the gaze text is missing or malformed, or a trimmed clip is longer or shorter than its name
                 says.
         """
         if recording.gaze is None:
@@ -199,7 +202,7 @@ def _by_key(paths: list[Path]) -> dict[str, Path]:
     """Files by the key of their session or trimmed clip.
 
     Raises:
-        ValueError: two files of one key.
+        InputError: when two files have one key.
     """
     keys = Counter(session_key(path.stem) for path in paths)
     twice = [str(path) for path in paths if keys[session_key(path.stem)] > 1]

@@ -19,10 +19,10 @@ ActionKey = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class ClipName:
-    """What the name of a trimmed clip says: the action's bounds in ms, and the clip's in session frames at 24 fps.
+    """What the name of a trimmed clip says.
 
-    Frame k of the clip is the session's frame `first_frame` + k; whether `end_frame` itself is in the clip is not
-    documented.
+    The action's bounds are in ms, the clip's in frames of the session at 24 fps. Frame k of the clip is the session's
+    frame `first_frame` + k; whether `end_frame` itself is in the clip is not documented.
     """
 
     session: str
@@ -33,10 +33,10 @@ class ClipName:
 
     @classmethod
     def parse(cls, name: str, where: str) -> "ClipName":
-        """Reads `<session>-<t0 ms>-<t1 ms>-F<first frame>-F<end frame>`.
+        """Parse `<session>-<t0 ms>-<t1 ms>-F<first frame>-F<end frame>`.
 
         Raises:
-            ValueError: the name has another form, or bounds that do not increase.
+            InputError: when the name has another form, or its bounds do not increase.
         """
         match = CLIP_NAME.fullmatch(name)
         if match is None:
@@ -54,7 +54,10 @@ class ClipName:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One line of a split file: a trimmed clip and the ids of its labels, from 1; `where` is the line's place."""
+    """One line of a split file: a trimmed clip and the ids of its labels, from 1.
+
+    `where` is the line's place, for messages.
+    """
 
     clip: ClipName
     action: int
@@ -64,20 +67,22 @@ class SplitRow:
 
 
 def session_key(name: str) -> str:
-    """`name` in lower case and without the suffix that some gaze texts carry."""
+    """Return `name` in lower case, without the suffix of some gaze texts."""
     return GAZE_SUFFIX.sub("", name).lower()
 
 
 def plain(label: str) -> str:
-    """A label as words: "Mix mixture,eating_utensil" → "mix mixture, eating utensil"."""
+    """Write a label as words: "Mix,red_cup" becomes "mix, red cup"."""
     return ", ".join(" ".join(part.replace("_", " ").split()) for part in label.lower().split(","))
 
 
 def read_index(path: Path) -> tuple[str, ...]:
-    """Names of an index file ("<name with spaces> <id>" a line, ids from 1), in words, by their ids.
+    """Read the names of an index file as words, in the order of their ids.
+
+    A line is "<name with spaces> <id>", with ids from 1.
 
     Raises:
-        ValueError: a line without a number at its end, or ids that are not 1 … n.
+        InputError: when a line has no number at its end, or ids are not 1 … n.
     """
     names: dict[int, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -93,13 +98,13 @@ def read_index(path: Path) -> tuple[str, ...]:
 
 
 def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str, list[Action]]:
-    """Actions of every session, by the session's key, from `action_labels.csv`.
+    """Read `action_labels.csv`: the actions of every session, by its key.
 
     Times are milliseconds from the start of the session's video. An action with several nouns keeps the first
     as its label; the text has them all. `part_of` gives the official split of those that are in it.
 
     Raises:
-        ValueError: a malformed row, or an action that ends before it starts.
+        InputError: when a row is malformed, or an action ends before it starts.
     """
     actions: dict[str, list[Action]] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -126,10 +131,12 @@ def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str
 
 
 def read_splits(folder: Path, split: int) -> dict[str, list[SplitRow]]:
-    """Rows of `train_split<n>.txt` and `test_split<n>.txt`, by part; nothing if both files are missing.
+    """Read `train_split<n>.txt` and `test_split<n>.txt`: their rows, by part.
+
+    Nothing is returned if both files are missing.
 
     Raises:
-        ValueError: one of the two is missing, a row is malformed, or a clip is in both.
+        InputError: when one of the two is missing, a row is malformed, or a clip is in both.
     """
     paths = {part: folder / f"{part}_split{split}.txt" for part in PARTS}
     missing = [path for path in paths.values() if not path.is_file()]
@@ -160,21 +167,21 @@ def _read_split(path: Path) -> list[SplitRow]:
 
 
 def parts_of_actions(rows: Mapping[str, Sequence[SplitRow]]) -> dict[ActionKey, str]:
-    """The official split, "train" or "test", of every action in it."""
+    """Return the official split of every action in it, "train" or "test"."""
     return {row.clip.key: part for part, part_rows in rows.items() for row in part_rows}
 
 
 def actions_of_splits(
     rows: Mapping[str, Sequence[SplitRow]], texts: Sequence[str], verbs: Sequence[str], nouns: Sequence[str]
 ) -> dict[str, list[Action]]:
-    """Actions of every session, by the session's key, from the split files alone.
+    """Build every session's actions, by its key, from the split files alone.
 
     Args:
         rows: rows of both parts of a split.
         texts: names of the actions, by their id − 1; so are `verbs` and `nouns`.
 
     Raises:
-        ValueError: an id that has no name; the message names the line.
+        InputError: when an id has no name.
     """
     actions: dict[str, list[Action]] = {}
     for part, part_rows in rows.items():

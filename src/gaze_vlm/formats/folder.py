@@ -48,7 +48,7 @@ class FolderReader:
         frame_height_px: height of these frames.
 
     Raises:
-        ValueError: an option is out of range, or a part of the folder is missing.
+        InputError: when an option is out of range, or a part of the folder is missing.
     """
 
     dataset: ClassVar[str] = "folder"
@@ -89,7 +89,7 @@ class FolderReader:
         return _labels([action.noun for actions in self._actions([]).values() for action in actions])
 
     def recordings(self) -> list[Recording]:
-        """All videos, sorted by name."""
+        """Return all videos, sorted by name."""
         videos, gaze = self._videos(), self._gaze_files()
         actions, participants = self._actions(list(videos)), self._participants()
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
@@ -107,7 +107,7 @@ class FolderReader:
         ]
 
     def left_out(self) -> dict[str, list[str]]:
-        """Names with gaze or texts that no video has."""
+        """Return the names with gaze or texts that no video has."""
         gaze = {id_of(name, str(path)): name for path, name in _names_in(self.root / "gaze")}
         named = {id_of(name, str(self._captions)): name.strip() for name in self._named()}
         names = {**gaze, **named}
@@ -115,10 +115,10 @@ class FolderReader:
         return {reason: sorted(names[id_] for id_ in ids) for reason, ids in lacking.items()}
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
-        """Gaze of one video.
+        """Read the gaze of one video.
 
         Raises:
-            ValueError: the gaze table is missing, of no known format, or malformed.
+            InputError: when the gaze table is missing, of no known format, or malformed.
         """
         if recording.gaze is None:
             name = recording.video.stem
@@ -188,10 +188,10 @@ class FolderReader:
 
 
 def gaze_format(path: Path) -> GazeFormat:
-    """Format of a gaze table by the names in its header.
+    """Find the format of a gaze table by the names in its header.
 
     Raises:
-        ValueError: no parser knows these names.
+        InputError: when no parser knows these names.
     """
     header = csv_header(path)
     known = next((name for name, columns in COLUMNS.items() if set(columns) <= set(header)), None)

@@ -9,12 +9,12 @@ Column = Float64[np.ndarray, "sample"]
 
 
 def times_by_tracker(frame: Column, time_us: Column, frame_hz: float) -> Column:
-    """Return seconds of the video by the tracker's clock, which the first sample alone ties to the frames."""
+    """Return seconds of the video, tied to the frames by the first sample alone."""
     return frame[0] / frame_hz + (time_us - time_us[0]) / 1e6
 
 
 def times_by_frame(frame: Column, time_us: Column, frame_hz: float) -> tuple[Column, float]:
-    """Place samples in the frames that they name, and inside a frame by the tracker's time.
+    """Place samples in their frames, and inside a frame by the tracker's time.
 
     The first sample is at the start of its frame. From there the tracker's time counts. Its offset to the frames is
     changed by as little as puts each sample into its own frame, and kept.

@@ -14,10 +14,12 @@ FARTHEST = 1e6  # in frames; the store keeps places as float32
 
 
 def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Float64[np.ndarray, "row column"]:
-    """Return the rows of a table sorted by time. One that repeats another counts once, and a warning counts these.
+    """Sort the rows of a table by time.
+
+    A row that repeats another counts once, and a warning counts these.
 
     Raises:
-        InputError: no row.
+        InputError: when there is no row.
     """
     table = number_table(rows, columns)
     if not len(table):
@@ -29,7 +31,10 @@ def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> 
 
 
 def number_table(rows: Iterable[Sequence[float]], columns: int) -> Float64[np.ndarray, "row column"]:
-    """Return the rows as one array; they come one by one, because as Python's numbers an hour would take 500 MB."""
+    """Collect rows into one array.
+
+    Rows come one by one: as Python's numbers an hour at 200 Hz would take 500 MB.
+    """
     return np.fromiter(rows, dtype=(np.float64, columns))
 
 
@@ -39,7 +44,7 @@ def by_time(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "ro
 
 
 def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "row column"]:
-    """The first of all rows that are equal, in their order; NaN equals NaN here."""
+    """Drop rows that repeat an earlier one; here NaN equals NaN."""
     order = np.lexsort(table.T[::-1])
     repeats = np.ones(max(0, len(table) - 1), dtype=bool)
     for column in table.T:
@@ -51,7 +56,7 @@ def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndar
 def placed_samples(
     t_s: Float[np.ndarray, "sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, "sample"]
 ) -> GazeSamples:
-    """Samples, sorted by time as they are, whose events agree with their places.
+    """Make samples, sorted already, whose events agree with their places.
 
     Without a finite place a sample becomes `UNTRACKED`, unless it is a `BLINK`, and outside [0, 1] `OUT_OF_FRAME`.
     """
@@ -65,10 +70,10 @@ def placed_samples(
 
 
 def check_scale(gaze: GazeSamples, path: Path, fix: str) -> GazeSamples:
-    """Return `gaze` unchanged, unless it seems to be in other units than those of the frame.
+    """Return `gaze` unchanged, after a check of its units.
 
     Raises:
-        InputError: most of the places are outside the frame.
+        InputError: when most of the places are outside the frame.
     """
     outside = np.sum(gaze.event == GazeEvent.OUT_OF_FRAME)
     places = np.sum(np.isfinite(gaze.xy).all(axis=1))

@@ -26,7 +26,7 @@ def read_frame_labels(path: Path) -> GazeSamples:
     Ego4D's worn flag.
 
     Raises:
-        ValueError: an empty file, a missing column, a row that cannot be read, or no row at all.
+        InputError: when the file is empty, a column is missing, a row cannot be read, or there is no row.
     """
     table = number_table(_label_rows(path), len(LABEL_COLUMNS))
     if not len(table):
@@ -49,12 +49,13 @@ def _label_rows(path: Path) -> Iterator[tuple[float, float, float, float]]:
 
 
 def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Spans of `ego4d_gaze_untracked.csv` in seconds, by video: no header, times as HH:MM:SS.
+    """Read `ego4d_gaze_untracked.csv`: spans in seconds, by video.
 
-    A row that repeats another counts once; one that ends before it starts is left out, with a warning.
+    The file has no header; times are HH:MM:SS. A row that repeats another counts once; one that ends before it starts
+    is left out, with a warning.
 
     Raises:
-        ValueError: a row that cannot be read.
+        InputError: when a row cannot be read.
     """
     spans: dict[str, list[tuple[float, float]]] = {}
     for line, (uid, *clock) in csv_rows(path, SPAN_COLUMNS[:3], SPAN_COLUMNS):

@@ -26,13 +26,14 @@ class Narration(NamedTuple):
 def read_narrations(
     path: Path, videos: Collection[str], narration_pass: NarrationPass = "first"
 ) -> dict[str, list[Narration]]:
-    """Narrations of `videos`, from `narration.json` or `all_narrations_redacted.json`; summaries are left out.
+    """Read the narrations of `videos`, without summaries.
 
-    `narration.json` has two passes, by two annotators. `first` takes the second where the first is missing or
-    empty, and the other way round; `both` takes all. The other file has one list a video.
+    The file is `narration.json` or `all_narrations_redacted.json`. `narration.json` has two passes, by two annotators.
+    `first` takes the second where the first is missing or empty, and the other way round; `both` takes all. The other
+    file has one list a video.
 
     Raises:
-        ValueError: not such a file, or a narration without a time or a text.
+        InputError: when it is no such file, or a narration has no time or no text.
     """
     narrations: dict[str, list[Narration]] = {uid: [] for uid in videos}
     for uid, entry in _entries(path):
@@ -80,7 +81,7 @@ def _listed(entry: dict[str, Any]) -> list[Narration]:
 
 
 def narrated_actions(narrations: Iterable[Narration], others: Others, longest_s: float) -> tuple[Action, ...]:
-    """An action from each narration to the next one that is kept, at most `longest_s` long.
+    """Make an action of each narration, up to the next, at most `longest_s` long.
 
     Left out: summaries, narrations that say nothing beside their tags ("#C C #unsure"), a sentence said twice at one
     time, and, if `others` is `drop`, what other people do. Narrations of one time last equally long.
@@ -96,7 +97,7 @@ def narrated_actions(narrations: Iterable[Narration], others: Others, longest_s:
 
 
 def plain_narration(text: str, others: Others) -> str | None:
-    """The words of a narration: "#C C walks into the kitchen" → "walks into the kitchen".
+    """Return a narration without tags: "#C C walks in" becomes "walks in".
 
     None for a summary, for one without words, and for what another person does if `others` is `drop`. Whose
     narration it is tells the first tag of a person; without one it is the camera wearer's.
@@ -110,7 +111,7 @@ def plain_narration(text: str, others: Others) -> str | None:
 
 
 def third_person(verb: str) -> str:
-    """A verb as narrations have it: "pick up" → "picks up", "wash" → "washes", "dry" → "dries"."""
+    """Write a verb in the third person: "pick up" becomes "picks up"."""
     first, *rest = verb.split()
     if re.search(r"(?:s|sh|ch|x|z|o)$", first):
         first += "es"

@@ -13,7 +13,7 @@ MATRIX = "DISPLAYMATRIX"  # nine integers: (x, y) of the coded frame is shown at
 
 @dataclass(frozen=True)
 class Orientation:
-    """What is done to a coded frame to show it: first swap its axes, then mirror the result.
+    """How to show a coded frame: first swap its axes, then mirror the result.
 
     Args:
         swapped: rows become columns.
@@ -26,11 +26,11 @@ class Orientation:
     up_down: bool = False
 
     def size(self, width_px: int, height_px: int) -> tuple[int, int]:
-        """Width and height as shown of a coded size, or the other way round."""
+        """Return the shown width and height of a coded size, or the reverse."""
         return (height_px, width_px) if self.swapped else (width_px, height_px)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Turn pixels [H, W] or [H, W, channel]; the array itself where nothing is to be done."""
+        """Turn pixels [H, W] or [H, W, channel]."""
         if self == Orientation():
             return pixels
         turned = np.swapaxes(pixels, 0, 1) if self.swapped else pixels
@@ -41,7 +41,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Read the orientation that the metadata state.
 
     Raises:
-        ValueError: the angle is no multiple of 90 degrees.
+        InputError: when the angle is no multiple of 90 degrees.
     """
     side_data: Any = frame.side_data  # typed for motion vectors alone
     if (data := side_data.get(MATRIX)) is None:

@@ -17,7 +17,7 @@ LONGEST_PART = 80  # letters of a name that an id keeps: with a digest and a suf
 
 @dataclass(frozen=True)
 class Action:
-    """One annotated action of the camera wearer, from `start_s` up to, but not including, `end_s`.
+    """One action of the wearer, from `start_s` up to, not including, `end_s`.
 
     `text` is the target text in plain words ("cut red cup"); `verb` and `noun` are labels of the reader's
     vocabularies, or None where the data set has sentences only. `split` is the data set's own split of this
@@ -63,7 +63,7 @@ class Recording:
 
 
 class Reader(Protocol):
-    """What the preparation asks of a data set. Readers are pickled to worker processes: keep them small."""
+    """What the preparation asks of a data set; small, for it is pickled."""
 
     @property
     def dataset(self) -> str:
@@ -81,24 +81,26 @@ class Reader(Protocol):
         ...
 
     def recordings(self) -> list[Recording]:
-        """All videos of the data set, sorted by `video_id`."""
+        """Return all videos of the data set, sorted by `video_id`."""
         ...
 
     def left_out(self) -> dict[str, list[str]]:
-        """Names that the data set has and `recordings` has not, by the reason; see `group_by_missing`."""
+        """Return the names in no recording, by the reason (`group_by_missing`)."""
         ...
 
     def read_gaze(self, recording: Recording) -> GazeSamples:
-        """Gaze of one recording, in seconds from the start of its video.
+        """Read the gaze of one recording, in seconds from the start of its video.
 
         Raises:
-            ValueError: the gaze file is missing or unreadable; the message names it.
+            InputError: when the gaze file is missing or unreadable.
         """
         ...
 
 
 def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) -> dict[str, list[str]]:
-    """Names by what they lack, as in "no video" or "no gaze and no labels"; a name that has all parts is in none.
+    """Group names by the parts that they lack.
+
+    A key is "no video" or "no gaze and no labels"; a name that has all parts is in no group.
 
     Args:
         names: of videos or sessions.
@@ -112,7 +114,7 @@ def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) 
 
 
 def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:
-    """Checks that every path of `fixes` is there.
+    """Check that every path of `fixes` is there.
 
     Args:
         root: the folder that was named as the data set's root.
@@ -120,7 +122,7 @@ def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:
         fixes: what to do for each path that may be missing.
 
     Raises:
-        ValueError: some are missing; one message names them all.
+        InputError: when some are missing; one message names them all.
     """
     missing = {path: fix for path, fix in fixes.items() if not path.exists()}
     if missing:
@@ -132,14 +134,14 @@ def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:
 
 
 def id_of(name: str, where: str) -> str:
-    """The id of a video or a person called `name`, which people write with spaces and in any script.
+    """Return the id of a video or person, whose `name` may be in any script.
 
     A name that is safe as a file name is its own id. Of any other the plain letters are kept, and eight digits of its
     digest follow, so that other names have other ids: "küche 1" becomes "kuche-1-6ddfae27". Both Unicode forms of a
     letter are one.
 
     Raises:
-        ValueError: the name is empty, or no file can be called so.
+        InputError: when the name is empty, or no file can be called so.
     """
     name = normalize("NFC", name.strip())
     if not name:
@@ -155,11 +157,11 @@ def id_of(name: str, where: str) -> str:
 
 
 def check_name(name: str, where: str) -> str:
-    """`name` unchanged if it is safe as a file name, for names become paths of the store.
+    """Return `name` unchanged, if it is safe as a file name in a store.
 
     Raises:
-        ValueError: the name has other characters than letters, digits and . _ + -, or begins with none of
-            letter and digit.
+        InputError: when the name has other characters than letters, digits and . _ + -, or begins with none of letter
+            and digit.
     """
     if not SAFE_NAME.fullmatch(name):
         raise InputError(f"{where}: the name {name!r} cannot be a file name here; use letters, digits and . _ + - only")

@@ -17,12 +17,12 @@ OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one 
 
 
 def reencoded_pts(info: VideoInfo, pts: int) -> int:
-    """Timestamp, in a re-encoded copy, of the frame with `pts` in the original: the same time, counted from 0."""
+    """Return the copy's timestamp of a frame: the same time, counted from 0."""
     return (pts - info.start_pts) * info.time_base.numerator
 
 
 def reencoded_size(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
-    """Width and height of a copy in px: even, as h264 asks, and never larger than the original."""
+    """Return a copy's even width and height in px, at most the original's."""
     scale = min(1.0, short_side_px / min(info.width_px, info.height_px))
     width, height = (max(2, 2 * round(side * scale / 2)) for side in (info.width_px, info.height_px))
     return width, height
@@ -30,7 +30,7 @@ def reencoded_size(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
 
 @contextmanager
 def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iterator[Callable[[TimedFrame], None]]:
-    """Writes an mp4 of the frames it is called with, all but the damaged ones, at their own times.
+    """Write an mp4 of the frames it is called with, all but damaged ones.
 
     Args:
         path: the file to write.
@@ -39,7 +39,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
         gop: frames from one key frame to the next.
 
     Raises:
-        ValueError: frames do not ascend in time, or not all of them are in the copy.
+        InputError: when frames do not ascend in time, or not all of them are in the copy.
     """
     reformatter = VideoReformatter()
     width, height = reencoded_size(info, short_side_px)

@@ -19,15 +19,14 @@ SEPARATOR = "sep="
 
 
 def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a table: the number of the line, and the fields of `columns`.
+    """Yield the rows of a table: line number, and the fields of `columns`.
 
     Fields are apart by commas, semicolons or tabs. Columns are found by their names in the first line. A file whose
     first line has none of the names has no header; its columns stand in `order`. Blank lines are skipped, and so is
     a first line `sep=;`, as spreadsheets write it.
 
     Raises:
-        ValueError: an empty file, one that is no text, a header that lacks a column, or a row that is too short or
-            too long.
+        InputError: when the file is empty or no text, the header lacks a column, or a row is too short or too long.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
@@ -66,10 +65,10 @@ def _rows(
 
 
 def csv_header(path: Path) -> list[str]:
-    """Names in the first line of a table that is not blank; see `csv_rows`.
+    """Return the names in a table's first line that is not blank.
 
     Raises:
-        ValueError: an empty file, or one that is no text.
+        InputError: when the file is empty or no text.
     """
     with _table(path) as file:
         first = _first_line(file)
@@ -79,10 +78,10 @@ def csv_header(path: Path) -> list[str]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file in UTF-8, without their ends.
+    """Return the lines of a text file in UTF-8, without their ends.
 
     Raises:
-        ValueError: it is not UTF-8.
+        InputError: when it is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
@@ -117,10 +116,10 @@ def _delimiter(file: TextIO, columns: Sequence[str], width: int) -> str:
 
 
 def parse_number(field: str, name: str, path: Path, line: int) -> float:
-    """The number in a field; NaN where it is empty.
+    """Return the number in a field; NaN where it is empty.
 
     Raises:
-        ValueError: the field is no number.
+        InputError: when the field is no number.
     """
     if not field.strip():
         return math.nan
@@ -132,10 +131,10 @@ def parse_number(field: str, name: str, path: Path, line: int) -> float:
 
 
 def parse_finite(field: str, name: str, path: Path, line: int) -> float:
-    """The number in a field.
+    """Return the finite number in a field.
 
     Raises:
-        ValueError: the field is empty, or no finite number.
+        InputError: when the field is empty, or no finite number.
     """
     value = parse_number(field, name, path, line)
     if not math.isfinite(value):
@@ -144,17 +143,19 @@ def parse_finite(field: str, name: str, path: Path, line: int) -> float:
 
 
 def json_members(path: Path, place: str) -> Iterator[tuple[str, Any]]:
-    """Names and values of the JSON object at `place`, "" for the file's own, one by one, for all of a file may be more
-    than memory should hold. None if there is no object.
+    """Yield names and values of the JSON object at `place`, one by one.
+
+    `place` is "" for the file's own. The file is read as a stream, for it may be larger than memory. Nothing is yielded
+    if there is no object.
 
     Raises:
-        ValueError: no file, not JSON, or not an object as a whole.
+        InputError: when there is no file, or it is not a JSON object.
     """
     return _streamed(path, lambda file: ijson.kvitems(file, place, use_float=True))
 
 
 def json_elements(path: Path, place: str) -> Iterator[Any]:
-    """Elements of the JSON array at `place`, likewise."""
+    """Yield the elements of the JSON array at `place`, one by one."""
     return _streamed(path, lambda file: ijson.items(file, f"{place}.item", use_float=True))
 
 

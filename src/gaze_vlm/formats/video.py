@@ -25,7 +25,7 @@ SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame that is turned into pixels only when they are asked for; `frame` is None if it is damaged."""
+    """A decoded frame, not yet turned into pixels; `frame` is None if it is damaged."""
 
     pts: int
     t_s: float
@@ -34,10 +34,11 @@ class TimedFrame:
 
 
 def timed_frames(path: Path) -> Iterator[TimedFrame]:
-    """All frames in order of presentation, not yet turned into pixels; damaged ones (see `decoded`) have none.
+    """Yield all frames in order, not yet as pixels; a damaged one has none.
 
     Raises:
-        ValueError: the file cannot be read as a video, timestamps run backwards, or it ends before its header says.
+        InputError: when the file cannot be read as a video, timestamps run backwards, or it ends before its header
+            says.
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
@@ -58,10 +59,10 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
 
 
 def iterate_frames(path: Path) -> Iterator[tuple[int, float, UInt8[np.ndarray, "height width 3"]]]:
-    """All frames in order but damaged ones: (pts, t_s, RGB pixels in [0, 255], HWC).
+    """Yield (pts, t_s, RGB in [0, 255], HWC) of all frames that are not damaged.
 
     Raises:
-        ValueError: the file cannot be decoded, or ends before its header says.
+        InputError: when the file cannot be decoded, or ends before its header says.
     """
     pixels = Pixels("rgb24")
     for timed in timed_frames(path):
@@ -72,7 +73,7 @@ def iterate_frames(path: Path) -> Iterator[tuple[int, float, UInt8[np.ndarray, "
 def frames_at(
     path: Path, pts: Sequence[int], width_px: int | None = None, height_px: int | None = None
 ) -> UInt8[np.ndarray, "frame height width 3"]:
-    """Exactly the frames with these timestamps, as RGB in [0, 255].
+    """Read exactly the frames with these timestamps, as RGB in [0, 255].
 
     Seeks to the key frame before each one, unless decoding on from the previous one is shorter.
 
@@ -83,7 +84,7 @@ def frames_at(
         height_px: height of the result; the video's own if None.
 
     Raises:
-        ValueError: `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
+        InputError: when `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
     """
     wanted = _ascending(pts, "pts")
     pixels = Pixels("rgb24", width_px, height_px)
@@ -101,7 +102,9 @@ def frames_at(
 def frames_at_times(
     path: Path, times_s: Sequence[float], width_px: int | None = None, height_px: int | None = None
 ) -> UInt8[np.ndarray, "frame height width 3"]:
-    """The frames on screen at these times, each the last that starts at or before it, as RGB in [0, 255].
+    """Read the frames on screen at these times, as RGB in [0, 255].
+
+    Each is the last that starts at or before its time.
 
     Args:
         path: the video.
@@ -110,7 +113,7 @@ def frames_at_times(
         height_px: height of the result; the video's own if None.
 
     Raises:
-        ValueError: `times_s` is empty or not ascending, a time precedes the first frame, or decoding fails.
+        InputError: when `times_s` is empty or not ascending, a time precedes the first frame, or decoding fails.
     """
     wanted = _ascending(times_s, "times_s")
     pixels = Pixels("rgb24", width_px, height_px)
@@ -128,8 +131,9 @@ def frames_at_times(
 
 
 class Pixels:
-    """Turns frames into arrays, upright as their metadata have it; keeps the scaler, whose set-up costs more than a
-    small frame.
+    """Converter of frames to arrays, upright as their metadata have it.
+
+    It keeps the scaler, whose set-up costs more than a small frame.
 
     Args:
         pixel_format: `rgb24` or `gray`.
@@ -144,7 +148,7 @@ class Pixels:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "..."]:
-        """Pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
+        """Return pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
         turn = orientation_of(frame)
         shown_width_px, shown_height_px = turn.size(frame.width, frame.height)
         width_px, height_px = turn.size(self.width_px or shown_width_px, self.height_px or shown_height_px)
@@ -155,7 +159,7 @@ class Pixels:
 def decoded(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path
 ) -> Iterator[tuple[int, av.VideoFrame | None]]:
-    """Frames from where `container` stands, in order of presentation, by their pts; None for a damaged one.
+    """Yield frames from where `container` stands, by pts; None if damaged.
 
     Damaged are a packet that the decoder refuses, a frame that it marks as corrupt, and all that it gives from there to
     the next key frame, for they are built upon it; a few frames that it had held back are lost with them. What it takes

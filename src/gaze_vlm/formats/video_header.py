@@ -34,18 +34,18 @@ class VideoInfo:
     start_pts: int
 
     def seconds(self, pts: int) -> float:
-        """Time of a presentation timestamp from the start of the video."""
+        """Return the time of a presentation timestamp from the video's start."""
         return float((pts - self.start_pts) * self.time_base)
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Container and video stream, set to decode with one thread.
+    """Open a container and its video stream, set to decode with one thread.
 
     Cover pictures are skipped: a stream marked as one, and one that lasts less than half as long as another.
 
     Raises:
-        ValueError: no such file, an empty or damaged file (also while it is decoded), or no video in it.
+        InputError: when the file is missing, empty or damaged (also while it is decoded), or has no video.
     """
     try:
         with av.open(str(path)) as container:
@@ -66,10 +66,10 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
 
 
 def video_info(path: Path) -> VideoInfo:
-    """What the header of `path` states, with the size at which players show its frames.
+    """Read the header of `path`, with the size at which players show its frames.
 
     Raises:
-        ValueError: the file cannot be read as a video.
+        InputError: when the file cannot be read as a video.
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
@@ -78,10 +78,10 @@ def video_info(path: Path) -> VideoInfo:
 
 
 def header(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
-    """What the header states, with the coded size; nothing is decoded.
+    """Read the header, with the coded size; nothing is decoded.
 
     Raises:
-        ValueError: no time base or frame rate.
+        InputError: when the header has no time base or frame rate.
     """
     if stream.time_base is None or not stream.average_rate:
         raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
@@ -97,7 +97,10 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
 
 
 def own_duration_s(stream: Stream) -> float | None:
-    """A stream's own duration, which sound beside it may outlast; None where the file states the whole's alone."""
+    """Return a stream's own duration, which sound beside it may outlast.
+
+    None where the file states only the duration of the whole.
+    """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     tagged = (TAGGED_DURATION.match(value) for name, value in stream.metadata.items() if name.startswith("DURATION"))

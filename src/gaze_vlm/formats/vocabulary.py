@@ -14,7 +14,7 @@ SYNONYMS = re.compile(r"([^()]+)\(([^()]*)\)\s*")
 
 
 class Named(NamedTuple):
-    """A label and the words of a text that name it: `start` up to, but not including, `end`."""
+    """A label and the words that name it: `start` up to, not including, `end`."""
 
     start: int
     end: int
@@ -22,7 +22,7 @@ class Named(NamedTuple):
 
 
 class Form(NamedTuple):
-    """One way to write a label. `rank` is 0 for its own name and 1 for a synonym; `place` is its vocabulary's order."""
+    """One way to write a label; a synonym has rank 1, `place` is its order."""
 
     words: tuple[str, ...]
     rank: int
@@ -76,11 +76,11 @@ class LabelFinder:
                     self.forms.setdefault(lemma, []).append(Form(written, rank, place, label))
 
     def spelled(self, label: str) -> str | None:
-        """Return a label as the vocabulary spells it, None if the vocabulary lacks it."""
+        """Return a label as the vocabulary spells it, None if it lacks the label."""
         return self.spelling.get(normalise(label))
 
     def named(self, text: str) -> list[Named]:
-        """Find the labels that a text names as whole words in any inflection, in their order, none inside another.
+        """Find the labels that a text names in any inflection, none inside another.
 
         Of labels that begin at one word the longest counts, then one that is written just so, then a name before a
         synonym, then the first of the vocabulary.
@@ -113,7 +113,9 @@ class LabelFinder:
 
 
 class Vocabulary:
-    """The verb and noun labels of a data set, as a text names them. Use `vocabulary`, which keeps them.
+    """The verb and noun labels of a data set, as a text names them.
+
+    Use `vocabulary`, which keeps them.
 
     Args:
         verbs: verb labels, none where the data set has none.
@@ -125,11 +127,11 @@ class Vocabulary:
         self.nouns = LabelFinder(nouns, "NOUN")
 
     def verb(self, text: str) -> str | None:
-        """Return the first verb label that a text names, None if it names none."""
+        """Return the first verb label that a text names, None if there is none."""
         return next((named.label for named in self.verbs.named(text)), None)
 
     def noun(self, text: str) -> str | None:
-        """Return the first noun label that a text names, None if it names none."""
+        """Return the first noun label that a text names, None if there is none."""
         return next(iter(self.named_nouns(text)), None)
 
     def named_nouns(self, text: str) -> tuple[str, ...]:
@@ -146,5 +148,5 @@ class Vocabulary:
 
 @lru_cache(maxsize=16)
 def vocabulary(verbs: tuple[str, ...], nouns: tuple[str, ...]) -> Vocabulary:
-    """Return the vocabulary of these labels; the same one again for the same labels."""
+    """Return the vocabulary of these labels; the same object for the same labels."""
     return Vocabulary(verbs, nouns)

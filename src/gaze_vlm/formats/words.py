@@ -11,7 +11,7 @@ WORD = regex.compile(rf"[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{UNSPACE
 
 
 def normalise(text: str) -> str:
-    """Return the text in one form of Unicode, without case, runs of white space or invisible characters.
+    """Return the text without case, runs of white space or invisible characters.
 
     The form is NFKC with case folded: "Ａ", "ﬁ" and "e" with a combining accent equal "a", "fi" and "é". Characters
     of the category Cf, such as the soft hyphen, are removed.
@@ -21,7 +21,7 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Split a text into its words, normalised: runs of letters, digits and marks of any script.
+    """Split a text into its words: runs of letters, digits and marks, normalised.
 
     In scripts without spaces (Han, Hiragana, Katakana, Thai, Lao, Khmer, Myanmar) each character is a word.
     Everything else, the underscore and the hyphen too, separates words.

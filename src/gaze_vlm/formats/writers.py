@@ -40,6 +40,7 @@ class LabelledAction(NamedTuple):
 
     @property
     def label(self) -> str:
+        """Verb and noun as one text."""
         return f"{self.verb} {self.noun}"
 
 
@@ -51,7 +52,7 @@ def begaze_text(
     variant: str,
     subject: str = "P01",
 ) -> str:
-    """A raw-data export of SMI BeGaze.
+    """Write a raw-data export of SMI BeGaze.
 
     Args:
         t_us: Time of each sample in microseconds, with any origin.
@@ -63,7 +64,7 @@ def begaze_text(
         subject: Name in the preamble.
 
     Raises:
-        ValueError: For an unknown variant, or columns of different lengths.
+        InputError: when the variant is unknown, or columns have different lengths.
     """
     if variant not in BEGAZE_VARIANTS:
         raise InputError(f"BeGaze variant {variant!r} is none of {', '.join(BEGAZE_VARIANTS)}")
@@ -77,15 +78,16 @@ def begaze_text(
 
 
 def timecode(frame: int) -> str:
-    """`HH:MM:SS:FF` of a frame at 24 fps."""
+    """Return `HH:MM:SS:FF` of a frame at 24 fps."""
     seconds, rest = divmod(frame, TIMECODE_HZ)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{rest:02d}"
 
 
 def clip_name(action: LabelledAction) -> str:
-    """`<session>-<t0 ms>-<t1 ms>-F<first>-F<last>`: frames padded by a tenth on each side, at least 24.
+    """Return a clip's name, `<session>-<t0 ms>-<t1 ms>-F<first>-F<last>`.
 
-    The frames stay inside the session, which is the only reason for fewer.
+    Frames are padded by a tenth on each side, at least 24. The frames stay inside the session, which is the only reason
+    for fewer.
     """
     start, end = action.start_ms * TIMECODE_HZ / 1000, action.end_ms * TIMECODE_HZ / 1000
     padding = max(0.1 * (end - start), (TIMECODE_HZ - (end - start)) / 2)
@@ -96,7 +98,7 @@ def clip_name(action: LabelledAction) -> str:
 
 
 def action_labels_csv(actions: Sequence[LabelledAction]) -> str:
-    """`raw_annotations/action_labels.csv`: one action a row, fields apart by a semicolon and a space."""
+    """Write `action_labels.csv`: one action a row, fields separated by "; "."""
     rows = [
         f"{number}; {action.session}-{action.start_ms}-{action.end_ms}; {action.session}; {action.start_ms}; "
         f"{action.end_ms}; {action.label}; {action.verb}; {action.noun}"
@@ -106,17 +108,19 @@ def action_labels_csv(actions: Sequence[LabelledAction]) -> str:
 
 
 def index_text(names: Sequence[str]) -> str:
-    """`action_idx.txt`, `verb_idx.txt` or `noun_idx.txt`: a name and its number a line, from 1."""
+    """Write a file of verb, noun or action names: name and number a line, from 1."""
     return "".join(f"{name} {number}\n" for number, name in enumerate(names, start=1))
 
 
 def split_text(
     actions: Sequence[LabelledAction], action_names: Sequence[str], verbs: Sequence[str], nouns: Sequence[str]
 ) -> str:
-    """`train_split*.txt` or `test_split*.txt`: clip name and numbers of action, verb and noun, from 1.
+    """Write a split file: clip name and numbers of action, verb and noun.
+
+    Numbers count from 1; the file is `train_split*.txt` or `test_split*.txt`.
 
     Raises:
-        ValueError: For a label that is not in its list of names.
+        InputError: when a label is not in its list of names.
     """
     return "".join(
         f"{clip_name(action)} {_number(action.label, action_names)} {_number(action.verb, verbs)} "

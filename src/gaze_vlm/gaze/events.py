@@ -21,7 +21,7 @@ at 200 Hz it would be noise: a tenth of the steps inside a Neon's own fixations 
 
 
 def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCADE_VELOCITY) -> GazeSamples:
-    """Turns `UNKNOWN` samples into fixations and saccades by velocity-threshold identification (I-VT).
+    """Turn `UNKNOWN` samples into fixations and saccades by velocity (I-VT).
 
     A sample whose velocity is above the threshold is a saccade, any other a fixation (Salvucci & Goldberg 2000,
     "Identifying fixations and saccades in eye-tracking protocols"). Velocity is distance over time from one sample to
@@ -41,7 +41,7 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
         threshold: in frame widths a second, above 0; see `widths_per_second` for degrees.
 
     Raises:
-        ValueError: `threshold` is not above 0.
+        InputError: when `threshold` is not above 0.
     """
     if not threshold > 0:
         raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
@@ -67,14 +67,17 @@ def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, "step"]:
 
 
 def with_events(gaze: GazeSamples, aspect: float, threshold: float | None) -> GazeSamples:
-    """`gaze` with saccades identified, if all that is tracked is `UNKNOWN`; unchanged if not, or without threshold."""
+    """Identify saccades, unless `gaze` has events of its own.
+
+    It is unchanged if a tracked sample is not `UNKNOWN`, or without a threshold.
+    """
     if threshold is None or np.any(gaze.event < GazeEvent.UNKNOWN):
         return gaze
     return identify_saccades(gaze, aspect, threshold)
 
 
 def widths_per_second(degrees_s: float, field_of_view_deg: float) -> float:
-    """A velocity in frame widths a second, from degrees a second and the camera's horizontal field of view.
+    """Convert degrees a second to frame widths a second.
 
     Degrees are spread evenly over the frame, as by a fisheye lens. A rectilinear lens of 90° has a fifth fewer frame
     widths to a degree at the centre, and more at the border.

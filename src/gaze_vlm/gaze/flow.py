@@ -27,7 +27,7 @@ class FlowEstimator(Protocol):
     def __call__(
         self, source: UInt8[np.ndarray, "height width"], target: UInt8[np.ndarray, "height width"]
     ) -> Float32[np.ndarray, "height width 2"]:
-        """Flow in pixels, (x, y): what is at p in `source` is at p + flow[p] in `target`."""
+        """Return flow in pixels, (x, y): p in `source` is at p + flow[p] in `target`."""
         ...
 
 
@@ -39,7 +39,7 @@ class DisFlow:
     the time.
 
     Raises:
-        ValueError: an unknown preset, or frames that are not grey, differ in size or are below 16 px.
+        InputError: when the preset is unknown, or frames are not grey, differ in size or are below 16 px.
     """
 
     def __init__(self, preset: DisPreset = "medium", refine: bool = False) -> None:
@@ -53,7 +53,7 @@ class DisFlow:
     def __call__(
         self, source: UInt8[np.ndarray, "height width"], target: UInt8[np.ndarray, "height width"]
     ) -> Float32[np.ndarray, "height width 2"]:
-        """Flow from `source` to `target` in pixels, (x, y)."""
+        """Return the flow from `source` to `target` in pixels, (x, y)."""
         if source.shape != target.shape or source.ndim != 2 or min(source.shape) < 16:
             raise InputError(f"flow needs two grey frames of one size, 16 px or more: {source.shape}, {target.shape}")
         # DIS takes contiguous images only; a crop is none.
@@ -63,8 +63,10 @@ class DisFlow:
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """Which estimator, and its settings; see `PreparationParameters`. `weights` and `device` are RAFT's, `preset` and
-    `refine` DIS's."""
+    """Which estimator, and its settings; see `PreparationParameters`.
+
+    `weights` and `device` are RAFT's, `preset` and `refine` DIS's.
+    """
 
     name: FlowName = "dis"
     weights: Path | None = None
@@ -74,10 +76,10 @@ class FlowOptions:
 
 
 def flow_estimator(options: FlowOptions) -> FlowEstimator:
-    """The estimator that `options` ask for.
+    """Return the estimator that `options` ask for.
 
     Raises:
-        ValueError: an unknown name, or weights that are missing or of another network.
+        InputError: when the name is unknown, or weights are missing or of another network.
     """
     if options.name == "dis":
         return DisFlow(options.preset, options.refine)

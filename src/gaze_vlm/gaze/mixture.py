@@ -28,12 +28,13 @@ class GazeMixture:
     def distribution_on(
         self, grid: Grid, view: View, least_in_view: float
     ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
-        """Patch distribution of each frame, and whether it is valid.
+        """Return each frame's patch distribution, and whether the frame is valid.
 
+        It is valid if some point counts, and at least the share `least_in_view` of the mass, in (0, 1], is in the view.
         It is if some point counts, and at least the share `least_in_view` of the mass, in (0, 1], is in the view.
 
         Raises:
-            ValueError: `least_in_view` is out of its range.
+            InputError: when `least_in_view` is out of its range.
         """
         check_least_in_view(least_in_view)
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
@@ -44,7 +45,7 @@ def check_least_in_view(share: float) -> None:
     """Check the share of a frame's gaze mass that must be in view for the frame to count.
 
     Raises:
-        ValueError: it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
+        InputError: when it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
     """
     if not 0 < share <= 1:
         raise InputError(f"least_in_view is {share}; expected a share above 0 and up to 1")

@@ -48,20 +48,23 @@ def sample(
 def carry(
     points_px: Float[np.ndarray, "point 2"], flow: Float32[np.ndarray, "height width 2"]
 ) -> Float[np.ndarray, "point 2"]:
-    """Points of the source frame moved by the flow at their place; they may land outside the frame."""
+    """Move points of the source frame by the flow at their place.
+
+    They may land outside the frame.
+    """
     return points_px + sample(flow, points_px)
 
 
 def forward_backward_error(
     forward: Float32[np.ndarray, "height width 2"], backward: Float32[np.ndarray, "height width 2"]
 ) -> Float32[np.ndarray, "height width"]:
-    """Δ(p) = ‖f(p) + b(p + f(p))‖ in pixels; how far the way there and back misses the start.
+    """Return how far the way there and back misses its start, in pixels.
 
-    Small where both frames show the same thing, large where it is hidden in one of them. Pixels that the
-    forward flow moves out of the frame have no way back: Δ = ∞.
+    Δ(p) = ‖f(p) + b(p + f(p))‖. Small where both frames show the same thing, large where it is hidden in one of them.
+    Pixels that the forward flow moves out of the frame have no way back: Δ = ∞.
 
     Raises:
-        ValueError: the two flows differ in shape.
+        InputError: when the two flows differ in shape.
     """
     if forward.shape != backward.shape or forward.shape[2:] != (2,):
         raise InputError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
@@ -84,7 +87,7 @@ def _pixel_centres(height: int, width: int) -> Float32[np.ndarray, "height width
 def error_at(
     points_px: Float[np.ndarray, "point 2"], error: Float32[np.ndarray, "height width"], radius_px: float
 ) -> Float32[np.ndarray, "point"]:
-    """Median of the error over the pixels within `radius_px` of each point (at least the nearest one).
+    """Return the median error within `radius_px` of each point, or at its pixel.
 
     The median keeps single bad flow vectors from deciding. Points outside the frame get ∞.
     """
@@ -104,7 +107,7 @@ def error_at(
 
 
 def occluded_share(error: Float32[np.ndarray, "height width"], epsilon_px: float) -> float:
-    """Share of the pixels with Δ > ε, those that leave the frame included."""
+    """Return the share of pixels with Δ > ε, with those that leave the frame."""
     return float(np.mean(error > epsilon_px))
 
 
@@ -115,7 +118,9 @@ def visible(
     epsilon: float = LOCAL_EPSILON,
     eta: float = FRAME_ETA,
 ) -> Bool[np.ndarray, "*shape"]:
-    """Which carried points still show what was looked at, from the values that the store keeps.
+    """Return which carried points still show what was looked at.
+
+    It is decided by the values that the store keeps.
 
     Args:
         error: forward-backward error at the points, in fractions of the frame's width.
@@ -126,7 +131,7 @@ def visible(
         eta: largest occluded share of a usable frame; for `frame` alone.
 
     Raises:
-        ValueError: an unknown test.
+        InputError: when the test is unknown.
     """
     if test == "local":
         return error <= epsilon

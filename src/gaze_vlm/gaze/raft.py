@@ -19,10 +19,12 @@ MULTIPLE_PX, LEAST_PX = 8, 128  # the network halves frames three times, and cor
 
 
 class RaftFlow:
-    """Dense flow of a RAFT network. Grey frames go in as all three channels, padded to the sizes it takes.
+    """Dense flow of a RAFT network.
+
+    Grey frames go in as all three channels, padded to the sizes that it takes.
 
     Raises:
-        ValueError: the weights cannot be read or are of another network; or frames are not grey or differ in size.
+        InputError: when the weights cannot be read or are of another network; or frames are not grey or differ in size.
     """
 
     def __init__(self, name: Literal["raft_small", "raft_large"], weights: Path, device: str = "cpu") -> None:
@@ -38,7 +40,7 @@ class RaftFlow:
     def __call__(
         self, source: UInt8[np.ndarray, "height width"], target: UInt8[np.ndarray, "height width"]
     ) -> Float32[np.ndarray, "height width 2"]:
-        """Flow from `source` to `target` in pixels, (x, y)."""
+        """Return the flow from `source` to `target` in pixels, (x, y)."""
         if source.shape != target.shape or source.ndim != 2:
             raise InputError(f"flow needs two grey frames of one size: {source.shape}, {target.shape}")
         height, width = source.shape
@@ -55,10 +57,10 @@ class RaftFlow:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from a .safetensors file, or from one of torch's that holds tensors alone.
+    """Read a state dict from a .safetensors file, or a torch file of tensors alone.
 
     Raises:
-        ValueError: no such file, or it cannot be read.
+        InputError: when the file is missing or cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: put the weights of torchvision's RAFT there")

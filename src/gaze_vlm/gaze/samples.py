@@ -11,7 +11,7 @@ from gaze_vlm.errors import InputError
 
 
 class GazeEvent(IntEnum):
-    """What the eye did when a sample was taken. Those up to `UNKNOWN` are places in the frame that were looked at."""
+    """What the eye did when a sample was taken; up to `UNKNOWN` it saw the frame."""
 
     FIXATION = 0
     SACCADE = 1
@@ -56,14 +56,14 @@ class GazeSamples:
         return GazeSamples(self.t_s[part], self.xy[part], self.event[part])
 
     def untracked_in(self, spans_s: Iterable[tuple[float, float]]) -> "GazeSamples":
-        """The same, with the samples of these spans (start, end) untracked; both ends belong to a span."""
+        """Mark the samples in these spans, both ends included, as untracked."""
         lost = np.zeros(len(self), dtype=bool)
         for start_s, end_s in spans_s:
             lost |= (start_s <= self.t_s) & (self.t_s <= end_s)
         return self.untracked_where(lost)
 
     def untracked_where(self, lost: Bool[np.ndarray, "sample"]) -> "GazeSamples":
-        """The same, with these samples untracked."""
+        """Mark these samples as untracked."""
         xy = np.where(lost[:, None], np.nan, self.xy)
         event = np.where(lost, np.uint8(GazeEvent.UNTRACKED), self.event)
         return GazeSamples(self.t_s, xy, event)

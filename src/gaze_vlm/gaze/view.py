@@ -53,18 +53,18 @@ class View:
 
     @classmethod
     def centre_crop(cls, aspect: float) -> "View":
-        """The largest central square of a frame whose width is `aspect` times its height."""
+        """Return the largest central square of a frame of `aspect` width to height."""
         width, height = min(1.0, 1 / aspect), min(1.0, aspect)
         return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
 
     @classmethod
     def letterbox(cls, aspect: float) -> "View":
-        """The smallest central square that holds the whole frame."""
+        """Return the smallest central square that holds the whole frame."""
         width, height = max(1.0, 1 / aspect), max(1.0, aspect)
         return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
 
     def points(self, xy: Float[Tensor, "*any 2"]) -> Float[Tensor, "*any 2"]:
-        """Points of the frame in the model's input, both normalised."""
+        """Map points of the frame into the model's input, both normalised."""
         origin, size = xy.new_tensor([self.left, self.top]), xy.new_tensor(self.size)
         return (xy - origin) / size
 
@@ -76,7 +76,7 @@ class View:
     def pixels(
         self, frames: UInt8[Tensor, "frame 3 height width"], height_px: int, width_px: int
     ) -> UInt8[Tensor, "frame 3 height_px width_px"]:
-        """The frames as the model sees them: RGB in [0, 255], padded with black, antialiased."""
+        """Return the frames as the model sees them: RGB in [0, 255], padded with black."""
         rows, columns = frames.shape[-2:]
         top, left = round(self.top * rows), round(self.left * columns)
         height, width = round(self.bottom * rows) - top, round(self.right * columns) - left
@@ -85,5 +85,5 @@ class View:
 
 
 def to_frames(images: UInt8[Tensor, "frame height width 3"]) -> UInt8[Tensor, "frame 3 height width"]:
-    """Decoded images (channel last) as frames (channel first)."""
+    """Turn decoded images (channel last) into frames (channel first)."""
     return rearrange(images, "frame height width channel -> frame channel height width").contiguous()

@@ -16,7 +16,7 @@ RETRIES = 3  # on another machine, when one is lost
 def run_on_ray(
     job: PrepareRecording, recordings: Sequence[Recording], workers: int | None, address: str | None
 ) -> Outcomes:
-    """Outcomes in the order in which they are done, one processor a video.
+    """Yield outcomes in the order in which they are done, one core a video.
 
     Args:
         job: what to do with each video.
@@ -25,7 +25,7 @@ def run_on_ray(
         address: of a running cluster, as in `ray.init`; None starts one of this machine.
 
     Raises:
-        ValueError: Ray is not installed, or there is no cluster at `address`.
+        InputError: when Ray is not installed, or there is no cluster at `address`.
     """
     ray = _ray()
     started = not ray.is_initialized()

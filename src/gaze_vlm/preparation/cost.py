@@ -22,7 +22,10 @@ MEASURED_S = 6.0
 
 @dataclass(frozen=True)
 class PreparationCost:
-    """The rest of a preparation. `seconds` is the work of one process; `size_bytes` what is added to the store."""
+    """Cost of the rest of a preparation.
+
+    `seconds` is the work of one process; `size_bytes` is what is added to the store.
+    """
 
     videos: int
     done: int
@@ -32,7 +35,7 @@ class PreparationCost:
     size_bytes: float
 
     def text(self, workers: int) -> str:
-        """In words, for a terminal."""
+        """Describe the cost, for a terminal."""
         left = self.videos - self.done - len(self.unusable)
         busy = max(1, min(workers, left))
         lines = [
@@ -44,7 +47,7 @@ class PreparationCost:
 
 
 def estimate_cost(job: PrepareRecording, recordings: Sequence[Recording]) -> PreparationCost:
-    """Time and space that the videos which are not prepared yet will take.
+    """Estimate the time and space of the videos that are not prepared yet.
 
     Every gaze file and every header is read; the first seconds of the first `MEASURED_VIDEOS` are prepared, and the
     rest is taken to go at their pace.
@@ -74,7 +77,7 @@ def estimate_cost(job: PrepareRecording, recordings: Sequence[Recording]) -> Pre
 
 
 def measure_rate(recording: Recording, job: PrepareRecording) -> tuple[float, float]:
-    """Seconds of work, and bytes of the store, for one second of video."""
+    """Measure seconds of work, and bytes of the store, for a second of video."""
     start_s = time.perf_counter()
     gaze, parameters = job.gaze_of(recording), job.parameters
     info = video_info(recording.video)

@@ -19,12 +19,12 @@ TRIES = 2  # a process that was killed for want of memory may have more of it wh
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_in_process(job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[Part], None]) -> Outcomes:
-    """Outcomes, one after the other in this process; `part` is called with how far each one is."""
+    """Yield outcomes of this process; `part` gets how far each video is."""
     for recording in recordings:
 
         def report(share: float, name: str = recording.video_id) -> None:
@@ -44,10 +44,10 @@ class _Worker:
 def run_local(
     job: PrepareRecording, recordings: Sequence[Recording], workers: int, part: Callable[[Part], None]
 ) -> Outcomes:
-    """Outcomes in the order in which they are done, by `workers` processes; `part` is called with how far each one is.
+    """Yield outcomes of `workers` processes, in the order in which they are done.
 
-    A video whose process dies is tried once more, after the others; if it dies again that is its reason. When the
-    iterator is closed, or fails, the processes are stopped.
+    `part` is called with how far each video is. A video whose process dies is tried once more, after the others; if it
+    dies again that is its reason. When the iterator is closed, or fails, the processes are stopped.
     """
     # A plain fork would inherit the locks of decoder threads; the server imports once for all workers.
     context = multiprocessing.get_context("forkserver")

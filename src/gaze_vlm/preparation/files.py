@@ -15,7 +15,7 @@ END_BYTES = 2**16
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write; it is moved there if the block ends well, and removed if not."""
+    """Give a file to write, which moves to `path` only if the block ends well."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,22 +28,22 @@ def draft_of(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` to `path`, all or nothing; concurrent writers of one path do not mix."""
+    """Write `content` to `path`, all or nothing, whatever else writes it."""
     with draft_of(path) as draft, writing(path):
         draft.write_bytes(content)
 
 
 def remove_drafts(store: Path) -> None:
-    """Deletes what killed preparations left half written."""
+    """Delete the half-written files of killed preparations."""
     for draft in store.rglob(".*.tmp"):
         draft.unlink(missing_ok=True)
 
 
 def fingerprint(path: Path) -> tuple[int, str]:
-    """A video's size in bytes and a digest of its first and last 64 KiB, by which another in its place is known.
+    """Return a file's size in bytes and a digest of its first and last 64 KiB.
 
-    They hold the header or index, with the size and the time of every frame, and the first or last frames. Nothing is
-    decoded, and two short reads suffice for a video of any length.
+    They tell when another video is in its place. They hold the header or index, with the size and the time of every
+    frame, and the first or last frames. Nothing is decoded, and two short reads suffice for a video of any length.
     """
     size = path.stat().st_size
     digest = hashlib.sha256()
@@ -56,12 +56,14 @@ def fingerprint(path: Path) -> tuple[int, str]:
 
 @contextmanager
 def exclusive_store(store: Path) -> Iterator[None]:
-    """Holds the store for this process; the system lets go of it when the process ends, however it ends. Half written
-    files are removed: of preparations that were killed, and of this one's workers if they are stopped.
+    """Hold the store for this process.
+
+    The system releases it when the process ends, however it ends. Half-written files are removed: those of killed
+    preparations, and those of this one's workers if they are stopped.
 
     Raises:
-        ValueError: another preparation is writing it.
-        OutputError: the folder cannot be made.
+        InputError: when another preparation is writing it.
+        OutputError: when the folder cannot be made.
     """
     check_output_folder(store)
     with writing(store):

@@ -29,7 +29,7 @@ from gaze_vlm.preparation.video_gaze import NO_PTS, WORST_ERROR, FramePoints, Vi
 
 @dataclass
 class SampledFrame:
-    """One sampled frame: the time of the sample, the frame on screen then, and those of the gaze window."""
+    """One sampled frame: its time, the frame on screen then, and its gaze window's."""
 
     t_s: float
     target: TimedFrame
@@ -44,18 +44,19 @@ class GreyFrames:
     kept: dict[int, UInt8[np.ndarray, "height width"]] = field(default_factory=dict)
 
     def __call__(self, frame: TimedFrame) -> UInt8[np.ndarray, "height width"]:
+        """Return the grey pixels of a frame."""
         if frame.pts not in self.kept:
             assert frame.frame is not None  # no gaze is carried from or to a damaged frame
             self.kept[frame.pts] = self.pixels(frame.frame)
         return self.kept[frame.pts]
 
     def forget_before(self, pts: int) -> None:
-        """Drops frames that no later window can show."""
+        """Drop frames that no later window can show."""
         self.kept = {key: value for key, value in self.kept.items() if key >= pts}
 
 
 def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, window_s: float) -> Iterator[SampledFrame]:
-    """Moments of a video from its frames in order, as `timed_frames` gives them.
+    """Sample a video's frames, which come in order, as from `timed_frames`.
 
     Sampled frame k is the one on screen at t = (k + 1) / frame_hz, the last that starts at or before t.
 
@@ -64,7 +65,7 @@ def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, win
     video. `path` is for messages.
 
     Raises:
-        ValueError: the video does not start at 0, or is shorter than one interval.
+        InputError: when the video does not start at 0, or is shorter than one interval.
     """
     count = 1
     shown: deque[TimedFrame] = deque()  # what the next window can show
@@ -101,12 +102,13 @@ def prepare_video(
     on_frame: Sequence[Callable[[TimedFrame], None]] = (),
     until_s: float = math.inf,
 ) -> VideoGaze:
-    """Sampled frames of a video and the gaze of each one's window (t − window_s, t], carried to it.
+    """Sample the frames of a video and carry gaze to each of them.
 
-    Every sample of a window is kept with its event; only those on a place in the frame are carried. A point
-    that the flow carries out of the frame becomes `OUT_OF_FRAME`. Gaze that ends before the video leaves
-    frames without points, and so does a window without samples. What was looked at in a damaged frame is untracked, and
-    so is the whole window of a sampled frame that is damaged. The video is decoded once, from its start.
+    The gaze of a frame is that of its window (t − window_s, t]. Every sample of a window is kept with its event; only
+    those on a place in the frame are carried. A point that the flow carries out of the frame becomes `OUT_OF_FRAME`.
+    Gaze that ends before the video leaves frames without points, and so does a window without samples. What was looked
+    at in a damaged frame is untracked, and so is the whole window of a sampled frame that is damaged. The video is
+    decoded once, from its start.
 
     Args:
         path: the video.
@@ -116,7 +118,7 @@ def prepare_video(
         until_s: leave out what comes later in the video.
 
     Raises:
-        ValueError: the video cannot be decoded, or is shorter than one interval.
+        InputError: when the video cannot be decoded, or is shorter than one interval.
     """
     info = video_info(path)
     width = min(info.width_px, parameters.flow_max_width_px)
@@ -151,7 +153,10 @@ def carry_window(
     flow: FlowEstimator,
     parameters: PreparationParameters,
 ) -> FramePoints:
-    """Gaze of one window in the sampled frame. Flow between two frames is computed once for all points."""
+    """Carry the gaze of one window to the sampled frame.
+
+    Flow between two frames is computed once for all points.
+    """
     starts = np.array([frame.t_s for frame in sampled.shown])
     sound = np.array([frame.frame is not None for frame in sampled.shown])
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)

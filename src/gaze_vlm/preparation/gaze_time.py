@@ -26,7 +26,7 @@ def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
         video: what the video's header states; one that states no duration passes.
 
     Raises:
-        ValueError: almost no sample is inside the video. The message names both spans of time and the likely unit.
+        InputError: when almost no sample is inside the video; the message names the likely unit.
     """
     inside = len(gaze.window(-TIME_TOLERANCE_S, video.duration_s + TIME_TOLERANCE_S))
     few = inside < FEW_SHARE * len(gaze) and inside < FEW_HZ * video.duration_s
@@ -39,7 +39,7 @@ def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
 
 
 def likely_mistake(start_s: float, end_s: float, video: VideoInfo) -> str:
-    """Say what the times of gaze may be, and how to correct them.
+    """Describe what the times of gaze may be, and how to correct them.
 
     The unit is that in which the span of the gaze is nearest to the length of the video.
 

@@ -36,7 +36,7 @@ def write_index(
     left_out: Mapping[str, Sequence[str]],
     labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Writes clips, quality and, last, the manifest.
+    """Write clips, quality and, last, the manifest.
 
     Args:
         reader: of the data set.
@@ -53,7 +53,7 @@ def write_index(
         What is in quality.json.
 
     Raises:
-        ValueError: there are no clips, or none in a split that will be asked for; there is no manifest then.
+        InputError: when there are no clips, or none in a required split; there is no manifest then.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()

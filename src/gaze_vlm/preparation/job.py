@@ -33,7 +33,7 @@ Report = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video: prepared if `reason` is None. `stop` if no other video will fare better."""
+    """What became of one video; `stop` if no other will do better."""
 
     video_id: str
     reason: str | None = None
@@ -42,13 +42,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class PrepareRecording:
-    """Writes one video's files unless they are there; what is wrong with the raw files becomes the reason."""
+    """Writer of one video's files, unless they are there.
+
+    What is wrong with the raw files becomes the reason.
+    """
 
     reader: Reader
     store: Path
     parameters: PreparationParameters
 
     def __call__(self, recording: Recording, report: Report) -> Outcome:
+        """Prepare one video; `report` is called with the share that is done."""
         cv2.setNumThreads(1)  # the workers fill the processors
         try:
             gaze = self.gaze_of(recording)
@@ -64,10 +68,10 @@ class PrepareRecording:
         return Outcome(recording.video_id)
 
     def gaze_of(self, recording: Recording) -> GazeSamples:
-        """The video's gaze, with events where its file has none.
+        """Read the video's gaze, and identify events where its file has none.
 
         Raises:
-            ValueError: gaze or video cannot be read, or the times of one are not the other's.
+            InputError: when gaze or video cannot be read, or the times of one are not the other's.
         """
         gaze = self.reader.read_gaze(recording)
         check_times(recording.gaze or recording.video, gaze, video_info(recording.video))
@@ -75,12 +79,14 @@ class PrepareRecording:
         return with_events(gaze, aspect, self.parameters.saccade_widths_s)
 
     def digest(self, recording: Recording, gaze: GazeSamples) -> str:
-        """What marks the video's file as made from these raw files with these parameters."""
+        """Return what marks a file as made from these raw files and parameters."""
         return self.parameters.video_digest(VIDEO_VERSION, fingerprint(recording.video), gaze)
 
     def is_done(self, video_id: str, digest: str) -> bool:
-        """Whether the store has the video as it would be made now; a file that cannot be read is made again, and so is
-        one with more damage than is allowed now."""
+        """Return whether the store has the video as it would be made now.
+
+        A file that cannot be read is made again, and so is one with more damage than is allowed now.
+        """
         path = video_file(self.store, video_id)
         copied = self.parameters.video_short_side_px is not None
         if not path.is_file() or (copied and not reencoded_file(self.store, video_id).is_file()):
@@ -92,7 +98,10 @@ class PrepareRecording:
         return made_as == digest and arrays.counts.damaged_share <= self.parameters.max_damaged
 
     def write(self, recording: Recording, gaze: GazeSamples, digest: str, report: Report) -> None:
-        """Makes the video's files; the arrays come last, for they carry the mark that all is done."""
+        """Write the video's files.
+
+        The arrays come last, for they carry the mark that all is done.
+        """
         info, short_side_px = video_info(recording.video), self.parameters.video_short_side_px
         on_frame = [_reporter(info, report)]
         with ExitStack() as stack:
@@ -110,10 +119,10 @@ class PrepareRecording:
 
 
 def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
-    """Checks that a video is fit for use.
+    """Check that few enough frames of a video are damaged.
 
     Raises:
-        ValueError: more of its frames than the share `limit` are damaged, or all of them.
+        InputError: when more of its frames than the share `limit` are damaged, or all of them.
     """
     if counts.damaged_share > limit or counts.damaged_frames == counts.video_frames:
         raise InputError(

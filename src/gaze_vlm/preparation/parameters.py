@@ -35,7 +35,9 @@ VIDEO_FIELDS = (
 
 @dataclass(frozen=True)
 class PreparationParameters:
-    """Choices of a preparation. Those that change a video's file make it again; the others cost seconds.
+    """Choices of a preparation.
+
+    Those that change a video's file make it again; the others cost seconds.
 
     Args:
         frame_hz: rate of the sampled frames, in Hz.
@@ -169,7 +171,9 @@ class PreparationParameters:
         return FlowOptions(self.flow, self.flow_weights, self.flow_device, self.flow_preset, self.flow_refine)
 
     def video_digest(self, schema_version: int, mark: tuple[int, str], gaze: GazeSamples) -> str:
-        """Digest of what a video's file in the store depends on: with the same one it is not made again.
+        """Return the digest of what a video's file in the store depends on.
+
+        A file with the same digest is not made again.
 
         Args:
             schema_version: of the file.
@@ -186,14 +190,14 @@ class PreparationParameters:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def plain(self) -> dict[str, Any]:
-        """The parameters as JSON can hold them."""
+        """Return the parameters as JSON can hold them."""
         weights = self.flow_weights
         return asdict(self) | {"flow_weights": None if weights is None else weights.as_posix()}
 
 
 @lru_cache(maxsize=1)
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file that does not change while this process runs."""
+    """Return the SHA-256 of a file, which must not change meanwhile."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

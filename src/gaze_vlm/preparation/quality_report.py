@@ -45,7 +45,10 @@ class VideoQuality:
 
     @classmethod
     def of(cls, gaze: VideoGaze) -> "VideoQuality":
-        """Counts a video. Points that were looked at in the sampled frame itself are never occluded."""
+        """Count a video.
+
+        Points that were looked at in the sampled frame itself are never occluded.
+        """
         tracked = gaze.event <= GazeEvent.UNKNOWN
         cells = np.clip(gaze.raw_xy[tracked] * CENTRE_CELLS, 0, CENTRE_CELLS - 1).astype(np.uint8)
         centre = np.zeros((CENTRE_CELLS, CENTRE_CELLS), dtype=int)
@@ -64,7 +67,7 @@ class VideoQuality:
         )
 
     def row(self) -> dict[str, object]:
-        """Figures of the video; those of its gaze are of all samples, not of the windows alone."""
+        """Return the figures of the video; its gaze's are of all samples."""
         counts = self.counts
         return {
             "duration_s": counts.duration_s,
@@ -78,7 +81,7 @@ class VideoQuality:
 
 
 def clock_figures(counts: VideoCounts) -> dict[str, float | None]:
-    """Length and pace of the gaze against the video.
+    """Return length and pace of the gaze against the video.
 
     `gaze_over_video` is the share of the video between the first and the last sample; `gaze_end_after_video_s` is
     negative where the gaze ends first. `drift` is how much longer the median time between samples is than at the
@@ -107,7 +110,7 @@ def quality_report(
     left_out: Mapping[str, Sequence[str]],
     labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The figures of `quality.json`, over all videos and by video; a share of nothing is None.
+    """Return the figures of `quality.json`; a share of nothing is None.
 
     Args:
         videos: counts of the prepared videos.
@@ -139,7 +142,7 @@ def quality_report(
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """One line of what a preparation made, and of all that it could not use."""
+    """Return one line: what a preparation made, and what it could not use."""
     videos, clips = report["videos"], report["clips"]
     by_split = ", ".join(f"{clips['by_split'][split]} {split}" for split in SPLITS if split in clips["by_split"])
     said = [
@@ -161,7 +164,7 @@ def summary(report: Mapping[str, Any]) -> str:
 
 
 def valid_gaze_text(report: Mapping[str, Any]) -> str:
-    """In words, the share of sampled frames with valid gaze."""
+    """Describe the share of sampled frames with valid gaze."""
     share = report["frames"]["valid_gaze_share"]
     return "no sampled frames" if share is None else f"valid gaze in {100 * share:.1f} % of the sampled frames"
 

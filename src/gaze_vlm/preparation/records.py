@@ -8,13 +8,14 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)  # a data set has hundreds of thousands
 class ClipRecord:
-    """One clip: the sampled frames `last_frame - frames + 1` … `last_frame` of a video, ending at `end_s`.
+    """One clip: sampled frames of a video that end at `end_s`.
 
-    `activity_*` is the action at `end_s`, `future_*` the one at `end_s` + anticipation_s; `same_step` if
-    both are one and the same action. `future_starts_in_s` is the time from `end_s` to the start of the future
-    action itself, not above 0 where that has begun. `session` is what the video was recorded in, and begins at the
-    session's `session_start_s`: the video itself, at 0, unless it is a trimmed one. `nouns` are the noun labels in the
-    texts of all actions that go on between the clip's start and the time of the future action.
+    The frames are `last_frame - frames + 1` … `last_frame`. `activity_*` is the action at `end_s`, `future_*` the one
+    at `end_s` + anticipation_s; `same_step` if both are one and the same action. `future_starts_in_s` is the time from
+    `end_s` to the start of the future action itself, not above 0 where that has begun. `session` is what the video was
+    recorded in, and begins at the session's `session_start_s`: the video itself, at 0, unless it is a trimmed one.
+    `nouns` are the noun labels in the texts of all actions that go on between the clip's start and the time of the
+    future action.
     """
 
     clip_id: str
@@ -38,7 +39,7 @@ class ClipRecord:
     nouns: tuple[str, ...]
 
     def text(self, task: Literal["activity", "future"]) -> str:
-        """The target text of a task."""
+        """Return the target text of a task."""
         return self.activity_text if task == "activity" else self.future_text
 
     @property
@@ -49,9 +50,12 @@ class ClipRecord:
 
 @dataclass(frozen=True)
 class VideoEntry:
-    """One video of the manifest. `path` is relative to the raw root; the size is the gaze space's. A `reencoded`
-    video has a copy in the store, whose timestamps `frame_pts` are. `file_bytes` and `file_ends` mark the file that is
-    decoded, the raw one or the copy; see `fingerprint`. A store may be older than they are."""
+    """One video of the manifest.
+
+    `path` is relative to the raw root; the size is the gaze space's. A `reencoded` video has a copy in the store, whose
+    timestamps `frame_pts` are. `file_bytes` and `file_ends` identify the decoded file, the raw one or the copy; see
+    `fingerprint`. A store may be older than these two.
+    """
 
     path: str
     participant: str
@@ -71,8 +75,11 @@ class VideoEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds. `points` is the number of gaze points that frames are padded to when read, `reader` has
-    the options of the data set's reader."""
+    """What a store holds.
+
+    `points` is the number of gaze points that frames are padded to when read. `reader` has the options of the data
+    set's reader.
+    """
 
     schema_version: int
     dataset: str

@@ -63,9 +63,9 @@ def prepare(
         The store's folder.
 
     Raises:
-        ValueError: the raw data are incomplete, or more videos are unusable than
-            `parameters.max_quarantined` allows.
-        OutputError: the store cannot be written; the same command goes on from there.
+        InputError: when the raw data are incomplete, or more videos are unusable than `parameters.max_quarantined`
+            allows.
+        OutputError: when the store cannot be written; the same command goes on from there.
     """
     root, store = Path(root), Path(store)
     at_least(1, workers=workers)
@@ -94,10 +94,10 @@ def prepare(
 
 
 def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
-    """The data set's reader.
+    """Open the data set's reader.
 
     Raises:
-        ValueError: an unknown data set, or an option that its reader does not have.
+        InputError: when the data set is unknown, or its reader lacks an option.
     """
     if dataset not in READERS:
         raise InputError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
@@ -111,7 +111,7 @@ def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
 
 
 def without_clips(reader: Reader, recordings: Sequence[Recording]) -> dict[str, list[str]]:
-    """Names of which no clip can be, for they lack a part, by the reason."""
+    """Return the names that can have no clip, by the part that they lack."""
     labels = {recording.video_id for recording in recordings if recording.actions}
     left_out = reader.left_out()
     for reason, names in group_by_missing([recording.video_id for recording in recordings], {"labels": labels}).items():
@@ -120,7 +120,7 @@ def without_clips(reader: Reader, recordings: Sequence[Recording]) -> dict[str, 
 
 
 def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, str]:
-    """Videos that lack a raw file, found before hours are spent on the others; the reasons by `video_id`."""
+    """Return the videos that lack a raw file, with the reasons."""
     bad = {}
     for recording in recordings:
         if not recording.video.is_file():
@@ -134,7 +134,7 @@ def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, 
 
 
 def warn_of_missing_gaze(report: Mapping[str, Any]) -> None:
-    """Warn when few sampled frames have valid gaze, for a training would hardly differ from one without gaze."""
+    """Warn when few sampled frames have valid gaze."""
     share = report["frames"]["valid_gaze_share"]
     if share is not None and share < LOW_SHARE:
         low = [name for name, row in report["by_video"].items() if (row["frames"]["valid_gaze_share"] or 0) < LOW_SHARE]
@@ -153,10 +153,10 @@ def run(
     workers: int | None,
     address: str | None,
 ) -> dict[str, str]:
-    """Prepares the videos; reasons of those that cannot be used.
+    """Prepare the videos; return the reasons of those that cannot be used.
 
     Raises:
-        OutputError: the store cannot be written.
+        OutputError: when the store cannot be written.
     """
     bad: dict[str, str] = {}
     with work_progress("preparing videos", len(recordings)) as progress:
@@ -178,10 +178,10 @@ def run(
 
 
 def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: float) -> None:
-    """Writes quarantine.jsonl.
+    """Write quarantine.jsonl.
 
     Raises:
-        ValueError: more videos than the share `limit` are in it; the message names them all.
+        InputError: when more videos than the share `limit` are in it; the message names them all.
     """
     rows = sorted(bad.items())
     lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]

@@ -14,7 +14,7 @@ UNNAMED = "not the first that its text names"
 def with_labels(
     recordings: Sequence[Recording], verbs: Sequence[str], nouns: Sequence[str]
 ) -> tuple[list[Recording], list[dict[str, Any]]]:
-    """Read each action's nouns, and take away labels that no answer could score with.
+    """Read each action's nouns, and remove labels that no answer could score with.
 
     A label that the vocabulary lacks, or that its own text does not name first, would make the target text itself
     score 0. The action stays, without that label.

@@ -16,15 +16,15 @@ SPLITS = ("train", "validation", "test")
 
 
 def with_splits(recordings: Iterable[Recording], parameters: PreparationParameters) -> list[Recording]:
-    """The recordings with a clip's split in `Recording.split`, or, where that is None, in `Action.split`.
+    """Return the recordings with the splits of their clips.
 
-    By session or participant, the groups are shuffled with the seed and cut at the fractions; a split with a fraction
-    above 0 gets at least one group. The official split is the data set's own: it has no validation, so the
-    validation's fraction of its training sessions, drawn with the seed, becomes that. The result depends on the set
-    of videos, not on their order.
+    A clip's split is in `Recording.split`, or, where that is None, in `Action.split`. By session or participant, the
+    groups are shuffled with the seed and cut at the fractions; a split with a fraction above 0 gets at least one group.
+    The official split is the data set's own: it has no validation, so the validation's fraction of its training
+    sessions, drawn with the seed, becomes that. The result depends on the set of videos, not on their order.
 
     Raises:
-        ValueError: fewer groups than splits to fill, or no official split.
+        InputError: when there are fewer groups than splits to fill, or no official split.
     """
     videos = sorted(recordings, key=lambda recording: recording.video_id)
     if parameters.split_by == "official":
@@ -39,7 +39,7 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
 
 
 def required_splits(parameters: PreparationParameters) -> tuple[str, ...]:
-    """Splits that trainings and tests on the store will ask for: those with a fraction above 0.
+    """Return the splits that must have clips: those with a fraction above 0.
 
     The official split always has train and test; it has validation if that takes a share of the training sessions.
     """
@@ -98,7 +98,10 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
 
 
 def shared_seconds(clips: Iterable[ClipRecord]) -> dict[str, float]:
-    """Sessions with clips in several splits, and how many of each one's seconds are in clips of several splits."""
+    """Return the seconds that clips of several splits share, by session.
+
+    It has every session with clips in several splits.
+    """
     by_session: dict[str, list[ClipRecord]] = {}
     for clip in clips:
         by_session.setdefault(clip.session, []).append(clip)
@@ -123,10 +126,10 @@ def _spans(clips: Sequence[ClipRecord]) -> Iterator[tuple[float, float, int]]:
 
 
 def check_overlap(clips: Sequence[ClipRecord], split_by: str) -> None:
-    """Checks that no second of a session is in clips of two splits; of an official split it warns.
+    """Check that no two splits share a second; of the official one, warn.
 
     Raises:
-        ValueError: clips of different splits share seconds; the message names a session.
+        InputError: when clips of different splits share seconds; the message names a session.
     """
     shared = shared_seconds(clips)
     if split_by == "official" and shared:

@@ -47,7 +47,8 @@ class Store:
         cached_videos: how many videos' arrays stay in memory.
 
     Raises:
-        ValueError: not a finished store, one of another schema version, or with clips whose labels the manifest lacks.
+        InputError: when it is no finished store, or of another schema version, or the manifest lacks labels of its
+            clips.
     """
 
     def __init__(self, path: Path, cached_videos: int = 16) -> None:
@@ -59,10 +60,10 @@ class Store:
         self._cache: OrderedDict[str, VideoGaze] = OrderedDict()
 
     def video(self, video_id: str) -> VideoGaze:
-        """Arrays of one video, padded to the store's number of points.
+        """Read the arrays of one video, padded to the store's number of points.
 
         Raises:
-            ValueError: the store has no such video, or its file is damaged.
+            InputError: when the store has no such video, or its file is damaged.
         """
         if video_id not in self._cache:
             self._entry(video_id)
@@ -74,12 +75,14 @@ class Store:
         return self._cache[video_id]
 
     def video_path(self, video_id: str, root: Path | None = None) -> Path:
-        """The video to decode frames from: the store's own copy if it was re-encoded, else the raw file, below
-        `root` if the raw data have moved since the preparation.
+        """Return the video to decode frames from.
+
+        It is the store's copy if it was re-encoded, else the raw file, below `root` if the raw data have moved since
+        the preparation.
 
         Raises:
-            ValueError: the store has no such video, or its path leads out of the root.
-            FileNotFoundError: it is not there.
+            InputError: when the store has no such video, or its path leads out of the root.
+            MissingFileError: when it is not there.
         """
         path = self._video_path(video_id, root)
         if path.is_file():
@@ -92,11 +95,13 @@ class Store:
         )
 
     def check_videos(self, video_ids: Iterable[str]) -> None:
-        """Check that videos are there and those that were prepared: by size, and by their first and last bytes.
+        """Check that videos are there, and are those that were prepared.
+
+        Their sizes, and their first and last bytes, are compared.
 
         Raises:
-            FileNotFoundError: one is not there.
-            ValueError: another is in its place.
+            MissingFileError: when one is not there.
+            InputError: when another is in its place.
         """
         for video_id in sorted(set(video_ids)):
             entry, path = self._entry(video_id), self.video_path(video_id)
@@ -129,12 +134,12 @@ class Store:
 
 
 def video_file(store: Path, video_id: str) -> Path:
-    """Where a video's arrays are."""
+    """Return where a video's arrays are."""
     return store / "videos" / f"{check_name(video_id, str(store))}.safetensors"
 
 
 def reencoded_file(store: Path, video_id: str) -> Path:
-    """Where a video's re-encoded copy is, if there is one."""
+    """Return where a video's re-encoded copy is, if there is one."""
     return store / "video" / f"{check_name(video_id, str(store))}.mp4"
 
 
@@ -146,10 +151,10 @@ def write_video_gaze(path: Path, gaze: VideoGaze, digest: str) -> None:
 
 
 def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
-    """Arrays of a video as written, and the digest of what they were made from.
+    """Read a video's arrays, and the digest of what they were made from.
 
     Raises:
-        ValueError: the file is missing, damaged or of another schema version.
+        InputError: when the file is missing, damaged or of another schema version.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -175,15 +180,15 @@ def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
 
 
 def write_manifest(store: Path, manifest: Manifest) -> None:
-    """Writes `manifest.json`; it comes last, so a store with one is complete."""
+    """Write `manifest.json`, last of all, so that a store with one is complete."""
     write_atomically(store / "manifest.json", _json(asdict(manifest)))
 
 
 def read_manifest(store: Path) -> Manifest:
-    """Reads `manifest.json`.
+    """Read `manifest.json`.
 
     Raises:
-        ValueError: missing, not JSON, incomplete, or of another schema version.
+        InputError: when the file is missing, not JSON, incomplete, or of another schema version.
     """
     path = store / "manifest.json"
     if not path.is_file():
@@ -200,7 +205,7 @@ def read_manifest(store: Path) -> Manifest:
 
 
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
-    """Writes the table of clips."""
+    """Write the table of clips."""
     sink = pa.BufferOutputStream()
     columns = {name: [getattr(clip, name) for clip in clips] for name in CLIP_SCHEMA.names}
     pq.write_table(pa.table(columns, schema=CLIP_SCHEMA), sink)
@@ -208,10 +213,10 @@ def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
 
 
 def read_clips(path: Path) -> list[ClipRecord]:
-    """Reads the table of clips.
+    """Read the table of clips.
 
     Raises:
-        ValueError: missing or damaged.
+        InputError: when the file is missing or damaged.
     """
     try:
         # partitioning=None: a folder named like "a=b" above the store must not become a column.
@@ -224,7 +229,7 @@ def read_clips(path: Path) -> list[ClipRecord]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes JSON with sorted keys."""
+    """Write JSON with sorted keys."""
     write_atomically(path, _json(values))
 
 

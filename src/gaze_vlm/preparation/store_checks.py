@@ -23,10 +23,10 @@ RANGES = {
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Check that a manifest's numbers can be, and that its ids are safe as file names.
+    """Check that a manifest's numbers are possible and its ids safe file names.
 
     Raises:
-        TypeError: one is not.
+        TypeError: when one is not.
     """
     if not 1 <= manifest.points <= MOST_POINTS:
         raise TypeError(f"points is {shown(manifest.points)}")
@@ -42,10 +42,10 @@ def check_manifest(manifest: Manifest) -> None:
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check that a video's arrays have their types and one number of frames and of points.
+    """Check a video's arrays: their types, and one number of frames and points.
 
     Raises:
-        TypeError: one has not.
+        TypeError: when one has not.
     """
     dtypes = {"frame_t_s": np.dtype(np.float64), "frame_pts": np.dtype(np.int64)}
     of_point = {name: np.dtype(dtype) for name, (dtype, _) in POINTS.items()}
@@ -63,7 +63,7 @@ def check_clips(clips: Sequence[ClipRecord], manifest: Manifest, where: str) -> 
     """Check that each clip is of frames and labels that the manifest has.
 
     Raises:
-        ValueError: one is not; the message names it.
+        InputError: when one is not.
     """
     verbs, nouns = {None, *manifest.verbs}, {None, *manifest.nouns}
     for clip in clips:

@@ -22,7 +22,7 @@ TIME_TOLERANCE_S = 1e-6
 
 
 class Timeline:
-    """The actions of a video, asked for what goes on at a time; each question in the time of a binary search."""
+    """The actions of a video, found by time in a binary search."""
 
     def __init__(self, actions: Sequence[Action]) -> None:
         order = sorted(range(len(actions)), key=lambda i: (actions[i].start_s, -i))
@@ -31,7 +31,7 @@ class Timeline:
         self.latest_ends_s = list(accumulate((action.end_s for action in self.actions), max))
 
     def at(self, t_s: float) -> Action | None:
-        """The action that is going on at `t_s`; of overlapping ones the last that started."""
+        """Return the action at `t_s`; of overlapping ones the last that started."""
         for i in reversed(range(self._started(t_s))):
             if self.latest_ends_s[i] <= t_s:
                 return None
@@ -40,7 +40,7 @@ class Timeline:
         return None
 
     def nouns(self, start_s: float, end_s: float) -> tuple[str, ...]:
-        """The noun labels of all actions that go on at some time from `start_s` to `end_s`, sorted."""
+        """Return the noun labels of the actions from `start_s` to `end_s`, sorted."""
         named: set[str] = set()
         for i in reversed(range(self._started(end_s))):
             if self.latest_ends_s[i] <= start_s:
@@ -55,7 +55,10 @@ class Timeline:
 
 
 def is_redacted(spans_s: Sequence[tuple[float, float]], start_s: float, end_s: float) -> bool:
-    """Whether something in (`start_s`, `end_s`] is redacted; the frame on screen at `end_s` is a clip's last."""
+    """Return whether something in (`start_s`, `end_s`] is redacted.
+
+    The frame on screen at `end_s` is a clip's last.
+    """
     return any(start < end_s + TIME_TOLERANCE_S and end > start_s + TIME_TOLERANCE_S for start, end in spans_s)
 
 
@@ -66,7 +69,7 @@ def video_clips(
     parameters: PreparationParameters,
     damaged: Set[int] = frozenset(),
 ) -> tuple[list[ClipRecord], Counter[str]]:
-    """Clips of one video, and the reasons for which others were dropped, counted.
+    """Return the clips of one video, and the counted reasons of dropped ones.
 
     Clips end at sampled frames and start at 0 or later; the first is the earliest that fits. The activity
     is the action at the clip's end, the future the one `anticipation_s` later. A clip that shows a redacted
@@ -130,7 +133,7 @@ def video_clips(
 def require_clips(
     clips: Sequence[ClipRecord], dropped: Mapping[str, int], quarantined: int, asked: Sequence[str], store: Path
 ) -> None:
-    """Check that a store is of use.
+    """Check that a store has clips in every split that needs them.
 
     Args:
         clips: all clips.
@@ -140,7 +143,7 @@ def require_clips(
         store: its folder, for the message.
 
     Raises:
-        ValueError: there are no clips at all, or none in one of the splits; the message counts what was dropped.
+        InputError: when there are no clips at all, or none in one of the splits; the message counts what was dropped.
     """
     empty = sorted(set(asked) - {clip.split for clip in clips}, key=asked.index)
     if not empty and clips:
@@ -155,7 +158,7 @@ def require_clips(
 
 
 def count_clips(clips: Sequence[ClipRecord], dropped: Mapping[str, int]) -> dict[str, object]:
-    """Numbers of clips for the quality report, and what splits have in common."""
+    """Count clips for the quality report, and what splits have in common."""
     shared = shared_seconds(clips)
     return {
         "total": len(clips),

@@ -28,7 +28,7 @@ NO_PTS = -(2**63)  # FFmpeg's own mark for no timestamp
 
 @dataclass(frozen=True)
 class FramePoints:
-    """Gaze points of one sampled frame, before padding; see `VideoGaze` for the fields."""
+    """Gaze points of one sampled frame, before padding; fields as in `VideoGaze`."""
 
     t_s: float
     pts: int
@@ -71,7 +71,7 @@ class VideoCounts:
         """Mean time from one frame of the video to the next.
 
         Raises:
-            ValueError: the file is of a version that did not count the video's frames.
+            InputError: when the file is of a version that did not count the video's frames.
         """
         if not self.video_frames:
             raise InputError("the store does not know its videos' frame rates: run `gaze-vlm prepare` again")
@@ -105,7 +105,7 @@ class VideoGaze:
 
     @classmethod
     def pack(cls, rows: Iterable[FramePoints], duration_s: float, gaze: GazeSamples) -> "VideoGaze":
-        """Pad the points of every frame to the largest number among them, at least 1; `gaze` is the video's."""
+        """Pad the points of every frame to the largest number, at least 1."""
         rows = list(rows)
         lengths = np.array([len(row.event) for row in rows], dtype=int)
         used = np.arange(max([1, *lengths])) < lengths[:, None]
@@ -138,8 +138,10 @@ class VideoGaze:
         return self.frame_pts == NO_PTS
 
     def invalid_points(self) -> Bool[np.ndarray, "frame point"]:
-        """Tell which points cannot be as they were prepared: tracked ones with a value that is not finite or out of its
-        range, and those of no known event."""
+        """Return which points cannot be as they were prepared.
+
+        They are tracked and have a value that is not finite or out of range, or are of no known event.
+        """
         places = np.concatenate([self.xy, self.raw_xy], axis=-1)
         sound = np.isfinite(places).all(axis=-1)
         for values, most in ((self.age_s, np.inf), (self.error, np.inf), (self.occluded_share, 1.0)):
@@ -147,13 +149,13 @@ class VideoGaze:
         return ((self.event <= GazeEvent.UNKNOWN) & ~sound) | (self.event > max(GazeEvent))
 
     def within(self, window_s: float, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
-        """Tell which points were looked at in the window (t − `window_s`, t] of each frame's time t.
+        """Return which points are in the window (t − `window_s`, t] of their frame.
 
         A window of 0 is the frame's own interval: one mean frame period of the video, which ends at t. A sample taken
         after t is never used, for the clip may end there.
 
         Raises:
-            ValueError: `window_s` is 0 and the file is of a version that did not count the video's frames.
+            InputError: when `window_s` is 0 and the file is of a version that did not count the video's frames.
         """
         return self.age_s[frames] < (window_s or self.counts.frame_interval_s) - TIME_TOLERANCE_S
 
@@ -166,12 +168,13 @@ class VideoGaze:
         epsilon: float = LOCAL_EPSILON,
         eta: float = FRAME_ETA,
     ) -> Bool[np.ndarray, "frame point"]:
-        """Tell which points count: tracked, within the window, and visible by the occlusion test.
+        """Return which points count.
 
-        A frame with such a point has valid gaze. Arguments are those of `GazeOptions`, and so are their defaults.
+        They are tracked, within the window, and visible by the occlusion test. A frame with such a point has valid
+        gaze. Arguments are those of `GazeOptions`, and so are their defaults.
 
         Raises:
-            ValueError: an unknown occlusion test, or see `within`.
+            InputError: when the occlusion test is unknown; see `within` too.
         """
         event = self.event[frames]
         counts = (event <= GazeEvent.UNKNOWN) & self.within(window_s, frames)
@@ -180,10 +183,10 @@ class VideoGaze:
         return counts & visible(self.error[frames], self.occluded_share[frames], occlusion, epsilon, eta)
 
     def padded(self, points: int) -> "VideoGaze":
-        """The same with `points` columns of points.
+        """Return the same with `points` columns of points.
 
         Raises:
-            ValueError: there are more than `points` already.
+            InputError: when there are more than `points` already.
         """
         extra = points - self.event.shape[1]
         if extra < 0:
