@@ -28,9 +28,9 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         order. `world_index` counts frames of the untrimmed recording and is not used. A row without a finite time is
         left out, with a warning that counts them. Rows that repeat another (same time, place and flag) count once.
 
-    Points: the file's origin is at the bottom left, so y = 1 − norm_pos_y. `confidence` tells whether the tracker was
+    Points: the file's origin is at the bottom left, so y = 1 − norm_pos_y. `confidence` says whether the tracker was
         worn, not how good a sample is: 0 or none is `UNTRACKED`. So is a coordinate that is not finite. Places outside
-        [0, 1] are `OUT_OF_FRAME`, all others `UNKNOWN`, for the file does not tell fixations from saccades.
+        [0, 1] are `OUT_OF_FRAME`, all others `UNKNOWN`, for the file does not distinguish fixations from saccades.
 
     Raises:
         InputError: when the file is empty or a video, a column is missing, a row cannot be read, or there is no sample.

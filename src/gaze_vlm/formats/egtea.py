@@ -167,7 +167,7 @@ class EgteaReader:
         return actions_of_splits(rows, read_index(self.annotations / "action_idx.txt"), self.verbs, self.nouns)
 
 
-@lru_cache(maxsize=2)  # the trimmed clips of a session come one after the other; size and time tell files apart
+@lru_cache(maxsize=2)  # the trimmed clips of a session come one after the other; size and time identify a file
 def _session_gaze(path: Path, size: int, modified_ns: int) -> GazeSamples:
     return read_begaze(path)
 

@@ -1,4 +1,4 @@
-"""Times of gaze samples that two clocks tell: the number of a video's frame, and a tracker's finer time."""
+"""Times of gaze samples from two clocks: a video's frame numbers, and a tracker's finer time."""
 
 import numpy as np
 from jaxtyping import Float64

@@ -99,8 +99,8 @@ def narrated_actions(narrations: Iterable[Narration], others: Others, longest_s:
 def plain_narration(text: str, others: Others) -> str | None:
     """Return a narration without tags: "#C C walks in" becomes "walks in".
 
-    None for a summary, for one without words, and for what another person does if `others` is `drop`. Whose
-    narration it is tells the first tag of a person; without one it is the camera wearer's.
+    None for a summary, for one without words, and for what another person does if `others` is `drop`. A narration is of
+    the person of its first such tag; without one it is the camera wearer's.
     """
     tags = list(TAG.finditer(text))
     person = next((tag for tag in tags if tag["wearer"] or tag["other"]), None)

@@ -21,7 +21,7 @@ SEPARATOR = "sep="
 def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a table: line number, and the fields of `columns`.
 
-    Fields are apart by commas, semicolons or tabs. Columns are found by their names in the first line. A file whose
+    Fields are separated by commas, semicolons or tabs. Columns are found by their names in the first line. A file whose
     first line has none of the names has no header; its columns stand in `order`. Blank lines are skipped, and so is
     a first line `sep=;`, as spreadsheets write it.
 

@@ -163,7 +163,7 @@ def decoded(
 
     Damaged are a packet that the decoder refuses, a frame that it marks as corrupt, and all that it gives from there to
     the next key frame, for they are built upon it; a few frames that it had held back are lost with them. What it takes
-    for sound, wrong as it may look, cannot be told from sound.
+    for intact, wrong as it may look, cannot be detected.
     """
     expected: set[int] = set()  # frames that packets have announced, for a decoder may drop some without a word
     broken, given_pts, resume_pts = False, -math.inf, -math.inf

@@ -1,4 +1,4 @@
-"""Fixations and saccades where a data set does not tell them apart."""
+"""Fixations and saccades where a data set does not distinguish them."""
 
 from dataclasses import replace
 

@@ -38,7 +38,7 @@ def inside(points_px: Float[np.ndarray, "*shape 2"], width_px: int, height_px: i
 def sample(
     field: Float32[np.ndarray, "height width channel"], points_px: Float[np.ndarray, "*shape 2"]
 ) -> Float32[np.ndarray, "*shape channel"]:
-    """Bilinear values of `field` at `points_px`; beyond the outermost pixel centres the border goes on."""
+    """Sample `field` bilinearly at `points_px`; beyond it the border is repeated."""
     # The rows of an image stay rows: OpenCV takes no map with a side of 32767 or more.
     maps = np.ascontiguousarray(points_px, dtype=np.float32).reshape(-1, points_px.shape[-2], 2)
     values = cv2.remap(field, maps, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

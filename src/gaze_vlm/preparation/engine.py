@@ -15,7 +15,7 @@ from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
 from gaze_vlm.progress import Part
 
-TRIES = 2  # a process that was killed for want of memory may have more of it when others have ended
+TRIES = 2  # a process that ran out of memory may have enough when others have ended
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""Writing into a store: all or nothing, one preparation at a time, and a full disk told from a bad video."""
+"""Writing into a store: all or nothing, one preparation at a time."""
 
 import fcntl
 import hashlib
@@ -42,7 +42,7 @@ def remove_drafts(store: Path) -> None:
 def fingerprint(path: Path) -> tuple[int, str]:
     """Return a file's size in bytes and a digest of its first and last 64 KiB.
 
-    They tell when another video is in its place. They hold the header or index, with the size and the time of every
+    They show when another video is in its place. They hold the header or index, with the size and the time of every
     frame, and the first or last frames. Nothing is decoded, and two short reads suffice for a video of any length.
     """
     size = path.stat().st_size
@@ -82,7 +82,7 @@ def exclusive_store(store: Path) -> Iterator[None]:
 
 
 def _lock(folder: int) -> bool:
-    """Whether this process may write. A file system without locks cannot tell, and lets it."""
+    """Whether this process may write. Without locks in the file system it may."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -18,7 +18,7 @@ def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
     """Check that gaze falls inside its video.
 
     It does not if both hold: less than a tenth of the samples are inside, and less than two a second of the video.
-    So gaze that ends long before its video passes, and so does gaze that goes on long after it.
+    So gaze that ends long before its video passes, and so does gaze that continues long after it.
 
     Args:
         path: file of the gaze, for the message.

@@ -47,7 +47,7 @@ def write_index(
         options: of the reader.
         quarantined: how many videos could not be prepared.
         left_out: names that no clip can be of, by the reason.
-        labels: those that were taken away, see `with_labels`.
+        labels: those that were removed, see `with_labels`.
 
     Returns:
         What is in quality.json.
@@ -83,7 +83,7 @@ def write_index(
     check_overlap(clips, parameters.split_by)
     write_clips(store / "clips.parquet", clips)
     report = quality_report(quality, clips, dropped, quarantined, left_out, labels)
-    for video_id, entry in videos.items():  # an id does not tell the name of every file
+    for video_id, entry in videos.items():  # an id is not always the name of the file
         report["by_video"][video_id]["file"] = entry.path
     write_json(store / "quality.json", report)
     require_clips(clips, dropped, quarantined, required_splits(parameters), store)

@@ -63,7 +63,7 @@ class PrepareRecording:
             return Outcome(recording.video_id, str(error), stop=True)
         except (ValueError, OSError) as error:
             return Outcome(recording.video_id, str(error))
-        except Exception as error:  # one odd video must not cost the hours of the others
+        except Exception as error:  # one bad video must not cost the hours of the others
             return Outcome(recording.video_id, f"{recording.video}: {type(error).__name__}: {error}")
         return Outcome(recording.video_id)
 

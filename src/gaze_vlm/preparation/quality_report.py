@@ -1,4 +1,4 @@
-"""How good the prepared gaze is: figures that tell whether a data set, and each video of it, can be trusted."""
+"""How good the prepared gaze is: figures of a data set, and of each video of it."""
 
 import math
 from collections import Counter
@@ -118,7 +118,7 @@ def quality_report(
         dropped: how many clips were dropped, by the reason.
         quarantined: how many videos could not be used.
         left_out: names that no clip is of, for they lack a part of the data set, by the reason.
-        labels: those that were taken away from actions, see `with_labels`.
+        labels: those that were removed from actions, see `with_labels`.
     """
     every = list(videos.values())
     windows = np.zeros(max([1, *(len(video.windows) for video in every)]), dtype=int)

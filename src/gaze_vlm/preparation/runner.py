@@ -44,9 +44,9 @@ def prepare(
 ) -> Path:
     """Prepare a data set for training: sample frames, carry the gaze to them, index the clips.
 
-    Videos that are already prepared with the same parameters are skipped, so a stopped run goes on where it
-    was. The result depends neither on the number of workers nor on the engine. Videos that cannot be used are
-    listed with the reason in quarantine.jsonl, what lacks a video, gaze or labels in quality.json.
+    Videos that are already prepared with the same parameters are skipped, so an interrupted preparation resumes. The
+    result depends neither on the number of workers nor on the engine. Videos that cannot be used are listed with the
+    reason in quarantine.jsonl, what lacks a video, gaze or labels in quality.json.
 
     Args:
         dataset: Format of the raw data.
@@ -55,7 +55,7 @@ def prepare(
         parameters: What to prepare.
         workers: Number of processes; by default one a core, or as many as the cluster has room for.
         reader: Options of the data set's reader.
-        dry_run: Only tell how much time and space it would take.
+        dry_run: Only report how much time and space it would take.
         engine: Work in processes of this machine, or as tasks of a Ray cluster.
         address: The Ray cluster's address; by default one of this machine alone is started.
 
@@ -65,7 +65,7 @@ def prepare(
     Raises:
         InputError: when the raw data are incomplete, or more videos are unusable than `parameters.max_quarantined`
             allows.
-        OutputError: when the store cannot be written; the same command goes on from there.
+        OutputError: when the store cannot be written; the same command resumes.
     """
     root, store = Path(root), Path(store)
     at_least(1, workers=workers)

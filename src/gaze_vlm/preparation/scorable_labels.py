@@ -25,7 +25,7 @@ def with_labels(
         nouns: its noun labels.
 
     Returns:
-        The recordings, and what was taken away: `kind`, `label`, `reason`, number of `actions` and one `text`, the
+        The recordings, and what was removed: `kind`, `label`, `reason`, number of `actions` and one `text`, the
         commonest first.
     """
     known = vocabulary(tuple(verbs), tuple(nouns))

@@ -105,7 +105,7 @@ class Store:
         """
         for video_id in sorted(set(video_ids)):
             entry, path = self._entry(video_id), self.video_path(video_id)
-            if not entry.file_ends:  # an older store does not tell
+            if not entry.file_ends:  # an older store lacks them
                 continue
             size, ends = fingerprint(path)
             if size != entry.file_bytes:
@@ -169,12 +169,12 @@ def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
         raise InputError(f"{path} is missing or unreadable; run `gaze-vlm prepare` again") from error
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and run `gaze-vlm prepare` again") from error
-    if (odd := gaze.invalid_points()).any():
-        frame, point = np.argwhere(odd)[0].tolist()
+    if (invalid := gaze.invalid_points()).any():
+        frame, point = np.argwhere(invalid)[0].tolist()
         values = {name: getattr(gaze, name)[frame, point].tolist() for name in POINTS}
         raise InputError(
-            f"{path} is damaged: {np.sum(odd)} points that count have values which are not finite or out of range, the "
-            f"first in sampled frame {frame} ({values}); delete it and run `gaze-vlm prepare` again"
+            f"{path} is damaged: {np.sum(invalid)} points that count have values which are not finite or out of "
+            f"range, the first in sampled frame {frame} ({values}); delete it and run `gaze-vlm prepare` again"
         )
     return gaze, digest
 

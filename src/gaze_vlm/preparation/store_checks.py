@@ -1,4 +1,4 @@
-"""What makes the parts of a store whole and fit to each other; types alone do not tell."""
+"""Checks that the parts of a store are possible and fit to each other, beyond their types."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite

@@ -43,7 +43,7 @@ class FramePoints:
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """What the arrays alone do not tell.
+    """What the arrays alone do not hold.
 
     `events` counts the samples of all windows by their event after carrying, padding left out; `carried`
     those that were looked at in an earlier frame than the sampled one. The next four fields are of the gaze of the
