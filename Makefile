@@ -51,7 +51,7 @@ demo-backbone: install
 table: install  ## the README's table: five arms, three seeds, the data-size curve, the test in Ego4D's files
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
-	$(RUN) kitchen --root data/kitchen-ego4d --shape ego4d --participants 12 --seed 1
+	$(RUN) kitchen --root data/kitchen-ego4d --file-format ego4d --participants 12 --seed 1
 	$(RUN) prepare --config lightning_configs/kitchen/preparation_ego4d.yaml
 	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
 	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.jpg

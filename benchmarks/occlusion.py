@@ -4,7 +4,7 @@
     python benchmarks/occlusion.py
 
 The kitchen's sessions are simulated again from their seed, so that it is known what every pixel shows and where it
-goes: a point on an object moves with it, one on the table with the camera, one on a passing thing with that. A carried
+goes: a point on an object moves with it, one on the table with the camera, one on an occluder with that. A carried
 point is truly occluded if the thing it was on is not seen within a pixel of where it must be in the sampled frame, and
 visible if it is seen there exactly. Points of neither kind (on an edge), on a hand, or that leave the frame are left
 out and counted. Gaze points and errors are those of the preparation itself.
@@ -25,7 +25,7 @@ from gaze_vlm.gaze.occlusion import FRAME_EPSILON, FRAME_ETA, LOCAL_EPSILON, Occ
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.kitchen.build import EARLY_END_EVERY
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
-from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_HZ, FRAME_WIDTH_PX, HAND_LABEL, TICK_HZ
+from gaze_vlm.kitchen.scene import EGTEA_RATES, FRAME_HEIGHT_PX, FRAME_WIDTH_PX, HAND_LABEL
 from gaze_vlm.kitchen.session import Session, simulate_session
 from gaze_vlm.kitchen.truth import session_truth
 from gaze_vlm.preparation.frame_sampling import prepare_video
@@ -41,6 +41,7 @@ SETTINGS = {
     "medium, half the width": PreparationParameters(flow_preset="medium", flow_max_width_px=FRAME_WIDTH_PX // 2),
 }
 TESTS: tuple[OcclusionTest, ...] = ("local", "frame")
+FRAME_HZ = EGTEA_RATES.frame_hz
 TIME_TOLERANCE_S = 1e-4
 VISIBLE = "visible"
 HIDDEN = ("by a passing thing", "by the hand", "by another object")
@@ -55,16 +56,16 @@ class Truth:
     def fate(self, frame: int, target: int, xy: np.ndarray) -> str:
         """What became, by `target`, of the thing at `xy` (normalised) in `frame`: `VISIBLE`, one of `HIDDEN`, or why
         that cannot be said."""
-        tick, goal = frame * TICK_HZ // FRAME_HZ, target * TICK_HZ // FRAME_HZ
+        tick, goal = self.session.scene.tick(frame), self.session.scene.tick(target)
         view = np.array([xy[0], xy[1] * VIEW_HEIGHT])
         scene = self.session.scene
         shows = int(self.shows(frame)[_pixel(view)])
         if shows == HAND_LABEL:
             return "on a hand"
         if shows < 0:
-            passing = scene.passings[-shows - 1]
+            occluder = scene.occluders[-shows - 1]
             times = scene.t_s[[tick, goal]]
-            start, end = passing.centre(times)
+            start, end = occluder.centre(times)
             place = view + (end - start)
         else:
             offset = view - (0.5, 0.5 * VIEW_HEIGHT)
@@ -88,14 +89,14 @@ class Truth:
 
     @lru_cache(maxsize=16)  # noqa: B019 (a truth lives as long as its session is measured)
     def shows(self, frame: int) -> np.ndarray:
-        """Labels of the frame's pixels: 0 table, i + 1 object i, 255 hand, −1 − i passing i."""
+        """Labels of the frame's pixels: 0 table, i + 1 object i, 255 hand, −1 − i occluder i."""
         scene = self.session.scene
         labels = scene.labels(frame).object_map.astype(int)
         rows, columns = np.mgrid[:FRAME_HEIGHT_PX, :FRAME_WIDTH_PX]
         pixels = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / FRAME_WIDTH_PX
-        t_s = np.full(len(pixels), scene.t_s[frame * TICK_HZ // FRAME_HZ])
-        for index, passing in enumerate(scene.passings):
-            labels[passing.covers(t_s, pixels).reshape(labels.shape)] = -1 - index
+        t_s = np.full(len(pixels), scene.t_s[scene.tick(frame)])
+        for index, occluder in enumerate(scene.occluders):
+            labels[occluder.covers(t_s, pixels).reshape(labels.shape)] = -1 - index
         return labels
 
 

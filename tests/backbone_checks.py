@@ -64,7 +64,7 @@ def set_timm_attention(module: Any, name: str) -> None:
 @torch.no_grad()
 def run_model(backbone: Backbone, batch: Batch) -> None:
     """The model's own forward pass, nothing captured."""
-    backbone.answerer(**backbone.prepare(batch.prompts))
+    backbone.generative_model(**backbone.prepare(batch.prompts))
 
 
 def visual_positions(backbone: Backbone, batch: Batch) -> Tensor:
@@ -85,7 +85,7 @@ def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> l
     inputs = dict(make_batch(backbone).inputs)
     inputs.pop("labels")
     with torch.no_grad():
-        backbone.answerer(**backbone.prepare(inputs))
+        backbone.generative_model(**backbone.prepare(inputs))
     return [torch.cat(recorded[module]) for module in modules]
 
 
@@ -98,7 +98,7 @@ def sharpen(modules: list[nn.Module], factor: float) -> None:
 
 
 def over_patches(backbone: Backbone, weights: Tensor) -> Tensor:
-    """Whole attention of the vision tower [step, head, query, key] as a distribution over the patches, row by row."""
+    """Whole attention of the vision tower [group, head, query, key] as a distribution over the patches, row by row."""
     shares = weights[..., backbone.prefix_tokens :]
     shares = shares / shares.sum(-1, keepdim=True)
     shares = shares[:, :, 0] if backbone.has_class_token else shares[:, :, backbone.prefix_tokens :].mean(2)
@@ -119,7 +119,7 @@ def vit_difference(family: Family, checkpoint: Path, lora: Lora | None = None) -
         attention.chunk(len(modules), dim=2), eager_weights(backbone, "vision", modules), strict=True
     ):
         eager = over_patches(backbone, weights)
-        differences.append((captured - eager.unflatten(0, (3, family.steps))).abs().max().item())
+        differences.append((captured - eager.unflatten(0, (3, family.groups))).abs().max().item())
     return max(differences)
 
 
@@ -134,25 +134,25 @@ def language_difference(family: Family, checkpoint: Path) -> float:
     assert attention.amax(-1).mean() > 2 / patches
     differences = []
     for captured, weights in zip(attention.chunk(2, dim=2), eager_weights(backbone, "language", modules), strict=True):
-        positions = visual_positions(backbone, batch)[:, : family.steps * patches]
+        positions = visual_positions(backbone, batch)[:, : family.groups * patches]
         for sample, (visual, labels) in enumerate(zip(positions, batch.inputs["labels"], strict=True)):
             first_word = int((labels != IGNORED).int().argmax())
             rows = weights[sample][:, first_word - 1 : -1]  # the last word before the answer predicts its first
-            eager = rows[..., visual].unflatten(-1, (family.steps, patches))
+            eager = rows[..., visual].unflatten(-1, (family.groups, patches))
             eager = (eager / eager.sum(-1, keepdim=True)).mean(1)
             differences.append((captured[sample] - eager.transpose(0, 1)).abs().max().item())
     return max(differences)
 
 
 def lit_clips(backbone: Backbone, cells: Sequence[int]) -> tuple[Clip, Clip]:
-    """A dark clip, and one with a small bright square in the middle of another cell of the grid in each step, and gaze
+    """A dark clip, and one with a small bright square in the middle of another cell of the grid in each group, and gaze
     on it."""
     grid, layout = backbone.grid, backbone.layout
-    height, width, frames = 240, 320, len(cells) * layout.frames_per_step
+    height, width, frames = 240, 320, len(cells) * layout.frames_per_group
     dark, lit = make_clip(0, frames=frames), make_clip(0, frames=frames)
     dark.frames = torch.zeros(frames, 3, height, width, dtype=torch.uint8)
     lit.frames = dark.frames.clone()
-    places = torch.tensor([divmod(cell, grid.columns) for cell in cells]).repeat_interleave(layout.frames_per_step, 0)
+    places = torch.tensor([divmod(cell, grid.columns) for cell in cells]).repeat_interleave(layout.frames_per_group, 0)
     centres = layout.covered * (places + 0.5) / torch.tensor([grid.rows, grid.columns])
     for frame, (y, x) in zip(lit.frames, centres.tolist(), strict=True):
         dy, dx = height // grid.rows // 4, width // grid.columns // 4

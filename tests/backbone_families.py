@@ -14,7 +14,7 @@ from transformers import Dinov2Config, Dinov2Model, Qwen2ForCausalLM
 
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
-from gaze_vlm.backbones.qwen_vl import TIMES_STEPS
+from gaze_vlm.backbones.qwen_vl import TIMES_GROUPS
 from gaze_vlm.backbones.tiny.internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_processor, build_tiny_llava, tiny_qwen2
 from gaze_vlm.backbones.tiny.llava_next_video import build_tiny_llava_next_video
@@ -53,19 +53,19 @@ class Family:
     frame_size_px: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ("pool", "mean", "append", "modulate")
     options: Mapping[str, str] = field(default_factory=dict)
-    frames_per_step: int = 1
+    frames_per_group: int = 1
 
     @property
-    def steps(self) -> int:
+    def groups(self) -> int:
         """Of a clip of `FRAMES`."""
-        return FRAMES // self.frames_per_step
+        return FRAMES // self.frames_per_group
 
 
 def qwen(generation: str, layers: list[int], media: str, **more: Any) -> Family:
     return Family(
         name=f"qwen{generation}-vl-{media}",
         options={"media": media},
-        frames_per_step=2 if media == "video" else 1,
+        frames_per_group=2 if media == "video" else 1,
         make=QwenVL,
         build=partial(build_tiny_qwen_vl, WORDS, generation),  # type: ignore[arg-type]
         vit=Grid(6, 8),
@@ -109,7 +109,7 @@ FAMILIES = [
         legal="takes 48×48 alone",
     ),
     *(qwen("2", [0, 1, 2], media) for media in ("image", "video")),
-    *(qwen("2.5", [2], media) for media in ("image", "video") if media == "image" or TIMES_STEPS),  # else refused
+    *(qwen("2.5", [2], media) for media in ("image", "video") if media == "image" or TIMES_GROUPS),  # else refused
     *(qwen("3", [0, 1, 2], media, outputs=("modulate",)) for media in ("image", "video")),
     Family(
         name="internvl3",

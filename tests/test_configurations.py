@@ -40,7 +40,7 @@ def test_a_run_on_real_data(file: Path) -> None:
     assert training.trainer["max_steps"] == 4000
     assert not training.trainer["use_distributed_sampler"]
     assert cli.model.regularizer is not None
-    assert cli.model.regularizer.pulls
+    assert cli.model.regularizer.is_active
     assert "kitchen" not in f"{data.store_path} {cli.options.dir} {cli.options.dataset} {cli.options.backbone}"
     assert "kitchen" not in "".join(path.read_text() for path in REAL)
 

@@ -21,8 +21,8 @@ from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.pretraining.compose import compose_narrator
+from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
-from gaze_vlm.pretraining.pretraining import Pretraining, make_backbone
 from gaze_vlm.pretraining.small_model import make_small_model
 from gaze_vlm.report.attention import picture_attention
 from gaze_vlm.report.quality import report_quality
@@ -63,7 +63,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of op
     "save_every_minutes": (-1.0, math.nan),
     "warmup dropped eta max_damaged max_quarantined": (-0.1, 1.1, math.nan),
     "dropout floor": (-0.1, 1.0, math.nan),
-    "least_in_view": (0.0, 1.1, math.nan),
+    "min_mass_in_view": (0.0, 1.1, math.nan),
     "flow_max_width_px video_short_side_px": (15,),
     "saccade_velocity": (0.0, math.nan),
     "field_of_view_deg": (0.0, 361.0, math.nan),

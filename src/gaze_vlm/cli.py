@@ -29,7 +29,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.report.quality:report_quality",
         "show how good a store's gaze is: a page and a contact sheet",
     ),
-    "backbone": ("gaze_vlm.pretraining.pretraining:make_backbone", "train a tiny model on the kitchen's stills"),
+    "backbone": ("gaze_vlm.pretraining.from_scratch:make_backbone", "train a tiny model on the kitchen's stills"),
     "narrator": (
         "gaze_vlm.pretraining.compose:compose_narrator",
         "join a vision transformer of timm and a GPT-2 into a checkpoint",

@@ -49,13 +49,13 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
     made = backbone(batch)
     patches = len(family.language)
     tokens = {"pool": 1, "mean": 1, "append": patches + 1}.get(str(output), patches)
-    assert visual_positions(backbone, batch).shape == (3, family.steps * tokens + backbone.tokens_after_clip)
+    assert visual_positions(backbone, batch).shape == (3, family.groups * tokens + backbone.tokens_after_clip)
     assert made.tokens == 2 + 4 + 3 + 3  # words, and an end of text each
     if output is None:
         assert made.attention is None
     else:
-        assert made.attention.log_probs.shape == (3, family.steps, 2, patches)
-        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(3, family.steps, 2, device=DEVICE))
+        assert made.attention.log_probs.shape == (3, family.groups, 2, patches)
+        assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(3, family.groups, 2, device=DEVICE))
     assert len(backbone.generate(batch.prompts)) == 3
 
 
@@ -64,7 +64,7 @@ def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
     made = plain(batch)
     inputs = dict(batch.inputs)
     labels = inputs.pop("labels")
-    loss = plain.answerer(**plain.prepare(inputs), labels=labels).loss
+    loss = plain.generative_model(**plain.prepare(inputs), labels=labels).loss
     assert (made.cross_entropy.sum() / made.tokens).item() == pytest.approx(loss.item(), rel=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
     capture = plain.capture_of(list(plain.vit_attention_modules().values()))
     plain(make_batch(plain))
     with pytest.raises(RuntimeError, match="no attention was captured"):
-        capture.take()
+        capture.pop()
 
 
 def test_frozen_modules_remember_what_they_made(family: Family, checkpoint: Path) -> None:

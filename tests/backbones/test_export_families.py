@@ -39,7 +39,7 @@ def test_plain_transformers_answers_as_the_run(family: Family, checkpoint: Path,
     before = backbone(batch).cross_entropy
     answer = backbone.generate(batch.prompts)[0]
     with torch.no_grad():
-        logits = backbone.answerer(**backbone.prepare(batch.prompts)).logits
+        logits = backbone.generative_model(**backbone.prepare(batch.prompts)).logits
     export_backbone(backbone, tmp_path)
     if family.name == "narrator":  # which needs this package
         again = run_documented(WITH_BLOCK, folder=tmp_path)["backbone"]

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from backbone_families import Family, make_backbone, make_batch, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.backbones.parts import Part, parameters_by_part
+from gaze_vlm.backbones.parts import ModelPart, parameters_by_part
 from gaze_vlm.doctor.doctor import count_parameters
 
-ALL: tuple[Part, ...] = ("vision", "projector", "language")
+ALL: tuple[ModelPart, ...] = ("vision", "projector", "language")
 
 
 def learning(backbone: Backbone) -> dict[str, Tensor]:
@@ -30,7 +30,7 @@ def backward(backbone: Backbone) -> dict[str, Tensor | None]:
 
 
 @pytest.mark.parametrize("part", ALL)
-def test_lora_stays_in_its_part(family: Family, checkpoint: Path, part: Part) -> None:
+def test_lora_stays_in_its_part(family: Family, checkpoint: Path, part: ModelPart) -> None:
     backbone = make_backbone(family, checkpoint, None, train=(), lora=Lora((part,), rank=2))
     of_part = {id(p) for p in parameters_by_part(backbone.parts())[part]}
     assert {id(p) for p in learning(backbone).values()} <= of_part

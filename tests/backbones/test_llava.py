@@ -71,5 +71,5 @@ def test_a_checkpoint_of_another_family_is_refused(tiny_llava: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_share_in_view_out_of_range_is_refused_before_anything_is_loaded(share: float) -> None:
-    with pytest.raises(ValueError, match=rf"least_in_view is {share}; expected a share above 0 and up to 1"):
-        Llava("nowhere", least_in_view=share)
+    with pytest.raises(ValueError, match=rf"min_mass_in_view is {share}; expected a share above 0 and up to 1"):
+        Llava("nowhere", min_mass_in_view=share)

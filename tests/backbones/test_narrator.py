@@ -100,7 +100,7 @@ def test_a_single_frame_is_what_the_library_makes_of_it(tmp_path: Path) -> None:
     prompts = collate(backbone, [make_clip(0, frames=1)]).prompts
     plain = VisionEncoderDecoderModel.from_pretrained(tmp_path)
     logits = plain(pixel_values=prompts["pixel_values"][:, 0], decoder_input_ids=prompts["input_ids"]).logits
-    assert torch.allclose(backbone.answerer(**backbone.prepare(prompts)).logits, logits, atol=1e-5)
+    assert torch.allclose(backbone.generative_model(**backbone.prepare(prompts)).logits, logits, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_composed_narrator_begins_as_its_gpt2(gpt2: Path, tmp_path: Path) -> N
     text = backbone.processor.tokenizer.decode(batch.inputs["input_ids"][0]).split()
     assert text == "what is the camera wearer doing ? cut onion </s>".split()
     own = GPT2LMHeadModel.from_pretrained(gpt2)(input_ids=batch.prompts["input_ids"]).logits
-    assert torch.allclose(backbone.answerer(**backbone.prepare(batch.prompts)).logits, own, atol=1e-5)
+    assert torch.allclose(backbone.generative_model(**backbone.prepare(batch.prompts)).logits, own, atol=1e-5)
 
 
 @pytest.mark.parametrize(

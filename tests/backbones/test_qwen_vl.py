@@ -15,7 +15,7 @@ from gaze_vlm.gaze.view import Grid
 
 QWEN2_5, QWEN2_5_VIDEO = (qwen("2.5", [2], media) for media in ("image", "video"))
 QWEN3_VIDEO = qwen("3", [0, 1, 2], "video", outputs=("modulate",))
-where_videos_are_timed = pytest.mark.skipif(not qwen_vl.TIMES_STEPS, reason="refused with this transformers")
+where_videos_are_timed = pytest.mark.skipif(not qwen_vl.TIMES_GROUPS, reason="refused with this transformers")
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def test_sequence_positions_are_the_librarys(
     assert [order.index(patch) for patch in range(rows * columns)] == sequence_positions(grid, merge=2, window=4)
 
 
-@pytest.mark.parametrize(("output", "step"), [("modulate", 4), ("append", 5), ("pool", 1)])
+@pytest.mark.parametrize(("output", "tokens"), [("modulate", 4), ("append", 5), ("pool", 1)])
 def test_patches_have_positions_in_the_image_and_other_tokens_those_of_text(
-    checkpoint: Path, output: str, step: int
+    checkpoint: Path, output: str, tokens: int
 ) -> None:
     """3 × 4 patches take 4 positions of the sequence (their longer side), a pooled or appended token takes 1."""
     backbone = make_backbone(QWEN2_5, checkpoint, output)
@@ -60,7 +60,7 @@ def test_patches_have_positions_in_the_image_and_other_tokens_those_of_text(
     of_rope = {name: inputs[name] for name in ("input_ids", "image_grid_thw", "mm_token_type_ids", "attention_mask")}
     positions, _ = backbone.hf.model.get_rope_index(**of_rope)
     text_and_marks = int((inputs["input_ids"] != backbone.visual_token).sum())
-    assert positions.max() + 1 == text_and_marks + FRAMES * step
+    assert positions.max() + 1 == text_and_marks + FRAMES * tokens
     if output == "modulate":
         first = int((inputs["input_ids"][0] == backbone.visual_token).int().argmax())
         rows, columns = (positions[1:, 0, first : first + 12] - first).tolist()
@@ -95,7 +95,7 @@ def test_an_odd_frame_is_refused_and_the_option_named(checkpoint: Path) -> None:
 
 
 @where_videos_are_timed
-def test_steps_of_a_video_have_positions_by_their_time(checkpoint: Path) -> None:
+def test_groups_of_a_video_have_positions_by_their_time(checkpoint: Path) -> None:
     backbone = make_backbone(QWEN2_5_VIDEO, checkpoint, None)
     clips = [make_clip(0), make_clip(1)]
     clips[1].frame_times_s = [5 * t for t in clips[1].frame_times_s]
@@ -107,18 +107,18 @@ def test_steps_of_a_video_have_positions_by_their_time(checkpoint: Path) -> None
     assert (in_time[:, 1] - in_time[:, 0]).unique(dim=1).flatten().tolist() == [int(0.8 * per_second), 4 * per_second]
 
 
-def test_time_stands_in_words_before_each_step(tmp_path: Path) -> None:
+def test_time_stands_in_words_before_each_group(tmp_path: Path) -> None:
     """Once, whether the template writes the marks around a video or leaves them to the processor."""
     save(*QWEN3_VIDEO.build(), tmp_path)
     collator = make_backbone(QWEN3_VIDEO, tmp_path, None).collator()
-    step = "<|vision_start|><|video_pad|><|vision_end|>"
-    for written in ("<|video_pad|>", step):
+    group = "<|vision_start|><|video_pad|><|vision_end|>"
+    for written in ("<|video_pad|>", group):
         text = collator.with_media(f"user {written} what", make_clip(0).frame_times_s)
-        assert text == f"user <0.6 seconds>{step}<1.4 seconds>{step} what"
+        assert text == f"user <0.6 seconds>{group}<1.4 seconds>{group} what"
 
 
 def test_a_library_that_mistakes_times_is_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qwen_vl, "TIMES_STEPS", False)
+    monkeypatch.setattr(qwen_vl, "TIMES_GROUPS", False)
     with pytest.raises(ValueError, match=r"install 5\.18 or later, or give the backbone `media: image`"):
         QwenVL(str(checkpoint), media="video", frame_size_px=(24, 32)).load(weights=False)
     QwenVL(str(checkpoint), frame_size_px=(24, 32)).load(weights=False)

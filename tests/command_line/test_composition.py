@@ -46,3 +46,11 @@ def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest
     here = expand_configs([f"--config={composed}"])
     monkeypatch.chdir(files / "elsewhere")
     assert len(expand_configs([f"--config={composed}"])) == len(here)
+
+
+def test_a_run_of_an_earlier_version_has_an_old_name(files: Path) -> None:
+    Path("run.yaml").write_text("model: {backbone: {init_args: {least_in_view: 0.3}}}\n")
+    (text,) = expand_configs(["--config=run.yaml"])
+    assert yaml.safe_load(text.removeprefix("--config=")) == {
+        "model": {"backbone": {"init_args": {"min_mass_in_view": 0.3}}}
+    }

@@ -99,8 +99,8 @@ def bad(message: str, *options: str) -> object:
     ("options", "message"),
     [
         bad("look into a frozen vision tower", f"{MODEL}.cached_frames=0", f"{MODEL}.vit_layers=[0]"),
-        bad("learning_rates names vision, of which nothing learns", "--model.learning_rates={vision: 1e-5}"),
-        bad("nothing learns", f"{MODEL}.train=[]", f"{MODEL}.block=null", "--model.regularizer=null"),
+        bad("learning_rates names vision, of which nothing is trainable", "--model.learning_rates={vision: 1e-5}"),
+        bad("nothing is trainable", f"{MODEL}.train=[]", f"{MODEL}.block=null", "--model.regularizer=null"),
         bad("is no store: run `gaze-vlm prepare`", "--data.store=./nowhere"),
         bad("take language out of train", f"{MODEL}.quantization=4bit"),
     ],

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from gaze_vlm.gaze.mixture import GazeMixture, average_steps, patch_distribution
+from gaze_vlm.gaze.mixture import GazeMixture, average_groups, patch_distribution
 from gaze_vlm.gaze.view import Grid, View
 
 WIDTH, HEIGHT = 544, 540
@@ -67,7 +67,7 @@ def test_a_point_without_weight_changes_nothing_even_if_it_is_nan() -> None:
 def test_validity() -> None:
     xy = torch.tensor([[[0.5, 0.5]], [[0.02, 0.5]], [[0.5, 0.5]]])
     mixture = GazeMixture(xy, torch.tensor([[1.0], [1.0], [0.0]]), 0.02, 1.0)
-    distribution, valid = mixture.distribution_on(GRID, View(0.25, 0.25, 0.75, 0.75), least_in_view=0.5)
+    distribution, valid = mixture.distribution_on(GRID, View(0.25, 0.25, 0.75, 0.75), min_mass_in_view=0.5)
     assert valid.tolist() == [True, False, False]  # in view; out of view; nothing counts
     assert distribution[2].eq(0).all()
 
@@ -75,7 +75,7 @@ def test_validity() -> None:
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan")])
 def test_a_share_in_view_out_of_range_is_refused(share: float) -> None:
     mixture = GazeMixture(torch.full((1, 1, 2), 0.5), torch.ones(1, 1), 0.05, 1.0)
-    with pytest.raises(ValueError, match=r"least_in_view is .*; expected a share above 0 and up to 1"):
+    with pytest.raises(ValueError, match=r"min_mass_in_view is .*; expected a share above 0 and up to 1"):
         mixture.distribution_on(GRID, View(), share)
     assert mixture.distribution_on(GRID, View(), 1.0)[1].shape == (1,)
 
@@ -102,17 +102,17 @@ def test_sigma_must_be_positive() -> None:
         patch_distribution(torch.zeros(1, 1, 2), torch.ones(1, 1), 0, 1.0, View(), GRID)
 
 
-def test_a_step_has_the_mean_of_its_valid_frames() -> None:
+def test_a_group_has_the_mean_of_its_valid_frames() -> None:
     frames = torch.eye(8)[:, :3] + torch.eye(8).roll(1, 0)[:, :3]
     valid = torch.tensor([True, True, True, False, False, True, False, False])
-    steps, counts = average_steps(frames, valid, 2)
+    groups, counts = average_groups(frames, valid, 2)
     means = [(frames[0] + frames[1]) / 2, frames[2], frames[5], (frames[6] + frames[7]) / 2]
-    assert torch.allclose(steps, torch.stack(means))
+    assert torch.allclose(groups, torch.stack(means))
     assert counts.tolist() == [True, True, True, False]
 
 
-def test_a_step_of_one_frame_is_that_frame() -> None:
+def test_a_group_of_one_frame_is_that_frame() -> None:
     frames, valid = torch.rand(4, 5), torch.tensor([True, False, True, False])
-    steps, counts = average_steps(frames, valid, 1)
-    assert torch.equal(steps, frames)
+    groups, counts = average_groups(frames, valid, 1)
+    assert torch.equal(groups, frames)
     assert torch.equal(counts, valid)

@@ -63,9 +63,9 @@ def test_the_reader_of_egtea_reads_it(kitchen):
     for recording in recordings:
         known = truth[recording.video_id]
         assert len(recording.actions) == len(known["steps"])
-        for action, step in zip(recording.actions, known["steps"], strict=True):
-            assert action.start_s == pytest.approx(step["start_s"], abs=0.002)
-            assert action.text == f"{step['verb']} {step['noun']}".lower().replace("_", " ")
+        for action, written in zip(recording.actions, known["steps"], strict=True):
+            assert action.start_s == pytest.approx(written["start_s"], abs=0.002)
+            assert action.text == f"{written['verb']} {written['noun']}".lower().replace("_", " ")
         gaze = reader.read_gaze(recording)
         assert len(gaze) == known["gaze_samples"]
         assert gaze.t_s[-1] == pytest.approx(known["gaze_end_s"], abs=0.002)

@@ -6,9 +6,9 @@ import pytest
 from gaze_vlm.kitchen.recipes import (
     AFFORDANCES,
     KINDS,
-    POSSIBLE_STEPS,
+    POSSIBLE_ACTIONS,
+    RECIPE_ACTIONS,
     RECIPE_NAMES,
-    RECIPE_STEPS,
     RECIPES,
     VERBS,
     random_recipe,
@@ -17,24 +17,24 @@ from gaze_vlm.kitchen.recipes import (
 
 
 def assert_can_be_done(recipe):
-    assert all(step.verb in AFFORDANCES[step.kind] for step in recipe)
+    assert all(action.verb in AFFORDANCES[action.kind] for action in recipe)
     assert len(set(recipe)) == len(recipe)
     assert all(first.kind != second.kind for first, second in pairwise(recipe))
-    assert sum(step.verb == "Pick up" for step in recipe) <= 2
+    assert sum(action.verb == "Pick up" for action in recipe) <= 2
 
 
 def test_every_name_has_a_recipe_that_can_be_done():
     assert len(RECIPES) == len(RECIPE_NAMES) == 6
     for recipe in RECIPES:
-        assert len(recipe) == RECIPE_STEPS
+        assert len(recipe) == RECIPE_ACTIONS
         assert_can_be_done(recipe)
 
 
 def test_recipes_together_use_every_verb_and_kind():
-    steps = [step for recipe in RECIPES for step in recipe]
-    assert {step.verb for step in steps} == set(VERBS)
-    assert {step.kind for step in steps} == set(KINDS)
-    assert max(steps.count(step) for step in POSSIBLE_STEPS) <= 4
+    actions = [action for recipe in RECIPES for action in recipe]
+    assert {action.verb for action in actions} == set(VERBS)
+    assert {action.kind for action in actions} == set(KINDS)
+    assert max(actions.count(action) for action in POSSIBLE_ACTIONS) <= 4
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10])

@@ -4,9 +4,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gaze_vlm.kitchen.layout import REACH_S, STEP_S
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 from gaze_vlm.kitchen.scene import EGTEA_RATES, HAND_LABEL
+from gaze_vlm.kitchen.script import ACTION_S, REACH_S
 from gaze_vlm.kitchen.session import session_name, simulate_session
 from gaze_vlm.kitchen.wearer import HAND_OFFSET, gaze_path
 
@@ -38,22 +38,22 @@ def test_names_follow_egtea():
 def test_steps_adjoin_and_last_as_long_as_stated(sessions):
     for session in sessions:
         assert 30 <= session.frame_count / FRAME_HZ <= 60
-        assert all(STEP_S[0] <= end_s - start_s <= STEP_S[1] for start_s, end_s, _, _ in session.actions)
+        assert all(ACTION_S[0] <= end_s - start_s <= ACTION_S[1] for start_s, end_s, _, _ in session.actions)
         assert all(first[1] == second[0] for first, second in pairwise(session.actions))
         assert session.actions[-1][1] < session.frame_count / FRAME_HZ
 
 
 def test_kinds_are_unique_and_nouns_are_there(sessions):
     for session in sessions:
-        layout = session.scene.layout
-        assert 6 <= len(layout.kinds) <= 8
-        assert len(set(layout.kinds)) == len(layout.kinds)
-        there = {f"{colour}_{kind}" for colour, kind in zip(layout.colours, layout.kinds, strict=True)}
+        script = session.scene.script
+        assert 6 <= len(script.kinds) <= 8
+        assert len(set(script.kinds)) == len(script.kinds)
+        there = {f"{colour}_{kind}" for colour, kind in zip(script.colours, script.kinds, strict=True)}
         assert {noun for _, _, _, noun in session.actions} <= there
 
 
 def test_recipes_are_swapped_in_about_half_of_the_sessions():
-    orders = [simulate_session(0, participant, 1).scene.layout.steps for participant in range(1, 41)]
+    orders = [simulate_session(0, participant, 1).scene.script.actions for participant in range(1, 41)]
     usual = max(set(orders), key=orders.count)
     assert 12 <= orders.count(usual) <= 28
 
@@ -69,7 +69,7 @@ def test_frames_and_labels_have_their_shapes(sessions):
 def test_the_hand_reaches_the_object_at_the_start_of_each_step(sessions):
     for session in sessions:
         scene = session.scene
-        for start_s, item in zip(scene.layout.step_start_s, scene.layout.step_object, strict=False):
+        for start_s, item in zip(scene.script.action_start_s, scene.script.action_object, strict=False):
             tick = int(start_s * TICK_HZ)
             offset = scene.hand.xy[tick] - scene.paths[item, tick]
             assert np.hypot(*(offset - HAND_OFFSET)) < 0.1
@@ -77,10 +77,10 @@ def test_the_hand_reaches_the_object_at_the_start_of_each_step(sessions):
 
 def test_the_tool_is_shown_from_the_reach_on(sessions):
     scene = sessions[0].scene
-    for index, step in enumerate(scene.layout.steps):
-        reach_s = scene.layout.step_start_s[index] - REACH_S
-        assert sessions[0].labels(int((reach_s + 0.1) * FRAME_HZ)).verb == step.verb
-        before = scene.layout.steps[index - 1].verb if index else None
+    for index, action in enumerate(scene.script.actions):
+        reach_s = scene.script.action_start_s[index] - REACH_S
+        assert sessions[0].labels(int((reach_s + 0.1) * FRAME_HZ)).verb == action.verb
+        before = scene.script.actions[index - 1].verb if index else None
         assert sessions[0].labels(int((reach_s - 0.1) * FRAME_HZ)).verb == before
     assert sessions[0].labels(sessions[0].frame_count - 1).verb is None
 
@@ -88,8 +88,8 @@ def test_the_tool_is_shown_from_the_reach_on(sessions):
 def test_an_object_stays_visible_under_the_hand(sessions):
     shares = []
     for session in sessions:
-        clear = replace(session.scene, passings=())
-        for (start_s, end_s, _, _), item in zip(session.actions, clear.layout.step_object, strict=True):
+        clear = replace(session.scene, occluders=())
+        for (start_s, end_s, _, _), item in zip(session.actions, clear.script.action_object, strict=True):
             index = int((start_s + end_s) / 2 * FRAME_HZ)
             with_hand = np.sum(clear.labels(index).object_map == item + 1)
             away = replace(clear.hand, xy=clear.hand.xy + 5, elbow=clear.hand.elbow + 5)
@@ -102,19 +102,19 @@ def test_an_object_stays_visible_under_the_hand(sessions):
 def test_gaze_is_mostly_on_the_object_of_the_step(sessions):
     on_target = []
     for session in sessions:
-        fixations, layout = session.scene.fixations, session.scene.layout
+        fixations, script = session.scene.fixations, session.scene.script
         for start_s, item in zip(fixations.start_s, fixations.item, strict=True):
-            step = layout.step_at(start_s)
-            next_start_s = layout.step_start_s[step + 1]
-            if step >= 0 and start_s < next_start_s - REACH_S - 0.7:
-                on_target.append(item == layout.step_object[step])
+            action = script.action_at(start_s)
+            next_start_s = script.action_start_s[action + 1]
+            if action >= 0 and start_s < next_start_s - REACH_S - 0.7:
+                on_target.append(item == script.action_object[action])
     assert 0.78 < np.mean(on_target) < 0.93
 
 
 def test_gaze_leads_the_reach(sessions):
     for session in sessions:
-        fixations, layout = session.scene.fixations, session.scene.layout
-        for start_s in layout.step_start_s[:-1]:
+        fixations, script = session.scene.fixations, session.scene.script
+        for start_s in script.action_start_s[:-1]:
             reach_s = start_s - REACH_S
             assert np.any((fixations.start_s >= reach_s - 0.7) & (fixations.start_s <= reach_s - 0.2))
 
@@ -150,9 +150,9 @@ def test_hidden_gaze_points_at_what_passes_in_front(sessions):
         for sample in np.flatnonzero(track.hidden):
             tick = sample * TICK_HZ // 30
             point = scene.camera.to_view(eyes[tick], tick)
-            passing = next(one for one in scene.passings if one.start_s <= track.t_s[sample] <= one.end_s)
-            centre = passing.centre(track.t_s[sample : sample + 1])[0]
-            assert np.hypot(*(point - centre)) < passing.radius
+            occluder = next(one for one in scene.occluders if one.start_s <= track.t_s[sample] <= one.end_s)
+            centre = occluder.centre(track.t_s[sample : sample + 1])[0]
+            assert np.hypot(*(point - centre)) < occluder.radius
             x_px, y_px = (128 * centre).astype(int)
             index = round(track.t_s[sample] * FRAME_HZ)
             if sample % 5 == 0 and 0 <= x_px < 128 and 0 <= y_px < 96:

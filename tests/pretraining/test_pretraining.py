@@ -7,9 +7,9 @@ import pytest
 from gaze_vlm.backbones import Llava
 from gaze_vlm.gaze.view import Grid
 from gaze_vlm.pretraining.families import FAMILIES
+from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.pretraining.pretraining import Pretraining, make_backbone
 from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene, vocabulary
 from gaze_vlm.pretraining.stills import still
 
@@ -38,7 +38,7 @@ def test_questions_use_known_words_and_never_the_tasks() -> None:
 
 
 def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gaze_vlm.pretraining.pretraining.HELD_OUT", 4)
+    monkeypatch.setattr("gaze_vlm.pretraining.from_scratch.HELD_OUT", 4)
     output = make_backbone(tmp_path / "llava", pretraining=QUICK)
     backbone = Llava(str(output))
     backbone.load()

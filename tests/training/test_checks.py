@@ -56,7 +56,7 @@ def test_an_odd_number_of_frames(tiny_llava: Path, prepared: Path, tmp_path: Pat
     backbone = training.module.backbone
     backbone.load(weights=False)
     collator = backbone.collator()
-    collator.frames_per_step = 3
+    collator.frames_per_group = 3
     backbone.collator = lambda: collator  # type: ignore[method-assign]
     found, built = problems(training)
     assert built

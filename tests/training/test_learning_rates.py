@@ -71,7 +71,7 @@ def test_lora_has_the_rate_of_its_part(checkpoint: Path) -> None:
 def test_a_rate_of_what_does_not_learn_is_refused(checkpoint: Path, part: str) -> None:
     module = make_module(QWEN, checkpoint, {part: 1e-4})
     with pytest.raises(
-        ValueError, match=f"names {part}, of which nothing learns: what learns is projector, language, block"
+        ValueError, match=f"names {part}, of which nothing is trainable: trainable are projector, language, block"
     ):
         module.parameter_groups()
 

@@ -1,8 +1,8 @@
 """Queries and keys of a model's attention layers, captured without leaving the fast attention path.
 
-The model runs scaled-dot-product attention as always; an armed layer also keeps references to its queries and keys,
-and the distribution over patches is computed from them afterwards, outside the model and in fp32. Computing it
-inside the layer would be done twice under gradient checkpointing.
+The model runs scaled-dot-product attention as always. A captured layer also keeps references to its queries and keys.
+The distribution over patches is computed from them afterwards, outside the model and in fp32: inside the layer it would
+be computed twice under gradient checkpointing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ class AttentionCapture:
         self.captured: list[list[tuple[Tensor, Tensor, float]]] = [[] for _ in modules]
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
+    def capturing(self) -> Iterator[None]:
         """Within, a forward pass is captured; generation outside runs untouched."""
         for module, captured in zip(self.modules, self.captured, strict=True):
             captured.clear()
@@ -62,14 +62,14 @@ class AttentionCapture:
             for module in self.modules:
                 del module.captured
 
-    def take(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"]]]:
+    def pop(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"]]]:
         """Scaled queries and keys of each module, in fp32; they are kept no longer.
 
         Raises:
             RuntimeError: a module did not run.
         """
         if not all(self.captured):
-            raise RuntimeError("no attention was captured: the armed layer did not run in this forward pass")
+            raise RuntimeError("no attention was captured: the layer did not run in this forward pass")
         taken = [
             (
                 torch.cat([query.float() * scaling for query, _, scaling in calls]),

@@ -22,7 +22,7 @@ class FusedCapture(AttentionCapture):
     """
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
+    def capturing(self) -> Iterator[None]:
         for module, captured in zip(self.modules, self.captured, strict=True):
             captured.clear()
             module.forward = _recorded(module.forward, captured)  # type: ignore[method-assign]

@@ -89,7 +89,7 @@ class GazeRegularizer(nn.Module):
         self.target_ratio = target_ratio
         self.register_buffer("weight", torch.tensor(float(weight)))  # a buffer, so that a resumed run keeps it
         self.weight: Tensor
-        self.pulls = weight > 0
+        self.is_active = weight > 0
 
     def forward(
         self,

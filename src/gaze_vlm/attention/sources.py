@@ -1,6 +1,6 @@
 """Where attention is taken from: the gaze block, layers of the vision tower, layers of the language model.
 
-A source is armed for a forward pass and then asked for what it saw, in one form: log-probabilities over the patches of
+A source captures a forward pass and then hands over its attention in one form: log-probabilities over the patches of
 each frame. Several layers stand beside each other as more heads.
 """
 
@@ -24,12 +24,12 @@ NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language mo
 
 
 class Capture(Protocol):
-    """Hands over the scaled queries and the keys of attention layers that ran while it was armed."""
+    """Hands over the scaled queries and the keys of attention layers that ran within `capturing`."""
 
-    def armed(self) -> AbstractContextManager[None]:
+    def capturing(self) -> AbstractContextManager[None]:
         """Within, a forward pass is captured."""
 
-    def take(self) -> list[tuple[Tensor, Tensor]]:
+    def pop(self) -> list[tuple[Tensor, Tensor]]:
         """Scaled queries and keys of each layer, in fp32; they are kept no longer."""
 
 
@@ -41,7 +41,7 @@ class AttentionSource(ABC):
         self.heads = list(heads)
 
     @abstractmethod
-    def armed(self) -> AbstractContextManager[None]:
+    def capturing(self) -> AbstractContextManager[None]:
         """Within, a forward pass is watched; generation outside runs untouched."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class AttentionSource(ABC):
     ) -> list[Float[Tensor, "batch frame head patch"]]:
         """Log-probabilities of each layer."""
 
-    def take(
+    def pop(
         self, frames: int, input_ids: Int[Tensor, "batch token"], labels: Int[Tensor, "batch token"]
     ) -> PatchAttention:
         """The attention of the pass, which is kept no longer.
@@ -76,21 +76,21 @@ class BlockSource(AttentionSource):
 
     def __init__(self, block: nn.Module, grid: Grid, heads: Sequence[int] = ()) -> None:
         super().__init__(grid, heads)
-        self._armed = False
+        self._capturing = False
         self._seen: list[Tensor] = []
         block.register_forward_hook(self._see)
 
     def _see(self, _block: nn.Module, _inputs: object, output: tuple[Tensor, Tensor]) -> None:
-        if self._armed:
+        if self._capturing:
             self._seen.append(output[1])
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
-        self._seen, self._armed = [], True
+    def capturing(self) -> Iterator[None]:
+        self._seen, self._capturing = [], True
         try:
             yield
         finally:
-            self._armed = False
+            self._capturing = False
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         seen, self._seen = self._seen, []
@@ -106,8 +106,8 @@ class CapturedSource(AttentionSource):
         super().__init__(grid, heads)
         self.capture = capture
 
-    def armed(self) -> AbstractContextManager[None]:
-        return self.capture.armed()
+    def capturing(self) -> AbstractContextManager[None]:
+        return self.capture.capturing()
 
 
 class VitSource(CapturedSource):
@@ -139,7 +139,7 @@ class VitSource(CapturedSource):
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         attend = class_token_attention if self.class_token else mean_attention
         layers = []
-        for query, key in self.capture.take():
+        for query, key in self.capture.pop():
             log_probs = rearrange(
                 attend(query, key, self.prefix), "(batch frame) head patch -> batch frame head patch", frame=frames
             )
@@ -178,7 +178,7 @@ class LanguageSource(CapturedSource):
         predicting = torch.zeros_like(labels, dtype=torch.bool)
         predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
         visual = visual[..., : len(self.grid)]
-        return [answer_attention(query, key, predicting, visual) for query, key in self.capture.take()]
+        return [answer_attention(query, key, predicting, visual) for query, key in self.capture.pop()]
 
 
 def class_token_attention(

@@ -20,13 +20,13 @@ from torch.nn import functional
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER, Capture
-from gaze_vlm.backbones.collator import Collator, Media, one_a_step
+from gaze_vlm.backbones.collator import Collator, Media, one_per_group
 from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
 from gaze_vlm.backbones.loading import check_model_type, checkpoint_activations, four_bits, load_checkpoint
-from gaze_vlm.backbones.lora import set_what_learns
+from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
-from gaze_vlm.backbones.parts import Parts, parameters_by_part
+from gaze_vlm.backbones.parts import ModelParts, parameters_by_part
 from gaze_vlm.backbones.source import attention_source
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
@@ -51,7 +51,10 @@ class Backbone(BackboneOptions, ABC):
     model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
-    halves: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # the tower's and the language model's configs
+    config_names: ClassVar[tuple[str, str]] = (
+        "vision_config",
+        "text_config",
+    )  # the tower's and the language model's configs
     vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
 
     @property
@@ -63,7 +66,7 @@ class Backbone(BackboneOptions, ABC):
         """Refuse a checkpoint that the backbone cannot serve, before its weights are read; its `model_type`."""
         return check_model_type(self.checkpoint, type(self).__name__, self.model_types)
 
-    def parts(self) -> Parts:
+    def parts(self) -> ModelParts:
         """The model's modules by what they are; here by the names that most families give them. A part inside
         another's modules stands behind it."""
         model = self.hf.model
@@ -129,7 +132,7 @@ class Backbone(BackboneOptions, ABC):
         return int(getattr(self.hf.config, f"{self.media}_token_id"))
 
     @property
-    def answerer(self) -> Any:
+    def generative_model(self) -> Any:
         """What takes the inputs that `prepare` makes, and generates."""
         return self.hf
 
@@ -150,7 +153,7 @@ class Backbone(BackboneOptions, ABC):
     # What all share.
 
     def load(self, weights: bool = True) -> None:
-        """Load the weights, set what learns, and install block, seam and capture. Does nothing the second time.
+        """Load the weights, set what is trainable, and install block, seam and capture. Does nothing the second time.
 
         Args:
             weights: read them; without, everything lies on the meta device, where it has shapes and takes no memory.
@@ -161,7 +164,7 @@ class Backbone(BackboneOptions, ABC):
         """
         if self.hf is not None:
             return
-        vision, language = self.halves
+        vision, language = self.config_names
         attention = {vision: self.vision_attention, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
         self.check_checkpoint()
         load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
@@ -171,7 +174,7 @@ class Backbone(BackboneOptions, ABC):
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.checkpoint)
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
         with nullcontext() if weights else torch.device("meta"):
-            set_what_learns(self.hf, self.parts(), self.train_parts, self.lora, set(self.unused_parameters()))
+            set_trainable(self.hf, self.parts(), self.train_parts, self.lora, set(self.unused_parameters()))
             if self.make_block is not None:
                 self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
         if self.gradient_checkpointing:
@@ -191,7 +194,7 @@ class Backbone(BackboneOptions, ABC):
             parts["block"] = list(self.block.parameters())
         return parts
 
-    def learning_parameters(self) -> dict[str, list[nn.Parameter]]:
+    def trainable_parameters(self) -> dict[str, list[nn.Parameter]]:
         """Those that learn, likewise."""
         return {name: [p for p in own if p.requires_grad] for name, own in self.parameters_by_part().items()}
 
@@ -215,7 +218,7 @@ class Backbone(BackboneOptions, ABC):
         return self.layout.vit if self.vit_layers else self.layout.language
 
     @property
-    def seen(self) -> View:
+    def covered_view(self) -> View:
         """The part of the view that the grid covers."""
         left, top = self.view.left, self.view.top
         width, height = (side * self.layout.covered for side in self.view.size)
@@ -237,17 +240,17 @@ class Backbone(BackboneOptions, ABC):
             processor=self.processor,
             media=self.media,
             placeholder=re.escape(token),
-            write=partial(one_a_step, token),
+            write=partial(one_per_group, token),
             visual_token=self.visual_token,
             tokens_per_frame=self.tokens_per_frame,
             tokens_after_clip=self.tokens_after_clip,
-            frames_per_step=self.layout.frames_per_step,
+            frames_per_group=self.layout.frames_per_group,
             grid=self.grid,
             height_px=height_px,
             width_px=width_px,
             view=self.view,
-            seen=self.seen,
-            least_in_view=self.least_in_view,
+            covered_view=self.covered_view,
+            min_mass_in_view=self.min_mass_in_view,
             max_target_tokens=self.max_target_tokens,
             image_options=self.image_options,
         )
@@ -279,12 +282,12 @@ class Backbone(BackboneOptions, ABC):
         inputs = dict(batch.inputs)
         labels = inputs.pop("labels")
         longest = int((labels != IGNORED).sum(1).max())
-        armed: AbstractContextManager[None] = nullcontext() if self.source is None else self.source.armed()
-        with armed:
+        capturing: AbstractContextManager[None] = nullcontext() if self.source is None else self.source.capturing()
+        with capturing:
             # Answers end at the right edge, so the head runs on that edge alone.
-            logits = self.answerer(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
+            logits = self.generative_model(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
         ids = inputs["input_ids"]
-        attention = None if self.source is None else self.source.take(self._frames, ids, labels)
+        attention = None if self.source is None else self.source.pop(self._frames, ids, labels)
         labels = labels[:, -longest:]
         cross_entropy = functional.cross_entropy(
             rearrange(logits[:, :-1].float(), "batch token word -> batch word token"),
@@ -309,6 +312,6 @@ class Backbone(BackboneOptions, ABC):
         """Greedy answers from frames and text alone."""
         inputs = self.prepare(prompts)
         inputs.pop("position_ids", None)  # generation makes them, from the same mask
-        answers = self.answerer.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
+        answers = self.generative_model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         answers = answers[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]

@@ -13,15 +13,15 @@ from torch import Tensor
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.mixture import average_steps
+from gaze_vlm.gaze.mixture import average_groups
 from gaze_vlm.gaze.view import Grid, View
 
 Media = Literal["image", "video"]
 TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the space before it and its end
 
 
-def one_a_step(token: str, times_s: Sequence[float]) -> str:
-    """An image or a video in the text: a placeholder a step, without its time."""
+def one_per_group(token: str, times_s: Sequence[float]) -> str:
+    """An image or a video in the text: a placeholder a frame group, without its time."""
     return token * len(times_s)
 
 
@@ -33,16 +33,16 @@ class Collator:
         processor: the checkpoint's own processor.
         media: whether a clip is an image a frame, or one video.
         placeholder: pattern of what the chat template writes for an image or a video.
-        write: what stands in its place, from the times of its steps; with one visual token a step.
+        write: what stands in its place, from the times of its frame groups; with one visual token a frame group.
         visual_token: id of the placeholder that stands for one visual token, or NO_PLACEHOLDER.
-        tokens_per_frame: visual tokens of a step in the language model's input.
-        tokens_after_clip: visual tokens behind those of a clip's steps.
-        frames_per_step: frames that the vision tower takes as one.
+        tokens_per_frame: visual tokens of a frame group in the language model's input.
+        tokens_after_clip: visual tokens behind those of a clip's frames.
+        frames_per_group: frames that the vision tower takes as one.
         grid: patches of the attention that gaze is compared with.
         height_px, width_px: the frame size that the vision tower takes.
         view: how a frame goes into the model.
-        seen: the part of the view that the grid covers.
-        least_in_view: share of a frame's gaze mass that must be in view for it to count.
+        covered_view: the part of the view that the grid covers.
+        min_mass_in_view: share of a frame's gaze mass that must be in view for it to count.
         max_target_tokens: tokens of the longest target text, its end of text among them; a longer one is cut.
         image_options: options of the image or video processor that leave a frame's size as the view made it.
     """
@@ -54,13 +54,13 @@ class Collator:
     visual_token: int
     tokens_per_frame: int
     tokens_after_clip: int
-    frames_per_step: int
+    frames_per_group: int
     grid: Grid
     height_px: int
     width_px: int
     view: View
-    seen: View
-    least_in_view: float
+    covered_view: View
+    min_mass_in_view: float
     max_target_tokens: int
     image_options: Mapping[str, bool]
 
@@ -70,8 +70,8 @@ class Collator:
             self.check_text(clip.clip_id, clip.target)
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
         visual = {"pixel_values": self.pixel_values([clip.frames for clip in clips])}
-        if self.frames_per_step > 1:
-            visual["step_s"] = torch.tensor([self.step_s(clip.frame_times_s) for clip in clips])
+        if self.frames_per_group > 1:
+            visual["group_s"] = torch.tensor([self.group_s(clip.frame_times_s) for clip in clips])
         gaze, valid = zip(*map(self.gaze, clips), strict=True)
         answers = sum(len(answer) for _, answer in tokens)
         return Batch(
@@ -84,14 +84,14 @@ class Collator:
         )
 
     def check_frames(self, clip_id: str, frames: int) -> None:
-        """Refuse a clip whose frames are not whole steps of the model.
+        """Refuse a clip whose frames are not whole frame groups.
 
         Raises:
             InputError: so it is.
         """
-        if frames % self.frames_per_step:
+        if frames % self.frames_per_group:
             raise InputError(
-                f"clip {clip_id} has {frames} frames, of which the model takes {self.frames_per_step} as one: prepare "
+                f"clip {clip_id} has {frames} frames, of which the model takes {self.frames_per_group} as one: prepare "
                 "with another observation_s (a clip has observation_s × frame_hz frames), or give the backbone "
                 "`media: image`"
             )
@@ -116,13 +116,15 @@ class Collator:
                 "change the text in the data set, and prepare it again"
             )
 
-    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
-        """Patch distribution of each step, and whether it counts."""
-        return average_steps(*clip.gaze.distribution_on(self.grid, self.seen, self.least_in_view), self.frames_per_step)
+    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, "group"]]:
+        """Patch distribution of each frame group, and whether it counts."""
+        return average_groups(
+            *clip.gaze.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group
+        )
 
-    def step_s(self, times_s: Sequence[float]) -> float:
-        """Mean time from one step to the next, for frames at these times."""
-        return self.frames_per_step * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    def group_s(self, times_s: Sequence[float]) -> float:
+        """Mean time from one frame group to the next, for frames at these times."""
+        return self.frames_per_group * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
 
     def with_labels(self, tokens: list[tuple[list[int], list[int]]]) -> dict[str, Int[Tensor, "batch token"]]:
         """Tokenized questions and answers as model inputs, `labels` on the answers alone."""
@@ -136,9 +138,9 @@ class Collator:
         tokenizer = self.processor.tokenizer
         question, answer = self.render(prompt, target, len(times_s))
         ids: list[int] = tokenizer(self.with_media(question, times_s))["input_ids"]
-        steps = [self.tokens_per_frame] * (len(times_s) // self.frames_per_step)
-        steps[-1] += self.tokens_after_clip
-        counts = iter(steps)
+        tokens_of_groups = [self.tokens_per_frame] * (len(times_s) // self.frames_per_group)
+        tokens_of_groups[-1] += self.tokens_after_clip
+        counts = iter(tokens_of_groups)
         expanded = [token for id_ in ids for token in [id_] * (next(counts) if id_ == self.visual_token else 1)]
         answer_ids = self.answer_ids(answer)
         if len(answer_ids) > self.max_target_tokens:
@@ -159,7 +161,7 @@ class Collator:
         return len(self.answer_ids(answer)) > self.max_target_tokens
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
-        """The question with a visual token a step in the place of the template's placeholders."""
+        """The question with a visual token a frame group in the place of the template's placeholders."""
         if self.visual_token == NO_PLACEHOLDER:
             return question
         media = [times_s] if self.media == "video" else [[t] for t in times_s]
@@ -170,13 +172,13 @@ class Collator:
                 f"{self.media} placeholders for {len(media)}: its template must write one for each {self.media} of a "
                 "message"
             )
-        texts = iter([self.write(self.step_times_s(times)) for times in media])
+        texts = iter([self.write(self.group_times_s(times)) for times in media])
         return re.sub(self.placeholder, lambda _: next(texts), question)
 
-    def step_times_s(self, times_s: Sequence[float]) -> list[float]:
-        """The middle of each step, for frames at these times."""
-        last = self.frames_per_step - 1
-        return [(times_s[i] + times_s[i + last]) / 2 for i in range(0, len(times_s), self.frames_per_step)]
+    def group_times_s(self, times_s: Sequence[float]) -> list[float]:
+        """The middle of each frame group, for frames at these times."""
+        last = self.frames_per_group - 1
+        return [(times_s[i] + times_s[i + last]) / 2 for i in range(0, len(times_s), self.frames_per_group)]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
         """Prompt and answer as the checkpoint's chat template writes them."""
@@ -194,7 +196,7 @@ class Collator:
 
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
-    ) -> Float[Tensor, "clip step ..."]:
+    ) -> Float[Tensor, "clip group ..."]:
         """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
         if self.media == "video":
@@ -206,7 +208,7 @@ class Collator:
             name = "pixel_values"
         pixel_values: Tensor = processed[name]
         if pixel_values.ndim == 2:  # a row a patch
-            return pixel_values.unflatten(0, (len(clips), len(clips[0]) // self.frames_per_step, -1))
+            return pixel_values.unflatten(0, (len(clips), len(clips[0]) // self.frames_per_group, -1))
         return pixel_values if self.media == "video" else pixel_values.unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:

@@ -27,7 +27,7 @@ def keep_outputs(tower: nn.Module, layer: int | None, frames: int) -> None:
     """
     check_frozen([tower], "vision")
     original = tower.forward
-    kept = Kept(frames)
+    cache = OutputCache(frames)
 
     @functools.wraps(original)
     def remembering(pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
@@ -37,7 +37,7 @@ def keep_outputs(tower: nn.Module, layer: int | None, frames: int) -> None:
             hidden: Tensor = made.last_hidden_state if layer is None else made.hidden_states[layer]
             return hidden
 
-        hidden = torch.stack(kept.of(pixel_values, states)).to(pixel_values.device)
+        hidden = torch.stack(cache.get(pixel_values, states)).to(pixel_values.device)
         # The model indexes with `layer`: a row of the same state answers any index.
         rows = 0 if layer is None else abs(layer) if layer < 0 else layer + 1
         return BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=(hidden,) * rows)
@@ -61,7 +61,7 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
     check_frozen(frozen, "vision and projector")
     original = getattr(model, method)
     names = list(inspect.signature(original).parameters)
-    kept = Kept(frames)
+    cache = OutputCache(frames)
     like: Any = None  # an output; some families make one tensor of all images, others one an image
 
     @functools.wraps(original)
@@ -77,14 +77,14 @@ def keep_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], f
                 key: value[new] for key, value in given.items() if isinstance(value, Tensor) and len(value) == len(grid)
             }
             like = original(**{**given, **of_images, names[0]: pixels[new].flatten(0, 1)})
-            rows = [of_each(one, len(new)) for one in (like.pooler_output, *deep_features(like))]
+            rows = [split_by_image(one, len(new)) for one in (like.pooler_output, *deep_features(like))]
             return [torch.cat(beside, -1) for beside in zip(*rows, strict=True)]
 
-        made = [one.to(pixels.device) for one in kept.of(pixels, tokens)]
+        made = [one.to(pixels.device) for one in cache.get(pixels, tokens)]
         deep = deep_features(like)
         first, *others = zip(*(one.chunk(1 + len(deep), -1) for one in made), strict=True)
-        output = BaseModelOutputWithPooling(pooler_output=in_form(first, like.pooler_output))
-        output.deepstack_features = [in_form(rows, form) for rows, form in zip(others, deep, strict=True)]
+        output = BaseModelOutputWithPooling(pooler_output=restore_container(first, like.pooler_output))
+        output.deepstack_features = [restore_container(rows, form) for rows, form in zip(others, deep, strict=True)]
         return output
 
     setattr(model, method, remembering)
@@ -95,12 +95,12 @@ def deep_features(made: Any) -> list[Any]:
     return getattr(made, "deepstack_features", None) or []
 
 
-def of_each(tokens: Any, images: int) -> Sequence[Tensor]:
+def split_by_image(tokens: Any, images: int) -> Sequence[Tensor]:
     """Visual tokens by image, or by clip where a clip is one video of several rows; all images have equally many."""
     return tokens.unflatten(0, (images, -1)).unbind() if isinstance(tokens, Tensor) else tokens
 
 
-def in_form(rows: Sequence[Tensor], form: Any) -> Any:
+def restore_container(rows: Sequence[Tensor], form: Any) -> Any:
     """Visual tokens of images in the form that the library gives them: one tensor or one each."""
     return torch.cat(list(rows)) if isinstance(form, Tensor) else tuple(rows)
 
@@ -111,14 +111,14 @@ def check_frozen(modules: list[nn.Module], parts: str) -> None:
         raise InputError(f"cached_frames keeps what frozen modules make: set it to 0, or take {parts} out of train")
 
 
-class Kept:
+class OutputCache:
     """The last so many outputs, by the pixels that they were made of."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.outputs: OrderedDict[bytes, Tensor] = OrderedDict()
 
-    def of(self, images: Tensor, make: Callable[[Tensor], Any]) -> list[Tensor]:
+    def get(self, images: Tensor, make: Callable[[Tensor], Any]) -> list[Tensor]:
         """The output of each image; `make` makes those of the images at some indices, without a gradient."""
         keys = [hashlib.sha256(image.contiguous().numpy()).digest() for image in images.cpu()]
         new = {key: index for index, key in enumerate(keys) if key not in self.outputs}

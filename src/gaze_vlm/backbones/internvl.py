@@ -8,7 +8,7 @@ from torch import nn
 from transformers import InternVLForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator, one_a_step
+from gaze_vlm.backbones.collator import Collator, one_per_group
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.gaze.view import Grid
@@ -33,7 +33,7 @@ class InternVL(Backbone):
         tokenizer = self.processor.tokenizer
         # The processor, not the template, writes the marks around a frame.
         frame = f"{tokenizer.start_image_token}{tokenizer.context_image_token}{tokenizer.end_image_token}"
-        return replace(super().collator(), write=partial(one_a_step, frame))
+        return replace(super().collator(), write=partial(one_per_group, frame))
 
     @property
     def has_class_token(self) -> bool:

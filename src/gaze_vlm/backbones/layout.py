@@ -10,20 +10,22 @@ from gaze_vlm.gaze.view import Grid
 
 @dataclass(frozen=True)
 class Layout:
-    """How a step lies in the model: a frame, so that its gaze meets its own attention, or as many as the vision tower
-    takes as one, whose gaze is averaged.
+    """How a frame group lies in the model.
+
+    A group is one frame, whose gaze meets its own attention, or the frames that the vision tower takes as one. Their
+    gaze is averaged.
 
     Args:
         vit: patches of the vision tower, which its layers attend over.
         language: visual tokens that the projector makes of a frame, which the block attends over.
         covered: share of a frame's width and height, from the top left, that the tokens see.
-        frames_per_step: frames that the vision tower takes as one.
+        frames_per_group: frames that the vision tower takes as one.
     """
 
     vit: Grid
     language: Grid
     covered: float = 1.0
-    frames_per_step: int = 1
+    frames_per_group: int = 1
 
 
 def square_layout(image_px: int, patch_px: int, pooled: int) -> Layout:

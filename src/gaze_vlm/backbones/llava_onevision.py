@@ -8,7 +8,7 @@ from transformers import LlavaOnevisionForConditionalGeneration
 
 from gaze_vlm.backbones.collator import Media
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.parts import Parts, parameters_of
+from gaze_vlm.backbones.parts import ModelParts, parameters_of
 
 
 class LlavaOnevision(Llava):
@@ -19,7 +19,7 @@ class LlavaOnevision(Llava):
     media: Media = "video"
     pooled: ClassVar[int] = 2
 
-    def parts(self) -> Parts:
+    def parts(self) -> ModelParts:
         parts = super().parts()
         return {**parts, "projector": [*parts["projector"], nn.ParameterList([self.hf.model.image_newline])]}
 

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import constants
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
-from gaze_vlm.backbones.parts import Part, Parts
+from gaze_vlm.backbones.parts import ModelPart, ModelParts
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.suggestions import nearest_path
 
@@ -92,7 +92,7 @@ def how_to_fetch(name: str, error: OSError) -> str:
     )
 
 
-def four_bits(hf: Any, parts: Parts, train: tuple[Part, ...]) -> BitsAndBytesConfig:
+def four_bits(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...]) -> BitsAndBytesConfig:
     """Holds the linear layers of the frozen language model in 4 bits (NF4, Dettmers et al. 2023, arXiv 2305.14314,
     §3) and computes in bfloat16. The vision tower and the projector, some hundred million parameters, stay as they
     are, and so does the attention that is captured in the tower.
@@ -114,7 +114,7 @@ def four_bits(hf: Any, parts: Parts, train: tuple[Part, ...]) -> BitsAndBytesCon
     )
 
 
-def check_four_bits(train: tuple[Part, ...]) -> None:
+def check_four_bits(train: tuple[ModelPart, ...]) -> None:
     """Refuse weights of 4 bits where they cannot be.
 
     Raises:

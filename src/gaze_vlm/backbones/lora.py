@@ -12,7 +12,7 @@ from peft.tuners.tuners_utils import cast_adapter_dtype
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from gaze_vlm.backbones.parts import Part, Parts, parameters_by_part, part_of_modules
+from gaze_vlm.backbones.parts import ModelPart, ModelParts, parameters_by_part, part_of_modules
 from gaze_vlm.errors import InputError
 from gaze_vlm.ranges import above_zero, at_least
 
@@ -40,7 +40,7 @@ class Lora:
         ValueError: a value out of range.
     """
 
-    parts: tuple[Part, ...] = ("language",)
+    parts: tuple[ModelPart, ...] = ("language",)
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.0
@@ -58,7 +58,7 @@ class Lora:
         return f"rank {self.rank} on {', '.join(self.parts)} ({self.targets})"
 
 
-def linear_layers(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]) -> list[str]:
+def linear_layers(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Parameter]) -> list[str]:
     """Full names of the layers that LoRA adds to: a pattern on names would hit other towers, whose layers have the
     same.
 
@@ -82,7 +82,7 @@ def linear_layers(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Param
     return chosen
 
 
-def add_lora(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
+def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
     """Add LoRA to a model in place, in 32 bits; its class stays, all other parameters are frozen.
 
     By peft's own injection: the library's `add_adapter` refuses peft releases that serve as well.
@@ -99,8 +99,8 @@ def add_lora(hf: Any, parts: Parts, lora: Lora, unused: Collection[nn.Parameter]
     cast_adapter_dtype(hf, ADAPTER)  # steps of 1e-4 are lost on weights of 16 bits
 
 
-def set_what_learns(
-    hf: Any, parts: Parts, train: tuple[Part, ...], lora: Lora | None, unused: Collection[nn.Parameter]
+def set_trainable(
+    hf: Any, parts: ModelParts, train: tuple[ModelPart, ...], lora: Lora | None, unused: Collection[nn.Parameter]
 ) -> None:
     """Freeze all but the parts that learn, without what no clip passes through; add LoRA to those that learn so."""
     of_part = parameters_by_part(parts)

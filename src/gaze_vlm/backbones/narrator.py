@@ -16,7 +16,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
-from gaze_vlm.backbones.parts import Parts, parameters_of
+from gaze_vlm.backbones.parts import ModelParts, parameters_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
@@ -30,14 +30,14 @@ class Narrator(Backbone):
     """
 
     model_class: ClassVar[Any] = VisionEncoderDecoderModel
-    halves: ClassVar[tuple[str, str]] = ("encoder", "decoder")
+    config_names: ClassVar[tuple[str, str]] = ("encoder", "decoder")
     vision_attention: ClassVar[str | None] = None  # timm has its own, and transformers 5.10 refuses any other by name
 
     def collator(self) -> Collator:
         self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none
         return super().collator()
 
-    def parts(self) -> Parts:
+    def parts(self) -> ModelParts:
         """The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language
         model."""
         layers = self.hf.decoder.transformer.h
@@ -56,7 +56,7 @@ class Narrator(Backbone):
         return getattr(self.hf, "enc_to_dec_proj", nn.Identity())
 
     @property
-    def answerer(self) -> Any:
+    def generative_model(self) -> Any:
         return self.hf.decoder
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

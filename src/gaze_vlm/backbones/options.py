@@ -10,9 +10,9 @@ from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.sources import AttentionSource
 from gaze_vlm.backbones.loading import Dtype, Quantization
 from gaze_vlm.backbones.lora import Lora
-from gaze_vlm.backbones.parts import Part
+from gaze_vlm.backbones.parts import ModelPart
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.mixture import check_least_in_view
+from gaze_vlm.gaze.mixture import check_min_mass_in_view
 from gaze_vlm.gaze.view import View
 from gaze_vlm.ranges import at_least
 
@@ -30,7 +30,7 @@ class BackboneOptions(nn.Module):
         train: parts that learn, beside the block, which always does.
         view: how a frame goes into the model; the whole frame squashed by default.
         frame_size_px: height and width of a frame at the vision tower; None is the model's own.
-        least_in_view: share of a frame's gaze mass, in (0, 1], that must be in view for the frame to count.
+        min_mass_in_view: share of a frame's gaze mass, in (0, 1], that must be in view for the frame to count.
         max_new_tokens: longest generated answer, in tokens.
         max_target_tokens: longest target text that is trained on, in tokens with the end of text; a longer one is cut,
             and `fit` and `doctor` report how many are.
@@ -42,7 +42,7 @@ class BackboneOptions(nn.Module):
             clips where a clip is one video; for data that fit in memory.
 
     Raises:
-        ValueError: a part that is to learn in two ways, no room for a target text, or `least_in_view` out of its range.
+        InputError: a part is named in both `train` and `lora`, or a number is out of its range.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class BackboneOptions(nn.Module):
         vit_layers: tuple[int, ...] = (),
         language_layers: tuple[int, ...] = (),
         heads: tuple[int, ...] = (),
-        train: tuple[Part, ...] = ("projector", "language"),
+        train: tuple[ModelPart, ...] = ("projector", "language"),
         view: View = View(),  # noqa: B008 (frozen)
         frame_size_px: tuple[int, int] | None = None,
-        least_in_view: float = 0.5,
+        min_mass_in_view: float = 0.5,
         max_new_tokens: int = 32,
         max_target_tokens: int = 128,
         dtype: Dtype = "float32",
@@ -72,7 +72,7 @@ class BackboneOptions(nn.Module):
             raise InputError(
                 f"max_target_tokens is {max_target_tokens}; expected 2 or more: a word and the end of text"
             )
-        check_least_in_view(least_in_view)
+        check_min_mass_in_view(min_mass_in_view)
         at_least(1, max_new_tokens=max_new_tokens)
         at_least(0, cached_frames=cached_frames)
         for side_px in frame_size_px or ():
@@ -90,7 +90,7 @@ class BackboneOptions(nn.Module):
         self.train_parts = train
         self.view = view
         self.asked_frame_size_px = frame_size_px
-        self.least_in_view = least_in_view
+        self.min_mass_in_view = min_mass_in_view
         self.max_new_tokens = max_new_tokens
         self.max_target_tokens = max_target_tokens
         self.dtype: Dtype = dtype

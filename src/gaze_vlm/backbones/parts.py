@@ -5,16 +5,16 @@ from typing import Any, Literal
 
 from torch import nn
 
-Part = Literal["vision", "projector", "language"]
-Parts = dict[Part, list[nn.Module]]  # a part that lies inside another's modules stands behind it
+ModelPart = Literal["vision", "projector", "language"]
+ModelParts = dict[ModelPart, list[nn.Module]]  # a part that lies inside another's modules stands behind it
 
 
-def part_of_modules(parts: Parts) -> dict[nn.Module, Part]:
+def part_of_modules(parts: ModelParts) -> dict[nn.Module, ModelPart]:
     """The part of each module; the inner where one lies inside another."""
     return {module: part for part, roots in parts.items() for root in roots for module in root.modules()}
 
 
-def parameters_by_part(parts: Parts) -> dict[str, list[nn.Parameter]]:
+def parameters_by_part(parts: ModelParts) -> dict[str, list[nn.Parameter]]:
     """The parameters of each part, each once: a weight that two modules share, too."""
     part_of = {parameter: part for part, roots in parts.items() for root in roots for parameter in root.parameters()}
     return {part: [parameter for parameter, owner in part_of.items() if owner == part] for part in parts}

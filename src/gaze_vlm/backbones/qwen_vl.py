@@ -14,22 +14,25 @@ from transformers import AutoModelForImageTextToText
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, sequence_positions
-from gaze_vlm.backbones.parts import Parts
+from gaze_vlm.backbones.parts import ModelParts
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
-# Before transformers 5.18, Qwen2.5-VL's time from one step of a video to the next is cut to whole seconds: at steps of
-# less than one, all of a video is at one time (its pull request 48669).
-TIMES_STEPS = Version(transformers.__version__) >= Version("5.18")
+# Before transformers 5.18, Qwen2.5-VL's time from one frame group of a video to the next is cut to whole seconds. With
+# groups of less than one second, all of a video is at one time (its pull request 48669).
+TIMES_GROUPS = Version(transformers.__version__) >= Version("5.18")
 
 
 class QwenVL(Backbone):
     """`Qwen/Qwen2.5-VL-3B-Instruct` and its kin; the checkpoint says which.
 
-    The tower takes two frames at once. As an `image`, a frame is doubled: the gaze of a frame meets the attention of
-    that frame, any number of frames is legal, and time is in their order. As one `video`, two frames make a step: half
-    the visual tokens, an even number of frames, and the mean of their gaze. Its time is real: in the positions of
-    Qwen2.5-VL, in words between the steps of Qwen3-VL; Qwen2-VL knows the order alone.
+    The tower takes two frames at once, in one of two ways:
+
+    - As an `image`, a frame is doubled. Its gaze meets its own attention, any number of frames is legal, and time is in
+      their order.
+    - As one `video`, two frames make a frame group: half the visual tokens, an even number of frames, and the mean of
+      their gaze. Time is real: in the positions of Qwen2.5-VL, in words before each group of Qwen3-VL. Qwen2-VL knows
+      the order alone.
 
     Qwen2.5-VL attends within windows in most of its vision layers: only the full ones can be taken. Qwen3-VL adds
     features of earlier vision layers to the patch tokens inside the language model (DeepStack); they go past the
@@ -50,14 +53,14 @@ class QwenVL(Backbone):
 
     def check_checkpoint(self) -> str:
         model_type = super().check_checkpoint()
-        if self.media == "video" and model_type == "qwen2_5_vl" and not TIMES_STEPS:
+        if self.media == "video" and model_type == "qwen2_5_vl" and not TIMES_GROUPS:
             raise InputError(
-                f"transformers {transformers.__version__} cuts the time between the steps of a Qwen2.5-VL's video to "
-                "whole seconds: install 5.18 or later, or give the backbone `media: image`"
+                f"transformers {transformers.__version__} cuts the time between frame groups of a Qwen2.5-VL's video "
+                "to whole seconds: install 5.18 or later, or give the backbone `media: image`"
             )
         return model_type
 
-    def parts(self) -> Parts:
+    def parts(self) -> ModelParts:
         model = self.hf.model
         mergers = [model.visual.merger, *getattr(model.visual, "deepstack_merger_list", [])]
         # The mergers lie inside the tower, and come after it.
@@ -102,7 +105,7 @@ class QwenVL(Backbone):
         return Layout(
             vit=Grid(language.rows * merge, language.columns * merge),
             language=language,
-            frames_per_step=vision.temporal_patch_size if self.media == "video" else 1,
+            frames_per_group=vision.temporal_patch_size if self.media == "video" else 1,
         )
 
     @property
@@ -120,21 +123,21 @@ class QwenVL(Backbone):
         collator = replace(collator, image_options={**self.image_options, "do_sample_frames": False})
         if self.hf.config.model_type != "qwen3_vl":
             return collator
-        # The template writes the marks around a video, which belong around each of its steps.
+        # The template writes the marks around a video, which belong around each of its frame groups.
         own = self.processor
-        step = f"{own.vision_start_token}{own.video_token}{own.vision_end_token}"
-        placeholder = f"({re.escape(step)}|{collator.placeholder})"
-        return replace(collator, placeholder=placeholder, write=partial(timed_steps, step))
+        group = f"{own.vision_start_token}{own.video_token}{own.vision_end_token}"
+        placeholder = f"({re.escape(group)}|{collator.placeholder})"
+        return replace(collator, placeholder=placeholder, write=partial(timed_groups, group))
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Adds the grid of each image or video, and which placeholders are patches: the model's positions come from
         these. A token of the block that is no patch has a position as text has."""
         prepared = super().prepare(inputs)
         del prepared["position_ids"]
-        pixel_values, step_s = prepared.pop("pixel_values"), prepared.pop("step_s", None)
+        pixel_values, group_s = prepared.pop("pixel_values"), prepared.pop("group_s", None)
         layout, input_ids = self.layout, prepared["input_ids"]
         patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
-        # Steps that the block's tokens part are to the positions each a video of its own.
+        # Frame groups that the block's tokens part are to the positions each a video of its own.
         parted = self.media == "image" or self.tokens_per_frame > patches > 0
         grid = input_ids.new_tensor([[1 if parted else self._frames, layout.vit.rows, layout.vit.columns]])
         prepared[f"{self.media}_grid_thw"] = grid.expand(len(pixel_values) // int(grid[0, 0]), -1)
@@ -142,11 +145,11 @@ class QwenVL(Backbone):
         visual = input_ids == self.visual_token
         place = (visual.cumsum(1) - 1) % self.tokens_per_frame
         prepared["mm_token_type_ids"] = (visual & (place < patches)) * (1 if self.media == "image" else 2)
-        if step_s is not None and self.hf.config.model_type == "qwen2_5_vl":
-            prepared["second_per_grid_ts"] = step_s.repeat_interleave(len(prepared["video_grid_thw"]) // len(step_s))
+        if group_s is not None and self.hf.config.model_type == "qwen2_5_vl":
+            prepared["second_per_grid_ts"] = group_s.repeat_interleave(len(prepared["video_grid_thw"]) // len(group_s))
         return prepared
 
 
-def timed_steps(step: str, times_s: Sequence[float]) -> str:
-    """A video in Qwen3-VL's text: before each step its time."""
-    return "".join(f"<{t:.1f} seconds>{step}" for t in times_s)
+def timed_groups(group: str, times_s: Sequence[float]) -> str:
+    """A video in Qwen3-VL's text: before each frame group its time."""
+    return "".join(f"<{t:.1f} seconds>{group}" for t in times_s)

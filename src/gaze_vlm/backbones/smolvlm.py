@@ -16,7 +16,7 @@ from transformers import SmolVLMForConditionalGeneration
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, square_layout
-from gaze_vlm.backbones.parts import Parts
+from gaze_vlm.backbones.parts import ModelParts
 
 
 class SmolVLM(Backbone):
@@ -28,7 +28,7 @@ class SmolVLM(Backbone):
     media: Media = "video"
     features_method = "get_image_features"
 
-    def parts(self) -> Parts:
+    def parts(self) -> ModelParts:
         model = self.hf.model
         return {
             "vision": [model.vision_model],

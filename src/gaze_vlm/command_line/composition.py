@@ -32,7 +32,11 @@ def expand_configs(args: list[str]) -> list[str]:
         for part in configs_of(file):
             values = read_yaml(part)
             # What is left of a composed file has no name of its own: it is handed over as text.
-            changed = [values.pop("configs", None) is not None, _in_lower_case(values.get("model"), "schedule")]
+            changed = [
+                values.pop("configs", None) is not None,
+                _in_lower_case(values.get("model"), "schedule"),
+                _renamed(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
+            ]
             own = yaml.safe_dump(values) if any(changed) else str(part)
             expanded.append(f"--config={own}")
             expanded += where_it_is_now(part)
@@ -45,6 +49,14 @@ def _in_lower_case(values: Any, key: str) -> bool:
     if not isinstance(value, str) or not value.isupper():
         return False
     values[key] = value.lower()
+    return True
+
+
+def _renamed(values: Any, old: str, new: str) -> bool:
+    """Whether a key had the name of earlier versions; it no longer has."""
+    if not isinstance(values, dict) or old not in values:
+        return False
+    values[new] = values.pop(old)
     return True
 
 

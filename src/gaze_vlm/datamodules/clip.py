@@ -58,14 +58,14 @@ class StepTotals:
 @dataclass
 class Batch:
     """A collated batch. `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation.
-    Sequences end at the right edge. Gaze lies beside the inputs, never inside them, for each step of the model: a
+    Sequences end at the right edge. Gaze lies beside the inputs, never inside them, for each frame group: a
     frame, or as many as its vision tower takes as one. `tokens` counts the answers' tokens; `step` is None where the
     batch is an optimiser step by itself."""
 
     inputs: dict[str, Tensor]
     prompts: dict[str, Tensor]
-    gaze: Float[Tensor, "batch step patch"]
-    valid: Bool[Tensor, "batch step"]
+    gaze: Float[Tensor, "batch group patch"]
+    valid: Bool[Tensor, "batch group"]
     clips: list[Clip]
     tokens: Float[Tensor, ""]
     step: StepTotals | None = None

@@ -246,16 +246,18 @@ class ClipDataModule(L.LightningDataModule):
             )
         return steps
 
-    def valid_share(self, view: View, least_in_view: float) -> float:
+    def valid_share(self, view: View, min_mass_in_view: float) -> float:
         """Share of the training clips' frames that have gaze to be pulled toward: the arm's, with its noise, in a view.
 
         Args:
             view: how a frame goes into the model.
-            least_in_view: share of a frame's gaze mass that must be in view for the frame to count.
+            min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
         dataset = self.datasets["train"]
-        mixtures = map(dataset.mixture, range(len(dataset.records)))
-        valid = [mixture.distribution_on(Grid(1, 1), view, least_in_view)[1] for mixture in mixtures]
+        valid = [
+            dataset.mixture(position).distribution_on(Grid(1, 1), view, min_mass_in_view)[1]
+            for position in range(len(dataset.records))
+        ]
         return float(torch.cat(valid).float().mean())
 
     def val_dataloader(self) -> DataLoader[Clip]:

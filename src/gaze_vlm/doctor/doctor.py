@@ -50,7 +50,7 @@ class Diagnosis:
 
 
 def doctor(args: list[str]) -> Diagnosis:
-    """Print what a training would be: grids, tokens, what learns, an estimate of its memory, and what would fail.
+    """Print what a training would be: grids, tokens, trainable parameters, memory, and what would fail.
 
     Args:
         args: the options that `lightning fit` would be given.
@@ -73,7 +73,7 @@ def diagnose(training: Training) -> Diagnosis:
     found, built = problems(training)
     facts = configured_facts(training)
     if training.steps_of_epoch:
-        share = data.valid_share(backbone.view, backbone.least_in_view)
+        share = data.valid_share(backbone.view, backbone.min_mass_in_view)
         facts |= {**amounts_in_words(training), "gaze": f"valid in {share:.0%} of the training frames"}
     if not built:
         return Diagnosis(facts, found)
@@ -104,13 +104,13 @@ def configured_facts(training: Training) -> dict[str, str]:
 def model_facts(backbone: Backbone, frames: int, known: str) -> dict[str, str]:
     """What the model tells, for clips of so many frames, as is `known`."""
     layout, (height_px, width_px) = backbone.layout, backbone.frame_size_px
-    step = "frame" if layout.frames_per_step == 1 else f"step of {layout.frames_per_step} frames"
-    visual = frames // layout.frames_per_step * backbone.tokens_per_frame + backbone.tokens_after_clip
+    group = "frame" if layout.frames_per_group == 1 else f"group of {layout.frames_per_group} frames"
+    visual = frames // layout.frames_per_group * backbone.tokens_per_frame + backbone.tokens_after_clip
     return {
         "frame": f"{height_px} × {width_px} px (height × width)",
         "vision grid": f"{layout.vit} = {len(layout.vit)} patches",
         "language grid": f"{layout.language} = {len(layout.language)} visual tokens",
-        "visual tokens": f"{backbone.tokens_per_frame} a {step}, {visual} a clip of {frames} frames ({known})",
+        "visual tokens": f"{backbone.tokens_per_frame} a {group}, {visual} a clip of {frames} frames ({known})",
         "attention": source_in_words(backbone),
     }
 
@@ -135,7 +135,7 @@ def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tup
 
 def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
     """Numbers of each part, in total and those that learn; LoRA's are among its part's."""
-    parts, learning = backbone.parameters_by_part(), backbone.learning_parameters()
+    parts, learning = backbone.parameters_by_part(), backbone.trainable_parameters()
     counts = {name: (numbers(parameters), numbers(learning[name])) for name, parameters in parts.items()}
     everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in learning.values())
     return {**counts, "all": everything}  # some models have a parameter that no clip meets, and no part

@@ -137,18 +137,18 @@ def estimate(
         answer: those of the answer.
     """
     backbone = module.backbone
-    learning_of = backbone.learning_parameters()
+    learning_of = backbone.trainable_parameters()
     learning = [parameter for parameters in learning_of.values() for parameter in parameters]
     language, config = backbone.parts()["language"][0], backbone.hf.config
     linear = [module for module in language.modules() if isinstance(module, nn.Linear)]
     quantized = {m.weight for m in linear if not m.weight.requires_grad} if backbone.quantization else set()
     autocast = "mixed" in precision
     half = "16" in precision or backbone.dtype == "bfloat16"
-    vision, text = (getattr(config, half) for half in backbone.halves)
+    vision, text = (getattr(config, half) for half in backbone.config_names)
     attentions = backbone.language_attention_modules()
     towers = [tower_of(backbone.hf, attentions, width_of(text), batch_size * sequence)]
     if learning_of["vision"]:
-        patches = frames // backbone.layout.frames_per_step * len(backbone.layout.vit)
+        patches = frames // backbone.layout.frames_per_group * len(backbone.layout.vit)
         attentions = backbone.vit_attention_modules()
         towers.append(tower_of(backbone.hf, attentions, width_of(vision), batch_size * patches))
     kept, checkpointed = (activation_bytes(towers, 2 if half else 4, checkpointing) for checkpointing in (False, True))

@@ -26,29 +26,28 @@ class GazeMixture:
     aspect: float
 
     def distribution_on(
-        self, grid: Grid, view: View, least_in_view: float
+        self, grid: Grid, view: View, min_mass_in_view: float
     ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
         """Return each frame's patch distribution, and whether the frame is valid.
 
-        It is valid if some point counts, and at least the share `least_in_view` of the mass, in (0, 1], is in the view.
-        It is if some point counts, and at least the share `least_in_view` of the mass, in (0, 1], is in the view.
+        It is valid if some point counts and the share of the mass in view is at least `min_mass_in_view`, in (0, 1].
 
         Raises:
-            InputError: when `least_in_view` is out of its range.
+            InputError: when `min_mass_in_view` is out of its range.
         """
-        check_least_in_view(least_in_view)
+        check_min_mass_in_view(min_mass_in_view)
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
-        return distribution, in_view >= least_in_view
+        return distribution, in_view >= min_mass_in_view
 
 
-def check_least_in_view(share: float) -> None:
+def check_min_mass_in_view(share: float) -> None:
     """Check the share of a frame's gaze mass that must be in view for the frame to count.
 
     Raises:
         InputError: when it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
     """
     if not 0 < share <= 1:
-        raise InputError(f"least_in_view is {share}; expected a share above 0 and up to 1")
+        raise InputError(f"min_mass_in_view is {share}; expected a share above 0 and up to 1")
 
 
 def patch_distribution(
@@ -82,16 +81,16 @@ def patch_distribution(
     return distribution, total / weight.float().sum(-1).clamp_min(torch.finfo(mass.dtype).tiny)
 
 
-def average_steps(
-    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, "frame"], frames_per_step: int
-) -> tuple[Float[Tensor, "step patch"], Bool[Tensor, "step"]]:
-    """Patch distribution of each step of several frames, for a model that takes them as one: the mean over the valid
-    frames of the step (over all where none is), and whether any is valid."""
-    valid = rearrange(valid, "(step frame) -> step frame", frame=frames_per_step)
+def average_groups(
+    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, "frame"], frames_per_group: int
+) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, "group"]]:
+    """Patch distribution of each group of several frames, for a model that takes them as one: the mean over the valid
+    frames of the group (over all where none is), and whether any is valid."""
+    valid = rearrange(valid, "(group frame) -> group frame", frame=frames_per_group)
     counts = valid | ~valid.any(1, keepdim=True)
     weight = counts / counts.sum(1, keepdim=True)
-    distribution = rearrange(distribution, "(step frame) patch -> step frame patch", frame=frames_per_step)
-    return einsum(distribution, weight, "step frame patch, step frame -> step patch"), valid.any(1)
+    distribution = rearrange(distribution, "(group frame) patch -> group frame patch", frame=frames_per_group)
+    return einsum(distribution, weight, "group frame patch, group frame -> group patch"), valid.any(1)
 
 
 def _axis_mass(centre: Float[Tensor, "*frame point"], sigma: float, cells: int) -> Float[Tensor, "*frame point cell"]:

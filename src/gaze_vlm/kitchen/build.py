@@ -12,13 +12,13 @@ import cv2
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
-from gaze_vlm.kitchen.ego4d import Ego4dShape
-from gaze_vlm.kitchen.egtea import EgteaShape
+from gaze_vlm.kitchen.ego4d import Ego4dFormat
+from gaze_vlm.kitchen.egtea import EgteaFormat
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import session_truth
-from gaze_vlm.kitchen.writer import SessionNotes, Shape, write_text
+from gaze_vlm.kitchen.writer import FileFormat, SessionNotes, write_text
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import is_seed
@@ -27,13 +27,13 @@ VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
 DESCRIPTION_FILE = "kitchen.json"
 EARLY_END_EVERY = 10
-ShapeName = Literal["egtea", "ego4d"]
-SHAPES: dict[ShapeName, Shape] = {"egtea": EgteaShape(), "ego4d": Ego4dShape()}
+FileFormatName = Literal["egtea", "ego4d"]
+FILE_FORMATS: dict[FileFormatName, FileFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
 
 
 class _Job(NamedTuple):
     root: Path
-    shape: ShapeName
+    file_format: FileFormatName
     seed: int
     participant: int
     recipe: int
@@ -52,7 +52,7 @@ def build_kitchen(
     seed: int = 0,
     workers: int | None = None,
     recipes: int = len(RECIPE_NAMES),
-    shape: ShapeName = "egtea",
+    file_format: FileFormatName = "egtea",
 ) -> Path:
     """Writes the embedded kitchen: every participant does every recipe once.
 
@@ -64,13 +64,13 @@ def build_kitchen(
         seed: The same seed gives the same bytes of gaze and text, whatever the number of workers.
         workers: Processes that render; by default one a core.
         recipes: How many of the six recipes each participant does.
-        shape: Whose files to write: EGTEA Gaze+'s, or Ego4D's with its own rates and narrations.
+        file_format: Whose files to write: EGTEA Gaze+'s, or Ego4D's with its own rates and narrations.
 
     Returns:
         The root.
 
     Raises:
-        ValueError: If a number is out of range, the shape is none of these, or the root holds something else.
+        ValueError: If a number is out of range, the format is none of these, or the root holds something else.
     """
     is_seed(seed)
     if participants < 1:
@@ -79,8 +79,8 @@ def build_kitchen(
         raise InputError(f"recipes is {recipes}: choose 1 to {len(RECIPE_NAMES)}")
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}: at least 1 process must render")
-    if shape not in SHAPES:
-        raise InputError(f"shape is {shape!r}: choose {' or '.join(get_args(ShapeName))}")
+    if file_format not in FILE_FORMATS:
+        raise InputError(f"file_format is {file_format!r}: choose {' or '.join(get_args(FileFormatName))}")
     root = Path(root)
     check_output_folder(root)
     parameters: dict[str, int | str] = {
@@ -89,35 +89,37 @@ def build_kitchen(
         "recipes": recipes,
         "seed": seed,
     }
-    if shape != "egtea":  # which was the only one, so that it needs no mention
-        parameters["shape"] = shape
+    if file_format != "egtea":  # the first format needs no mention
+        parameters["shape"] = file_format
     if _is_complete(root, parameters):
         return root
     _describe(root, parameters, complete=False, sessions={})
     jobs = [
-        _Job(root, shape, seed, participant, recipe, index % EARLY_END_EVERY == 1)
+        _Job(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
         for index, (participant, recipe) in enumerate(
             (person, dish) for person in range(1, participants + 1) for dish in range(1, recipes + 1)
         )
     ]
     results = track(_run(jobs, workers or _cores()), "Rendering sessions", len(jobs))
     ordered = sorted(results, key=lambda result: jobs.index(result.job))
-    SHAPES[shape].write_index(root, [result.notes for result in ordered])
-    write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, SHAPES[shape].rates)
+    FILE_FORMATS[file_format].write_index(root, [result.notes for result in ordered])
+    write_sheet(
+        root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, FILE_FORMATS[file_format].rates
+    )
     truth = {result.notes.video_id: result.truth for result in ordered}
     _describe(root, parameters, complete=True, sessions=truth)
     return root
 
 
 def _write_session(job: _Job) -> _Done:
-    shape = SHAPES[job.shape]
-    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, shape.rates)
-    shape.write_session(job.root, session)
+    files = FILE_FORMATS[job.file_format]
+    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, files.rates)
+    files.write_session(job.root, session)
     notes = SessionNotes(
-        video_id=shape.video_id(session),
+        video_id=files.video_id(session),
         frame_count=session.frame_count,
         actions=session.actions,
-        passings=tuple((passing.start_s, passing.end_s) for passing in session.scene.passings),
+        occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
     )
     return _Done(job, notes, session_truth(session))
 

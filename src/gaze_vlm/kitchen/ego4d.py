@@ -24,7 +24,7 @@ FILE_ORIGIN = (0.0, 1.0)
 """Where a lost eye is written: the file's own (0, 0) is the bottom left corner of the frame."""
 
 
-class Ego4dShape:
+class Ego4dFormat:
     """`<root>/ego4d.json`, `<root>/v2/{full_scale,gaze,annotations}`, and `<root>/{verb,noun}_idx.txt`."""
 
     rates: ClassVar[Rates] = EGO4D_RATES
@@ -63,11 +63,11 @@ def gaze_table(session: Session) -> str:
 
 
 def narrations(notes: SessionNotes) -> list[Narration]:
-    """A sentence at the start of each step; somebody else's at each passing, and one moment nobody is sure about."""
-    steps = [
+    """A sentence at the start of each action; a passer-by's at each occluder, and one `#unsure`."""
+    actions = [
         Narration(start_s, f"#C C {third_person(verb.lower())} the {label.replace('_', ' ')}")
         for start_s, _, verb, label in notes.actions
     ]
-    passers_by = [Narration(start_s, "#O person X walks past") for start_s, _ in notes.passings]
+    passers_by = [Narration(start_s, "#O person X walks past") for start_s, _ in notes.occluders]
     start_s, end_s, _, _ = notes.actions[len(notes.actions) // 2]
-    return sorted([*steps, *passers_by, Narration((start_s + end_s) / 2, "#C C #unsure")])
+    return sorted([*actions, *passers_by, Narration((start_s + end_s) / 2, "#C C #unsure")])

@@ -13,7 +13,7 @@ from gaze_vlm.formats.writers import (
     index_text,
     split_text,
 )
-from gaze_vlm.kitchen.recipes import COLOURS, NOUNS, POSSIBLE_STEPS, VERBS, noun
+from gaze_vlm.kitchen.recipes import COLOURS, NOUNS, POSSIBLE_ACTIONS, VERBS, noun
 from gaze_vlm.kitchen.scene import EGTEA_RATES, Rates
 from gaze_vlm.kitchen.session import Session
 from gaze_vlm.kitchen.writer import SessionNotes, write_text, write_video
@@ -27,7 +27,7 @@ TEST_SHARE = 5
 """Every fifth session is a test session, another fifth in each split."""
 
 
-class EgteaShape:
+class EgteaFormat:
     """`<root>/{videos,gaze_data,action_annotation}`."""
 
     rates: ClassVar[Rates] = EGTEA_RATES
@@ -68,7 +68,7 @@ def labelled_actions(notes: SessionNotes) -> list[LabelledAction]:
 
 def write_annotations(folder: Path, sessions: Sequence[Sequence[LabelledAction]]) -> None:
     """`action_annotation/` for the actions of each session; a session is never in both parts of a split."""
-    names = [f"{step.verb} {noun(colour, step.kind)}" for step in POSSIBLE_STEPS for colour in COLOURS]
+    names = [f"{action.verb} {noun(colour, action.kind)}" for action in POSSIBLE_ACTIONS for colour in COLOURS]
     write_text(folder / "action_idx.txt", index_text(names))
     write_text(folder / "verb_idx.txt", index_text(VERBS))
     write_text(folder / "noun_idx.txt", index_text(NOUNS))

@@ -29,21 +29,21 @@ AFFORDANCES: dict[str, tuple[str, ...]] = {
 }
 RECIPE_NAMES = ("Breakfast", "GardenSoup", "PickledSalad", "Stew", "AfternoonTea", "PackedLunch")
 RECIPE_SEED = 7
-RECIPE_STEPS = 8
+RECIPE_ACTIONS = 8
 RECIPE_KINDS = 6
-MOST_STEPS_A_KIND = 2
+MAX_ACTIONS_PER_KIND = 2
 TRAY_PLACES = 2
 """How many objects a recipe may pick up: each of them moves to its own place on the tray."""
 
 
-class Step(NamedTuple):
+class Action(NamedTuple):
     """One thing to do: a verb of `VERBS` and a kind of `KINDS`."""
 
     verb: str
     kind: str
 
 
-POSSIBLE_STEPS = tuple(Step(verb, kind) for kind in KINDS for verb in AFFORDANCES[kind])
+POSSIBLE_ACTIONS = tuple(Action(verb, kind) for kind in KINDS for verb in AFFORDANCES[kind])
 
 
 def noun(colour: str, kind: str) -> str:
@@ -54,13 +54,13 @@ def noun(colour: str, kind: str) -> str:
 NOUNS = tuple(noun(colour, kind) for kind in KINDS for colour in COLOURS)
 
 
-def random_recipe(rng: np.random.Generator, steps: int = RECIPE_STEPS) -> tuple[Step, ...]:
-    """Distinct steps in random order, never two in a row on one kind."""
-    return _order(rng, list(rng.permutation(len(POSSIBLE_STEPS))), steps)
+def random_recipe(rng: np.random.Generator, actions: int = RECIPE_ACTIONS) -> tuple[Action, ...]:
+    """Distinct actions in random order, never two in a row on one kind."""
+    return _order(rng, list(rng.permutation(len(POSSIBLE_ACTIONS))), actions)
 
 
-def swap_neighbours(recipe: tuple[Step, ...], rng: np.random.Generator) -> tuple[Step, ...]:
-    """The recipe with one pair of neighbouring steps exchanged; unchanged if no exchange is legal."""
+def swap_neighbours(recipe: tuple[Action, ...], rng: np.random.Generator) -> tuple[Action, ...]:
+    """The recipe with one pair of neighbouring actions exchanged; unchanged if no exchange is legal."""
     for first in rng.permutation(len(recipe) - 1):
         swapped = list(recipe)
         swapped[first], swapped[first + 1] = swapped[first + 1], swapped[first]
@@ -69,20 +69,20 @@ def swap_neighbours(recipe: tuple[Step, ...], rng: np.random.Generator) -> tuple
     return recipe
 
 
-def _order(rng: np.random.Generator, preference: list[int], length: int) -> tuple[Step, ...]:
-    """Takes steps in the order of preference within a random choice of kinds, and shuffles them."""
-    most = min(MOST_STEPS_A_KIND, (length + 1) // 2)  # else two steps could be two of one kind
+def _order(rng: np.random.Generator, preference: list[int], length: int) -> tuple[Action, ...]:
+    """Takes actions in the order of preference within a random choice of kinds, and shuffles them."""
+    most = min(MAX_ACTIONS_PER_KIND, (length + 1) // 2)  # else two actions could be two of one kind
     while True:
         kinds = set(rng.permutation(KINDS)[:RECIPE_KINDS].tolist())
-        taken: list[Step] = []
+        taken: list[Action] = []
         for index in preference:
-            step = POSSIBLE_STEPS[index]
+            action = POSSIBLE_ACTIONS[index]
             if (
-                step.kind in kinds
-                and sum(step.kind == other.kind for other in taken) < most
-                and (step.verb != "Pick up" or sum(other.verb == "Pick up" for other in taken) < TRAY_PLACES)
+                action.kind in kinds
+                and sum(action.kind == other.kind for other in taken) < most
+                and (action.verb != "Pick up" or sum(other.verb == "Pick up" for other in taken) < TRAY_PLACES)
             ):
-                taken.append(step)
+                taken.append(action)
             if len(taken) == length:
                 break
         else:
@@ -93,20 +93,20 @@ def _order(rng: np.random.Generator, preference: list[int], length: int) -> tupl
                 return tuple(ordered)
 
 
-def _kinds_alternate(steps: list[Step]) -> bool:
-    return all(first.kind != second.kind for first, second in pairwise(steps))
+def _kinds_alternate(actions: list[Action]) -> bool:
+    return all(first.kind != second.kind for first, second in pairwise(actions))
 
 
-def _fixed_recipes() -> tuple[tuple[Step, ...], ...]:
-    """One recipe a name; steps seldom used so far come first, so that each step occurs in few recipes."""
+def _fixed_recipes() -> tuple[tuple[Action, ...], ...]:
+    """One recipe a name; actions seldom used so far come first, so that each action occurs in few recipes."""
     rng = np.random.default_rng(RECIPE_SEED)
-    uses = np.zeros(len(POSSIBLE_STEPS))
+    uses = np.zeros(len(POSSIBLE_ACTIONS))
     recipes = []
     for _ in RECIPE_NAMES:
         preference = np.argsort(uses + 0.9 * rng.random(len(uses)))
-        recipe = _order(rng, preference.tolist(), RECIPE_STEPS)
-        for step in recipe:
-            uses[POSSIBLE_STEPS.index(step)] += 1
+        recipe = _order(rng, preference.tolist(), RECIPE_ACTIONS)
+        for action in recipe:
+            uses[POSSIBLE_ACTIONS.index(action)] += 1
         recipes.append(recipe)
     return tuple(recipes)
 

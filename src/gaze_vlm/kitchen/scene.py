@@ -11,10 +11,10 @@ from jaxtyping import Float, UInt8
 from gaze_vlm.kitchen.canvas import Canvas, Point
 from gaze_vlm.kitchen.drawing import draw_object, draw_occluder
 from gaze_vlm.kitchen.hand import draw_hand
-from gaze_vlm.kitchen.layout import TRAY, Layout
 from gaze_vlm.kitchen.look import TABLE_ORIGIN, TABLE_PX_PER_UNIT, Look, light_table, table_texture
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT, Camera, follow, smooth_walk
-from gaze_vlm.kitchen.passing import Passing, passings
+from gaze_vlm.kitchen.occluders import Occluder, random_occluders
+from gaze_vlm.kitchen.script import TRAY, Script
 from gaze_vlm.kitchen.wearer import Fixations, HandPath, gaze_path, look_around, move_hand
 
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 128, 96
@@ -73,7 +73,7 @@ class Scene:
     """Everything that moves, a row a tick of 1 / `rates.tick_hz` seconds."""
 
     rates: Rates
-    layout: Layout
+    script: Script
     look: Look
     t_s: Float[np.ndarray, "tick"]
     paths: Float[np.ndarray, "object tick 2"]
@@ -82,7 +82,7 @@ class Scene:
     camera: Camera
     idle_hand: Float[np.ndarray, "tick 2"]
     idle_elbow: Float[np.ndarray, "2"]
-    passings: tuple[Passing, ...]
+    occluders: tuple[Occluder, ...]
 
     @property
     def frame_count(self) -> int:
@@ -112,9 +112,9 @@ class Scene:
         hand_x, hand_y = (self.camera.to_view(self.hand.xy[tick], tick) / height).tolist()
         objects = tuple(
             SeenObject(kind, colour, x, y)
-            for kind, colour, (x, y) in zip(self.layout.kinds, self.layout.colours, seen.tolist(), strict=True)
+            for kind, colour, (x, y) in zip(self.script.kinds, self.script.colours, seen.tolist(), strict=True)
         )
-        return Labels(object_map, objects, self.hand.verb(self.layout, tick), (hand_x, hand_y))
+        return Labels(object_map, objects, self.hand.verb(self.script, tick), (hand_x, hand_y))
 
     @cached_property
     def _table(self) -> UInt8[np.ndarray, "height width 3"]:
@@ -130,7 +130,7 @@ class Scene:
     def _drawing(self, tick: int) -> Canvas:
         """Everything on the table and before it, in pixels of the frame."""
         t_s = float(self.t_s[tick])
-        look, layout = self.look, self.layout
+        look, script = self.look, self.script
         left, top, right, bottom = TRAY
         world = [
             *((left, top), (right, top), (right, bottom), (left, bottom)),
@@ -146,47 +146,47 @@ class Scene:
         hand, elbow, idle_hand, idle_elbow = points[4:8]
         things = points[8:]
         for item in sorted(range(len(things)), key=lambda index: things[index][1]):
-            radius = float(layout.radius[item]) * zoom_px
+            radius = float(script.radius[item]) * zoom_px
             if not _in_view(things[item], DRAWN_RADII * radius):
                 continue
             canvas.label = item + 1
-            kind, colour = layout.kinds[item], layout.colours[item]
-            draw_object(canvas, kind, colour, things[item], radius, layout.done(item, t_s), look.shadow)
+            kind, colour = script.kinds[item], script.colours[item]
+            draw_object(canvas, kind, colour, things[item], radius, script.done(item, t_s), look.shadow)
         canvas.label = HAND_LABEL
         radius = HAND_RADIUS * zoom_px
         draw_hand(canvas, idle_hand, idle_elbow, 0.0, None, radius, look.skin, look.sleeve)
-        verb, angle = self.hand.verb(layout, tick), float(self.hand.angle[tick])
+        verb, angle = self.hand.verb(script, tick), float(self.hand.angle[tick])
         draw_hand(canvas, hand, elbow, angle, verb, radius, look.skin, look.sleeve)
         canvas.label = 0
-        for passing in self.passings:
-            if passing.start_s <= t_s <= passing.end_s:
-                x, y = (FRAME_WIDTH_PX * passing.centre(np.array([t_s]))[0]).tolist()
-                draw_occluder(canvas, (x, y), FRAME_WIDTH_PX * passing.radius, passing.colour)
+        for occluder in self.occluders:
+            if occluder.start_s <= t_s <= occluder.end_s:
+                x, y = (FRAME_WIDTH_PX * occluder.centre(np.array([t_s]))[0]).tolist()
+                draw_occluder(canvas, (x, y), FRAME_WIDTH_PX * occluder.radius, occluder.colour)
         return canvas
 
 
 def act_out(
-    rng: np.random.Generator, layout: Layout, look: Look, until_s: float | None = None, rates: Rates = EGTEA_RATES
+    rng: np.random.Generator, script: Script, look: Look, until_s: float | None = None, rates: Rates = EGTEA_RATES
 ) -> Scene:
-    """Lets a wearer do the steps of `layout` once, or those that begin before `until_s`."""
-    t_s = np.arange(0.0, layout.duration_s if until_s is None else until_s, 1 / rates.tick_hz)
-    paths = layout.paths(t_s)
-    fixations = look_around(rng, layout)
+    """Lets a wearer do the actions of `script` once, or those that begin before `until_s`."""
+    t_s = np.arange(0.0, script.duration_s if until_s is None else until_s, 1 / rates.tick_hz)
+    paths = script.paths(t_s)
+    fixations = look_around(rng, script)
     eyes, _ = gaze_path(fixations, paths, t_s)
     camera = follow(rng, t_s, eyes)
     idle_rest = np.array([rng.uniform(0.0, 0.34), rng.uniform(0.64, 0.74)])
     return Scene(
         rates=rates,
-        layout=layout,
+        script=script,
         look=look,
         t_s=t_s,
         paths=paths,
         fixations=fixations,
-        hand=move_hand(rng, layout, paths, t_s),
+        hand=move_hand(rng, script, paths, t_s),
         camera=camera,
         idle_hand=idle_rest + smooth_walk(rng, t_s, 0.02, 0.5, 2),
         idle_elbow=np.array([rng.uniform(-0.1, 0.2), 1.15]),
-        passings=passings(rng, layout.duration_s, t_s, camera.to_view(eyes, np.arange(len(t_s)))),
+        occluders=random_occluders(rng, script.duration_s, t_s, camera.to_view(eyes, np.arange(len(t_s)))),
     )
 
 

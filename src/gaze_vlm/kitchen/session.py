@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES, RECIPES, noun, swap_neighbours
 from gaze_vlm.kitchen.scene import EGTEA_RATES, Labels, Rates, Scene, act_out
+from gaze_vlm.kitchen.script import random_script
 from gaze_vlm.kitchen.wearer import gaze_path
 
 CALIBRATION_SIGMA = 0.02
@@ -64,12 +64,12 @@ class Session:
 
     @property
     def actions(self) -> tuple[tuple[float, float, str, str], ...]:
-        """(start_s, end_s, verb label, noun label) of each step."""
-        layout = self.scene.layout
+        """(start_s, end_s, verb label, noun label) of each action."""
+        script = self.scene.script
         return tuple(
-            (float(start_s), float(end_s), step.verb, noun(layout.colours[item], step.kind))
-            for start_s, end_s, step, item in zip(
-                layout.step_start_s, layout.step_start_s[1:], layout.steps, layout.step_object, strict=False
+            (float(start_s), float(end_s), action.verb, noun(script.colours[item], action.kind))
+            for start_s, end_s, action, item in zip(
+                script.action_start_s, script.action_start_s[1:], script.actions, script.action_object, strict=False
             )
         )
 
@@ -101,10 +101,10 @@ def simulate_session(
     """
     rng = np.random.default_rng([seed, participant, recipe])
     look = random_look(np.random.default_rng([seed, participant]))
-    steps = RECIPES[recipe - 1]
+    actions = RECIPES[recipe - 1]
     if rng.random() < 0.5:
-        steps = swap_neighbours(steps, rng)
-    scene = act_out(rng, lay_out(rng, steps, LEAST_DURATION_S), look, rates=rates)
+        actions = swap_neighbours(actions, rng)
+    scene = act_out(rng, random_script(rng, actions, LEAST_DURATION_S), look, rates=rates)
     gaze = record_gaze(rng, scene, EARLY_END_S if gaze_ends_early else 0.0)
     return Session(seed, participant, recipe, scene, gaze)
 
@@ -119,11 +119,11 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
     meant = scene.camera.to_view(eyes[tick], tick)
     view = meant.copy()
     hidden = np.zeros(len(tick), bool)
-    for passing in scene.passings:
-        covered = passing.covers(t_s, meant)
+    for occluder in scene.occluders:
+        covered = occluder.covers(t_s, meant)
         hidden |= covered
-        if passing.distracts:
-            view[covered] = passing.centre(t_s[covered]) + rng.normal(0.0, 0.05, 2)
+        if occluder.distracts:
+            view[covered] = occluder.centre(t_s[covered]) + rng.normal(0.0, 0.05, 2)
     view += rng.normal(0.0, CALIBRATION_SIGMA, 2) + _noise(rng, t_s, scene.rates.gaze_hz)
     event = np.where(in_flight[tick], "Saccade", "Fixation")
     event[rng.random(len(tick)) < DROPOUT] = "-"

@@ -1,4 +1,4 @@
-"""The contact sheet: a dozen sessions at a glance, with gaze and step."""
+"""The contact sheet: a dozen sessions at a glance, with gaze and action."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from gaze_vlm.kitchen.writer import atomically
 SESSIONS = 12
 FRAMES = 4
 SHARES = (0.35, 0.75, 0.4, 0.65)
-"""How far into its step each frame is taken."""
+"""How far into its action each frame is taken."""
 GAZE_WINDOW_S = 0.2
 ENLARGEMENT = 3
 ROW_IN, COLUMN_IN, HEADER_IN = 2.0, 8.8, 0.6
@@ -75,10 +75,10 @@ def _head(figure: Figure, y: float) -> None:
 
 
 def _moments(session: Session) -> list[float]:
-    """Times in four steps spread over the session; the nearest gives way to one with hidden gaze, if any."""
-    starts = session.scene.layout.step_start_s
-    steps = np.linspace(0, len(session.actions) - 1, FRAMES).round().astype(int)
-    moments = starts[steps] + np.array(SHARES) * (starts[steps + 1] - starts[steps])
+    """Times in four actions spread over the session; the nearest gives way to one with hidden gaze, if any."""
+    starts = session.scene.script.action_start_s
+    actions = np.linspace(0, len(session.actions) - 1, FRAMES).round().astype(int)
+    moments = starts[actions] + np.array(SHARES) * (starts[actions + 1] - starts[actions])
     hidden = session.gaze.t_s[session.gaze.hidden]
     if len(hidden):
         moment = hidden[len(hidden) // 2]
@@ -98,9 +98,9 @@ def _draw(axes: Axes, session: Session, t_s: float) -> None:
     axes.scatter(x, y, s=20, c=colours, edgecolors="white", linewidths=0.7, zorder=2)
     axes.set(xlim=(0, FRAME_WIDTH_PX * ENLARGEMENT), ylim=(FRAME_HEIGHT_PX * ENLARGEMENT, 0))
     axes.axis("off")
-    _, _, verb, noun = session.actions[max(session.scene.layout.step_at(now_s), 0)]
-    step = f"{now_s:.1f} s   {verb.lower()} {noun.replace('_', ' ')}"
-    axes.set_title(step, loc="left", fontsize=8.5, color=INK, pad=3)
+    _, _, verb, noun = session.actions[max(session.scene.script.action_at(now_s), 0)]
+    action = f"{now_s:.1f} s   {verb.lower()} {noun.replace('_', ' ')}"
+    axes.set_title(action, loc="left", fontsize=8.5, color=INK, pad=3)
 
 
 def _enlarged(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "tall wide 3"]:

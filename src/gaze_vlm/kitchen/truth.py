@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gaze_vlm.kitchen.layout import REACH_S
+from gaze_vlm.kitchen.script import REACH_S
 from gaze_vlm.kitchen.session import Session
 
 
 def session_truth(session: Session) -> dict[str, Any]:
     """Plain values for `kitchen.json`: seconds from the start of the video, places in frame widths."""
-    layout, track = session.scene.layout, session.gaze
+    script, track = session.scene.script, session.gaze
     return {
         "participant": session.participant,
         "recipe": session.recipe,
@@ -19,7 +19,7 @@ def session_truth(session: Session) -> dict[str, Any]:
         "duration_s": round(session.frame_count / session.scene.rates.frame_hz, 4),
         "gaze_end_s": round(float(track.t_s[-1]), 4),
         "gaze_samples": len(track.t_s),
-        "objects": [f"{colour} {kind}" for colour, kind in zip(layout.colours, layout.kinds, strict=True)],
+        "objects": [f"{colour} {kind}" for colour, kind in zip(script.colours, script.kinds, strict=True)],
         "steps": [
             {
                 "start_s": round(start_s, 3),
@@ -32,14 +32,14 @@ def session_truth(session: Session) -> dict[str, Any]:
         ],
         "passings": [
             {
-                "start_s": round(passing.start_s, 4),
-                "end_s": round(passing.end_s, 4),
-                "start": [round(value, 4) for value in passing.start],
-                "end": [round(value, 4) for value in passing.end],
-                "radius": round(passing.radius, 4),
-                "distracts": passing.distracts,
+                "start_s": round(occluder.start_s, 4),
+                "end_s": round(occluder.end_s, 4),
+                "start": [round(value, 4) for value in occluder.start],
+                "end": [round(value, 4) for value in occluder.end],
+                "radius": round(occluder.radius, 4),
+                "distracts": occluder.distracts,
             }
-            for passing in session.scene.passings
+            for occluder in session.scene.occluders
         ],
         "hidden_gaze_s": _intervals(track.t_s, track.hidden),
     }

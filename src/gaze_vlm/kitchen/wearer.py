@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gaze_vlm.kitchen.layout import REACH_S, Layout
 from gaze_vlm.kitchen.motion import minimum_jerk
+from gaze_vlm.kitchen.script import REACH_S, Script
 
 ON_TARGET, LOOK_AHEAD = 0.84, 0.09
 FIXATION_S = (0.25, 0.45)
@@ -30,25 +30,25 @@ class Fixations:
         return np.searchsorted(self.start_s, t_s, side="right") - 1
 
 
-def look_around(rng: np.random.Generator, layout: Layout) -> Fixations:
+def look_around(rng: np.random.Generator, script: Script) -> Fixations:
     """Eyes that turn to the next object before the hand does, and now and then look ahead or elsewhere."""
-    turn_s = layout.step_start_s[:-1] - rng.uniform(*GAZE_LEAD_S, len(layout.steps))
+    turn_s = script.action_start_s[:-1] - rng.uniform(*GAZE_LEAD_S, len(script.actions))
     starts, items = [], []
     t_s = 0.0
-    while t_s < layout.duration_s:
-        step = int(np.searchsorted(turn_s, t_s, side="right")) - 1
+    while t_s < script.duration_s:
+        action = int(np.searchsorted(turn_s, t_s, side="right")) - 1
         chance = rng.random()
-        if step >= 0 and chance < ON_TARGET:
-            item = layout.step_object[step]
-        elif step >= 0 and chance < ON_TARGET + LOOK_AHEAD:
-            item = layout.step_object[min(step + 1, len(turn_s) - 1)]
+        if action >= 0 and chance < ON_TARGET:
+            item = script.action_object[action]
+        elif action >= 0 and chance < ON_TARGET + LOOK_AHEAD:
+            item = script.action_object[min(action + 1, len(turn_s) - 1)]
         else:
-            item = rng.integers(len(layout.kinds))
+            item = rng.integers(len(script.kinds))
         starts.append(t_s)
         items.append(item)
         end_s = t_s + rng.uniform(*FIXATION_S)
-        if step + 1 < len(turn_s) and t_s < turn_s[step + 1] < end_s:
-            end_s = turn_s[step + 1]
+        if action + 1 < len(turn_s) and t_s < turn_s[action + 1] < end_s:
+            end_s = turn_s[action + 1]
         t_s = end_s
     return Fixations(np.array(starts), np.array(items), rng.normal(0.0, 0.018, (len(starts), 2)))
 
@@ -69,26 +69,26 @@ def gaze_path(
 
 @dataclass(frozen=True)
 class HandPath:
-    """The working hand, a row a tick: place in the world, turn in radians, the step it serves (-1: none)."""
+    """The working hand, a row a tick: place in the world, turn in radians, the action it serves (-1: none)."""
 
     xy: Float[np.ndarray, "tick 2"]
     angle: Float[np.ndarray, "tick"]
-    step: Int[np.ndarray, "tick"]
+    action: Int[np.ndarray, "tick"]
     elbow: Float[np.ndarray, "2"]
 
-    def verb(self, layout: Layout, tick: int) -> str | None:
+    def verb(self, script: Script, tick: int) -> str | None:
         """The verb whose tool is in the hand, None for an empty one."""
-        step = int(self.step[tick])
-        return None if step < 0 else layout.steps[step].verb
+        action = int(self.action[tick])
+        return None if action < 0 else script.actions[action].verb
 
 
 def move_hand(
     rng: np.random.Generator,
-    layout: Layout,
+    script: Script,
     paths: Float[np.ndarray, "object tick 2"],
     t_s: Float[np.ndarray, "tick"],
 ) -> HandPath:
-    """From rest to each object in turn and back to rest; every reach ends at the start of its step."""
+    """From rest to each object in turn and back to rest; every reach ends at the start of its action."""
     rest = np.array([rng.uniform(0.62, 0.92), rng.uniform(0.66, 0.72)])
     bow = rng.normal(0.0, 0.03, 2)
     stroke = _Stroke(
@@ -97,27 +97,27 @@ def move_hand(
         phase=rng.uniform(0.0, 2 * np.pi),
     )
     xy = np.repeat(rest[None], len(t_s), axis=0)
-    angle, step_of = np.zeros(len(t_s)), np.full(len(t_s), -1)
+    angle, action_of = np.zeros(len(t_s)), np.full(len(t_s), -1)
 
-    def working(step: int, ticks: slice) -> tuple[np.ndarray, np.ndarray]:
-        if not 0 <= step < len(layout.steps):
+    def working(action: int, ticks: slice) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= action < len(script.actions):
             still = np.zeros(ticks.stop - ticks.start)
             return np.repeat(rest[None], len(still), axis=0), still
-        item_path = paths[layout.step_object[step], ticks]
-        return stroke.over(layout.steps[step].verb, item_path, t_s[ticks])
+        item_path = paths[script.action_object[action], ticks]
+        return stroke.over(script.actions[action].verb, item_path, t_s[ticks])
 
-    leave_s = layout.step_start_s - REACH_S
-    leave_s[-1] += REACH_S  # the last tool is put down after the end of its step
+    leave_s = script.action_start_s - REACH_S
+    leave_s[-1] += REACH_S  # the last tool is put down after the end of its action
     leave = np.append(np.searchsorted(t_s, leave_s), len(t_s))
-    for step in range(len(layout.steps) + 1):
-        ticks = slice(leave[step], leave[step + 1])
-        reached = minimum_jerk((t_s[ticks] - leave_s[step]) / REACH_S)[:, None]
-        (start, start_angle), (goal, goal_angle) = working(step - 1, ticks), working(step, ticks)
+    for action in range(len(script.actions) + 1):
+        ticks = slice(leave[action], leave[action + 1])
+        reached = minimum_jerk((t_s[ticks] - leave_s[action]) / REACH_S)[:, None]
+        (start, start_angle), (goal, goal_angle) = working(action - 1, ticks), working(action, ticks)
         xy[ticks] = start + (goal - start) * reached + 4 * reached * (1 - reached) * bow
         angle[ticks] = start_angle * (1 - reached[:, 0]) + goal_angle * reached[:, 0]
-        step_of[ticks] = step if step < len(layout.steps) else -1
+        action_of[ticks] = action if action < len(script.actions) else -1
     elbow = np.array([rng.uniform(0.8, 1.05), 1.12])
-    return HandPath(xy, angle, step_of, elbow)
+    return HandPath(xy, angle, action_of, elbow)
 
 
 @dataclass(frozen=True)

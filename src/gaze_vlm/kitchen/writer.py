@@ -1,4 +1,4 @@
-"""What every shape of the kitchen's files has in common: complete files, videos, and the functions of a shape."""
+"""What the kitchen's file formats have in common: complete files, videos, and their functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ from gaze_vlm.output import writing
 class SessionNotes(NamedTuple):
     """What the files of a whole data set say of one session.
 
-    `actions`: (start_s, end_s, verb label, noun label) of each step. `passings`: (start_s, end_s) in which something
+    `actions`: (start_s, end_s, verb label, noun label) of each action. `occluders`: (start_s, end_s) in which something
     passes in front of the camera.
     """
 
     video_id: str
     frame_count: int
     actions: tuple[tuple[float, float, str, str], ...]
-    passings: tuple[tuple[float, float], ...]
+    occluders: tuple[tuple[float, float], ...]
 
 
-class Shape(Protocol):
+class FileFormat(Protocol):
     """How a data set lays out its files."""
 
     @property

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.kitchen.layout import lay_out
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
 from gaze_vlm.kitchen.scene import EGTEA_RATES, Scene, act_out
+from gaze_vlm.kitchen.script import random_script
 from gaze_vlm.progress import track
 
-STEPS = 2
-"""Enough for a hand at work, on its way and at rest; marks of earlier steps are drawn at random."""
+ACTIONS = 2
+"""Enough for a hand at work, on its way and at rest; marks of earlier actions are drawn at random."""
 FRAME_HZ = EGTEA_RATES.frame_hz
 EARLIEST_FRAME = FRAME_HZ
 
@@ -48,13 +48,13 @@ def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> li
     Raises:
         ValueError: If they reach further back than the kitchen lasts.
     """
-    layout = lay_out(rng, random_recipe(rng, STEPS), least_duration_s=0.0, marks=True)
+    script = random_script(rng, random_recipe(rng, ACTIONS), least_duration_s=0.0, marks=True)
     first_choice = max(EARLIEST_FRAME, (frames - 1) * spacing)
-    frame_count = int(layout.duration_s * FRAME_HZ)
+    frame_count = int(script.duration_s * FRAME_HZ)
     if first_choice >= frame_count:
         raise InputError(f"{frames} frames {spacing} apart do not fit into {frame_count}: ask for fewer")
     last = int(rng.integers(first_choice, frame_count))
-    scene = act_out(rng, layout, random_look(rng), until_s=(last + 1) / FRAME_HZ)
+    scene = act_out(rng, script, random_look(rng), until_s=(last + 1) / FRAME_HZ)
     return [_still(scene, last - back * spacing) for back in reversed(range(frames))]
 
 

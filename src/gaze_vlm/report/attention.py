@@ -32,8 +32,8 @@ def picture_attention(
 ) -> Path:
     """Picture a frame of test clips: its gaze points, their distribution, and the attention and answer of each run.
 
-    All distributions share one scale. Where a model takes several frames as one step, its attention is that of the step
-    which the frame is in.
+    All distributions share one scale. Where a model takes several frames as one group, its attention is that of the
+    frame's group.
 
     Args:
         runs: run directories of arms with attention, in the order of the columns.
@@ -123,17 +123,17 @@ def look(cli: GazeCLI, clips: Sequence[Clip], frame: int, run: Path) -> Looked:
         raise InputError(
             f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
         )
-    step = frame % len(clips[0].frames) // collator.frames_per_step
+    group = frame % len(clips[0].frames) // collator.frames_per_group
     on_grid = "clip (row column) -> clip row column"
     rows = collator.grid.rows
     return Looked(
         arm=cli.options.arm,
         run=run,
         answers=backbone.generate(batch.prompts),
-        attention=rearrange(attention.head_mean()[:, step].exp(), on_grid, row=rows).numpy(),
-        gaze=rearrange(batch.gaze[:, step], on_grid, row=rows).numpy(),
-        valid=batch.valid[:, step].numpy(),
-        seen=collator.seen,
+        attention=rearrange(attention.head_mean()[:, group].exp(), on_grid, row=rows).numpy(),
+        gaze=rearrange(batch.gaze[:, group], on_grid, row=rows).numpy(),
+        valid=batch.valid[:, group].numpy(),
+        seen=collator.covered_view,
     )
 
 

@@ -40,7 +40,7 @@ class GazeVLM(L.LightningModule):
     Args:
         backbone: the vision-language model.
         regularizer: the pull toward gaze; None trains on the cross-entropy alone.
-        optimizer: makes the optimiser from the parameters that learn.
+        optimizer: makes the optimiser from the trainable parameters.
         learning_rates: of some parts (`vision`, `projector`, `language`, `block`); the others have the optimiser's own.
         schedule: learning-rate schedule over the whole run, by its name in `transformers`: those that take the
             numbers of steps alone.
@@ -49,7 +49,7 @@ class GazeVLM(L.LightningModule):
         encoder: sentence encoder of the semantic score; None is all-MiniLM-L6-v2 from an installed package.
     """
 
-    strict_loading = False  # checkpoints hold what learns; `check_belongs` sees to the rest
+    strict_loading = False  # checkpoints hold the trainable parameters; `check_belongs` sees to the rest
 
     def __init__(
         self,
@@ -105,18 +105,20 @@ class GazeVLM(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The parameters that learn, each in one group: those of a part with a learning rate of its own, and the rest.
+        """The trainable parameters, each in one group: those of a part with a learning rate of its own, and the rest.
 
         Raises:
-            ValueError: a learning rate of a part that there is not, or of which nothing learns.
+            ValueError: a learning rate of a part that there is not, or without a trainable parameter.
         """
         groups = []
         rest = {p: None for p in self.parameters() if p.requires_grad}
-        parts = self.backbone.learning_parameters()
+        parts = self.backbone.trainable_parameters()
         for part, rate in self.learning_rates.items():
             if not parts.get(part):
-                learning = ", ".join(part for part, parameters in parts.items() if parameters)
-                raise InputError(f"learning_rates names {part}, of which nothing learns: what learns is {learning}")
+                trainable = ", ".join(part for part, parameters in parts.items() if parameters)
+                raise InputError(
+                    f"learning_rates names {part}, of which nothing is trainable: trainable are {trainable}"
+                )
             groups.append({"params": parts[part], "lr": rate})
             for parameter in parts[part]:
                 del rest[parameter]
@@ -133,7 +135,7 @@ class GazeVLM(L.LightningModule):
             self.log_step(of_step, totals)
             return cross_entropy
         weight = self.regularizer.weight_at(self.global_step)
-        with torch.set_grad_enabled(self.regularizer.pulls):
+        with torch.set_grad_enabled(self.regularizer.is_active):
             frames, _ = self.regularizer(output.attention, batch.gaze, batch.valid)
             self.losses["divergence"] = frames.detach()
             # Without a valid frame the sum is 0; else there is one on at least one process.
@@ -142,12 +144,12 @@ class GazeVLM(L.LightningModule):
         first = totals.position == 0
         if first:
             of_step |= {"lambda": weight.clone(), "valid_frames": totals.valid / totals.frames}
-        if not self.regularizer.pulls:
+        if not self.regularizer.is_active:
             self.log_step(of_step, totals)
             return cross_entropy
         if not divergence.requires_grad:
             raise InputError(
-                "the divergence has no gradient: nothing that learns lies below the regularized attention. "
+                "the divergence has no gradient: nothing trainable lies below the regularized attention. "
                 "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
             )
         if first and self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
@@ -279,7 +281,7 @@ class GazeVLM(L.LightningModule):
             self.rows = [row for part in parts for row in part]
         self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
 
-    # Checkpoints hold what learns, and what they belong to.
+    # Checkpoints hold the trainable parameters, and what they belong to.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = trainable_state(self)

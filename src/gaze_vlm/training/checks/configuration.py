@@ -48,10 +48,10 @@ def prepared_store(training: Training) -> Iterable[Problem]:
 def valid_gaze(training: Training) -> Iterable[Problem]:
     """Where λ > 0, some training frame has valid gaze; few are worth a warning."""
     regularizer, data = training.module.regularizer, training.data
-    if regularizer is None or not regularizer.pulls or not training.steps_of_epoch:
+    if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
     backbone = training.module.backbone
-    share = data.valid_share(backbone.view, backbone.least_in_view)
+    share = data.valid_share(backbone.view, backbone.min_mass_in_view)
     look = f"`gaze-vlm quality --store {data.store_path}` shows why"
     if share == 0:
         yield Problem(

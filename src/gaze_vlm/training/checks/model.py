@@ -8,15 +8,15 @@ from gaze_vlm.training.checks.training import Problem, Training, refusals
 
 def something_trainable(training: Training) -> Iterable[Problem]:
     """At least one parameter is trainable."""
-    if not any(training.module.backbone.learning_parameters().values()):
-        yield Problem("nothing learns: name a part in `train` or `lora`, or give the backbone a `block`")
+    if not any(training.module.backbone.trainable_parameters().values()):
+        yield Problem("nothing is trainable: name a part in `train` or `lora`, or give the backbone a `block`")
 
 
 def divergence_has_gradient(training: Training) -> Iterable[Problem]:
     """Something trainable lies below the regularized attention."""
     regularizer, backbone = training.module.regularizer, training.module.backbone
-    pulls = regularizer is not None and regularizer.pulls
-    if pulls and backbone.vit_layers and not backbone.learning_parameters()["vision"]:
+    is_active = regularizer is not None and regularizer.is_active
+    if is_active and backbone.vit_layers and not backbone.trainable_parameters()["vision"]:
         yield Problem(
             "the divergence has no gradient: vit_layers look into a frozen vision tower; put vision into `train` or "
             "into lora.parts, or regularize a `block`"

@@ -23,7 +23,7 @@ SEED = 5
 def kitchen(tmp_path_factory):
     root = tmp_path_factory.mktemp("kitchen") / "root"
     options = [f"--root={root}", "--participants=1", "--recipes=2", f"--seed={SEED}", "--workers=1"]
-    assert main(["kitchen", "--shape=ego4d", *options]) == 0
+    assert main(["kitchen", "--file_format=ego4d", *options]) == 0
     return root
 
 
@@ -80,11 +80,11 @@ def test_gaze_may_end_before_the_video(sessions):
 
 def test_narrations_become_the_steps_and_nothing_else(kitchen, reader, sessions):
     for recording in reader.recordings():
-        steps = sessions[recording.video_id].actions
-        assert len(recording.actions) == len(steps)
-        for action, (start_s, end_s, verb, noun) in zip(recording.actions, steps, strict=True):
+        actions = sessions[recording.video_id].actions
+        assert len(recording.actions) == len(actions)
+        for action, (start_s, end_s, verb, noun) in zip(recording.actions, actions, strict=True):
             assert action.start_s == pytest.approx(start_s, abs=1e-6)
-            assert action.end_s == pytest.approx(end_s, abs=1e-6) or (start_s, end_s) == steps[-1][:2]
+            assert action.end_s == pytest.approx(end_s, abs=1e-6) or (start_s, end_s) == actions[-1][:2]
             assert (action.verb, action.noun) == (verb.lower(), noun.replace("_", " "))
             assert action.text.endswith(f" the {action.noun}")
     told = json.loads((kitchen / "v2" / "annotations" / "narration.json").read_text())
@@ -128,5 +128,5 @@ def test_another_seed_is_another_person():
 def test_shapes_are_not_mixed(kitchen, tmp_path):
     with pytest.raises(ValueError, match=r"kitchen\.json describes another kitchen"):
         build_kitchen(kitchen, participants=1, recipes=2, seed=SEED)
-    with pytest.raises(ValueError, match="shape is 'epic': choose egtea or ego4d"):
-        build_kitchen(tmp_path / "root", shape="epic")
+    with pytest.raises(ValueError, match="file_format is 'epic': choose egtea or ego4d"):
+        build_kitchen(tmp_path / "root", file_format="epic")

@@ -9,11 +9,11 @@ from gaze_vlm.kitchen.canvas import Colour
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 
 SPACING_S = 11.0
-PASSING_COLOURS: tuple[Colour, ...] = ((122, 96, 74), (92, 98, 104), (140, 134, 122), (84, 92, 80))
+OCCLUDER_COLOURS: tuple[Colour, ...] = ((122, 96, 74), (92, 98, 104), (140, 134, 122), (84, 92, 80))
 
 
 @dataclass(frozen=True)
-class Passing:
+class Occluder:
     """A round thing that crosses the view in a straight line; places and radius in frame widths."""
 
     start_s: float
@@ -37,12 +37,12 @@ class Passing:
         return np.hypot(offset[:, 0], offset[:, 1]) < self.radius  # NaN compares as False
 
 
-def passings(
+def random_occluders(
     rng: np.random.Generator,
     duration_s: float,
     t_s: Float[np.ndarray, "tick"],
     looked_at: Float[np.ndarray, "tick 2"],
-) -> tuple[Passing, ...]:
+) -> tuple[Occluder, ...]:
     """About one every eleven seconds, each crossing close to what is looked at in the middle of its way."""
     count = max(1, round(duration_s / SPACING_S))
     found = []
@@ -56,9 +56,9 @@ def passings(
         direction = rng.uniform(0.0, 2 * np.pi)
         way = (0.95 + radius) * np.array([np.cos(direction), np.sin(direction)])
         start, end = (middle - way).tolist(), (middle + way).tolist()
-        colour = PASSING_COLOURS[rng.integers(len(PASSING_COLOURS))]
+        colour = OCCLUDER_COLOURS[rng.integers(len(OCCLUDER_COLOURS))]
         found.append(
-            Passing(
+            Occluder(
                 start_s,
                 start_s + crossing_s,
                 tuple(start),

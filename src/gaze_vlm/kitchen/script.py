@@ -1,4 +1,4 @@
-"""What stands where: the objects of a session, their places on the table, and when each step happens."""
+"""What stands where: the objects of a session, their places on the table, and when each action happens."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gaze_vlm.kitchen.motion import minimum_jerk
-from gaze_vlm.kitchen.recipes import AFFORDANCES, COLOURS, KINDS, Step
+from gaze_vlm.kitchen.recipes import AFFORDANCES, COLOURS, KINDS, Action
 
 OBJECT_RADIUS = 0.078
 LEAST_DISTANCE = 0.235
@@ -17,14 +17,14 @@ TRAY = (-0.02, 0.56, 0.46, 0.78)
 REACH_S = 0.8
 """How long before contact the hand starts, with the tool already in it."""
 LEAD_IN_S = 1.8
-STEP_S = (4.0, 7.0)
+ACTION_S = (4.0, 7.0)
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Objects and steps of a session, in world units and seconds.
+class Script:
+    """Objects and actions of a session, in world units and seconds.
 
-    `step_start_s` has one entry more than there are steps: the end of the last one. `done_before` names the
+    `action_start_s` has one entry more than there are actions: the end of the last one. `done_before` names the
     verbs whose marks an object carries from the start on (none in a written session).
     """
 
@@ -33,38 +33,38 @@ class Layout:
     radius: Float[np.ndarray, "object"]
     place: Float[np.ndarray, "object 2"]
     done_before: tuple[frozenset[str], ...]
-    steps: tuple[Step, ...]
-    step_object: Int[np.ndarray, "step"]
-    step_start_s: Float[np.ndarray, "step_and_end"]
+    actions: tuple[Action, ...]
+    action_object: Int[np.ndarray, "action"]
+    action_start_s: Float[np.ndarray, "action_and_end"]
 
     @property
     def duration_s(self) -> float:
-        """The wearer puts the last tool down and rests for a moment after the last step."""
-        return float(self.step_start_s[-1]) + REACH_S
+        """The wearer puts the last tool down and rests for a moment after the last action."""
+        return float(self.action_start_s[-1]) + REACH_S
 
-    def step_at(self, t_s: float) -> int:
-        """Index of the step under way, -1 before the first, the last one after the end."""
-        return int(np.searchsorted(self.step_start_s[:-1], t_s, side="right")) - 1
+    def action_at(self, t_s: float) -> int:
+        """Index of the action under way, -1 before the first, the last one after the end."""
+        return int(np.searchsorted(self.action_start_s[:-1], t_s, side="right")) - 1
 
     def done(self, item: int, t_s: float) -> frozenset[str]:
-        """Verbs whose marks object `item` shows: a mark appears halfway through its step."""
+        """Verbs whose marks object `item` shows: a mark appears halfway through its action."""
         now = {verb for other, verb, mark_s in self._marks if other == item and t_s > mark_s}
         return self.done_before[item] | now
 
     @cached_property
     def _marks(self) -> list[tuple[int, str, float]]:
-        half_s = (self.step_start_s[:-1] + self.step_start_s[1:]) / 2
-        verbs = [step.verb for step in self.steps]
-        return list(zip(self.step_object.tolist(), verbs, half_s.tolist(), strict=True))
+        half_s = (self.action_start_s[:-1] + self.action_start_s[1:]) / 2
+        verbs = [action.verb for action in self.actions]
+        return list(zip(self.action_object.tolist(), verbs, half_s.tolist(), strict=True))
 
     def paths(self, t_s: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "object tick 2"]:
         """Where each object is: still, except that a picked-up one is carried to the tray."""
         paths = np.repeat(self.place[:, None], len(t_s), axis=1)
         picked = 0
-        for index, (step, item) in enumerate(zip(self.steps, self.step_object, strict=True)):
-            if step.verb != "Pick up":
+        for index, (action, item) in enumerate(zip(self.actions, self.action_object, strict=True)):
+            if action.verb != "Pick up":
                 continue
-            start_s, end_s = self.step_start_s[index], self.step_start_s[index + 1]
+            start_s, end_s = self.action_start_s[index], self.action_start_s[index + 1]
             on_tray = np.array([TRAY[0] + 0.13 + 0.22 * picked, (TRAY[1] + TRAY[3]) / 2])
             carried = minimum_jerk((t_s - start_s - 0.3) / (end_s - start_s - 0.6))[:, None]
             paths[item] += (on_tray - self.place[item]) * carried
@@ -72,26 +72,28 @@ class Layout:
         return paths
 
 
-def lay_out(rng: np.random.Generator, steps: tuple[Step, ...], least_duration_s: float, marks: bool = False) -> Layout:
-    """Random objects that `steps` can be done with; with `marks`, some show what was done before."""
-    needed = sorted({step.kind for step in steps})
+def random_script(
+    rng: np.random.Generator, actions: tuple[Action, ...], least_duration_s: float, marks: bool = False
+) -> Script:
+    """Random objects that `actions` can be done with; with `marks`, some show what was done before."""
+    needed = sorted({action.kind for action in actions})
     count = max(len(needed), int(rng.integers(6, 9)))
     others = [kind for kind in rng.permutation(KINDS).tolist() if kind not in needed]
     kinds = tuple(rng.permutation(needed + others[: count - len(needed)]).tolist())
     colours = tuple(rng.choice(list(COLOURS), count).tolist())
     while True:
-        step_start_s = LEAD_IN_S + np.concatenate([[0.0], np.cumsum(rng.uniform(*STEP_S, len(steps)))])
-        if step_start_s[-1] + REACH_S >= least_duration_s:
+        action_start_s = LEAD_IN_S + np.concatenate([[0.0], np.cumsum(rng.uniform(*ACTION_S, len(actions)))])
+        if action_start_s[-1] + REACH_S >= least_duration_s:
             break
-    return Layout(
+    return Script(
         kinds=kinds,
         colours=colours,
         radius=OBJECT_RADIUS * rng.uniform(0.88, 1.12, count),
         place=_scatter(rng, count),
-        done_before=tuple(_earlier_marks(rng, kind, steps) if marks else frozenset() for kind in kinds),
-        steps=steps,
-        step_object=np.array([kinds.index(step.kind) for step in steps]),
-        step_start_s=step_start_s,
+        done_before=tuple(_earlier_marks(rng, kind, actions) if marks else frozenset() for kind in kinds),
+        actions=actions,
+        action_object=np.array([kinds.index(action.kind) for action in actions]),
+        action_start_s=action_start_s,
     )
 
 
@@ -110,6 +112,6 @@ def _scatter(rng: np.random.Generator, count: int) -> Float[np.ndarray, "object 
     return np.array(places)
 
 
-def _earlier_marks(rng: np.random.Generator, kind: str, steps: tuple[Step, ...]) -> frozenset[str]:
-    planned = {step.verb for step in steps if step.kind == kind}
+def _earlier_marks(rng: np.random.Generator, kind: str, actions: tuple[Action, ...]) -> frozenset[str]:
+    planned = {action.verb for action in actions if action.kind == kind}
     return frozenset(verb for verb in AFFORDANCES[kind] if verb not in planned | {"Pick up"} and rng.random() < 0.15)
