@@ -1,5 +1,6 @@
 """What a command writes: checked before its work begins, and one line where the file system refuses it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,42 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(
             f"{path} cannot be written ({reason}): make room, or fix the permissions, and run the same command again"
         ) from error
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """Yield a draft beside `path`, which replaces it if the block ends well and is deleted if not.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft
+        with writing(path):
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file, all or nothing; concurrent writers of one path do not mix.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    with draft_of(path) as draft, writing(path):
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Delete what killed processes left half written below a folder."""
+    for draft in folder.rglob(".*.tmp"):
+        draft.unlink(missing_ok=True)
 
 
 def check_output_folder(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 
+from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.kitchen.ego4d import Ego4dFormat
@@ -100,7 +100,7 @@ def build_kitchen(
             (person, dish) for person in range(1, participants + 1) for dish in range(1, recipes + 1)
         )
     ]
-    results = track(_run(jobs, workers or _cores()), "Rendering sessions", len(jobs))
+    results = track(_run(jobs, workers or cores()), "Rendering sessions", len(jobs))
     ordered = sorted(results, key=lambda result: jobs.index(result.job))
     FILE_FORMATS[file_format].write_index(root, [result.notes for result in ordered])
     write_sheet(
@@ -140,10 +140,6 @@ def _run(jobs: list[_Job], workers: int) -> Iterator[_Done]:
 
 def _one_thread() -> None:
     cv2.setNumThreads(1)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:

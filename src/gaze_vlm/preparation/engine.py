@@ -1,7 +1,6 @@
 """The local engine: one video a process, on all cores, and no video's death takes the others with it."""
 
 import multiprocessing
-import os
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +15,6 @@ from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
 from gaze_vlm.progress import Part
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended
-
-
-def cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_in_process(job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[Part], None]) -> Outcomes:

@@ -8,35 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.output import check_output_folder, remove_drafts, writing
 
 END_BYTES = 2**16
-
-
-@contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
-    """Give a file to write, which moves to `path` only if the block ends well."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield draft
-        with writing(path):
-            draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, all or nothing, whatever else writes it."""
-    with draft_of(path) as draft, writing(path):
-        draft.write_bytes(content)
-
-
-def remove_drafts(store: Path) -> None:
-    """Delete the half-written files of killed preparations."""
-    for draft in store.rglob(".*.tmp"):
-        draft.unlink(missing_ok=True)
 
 
 def fingerprint(path: Path) -> tuple[int, str]:

@@ -16,8 +16,8 @@ from gaze_vlm.formats.video import TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import GazeSamples
-from gaze_vlm.output import OutputError, writing
-from gaze_vlm.preparation.files import draft_of, fingerprint
+from gaze_vlm.output import OutputError, draft_of, writing
+from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.gaze_time import check_times
 from gaze_vlm.preparation.parameters import PreparationParameters

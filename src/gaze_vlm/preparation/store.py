@@ -19,7 +19,8 @@ from safetensors.numpy import save
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.json_files import from_json, parse_json, read_json
-from gaze_vlm.preparation.files import fingerprint, write_atomically
+from gaze_vlm.output import write_atomically
+from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.store_checks import check_arrays, check_clips, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze

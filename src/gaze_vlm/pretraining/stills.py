@@ -1,13 +1,13 @@
 """Stills of kitchens that no session shows: for pretraining an encoder, never written to disk."""
 
 import multiprocessing
-import os
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
 
+from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
@@ -71,7 +71,7 @@ def _still(scene: Scene, index: int) -> Still:
 
 def render_stills(clips: int, frames: int, seed: int) -> list[list[Still]]:
     """`stills` of so many kitchens, rendered on all cores; the same for the same seed."""
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
         rendered = pool.imap(partial(_clip, frames, seed), range(clips), chunksize=20)
         return list(track(rendered, "rendering stills", clips))
 
