@@ -1,13 +1,15 @@
 """Small EGTEA Gaze+ files for the tests: moving texture, and gaze that follows one of its points."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+
+from gaze_vlm.formats.video import Pixels, timed_frames
 
 WIDTH_PX, HEIGHT_PX = 128, 96
 SPEED = {"libx264": {"preset": "veryfast"}, "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"}}
@@ -54,6 +56,14 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def iterate_frames(path: Path) -> Iterator[tuple[int, float, np.ndarray]]:
+    """(pts, t_s, RGB in [0, 255]) of all frames that are not damaged, decoded one after the other."""
+    pixels = Pixels("rgb24")
+    for timed in timed_frames(path):
+        if timed.frame is not None:
+            yield timed.pts, timed.t_s, pixels(timed.frame)
 
 
 def turn(path: Path, matrix: tuple[int, int, int, int]) -> Path:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from egtea_files import texture
-from gaze_vlm.formats.video import frames_at, iterate_frames, timed_frames
+from egtea_files import iterate_frames, texture
+from gaze_vlm.formats.video import frames_at, timed_frames
 from gaze_vlm.formats.video_header import open_video, video_info
 
 SECONDS = 3

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egtea_files import shift_px, texture, turn, write_video
+from egtea_files import iterate_frames, shift_px, texture, turn, write_video
 from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
-from gaze_vlm.formats.video import Pixels, frames_at, frames_at_times, iterate_frames, timed_frames
+from gaze_vlm.formats.video import Pixels, frames_at, timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.frame_sampling import prepare_video
@@ -47,7 +47,6 @@ def test_every_way_of_decoding_gives_the_shown_frames(turned: tuple[Path, list[n
     frames = list(iterate_frames(path))
     np.testing.assert_array_equal([image for _, _, image in frames], shown)
     np.testing.assert_array_equal(frames_at(path, [frames[5][0], frames[30][0]]), [shown[5], shown[30]])
-    np.testing.assert_array_equal(frames_at_times(path, [frames[7][1]]), [shown[7]])
     assert frames_at(path, [0], width_px=30, height_px=50).shape == (1, 50, 30, 3)
     grey = Pixels("gray")(next(timed_frames(path)).frame)
     assert grey.shape == shown[0].shape[:2]

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from egtea_files import TICKS_S, shift_px, texture, write_video
+from egtea_files import TICKS_S, iterate_frames, shift_px, texture, write_video
 from gaze_vlm.formats.reencode import reencoded_pts, reencoded_size, reencoder
-from gaze_vlm.formats.video import TimedFrame, frames_at, iterate_frames, timed_frames
+from gaze_vlm.formats.video import TimedFrame, frames_at, timed_frames
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 
 

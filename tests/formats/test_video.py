@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egtea_files import TICKS_S, shift_px, spoil, texture, write_video
-from gaze_vlm.formats.video import frames_at, frames_at_times, iterate_frames, timed_frames
+from egtea_files import TICKS_S, iterate_frames, shift_px, spoil, texture, write_video
+from gaze_vlm.formats.video import frames_at, timed_frames
 from gaze_vlm.formats.video_header import video_info
 
 FRAMES = 150
@@ -40,16 +40,6 @@ def test_frames_at_pts_are_exact_on_a_variable_frame_rate(variable: Path) -> Non
         np.testing.assert_array_equal(images, [frames[i][2] for i in chosen])
     every = frames_at(variable, pts)
     np.testing.assert_array_equal(every, [frame[2] for frame in frames])
-
-
-def test_frames_at_times_is_the_frame_on_screen(variable: Path) -> None:
-    frames = list(iterate_frames(variable))
-    starts = np.array([frame[1] for frame in frames])
-    times = np.sort(np.random.default_rng(2).uniform(0, starts[-1] + 1, 20))
-    images = frames_at_times(variable, times)
-    for image, t_s in zip(images, times, strict=True):
-        np.testing.assert_array_equal(image, frames[np.flatnonzero(starts <= t_s)[-1]][2])
-    np.testing.assert_array_equal(frames_at_times(variable, starts[[3, 3, 50]])[1:], [frames[i][2] for i in (3, 50)])
 
 
 def test_size_of_the_result(variable: Path) -> None:

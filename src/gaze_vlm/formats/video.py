@@ -58,18 +58,6 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
             )
 
 
-def iterate_frames(path: Path) -> Iterator[tuple[int, float, UInt8[np.ndarray, "height width 3"]]]:
-    """Yield (pts, t_s, RGB in [0, 255], HWC) of all frames that are not damaged.
-
-    Raises:
-        InputError: when the file cannot be decoded, or ends before its header says.
-    """
-    pixels = Pixels("rgb24")
-    for timed in timed_frames(path):
-        if timed.frame is not None:
-            yield timed.pts, timed.t_s, pixels(timed.frame)
-
-
 def frames_at(
     path: Path, pts: Sequence[int], width_px: int | None = None, height_px: int | None = None
 ) -> UInt8[np.ndarray, "frame height width 3"]:
@@ -86,46 +74,16 @@ def frames_at(
     Raises:
         InputError: when `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
     """
-    wanted = _ascending(pts, "pts")
+    if not len(pts) or np.any(np.diff(pts) < 0):
+        raise InputError(f"pts must be ascending and not empty, not {pts!r}")
     pixels = Pixels("rgb24", width_px, height_px)
     images = []
     with open_video(path) as (container, stream):
         decoder = _Decoder(container, stream, path)
-        for target in wanted:
+        for target in pts:
             frame = decoder.at_or_before(int(target))
             if frame is None or frame.pts != target:
                 raise InputError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
-            images.append(pixels(frame))
-    return np.stack(images)
-
-
-def frames_at_times(
-    path: Path, times_s: Sequence[float], width_px: int | None = None, height_px: int | None = None
-) -> UInt8[np.ndarray, "frame height width 3"]:
-    """Read the frames on screen at these times, as RGB in [0, 255].
-
-    Each is the last that starts at or before its time.
-
-    Args:
-        path: the video.
-        times_s: seconds from the start of the video, ascending. A time after the end gives the last frame.
-        width_px: width of the result; the video's own if None.
-        height_px: height of the result; the video's own if None.
-
-    Raises:
-        InputError: when `times_s` is empty or not ascending, a time precedes the first frame, or decoding fails.
-    """
-    wanted = _ascending(times_s, "times_s")
-    pixels = Pixels("rgb24", width_px, height_px)
-    images = []
-    with open_video(path) as (container, stream):
-        info = header(container, stream, path)
-        decoder = _Decoder(container, stream, path)
-        for t_s in wanted:
-            target = info.start_pts + int((float(t_s) + TIME_TOLERANCE_S) / info.time_base)
-            frame = decoder.at_or_before(target)
-            if frame is None:
-                raise InputError(f"{path}: no frame at or before {t_s} s")
             images.append(pixels(frame))
     return np.stack(images)
 
@@ -195,7 +153,7 @@ class _Decoder:
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
         self.container, self.stream, self.path = container, stream, path
-        self.frames = self._sound()
+        self.frames = self._intact()
         self.current: av.VideoFrame | None = None
         self.following: av.VideoFrame | None = None
         self.reach_pts = int(SEEK_S / (stream.time_base or 1))
@@ -225,12 +183,12 @@ class _Decoder:
         start = self.stream.start_time or 0
         for offset in (target, max(start, target - self.reach_pts), start):
             self.container.seek(offset, stream=self.stream, backward=True)
-            self.frames = self._sound()
+            self.frames = self._intact()
             self.current, self.following = None, next(self.frames, None)
             if self.following is not None and _pts(self.following, self.path) <= target:
                 return
 
-    def _sound(self) -> Iterator[av.VideoFrame]:
+    def _intact(self) -> Iterator[av.VideoFrame]:
         return (frame for _, frame in decoded(self.container, self.stream, self.path) if frame is not None)
 
 
@@ -238,10 +196,3 @@ def _pts(frame: av.VideoFrame, path: Path) -> int:
     if frame.pts is None:
         raise InputError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
     return frame.pts
-
-
-def _ascending(values: Sequence[int] | Sequence[float], name: str) -> np.ndarray:
-    array = np.asarray(values)
-    if array.size == 0 or np.any(np.diff(array) < 0):
-        raise InputError(f"{name} must be ascending and not empty, not {values!r}")
-    return array

@@ -51,18 +51,6 @@ class View:
         if not (self.left < self.right and self.top < self.bottom):
             raise InputError(f"{self} is empty: left must be below right, and top below bottom")
 
-    @classmethod
-    def centre_crop(cls, aspect: float) -> "View":
-        """Return the largest central square of a frame of `aspect` width to height."""
-        width, height = min(1.0, 1 / aspect), min(1.0, aspect)
-        return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
-
-    @classmethod
-    def letterbox(cls, aspect: float) -> "View":
-        """Return the smallest central square that holds the whole frame."""
-        width, height = max(1.0, 1 / aspect), max(1.0, aspect)
-        return cls(0.5 - width / 2, 0.5 - height / 2, 0.5 + width / 2, 0.5 + height / 2)
-
     def points(self, xy: Float[Tensor, "*any 2"]) -> Float[Tensor, "*any 2"]:
         """Map points of the frame into the model's input, both normalised."""
         origin, size = xy.new_tensor([self.left, self.top]), xy.new_tensor(self.size)

@@ -158,9 +158,9 @@ def carry_window(
     Flow between two frames is computed once for all points.
     """
     starts = np.array([frame.t_s for frame in sampled.shown])
-    sound = np.array([frame.frame is not None for frame in sampled.shown])
+    intact = np.array([frame.frame is not None for frame in sampled.shown])
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
-    gaze = gaze.untracked_where(~(sound[shown] & sound[-1]))
+    gaze = gaze.untracked_where(~(intact[shown] & intact[-1]))
     count = len(gaze)
     raw, xy, event = gaze.xy, gaze.xy.copy(), gaze.event.copy()
     error, share = np.zeros(count), np.zeros(count)
@@ -186,7 +186,7 @@ def carry_window(
         error[points[~left]] = np.minimum(error[points[~left]], WORST_ERROR)
     return FramePoints(
         t_s=sampled.t_s,
-        pts=sampled.target.pts if sound[-1] else NO_PTS,
+        pts=sampled.target.pts if intact[-1] else NO_PTS,
         xy=xy,
         raw_xy=raw,
         age_s=np.maximum(sampled.t_s - gaze.t_s, 0),

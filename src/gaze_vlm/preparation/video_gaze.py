@@ -143,10 +143,10 @@ class VideoGaze:
         They are tracked and have a value that is not finite or out of range, or are of no known event.
         """
         places = np.concatenate([self.xy, self.raw_xy], axis=-1)
-        sound = np.isfinite(places).all(axis=-1)
+        plausible = np.isfinite(places).all(axis=-1)
         for values, most in ((self.age_s, np.inf), (self.error, np.inf), (self.occluded_share, 1.0)):
-            sound &= np.isfinite(values) & (values >= 0) & (values <= most)
-        return ((self.event <= GazeEvent.UNKNOWN) & ~sound) | (self.event > max(GazeEvent))
+            plausible &= np.isfinite(values) & (values >= 0) & (values <= most)
+        return ((self.event <= GazeEvent.UNKNOWN) & ~plausible) | (self.event > max(GazeEvent))
 
     def within(self, window_s: float, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
         """Return which points are in the window (t − `window_s`, t] of their frame.
