@@ -20,7 +20,8 @@ from result import cpu_name, write_result
 from backbone_checks import language_difference, moved_cells, vit_difference
 from backbone_families import FAMILIES, WORDS, Family, make_backbone
 from gaze_vlm.backbones import Backbone, QwenVL
-from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 
 SIZES: dict[str, list[dict[str, Any]]] = {
     "llava": [{}],
@@ -70,7 +71,7 @@ def main() -> None:
     rows = []
     for family in real_sizes():
         with TemporaryDirectory() as folder:
-            save(*family.build(), Path(folder))
+            save_checkpoint(*family.build(), Path(folder))
             vit = make_backbone(family, Path(folder), None, vit_layers=(-1,))
             language = make_backbone(family, Path(folder), "modulate")
             family = replace(family, vit=vit.grid, language=language.grid)

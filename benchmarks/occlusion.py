@@ -157,7 +157,7 @@ def main() -> None:
         truth = Truth(session)
         for setting, parameters in SETTINGS.items():
             gaze = prepare_video(recording.video, reader.read_gaze(recording), parameters)
-            for row, point, frame, target in carried_points(gaze, session.frame_count):
+            for row, point, frame, target in carried_points(gaze, session.scene.frame_count):
                 fates[setting].append(truth.fate(frame, target, gaze.raw_xy[row, point]))
                 values[setting].append((gaze.error[row, point], gaze.occluded_share[row, point]))
     figures: dict[str, float | int | str] = {}

@@ -64,7 +64,8 @@ def set_timm_attention(module: Any, name: str) -> None:
 @torch.no_grad()
 def run_model(backbone: Backbone, batch: Batch) -> None:
     """The model's own forward pass, nothing captured."""
-    backbone.generative_model(**backbone.prepare(batch.prompts))
+    with backbone.prepared(batch.prompts) as prepared:
+        backbone.generative_model(**prepared)
 
 
 def visual_positions(backbone: Backbone, batch: Batch) -> Tensor:
@@ -170,7 +171,7 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
     tower for a backbone with `vit_layers`, else before the block. No patch may see another."""
     set_attention(backbone, SILENT)
     seen: list[Tensor] = []
-    at = family.first_layer(backbone.hf) if backbone.vit_layers else backbone.block
+    at = family.first_layer(backbone.hf) if backbone.options.vit_layers else backbone.block
     assert at is not None
     batch = collate(backbone, list(lit_clips(backbone, cells)))
 
@@ -181,7 +182,7 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
     with at.register_forward_pre_hook(see), suppress(_Seen):
         run_model(backbone, batch)
     tokens = seen[0].reshape(2, len(cells), -1, seen[0].shape[-1])
-    if backbone.vit_layers:
+    if backbone.options.vit_layers:
         tokens = tokens[:, :, backbone.prefix_tokens :]
         tokens = tokens if backbone.patch_positions is None else tokens[:, :, backbone.patch_positions]
     moved = (tokens[1] - tokens[0]).norm(dim=-1)

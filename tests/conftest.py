@@ -32,10 +32,11 @@ def prepared(raw_root: Path, parameters: PreparationParameters, tmp_path_factory
 @pytest.fixture(scope="session")
 def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaVA checkpoint of the real classes with random weights; not to be changed."""
-    from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save  # slow to import
+    from gaze_vlm.backbones.loading import save_checkpoint  # slow to import
+    from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 
     words = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
     size = TinyLlavaSize(image=48, patch=12, vision_width=32, vision_layers=2, language_width=32)
     folder = tmp_path_factory.mktemp("tiny-llava")
-    save(*build_tiny_llava(words, size), folder)
+    save_checkpoint(*build_tiny_llava(words, size), folder)
     return folder

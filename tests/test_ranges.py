@@ -11,6 +11,7 @@ import torch
 
 from gaze_vlm.attention import GazeBlock, GazeRegularizer
 from gaze_vlm.backbones import Llava
+from gaze_vlm.backbones.compose import compose_narrator
 from gaze_vlm.backbones.lora import Lora
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.comparison.config import load_comparison
@@ -20,7 +21,6 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
-from gaze_vlm.pretraining.compose import compose_narrator
 from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.small_model import make_small_model

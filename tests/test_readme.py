@@ -37,7 +37,7 @@ class Follower:
 
     def trains(self, fit: ConfiguredTraining) -> None:
         self.reads(fit.datamodule.store_path)
-        self.reads(fit.model.backbone.checkpoint)
+        self.reads(fit.model.backbone.options.checkpoint)
         self.finishes(fit.options.dir)
 
     def finishes(self, run: Path) -> None:

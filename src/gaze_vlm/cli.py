@@ -31,7 +31,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
     ),
     "backbone": ("gaze_vlm.pretraining.from_scratch:make_backbone", "train a tiny model on the kitchen's stills"),
     "narrator": (
-        "gaze_vlm.pretraining.compose:compose_narrator",
+        "gaze_vlm.backbones.compose:compose_narrator",
         "join a vision transformer of timm and a GPT-2 into a checkpoint",
     ),
     "small-model": (

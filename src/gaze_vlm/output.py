@@ -83,6 +83,18 @@ def check_output_folder(folder: Path) -> None:
         pass
 
 
+def check_new_folder(folder: Path) -> None:
+    """Check, before any work, that a folder can be made, or is there and empty.
+
+    Raises:
+        InputError: it holds something, or it or what would hold it is a file.
+        OutputError: the file system refuses.
+    """
+    check_output_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty: name a new folder, or delete it")
+
+
 def check_output_file(file: Path, kinds: Sequence[str] = ()) -> None:
     """Check, before any work, that a file can be written.
 

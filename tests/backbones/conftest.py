@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backbone_families import FAMILIES, Family
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
@@ -16,5 +16,5 @@ def family(request: pytest.FixtureRequest) -> Family:
 @pytest.fixture(scope="module")
 def checkpoint(family: Family, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(family.name)
-    save(*family.build(), folder)
+    save_checkpoint(*family.build(), folder)
     return folder

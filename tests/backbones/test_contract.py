@@ -71,7 +71,7 @@ def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
 def test_inputs_are_the_processors_own(plain: Backbone) -> None:
     clip, collator = make_clip(0), plain.collator()
     question, _ = collator.render(clip.prompt, clip.target, FRAMES)
-    frames = plain.view.pixels(clip.frames, *plain.frame_size_px)
+    frames = plain.options.view.pixels(clip.frames, *plain.frame_size_px)
     media: dict[str, Any] = {"images": list(frames)}
     if plain.media == "video":
         rate_hz = 1 / (clip.frame_times_s[1] - clip.frame_times_s[0])
@@ -145,7 +145,7 @@ def test_named_heads_alone_are_handed_over(family: Family, checkpoint: Path) -> 
 
 
 def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
-    capture = plain.capture_of(list(plain.vit_attention_modules().values()))
+    capture = plain.vision_capture(list(plain.vit_attention_modules().values()))
     plain(make_batch(plain))
     with pytest.raises(RuntimeError, match="no attention was captured"):
         capture.pop()
@@ -171,7 +171,7 @@ def reached(module: nn.Module) -> bool:
     return any(p.grad is not None and p.grad.ne(0).any() for p in module.parameters())
 
 
-def test_gradients_reach_what_learns(family: Family, checkpoint: Path) -> None:
+def test_gradients_reach_the_trainable_parts(family: Family, checkpoint: Path) -> None:
     backbone = make_backbone(family, checkpoint, family.outputs[-1], train=("vision", "projector", "language"))
     made = backbone(make_batch(backbone))
     (made.cross_entropy.sum() + made.attention.log_probs[..., 0].sum()).backward()
@@ -191,7 +191,7 @@ def test_a_frozen_tower_gives_its_attention_no_gradient(family: Family, checkpoi
     assert not frozen(make_batch(frozen)).attention.log_probs.requires_grad
 
 
-def test_only_the_named_parts_learn(family: Family, checkpoint: Path) -> None:
+def test_only_the_named_parts_are_trainable(family: Family, checkpoint: Path) -> None:
     backbone = make_backbone(family, checkpoint, train=("projector",))
     projector = {id(p) for module in backbone.parts()["projector"] for p in module.parameters()}
     assert {id(p) for p in backbone.hf.parameters() if p.requires_grad} == projector
@@ -199,7 +199,9 @@ def test_only_the_named_parts_learn(family: Family, checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("lora", [None, Lora(("vision",), rank=2)], ids=["plain", "lora"])
-def test_what_learned_is_saved_and_loaded(family: Family, checkpoint: Path, tmp_path: Path, lora: Lora | None) -> None:
+def test_trained_weights_are_saved_and_loaded(
+    family: Family, checkpoint: Path, tmp_path: Path, lora: Lora | None
+) -> None:
     backbone = make_backbone(family, checkpoint, family.outputs[-1], lora=lora)
     batch = make_batch(backbone)
     with torch.no_grad():

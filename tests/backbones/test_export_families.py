@@ -45,7 +45,7 @@ def test_plain_transformers_answers_as_the_run(family: Family, checkpoint: Path,
         again = run_documented(WITH_BLOCK, folder=tmp_path)["backbone"]
         assert again.generate(batch.prompts) == [answer]
         return
-    frames = backbone.view.pixels(batch.clips[0].frames, *backbone.frame_size_px)
+    frames = backbone.options.view.pixels(batch.clips[0].frames, *backbone.frame_size_px)
     made = run_documented(WITHOUT_BLOCK, folder=tmp_path, frames=frames, rate_hz=2.5)
     assert type(made["model"]) is type(backbone.hf)
     with torch.no_grad():

@@ -9,8 +9,8 @@ from transformers import BitsAndBytesConfig
 
 from backbone_families import DEVICE, FAMILIES, make_backbone, make_batch
 from gaze_vlm.backbones import Llava, Lora, loading
+from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.parts import parameters_by_part
-from gaze_vlm.backbones.tiny.llava import save
 from gaze_vlm.training.checkpoint import trainable_state
 
 LLAVA, QWEN2 = FAMILIES[0], next(family for family in FAMILIES if family.name == "qwen2-vl-image")
@@ -95,7 +95,7 @@ def test_a_shared_frozen_head_is_not_kept(tmp_path: Path) -> None:
     model, processor = QWEN2.build()
     model.config.tie_word_embeddings = model.config.text_config.tie_word_embeddings = True
     model.tie_weights()
-    save(model, processor, tmp_path)
+    save_checkpoint(model, processor, tmp_path)
     backbone = make_backbone(QWEN2, tmp_path, train=("projector",))
     assert backbone.hf.lm_head.weight is backbone.hf.get_input_embeddings().weight
     assert not [name for name in trainable_state(backbone) if "lm_head" in name or "embed_tokens" in name]

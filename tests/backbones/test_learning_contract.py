@@ -52,7 +52,7 @@ def test_lora_starts_from_the_model_and_a_part_learns_fully_beside_it(family: Fa
     assert len(gradients) > len(projector)
 
 
-def test_every_parameter_that_learns_gets_a_gradient(family: Family, checkpoint: Path) -> None:
+def test_every_trainable_parameter_gets_a_gradient(family: Family, checkpoint: Path) -> None:
     """From the cross-entropy alone, so that processes that train together wait for none."""
     for output in (None, *family.outputs):
         backbone = make_backbone(family, checkpoint, output, train=ALL)

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
 from backbone_families import FAMILIES, WORDS, collate, make_backbone, make_batch, make_clip
+from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.narrator import Narrator
-from gaze_vlm.backbones.tiny.llava import save
 from gaze_vlm.backbones.tiny.narrator import build_tiny_narrator
 from gaze_vlm.cli import main
 
@@ -19,7 +19,7 @@ NARRATOR = next(family for family in FAMILIES if family.name == "narrator")
 
 
 def make_narrator(folder: Path, architecture: str, output: str | None = None, **options: Any) -> Narrator:
-    save(*build_tiny_narrator(WORDS, architecture), folder)
+    save_checkpoint(*build_tiny_narrator(WORDS, architecture), folder)
     return make_backbone(NARRATOR, folder, output, **options)  # type: ignore[return-value]
 
 
@@ -66,7 +66,7 @@ def test_a_bias_on_the_attention_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["vit_base_patch16_siglip_224", "vit_base_patch16_reg4_gap_256"])
-def test_what_learns_has_a_gradient_and_a_head_that_pools_stays_frozen(tmp_path: Path, architecture: str) -> None:
+def test_the_trainable_has_a_gradient_and_a_head_that_pools_stays_frozen(tmp_path: Path, architecture: str) -> None:
     backbone = make_narrator(tmp_path, architecture, train=("vision", "projector", "language"))
     backbone(make_batch(backbone)).cross_entropy.sum().backward()
     assert {name for name, p in backbone.named_parameters() if p.requires_grad and p.grad is None} == set()

@@ -10,7 +10,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from backbone_families import FRAMES, collate, make_backbone, make_batch, make_clip, qwen
 from gaze_vlm.backbones import QwenVL, qwen_vl
 from gaze_vlm.backbones.layout import sequence_positions
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.gaze.view import Grid
 
 QWEN2_5, QWEN2_5_VIDEO = (qwen("2.5", [2], media) for media in ("image", "video"))
@@ -21,7 +21,7 @@ where_videos_are_timed = pytest.mark.skipif(not qwen_vl.TIMES_GROUPS, reason="re
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("qwen")
-    save(*QWEN2_5.build(), folder)
+    save_checkpoint(*QWEN2_5.build(), folder)
     return folder
 
 
@@ -109,7 +109,7 @@ def test_groups_of_a_video_have_positions_by_their_time(checkpoint: Path) -> Non
 
 def test_time_stands_in_words_before_each_group(tmp_path: Path) -> None:
     """Once, whether the template writes the marks around a video or leaves them to the processor."""
-    save(*QWEN3_VIDEO.build(), tmp_path)
+    save_checkpoint(*QWEN3_VIDEO.build(), tmp_path)
     collator = make_backbone(QWEN3_VIDEO, tmp_path, None).collator()
     group = "<|vision_start|><|video_pad|><|vision_end|>"
     for written in ("<|video_pad|>", group):

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch
-from gaze_vlm.backbones.smolvlm import told
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.smolvlm import timed_frames
 
 SMOLVLM = next(family for family in FAMILIES if family.name == "smolvlm2")
 
@@ -15,7 +15,7 @@ def test_a_frame_of_zeros_is_no_padding(tmp_path: Path) -> None:
     """Black, to a processor that neither shifts nor scales."""
     model, processor = SMOLVLM.build()
     processor.video_processor.do_normalize = False
-    save(model, processor, tmp_path)
+    save_checkpoint(model, processor, tmp_path)
     backbone = make_backbone(SMOLVLM, tmp_path)
     batch = make_batch(backbone)
     batch.inputs["pixel_values"][1, 2] = 0
@@ -28,7 +28,7 @@ def test_a_frame_of_zeros_is_no_padding(tmp_path: Path) -> None:
 
 
 def test_times_are_told_in_minutes_and_seconds() -> None:
-    assert told("<image>", [1.0, 61.9]) == (
+    assert timed_frames("<image>", [1.0, 61.9]) == (
         "You are provided the following series of two frames from a 0:01:01 [H:MM:SS] video.\n"
         "\nFrame from 00:01:<image>\nFrame from 01:01:<image>\n\n"
     )

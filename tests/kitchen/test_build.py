@@ -46,10 +46,10 @@ def test_the_videos_show_the_frames(kitchen):
         assert stream.codec_context.name == "h264"
         assert stream.average_rate == 24
         frames = list(container.decode(stream))
-    assert len(frames) == session.frame_count
+    assert len(frames) == session.scene.frame_count
     assert [round(frame.time * 24) for frame in frames] == list(range(len(frames)))
     for index in (0, 333, len(frames) - 1):
-        error = frames[index].to_ndarray(format="rgb24").astype(float) - session.frame(index)
+        error = frames[index].to_ndarray(format="rgb24").astype(float) - session.scene.frame(index)
         assert np.abs(error).mean() < 8
 
 

@@ -73,7 +73,7 @@ def test_velocity_tells_fixations_from_saccades_in_it(reader, sessions):
 
 
 def test_gaze_may_end_before_the_video(sessions):
-    first, second = (s.frame_count / 30 - s.gaze.t_s[-1] for s in sessions.values())
+    first, second = (s.scene.frame_count / 30 - s.gaze.t_s[-1] for s in sessions.values())
     assert first < 0.1
     assert second == pytest.approx(1.5, abs=0.1)
 
@@ -105,10 +105,10 @@ def test_the_videos_show_the_frames(reader, sessions):
             assert stream.codec_context.name == "vp9"
             assert stream.average_rate == 30
             frames = list(container.decode(stream))
-        assert len(frames) == session.frame_count
+        assert len(frames) == session.scene.frame_count
         assert [round(frame.time * 30) for frame in frames] == list(range(len(frames)))
         for index in (0, 333, len(frames) - 1):
-            error = frames[index].to_ndarray(format="rgb24").astype(float) - session.frame(index)
+            error = frames[index].to_ndarray(format="rgb24").astype(float) - session.scene.frame(index)
             assert np.abs(error).mean() < 8
 
 
@@ -116,7 +116,7 @@ def test_the_same_things_happen_at_both_rates(sessions):
     for session in sessions.values():
         egtea = simulate_session(SEED, 1, session.recipe, session.recipe == 2)
         assert session.actions == egtea.actions
-        assert abs(session.frame_count / 30 - egtea.frame_count / 24) < 0.1
+        assert abs(session.scene.frame_count / 30 - egtea.scene.frame_count / 24) < 0.1
 
 
 def test_another_seed_is_another_person():

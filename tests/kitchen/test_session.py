@@ -20,7 +20,7 @@ def sessions():
 
 def test_the_same_arguments_give_the_same_session():
     first, second = simulate_session(3, 2, 4), simulate_session(3, 2, 4)
-    np.testing.assert_array_equal(first.frame(200), second.frame(200))
+    np.testing.assert_array_equal(first.scene.frame(200), second.scene.frame(200))
     np.testing.assert_array_equal(first.gaze.xy, second.gaze.xy)
     assert first.actions == second.actions
     assert not np.array_equal(first.gaze.xy[:100], simulate_session(4, 2, 4).gaze.xy[:100])
@@ -37,10 +37,10 @@ def test_names_follow_egtea():
 
 def test_steps_adjoin_and_last_as_long_as_stated(sessions):
     for session in sessions:
-        assert 30 <= session.frame_count / FRAME_HZ <= 60
+        assert 30 <= session.scene.frame_count / FRAME_HZ <= 60
         assert all(ACTION_S[0] <= end_s - start_s <= ACTION_S[1] for start_s, end_s, _, _ in session.actions)
         assert all(first[1] == second[0] for first, second in pairwise(session.actions))
-        assert session.actions[-1][1] < session.frame_count / FRAME_HZ
+        assert session.actions[-1][1] < session.scene.frame_count / FRAME_HZ
 
 
 def test_kinds_are_unique_and_nouns_are_there(sessions):
@@ -59,7 +59,7 @@ def test_recipes_are_swapped_in_about_half_of_the_sessions():
 
 
 def test_frames_and_labels_have_their_shapes(sessions):
-    frame, labels = sessions[0].frame(100), sessions[0].labels(100)
+    frame, labels = sessions[0].scene.frame(100), sessions[0].scene.labels(100)
     assert frame.shape == (96, 128, 3)
     assert frame.dtype == np.uint8
     assert labels.object_map.shape == (96, 128)
@@ -79,10 +79,10 @@ def test_the_tool_is_shown_from_the_reach_on(sessions):
     scene = sessions[0].scene
     for index, action in enumerate(scene.script.actions):
         reach_s = scene.script.action_start_s[index] - REACH_S
-        assert sessions[0].labels(int((reach_s + 0.1) * FRAME_HZ)).verb == action.verb
+        assert sessions[0].scene.labels(int((reach_s + 0.1) * FRAME_HZ)).verb == action.verb
         before = scene.script.actions[index - 1].verb if index else None
-        assert sessions[0].labels(int((reach_s - 0.1) * FRAME_HZ)).verb == before
-    assert sessions[0].labels(sessions[0].frame_count - 1).verb is None
+        assert sessions[0].scene.labels(int((reach_s - 0.1) * FRAME_HZ)).verb == before
+    assert sessions[0].scene.labels(sessions[0].scene.frame_count - 1).verb is None
 
 
 def test_an_object_stays_visible_under_the_hand(sessions):
@@ -156,7 +156,7 @@ def test_hidden_gaze_points_at_what_passes_in_front(sessions):
             x_px, y_px = (128 * centre).astype(int)
             index = round(track.t_s[sample] * FRAME_HZ)
             if sample % 5 == 0 and 0 <= x_px < 128 and 0 <= y_px < 96:
-                assert session.labels(index).object_map[y_px, x_px] == 0
+                assert session.scene.labels(index).object_map[y_px, x_px] == 0
             hidden += 1
     assert hidden > 20
 
@@ -164,4 +164,4 @@ def test_hidden_gaze_points_at_what_passes_in_front(sessions):
 def test_gaze_may_end_before_the_video():
     whole, early = simulate_session(0, 1, 1), simulate_session(0, 1, 1, gaze_ends_early=True)
     assert whole.gaze.t_s[-1] - early.gaze.t_s[-1] == pytest.approx(1.5, abs=0.04)
-    assert whole.frame_count == early.frame_count
+    assert whole.scene.frame_count == early.scene.frame_count

@@ -5,20 +5,20 @@ import numpy as np
 import pytest
 
 from gaze_vlm.backbones import Llava
+from gaze_vlm.backbones.tiny import tiny_families
 from gaze_vlm.gaze.view import Grid
-from gaze_vlm.pretraining.families import FAMILIES
 from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene, vocabulary
-from gaze_vlm.pretraining.stills import still
+from gaze_vlm.pretraining.stills import stills
 
 QUICK = Pretraining(clips=8, encoder_steps=2, alignment_steps=4, batch_size=4)
 
 
 def test_patch_labels_agree_with_the_map() -> None:
     for seed in range(10):
-        one = still(np.random.default_rng(seed))
+        one = stills(np.random.default_rng(seed), 1)[0]
         labels = patch_labels(one, 8)
         assert labels.shape == (3, 64)
         assert all(labels[i].max() < CLASSES[i] for i in range(3))
@@ -31,7 +31,7 @@ def test_patch_labels_agree_with_the_map() -> None:
 def test_questions_use_known_words_and_never_the_tasks() -> None:
     rng, words = np.random.default_rng(0), set(vocabulary())
     for _ in range(50):
-        one = still(rng)
+        one = stills(rng, 1)[0]
         crop, scene = ask_of_crop(one, rng)[:2], ask_of_scene(one, rng)
         assert set(" ".join((*crop, *scene)).split()) <= words
         assert "wearer" not in crop[0] + scene[0]
@@ -55,12 +55,12 @@ def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gaze_vlm.pretraining.joint_pretraining.HELD_OUT", 4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny_families())
 def test_every_family_has_a_checkpoint(family: str, tmp_path: Path, few_held_out: None) -> None:
     """Of 8 × 8 visual tokens a frame, after a question about a scene and one about crops."""
     quick = JointPretraining(clips=4, steps=2, batch_size=2)
     output = make_backbone(tmp_path / family, family=family, joint_pretraining=quick)
-    chosen = FAMILIES[family]
+    chosen = tiny_families()[family]
     backbone = chosen.make(str(output), frame_size_px=chosen.frame_size_px)
     backbone.load()
     assert backbone.layout.language == Grid(8, 8)
@@ -76,5 +76,5 @@ def test_a_family_learns_from_stills(tmp_path: Path, few_held_out: None) -> None
 
 
 def test_an_unknown_family_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="family blip: choose one of llava, "):
+    with pytest.raises(ValueError, match="family blip: choose one of internvl3, llava, "):
         make_backbone(tmp_path, family="blip")

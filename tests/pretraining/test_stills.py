@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
-from gaze_vlm.pretraining.stills import still, stills
+from gaze_vlm.pretraining.stills import stills
 
 
 @pytest.fixture(scope="module")
 def some():
     rng = np.random.default_rng(0)
-    return [still(rng) for _ in range(80)]
+    return [stills(rng, 1)[0] for _ in range(80)]
 
 
 def test_a_still_is_seeded():
-    first, second = still(np.random.default_rng(5)), still(np.random.default_rng(5))
+    first, second = stills(np.random.default_rng(5), 1)[0], stills(np.random.default_rng(5), 1)[0]
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.object_map, second.object_map)
     assert first.objects == second.objects

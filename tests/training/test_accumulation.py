@@ -70,10 +70,10 @@ def test_the_mean_over_processes_is_exact_with_one_valid_frame(
     valid_here: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Two processes, of which this or none has the only valid frame; `ddp` takes the mean of their gradients."""
-    from gaze_vlm.backbones.tiny.llava import save
+    from gaze_vlm.backbones.loading import save_checkpoint
 
     folder = tmp_path_factory.mktemp("checkpoint")
-    save(*FAMILIES[0].build(), folder)
+    save_checkpoint(*FAMILIES[0].build(), folder)
     backbone = make_backbone(FAMILIES[0], folder, "mean")
     module = GazeVLM(backbone, GazeRegularizer(), ratio_every_n_steps=0)
     values: dict[str, torch.Tensor] = {}

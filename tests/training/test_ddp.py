@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backbone_families import FAMILIES
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
 from training_files import arguments
 
 STEPS = 3
@@ -50,7 +50,7 @@ def test_two_processes_equal_one(one, tiny_llava: Path, prepared: Path, tmp_path
 def test_every_family_trains_in_two_processes(tmp_path: Path) -> None:
     """With all parts learning and without `find_unused_parameters`, as `strategy: ddp` has it."""
     for family in FAMILIES:
-        save(*family.build(), tmp_path / family.name)
+        save_checkpoint(*family.build(), tmp_path / family.name)
     command = [sys.executable, Path(__file__).parents[1] / "ddp_families.py", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from backbone_families import DEVICE
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.tiny import tiny_families
 from gaze_vlm.cli import main
-from gaze_vlm.pretraining.families import FAMILIES
 from training_files import ROOT
 
 WORDS = "what is the camera wearer doing will do next ? cut pick up red cup onion".split()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny_families())
 def test_a_family_is_trained_and_tested_by_its_configuration(family: str, prepared: Path, tmp_path: Path) -> None:
-    save(*FAMILIES[family].build(WORDS, seed=0), tmp_path / "checkpoint")
+    save_checkpoint(*tiny_families()[family].build(WORDS, seed=0), tmp_path / "checkpoint")
     options = [
         f"--config={ROOT / 'lightning_configs' / 'runs' / f'kitchen_{family}.yaml'}",
         f"--run.dir={tmp_path / 'run'}",

@@ -12,7 +12,7 @@ from transformers import get_scheduler
 from backbone_families import FAMILIES, Family, make_batch
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Lora
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.cli import main
 from gaze_vlm.training.checks import GradientCheck
 from gaze_vlm.training.configured import configure
@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, processor = QWEN.build()
     model.config.tie_word_embeddings = model.config.text_config.tie_word_embeddings = True
     model.tie_weights()
-    save(model, processor, folder)
+    save_checkpoint(model, processor, folder)
     return folder
 
 
@@ -76,7 +76,7 @@ def test_a_rate_of_what_does_not_learn_is_refused(checkpoint: Path, part: str) -
         module.parameter_groups()
 
 
-def test_what_learns_without_a_gradient_is_refused(checkpoint: Path) -> None:
+def test_a_trainable_parameter_without_a_gradient_is_refused(checkpoint: Path) -> None:
     module = make_module(QWEN, checkpoint, {})
     first = next(iter(module.backbone.block.to_latent.parameters()))
     module.backbone(make_batch(module.backbone)).cross_entropy.sum().backward()

@@ -134,7 +134,7 @@ def test_the_picture_of_a_run(gaze_run: Path, tmp_path: Path, capsys: pytest.Cap
     assert not (tmp_path / "none.png").exists()
 
 
-def test_the_checkpoint_holds_what_learns_and_no_more(gaze_run: Path) -> None:
+def test_the_checkpoint_holds_the_trainable_parameters_alone(gaze_run: Path) -> None:
     names = learned(gaze_run)
     assert not any("vision_tower" in name for name in names)
     assert any(".block." in name for name in names)
@@ -321,11 +321,12 @@ def test_bad_input_is_one_line(
 def test_a_checkpoint_of_another_grid_is_refused(
     gaze_run: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save
+    from gaze_vlm.backbones.loading import save_checkpoint
+    from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 
     other = tmp_path / "other"
     size = TinyLlavaSize(image=48, patch=8, vision_width=32, vision_layers=2, language_width=32)
-    save(*build_tiny_llava(["what"], size), other)
+    save_checkpoint(*build_tiny_llava(["what"], size), other)
     checkpoint = gaze_run / "checkpoints" / "best.ckpt"
     assert main(["test", *arguments(tmp_path / "run", other, prepared), f"--ckpt_path={checkpoint}"]) == 1
     assert "was trained with grid 4×4, this run's config builds grid 6×6" in capsys.readouterr().err

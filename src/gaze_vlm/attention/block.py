@@ -30,7 +30,7 @@ class PatchCrossAttention(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch frame width"], tokens: Float[Tensor, "batch frame patch width"]
     ) -> tuple[Float[Tensor, "batch frame width"], Float[Tensor, "batch frame head patch"]]:
-        """The attended values, and the attention as fp32 log-probabilities."""
+        """Return the attended values, and the attention as fp32 log-probabilities."""
         query = rearrange(self.to_query(self.norm_latent(latent)), "b t (h d) -> b t h d", h=self.heads)
         key, value = rearrange(
             self.to_key_value(self.norm_tokens(tokens)), "b t p (two h d) -> two b t h p d", two=2, h=self.heads
@@ -42,7 +42,7 @@ class PatchCrossAttention(nn.Module):
 
 
 class GazeBlock(nn.Module):
-    """Sits between the vision encoder and the language model; its last layer's attention is what gaze pulls.
+    """Sits between the vision encoder and the language model; its last layer's attention is regularized.
 
     One query (the mean of all frames' tokens, or of each frame's own) becomes a latent a frame, which attends to
     that frame's patches: q ← q + attention(q, patches); q ← q + feed-forward(q), `depth` times.
@@ -103,10 +103,11 @@ class GazeBlock(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
     ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
-        """Tokens for the language model, and the last layer's attention as fp32 log-probabilities.
+        """Return tokens for the language model, and the last layer's attention.
 
-        Computes in the precision of its own weights, autocast or not: in bf16 log-probabilities would be off by
-        hundredths, where gaze is to pull them by as much. Beside the language model that costs nothing to speak of.
+        The attention is fp32 log-probabilities. The block computes in the precision of its own weights, autocast or
+        not: in bf16 log-probabilities would be off by hundredths, and gaze moves them by as much. Beside the language
+        model that costs next to nothing.
         """
         with torch.autocast(tokens.device.type, enabled=False):
             made, log_probs = self.rewrite(tokens.to(self.norm.weight))
@@ -115,7 +116,7 @@ class GazeBlock(nn.Module):
     def rewrite(
         self, tokens: Float[Tensor, "batch frame patch width"]
     ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
-        """What `forward` returns, of tokens in the precision of the weights."""
+        """Compute what `forward` returns, in the precision of the weights."""
         if self.query == "global":
             mean = repeat(tokens.mean((1, 2)), "b d -> b t d", t=tokens.shape[1])
         else:

@@ -29,7 +29,7 @@ def _capturing_sdpa(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The library's SDPA; a module whose `captured` is a list also hands over its query, key and scaling, once a call:
+    """The library's SDPA; a module whose `captured` is a list also appends its query, key and scaling, once a call:
     some towers attend to one image at a time."""
     captured = getattr(module, "captured", None)
     if captured is not None:
@@ -52,7 +52,7 @@ class AttentionCapture:
 
     @contextmanager
     def capturing(self) -> Iterator[None]:
-        """Within, a forward pass is captured; generation outside runs untouched."""
+        """Capture a forward pass within; generation outside runs untouched."""
         for module, captured in zip(self.modules, self.captured, strict=True):
             captured.clear()
             module.captured = captured  # type: ignore[assignment]
@@ -63,7 +63,7 @@ class AttentionCapture:
                 del module.captured
 
     def pop(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"]]]:
-        """Scaled queries and keys of each module, in fp32; they are kept no longer.
+        """Return the scaled queries and keys of each module in fp32, and forget them.
 
         Raises:
             RuntimeError: a module did not run.

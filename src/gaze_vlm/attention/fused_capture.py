@@ -1,8 +1,8 @@
 """Queries and keys of attention modules that call torch's fused attention themselves, as timm's do."""
 
-import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -17,29 +17,27 @@ class FusedCapture(AttentionCapture):
     """Captures modules of any library whose attention is `scaled_dot_product_attention`, on that fast path.
 
     Raises:
-        ValueError: (in the forward pass) a module adds a mask or bias to its attention, which queries and keys alone
-            do not tell.
+        InputError: (in the forward pass) a module adds a mask or bias to its attention. Queries and keys alone do not
+            give it.
     """
 
     @contextmanager
     def capturing(self) -> Iterator[None]:
-        for module, captured in zip(self.modules, self.captured, strict=True):
-            captured.clear()
-            module.forward = _recorded(module.forward, captured)  # type: ignore[method-assign]
-        try:
+        with ExitStack() as hooks:
+            for module, captured in zip(self.modules, self.captured, strict=True):
+                captured.clear()
+                recording = _Recording(captured)
+                hooks.enter_context(module.register_forward_pre_hook(partial(_enter, recording)))
+                hooks.enter_context(module.register_forward_hook(partial(_leave, recording), always_call=True))
             yield
-        finally:
-            for module in self.modules:
-                del module.forward
 
 
-def _recorded(forward: Callable[..., Any], captured: list[tuple[Tensor, Tensor, float]]) -> Callable[..., Any]:
-    @functools.wraps(forward)
-    def within(*args: Any, **kwargs: Any) -> Any:
-        with _Recording(captured):
-            return forward(*args, **kwargs)
+def _enter(recording: "_Recording", *_: Any) -> None:
+    recording.__enter__()
 
-    return within
+
+def _leave(recording: "_Recording", *_: Any) -> None:
+    recording.__exit__(None, None, None)
 
 
 class _Recording(TorchFunctionMode):

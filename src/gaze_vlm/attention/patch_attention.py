@@ -1,4 +1,4 @@
-"""The one form in which every source hands over its attention."""
+"""The one form of every source's attention."""
 
 from dataclasses import dataclass
 

@@ -19,8 +19,10 @@ LEAST_LOG = -100.0  # of a probability of 0
 
 
 def kl_divergence(log_p: Float[Tensor, "*any patch"], log_q: Float[Tensor, "*any patch"]) -> Float[Tensor, "*any"]:
-    """KL(p ‖ q) = Σ p (log p − log q) in nats. A patch with p = 0 adds nothing; one with q = 0 is taken as e⁻¹⁰⁰,
-    so that the divergence is large and finite."""
+    """Compute KL(p ‖ q) = Σ p (log p − log q) in nats.
+
+    A patch with p = 0 adds nothing. One with q = 0 is taken as e⁻¹⁰⁰, so that the divergence is large and finite.
+    """
     log_p, log_q = log_p.clamp_min(LEAST_LOG), log_q.clamp_min(LEAST_LOG)  # 0 · −100 is 0 where 0 · −∞ is NaN
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
@@ -31,7 +33,9 @@ def gaze_divergence(
     direction: Direction = "attention_to_gaze",
     floor: float = 1e-3,
 ) -> Float[Tensor, "*any"]:
-    """Divergence of attention A from gaze H̃, with the floor ε mixed in: H = (1 − ε) H̃ + ε / patches.
+    """Compute the divergence of attention A from gaze H̃.
+
+    The floor ε is mixed in: H = (1 − ε) H̃ + ε / patches.
 
     `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the Jensen–Shannon
     divergence, at most log 2. The value scales with ε, so report both.
@@ -92,18 +96,17 @@ class GazeRegularizer(nn.Module):
         self.is_active = weight > 0
 
     def forward(
-        self,
-        attention: PatchAttention,
-        gaze: Float[Tensor, "batch frame patch"],
-        valid: Bool[Tensor, "batch frame"],
+        self, attention: PatchAttention, gaze: Float[Tensor, "batch frame patch"], valid: Bool[Tensor, "batch frame"]
     ) -> tuple[Float[Tensor, "batch frame"], Float[Tensor, ""]]:
-        """Divergence of each frame (0 where invalid, with no gradient), and the number of valid frames.
+        """Return the divergence of each frame, and the number of valid frames.
+
+        An invalid frame has 0 and no gradient.
 
         Whatever attention and gaze an invalid frame has, NaN even, is replaced before a logarithm is taken: a mask
         behind it would let the NaN through the backward pass.
 
         Raises:
-            ValueError: attention and gaze are on different grids.
+            InputError: attention and gaze are on different grids.
         """
         if attention.log_probs.shape[-1] != gaze.shape[-1]:
             raise InputError(
@@ -122,12 +125,15 @@ class GazeRegularizer(nn.Module):
         return torch.where(valid, divergence, 0.0), valid.sum().float()
 
     def weight_at(self, step: int) -> Tensor:
-        """λ at a step of the optimiser."""
+        """Return λ at a step of the optimiser."""
         if self.schedule == "warmup":
             return self.weight * min(1.0, (step + 1) / self.warmup_steps)
         return self.weight
 
     def calibrate(self, ratio: Tensor) -> None:
-        """Move λ half-way (on the log scale) toward the weight at which the measured gradient ratio is the target."""
+        """Move λ half-way toward the weight that gives the target ratio.
+
+        Half-way on the log scale, from the measured ratio of the gradients.
+        """
         if self.schedule == "calibrated" and ratio > 0 and torch.isfinite(ratio):
             self.weight.mul_((self.target_ratio / ratio).sqrt())

@@ -1,13 +1,13 @@
 """Where attention is taken from: the gaze block, layers of the vision tower, layers of the language model.
 
-A source captures a forward pass and then hands over its attention in one form: log-probabilities over the patches of
+A source captures a forward pass, then returns its attention in one form: log-probabilities over the patches of
 each frame. Several layers stand beside each other as more heads.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange, repeat
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
@@ -23,62 +24,55 @@ IGNORED = -100  # the label that the cross-entropy skips
 NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language model reads them by cross-attention
 
 
-class Capture(Protocol):
-    """Hands over the scaled queries and the keys of attention layers that ran within `capturing`."""
-
-    def capturing(self) -> AbstractContextManager[None]:
-        """Within, a forward pass is captured."""
-
-    def pop(self) -> list[tuple[Tensor, Tensor]]:
-        """Scaled queries and keys of each layer, in fp32; they are kept no longer."""
-
-
+@dataclass(kw_only=True, eq=False)
 class AttentionSource(ABC):
     """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named."""
 
-    def __init__(self, grid: Grid, heads: Sequence[int] = ()) -> None:
-        self.grid = grid
-        self.heads = list(heads)
+    grid: Grid
+    heads: Sequence[int] = ()
 
     @abstractmethod
     def capturing(self) -> AbstractContextManager[None]:
-        """Within, a forward pass is watched; generation outside runs untouched."""
+        """Capture a forward pass within; generation outside runs untouched."""
 
     @abstractmethod
     def layers(
         self, frames: int, input_ids: Int[Tensor, "batch token"], labels: Int[Tensor, "batch token"]
     ) -> list[Float[Tensor, "batch frame head patch"]]:
-        """Log-probabilities of each layer."""
+        """Return the log-probabilities of each layer."""
 
     def pop(
         self, frames: int, input_ids: Int[Tensor, "batch token"], labels: Int[Tensor, "batch token"]
     ) -> PatchAttention:
-        """The attention of the pass, which is kept no longer.
+        """Return the attention of the captured pass, and forget it.
 
         Args:
             frames: how many a clip has.
             input_ids, labels: what the language model read, and the labels of the answers' tokens.
 
         Raises:
-            ValueError: a head that a layer does not have.
+            InputError: a head that a layer does not have.
         """
         layers = self.layers(frames, input_ids, labels)
-        for layer in layers if self.heads else []:
-            if not all(0 <= head < layer.shape[2] for head in self.heads):
-                raise InputError(f"heads {self.heads}: the attention has {layer.shape[2]} heads, counted from 0")
-        return PatchAttention(
-            torch.cat([layer[:, :, self.heads] if self.heads else layer for layer in layers], dim=2), self.grid
-        )
+        if self.heads:
+            heads = list(self.heads)
+            for layer in layers:
+                if not all(0 <= head < layer.shape[2] for head in heads):
+                    raise InputError(f"heads {heads}: the attention has {layer.shape[2]} heads, counted from 0")
+            layers = [layer[:, :, heads] for layer in layers]
+        return PatchAttention(torch.cat(layers, dim=2), self.grid)
 
 
+@dataclass(kw_only=True, eq=False)
 class BlockSource(AttentionSource):
     """The gaze block's last layer."""
 
-    def __init__(self, block: nn.Module, grid: Grid, heads: Sequence[int] = ()) -> None:
-        super().__init__(grid, heads)
+    block: nn.Module
+
+    def __post_init__(self) -> None:
         self._capturing = False
         self._seen: list[Tensor] = []
-        block.register_forward_hook(self._see)
+        self.block.register_forward_hook(self._see)
 
     def _see(self, _block: nn.Module, _inputs: object, output: tuple[Tensor, Tensor]) -> None:
         if self._capturing:
@@ -99,42 +93,29 @@ class BlockSource(AttentionSource):
         return [torch.cat(seen)]
 
 
+@dataclass(kw_only=True, eq=False)
 class CapturedSource(AttentionSource):
     """Layers whose queries and keys are captured."""
 
-    def __init__(self, capture: Capture, grid: Grid, heads: Sequence[int] = ()) -> None:
-        super().__init__(grid, heads)
-        self.capture = capture
+    capture: AttentionCapture
 
     def capturing(self) -> AbstractContextManager[None]:
         return self.capture.capturing()
 
 
+@dataclass(kw_only=True, eq=False)
 class VitSource(CapturedSource):
     """Layers of the vision tower: the class token's attention where there is one, else the mean over all patches'.
 
     Args:
-        capture: of the layers.
-        grid: patches of a frame.
         class_token: whether the sequence begins with a class token.
         prefix: tokens before the patches, the class token among them; none is a patch.
         positions: where in the sequence the patches stand, row by row; None where they stand so already.
-        heads: those to take; all by default.
     """
 
-    def __init__(
-        self,
-        capture: Capture,
-        grid: Grid,
-        class_token: bool,
-        prefix: int,
-        positions: list[int] | None = None,
-        heads: Sequence[int] = (),
-    ) -> None:
-        super().__init__(capture, grid, heads)
-        self.class_token = class_token
-        self.prefix = prefix
-        self.positions = positions
+    class_token: bool
+    prefix: int
+    positions: list[int] | None = None
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         attend = class_token_attention if self.class_token else mean_attention
@@ -147,26 +128,19 @@ class VitSource(CapturedSource):
         return layers
 
 
+@dataclass(kw_only=True, eq=False)
 class LanguageSource(CapturedSource):
     """Layers of the language model: where the tokens that predict the answer look among a frame's visual tokens.
 
     Each such token's attention is renormalised over the patches of the frame, then the tokens' mean is taken.
 
     Args:
-        capture: of the layers.
-        grid: visual tokens of a frame.
-        visual_token: id of the placeholder of a visual token, or NO_PLACEHOLDER: the keys are the visual tokens
-            alone.
+        visual_token: id of the placeholder of a visual token. NO_PLACEHOLDER: the keys are the visual tokens alone.
         tokens_per_frame: placeholders of a frame, whose first are the patches, row by row.
-        heads: those to take; all by default.
     """
 
-    def __init__(
-        self, capture: Capture, grid: Grid, visual_token: int, tokens_per_frame: int, heads: Sequence[int] = ()
-    ) -> None:
-        super().__init__(capture, grid, heads)
-        self.visual_token = visual_token
-        self.tokens_per_frame = tokens_per_frame
+    visual_token: int
+    tokens_per_frame: int
 
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         count = frames * self.tokens_per_frame
@@ -184,7 +158,10 @@ class LanguageSource(CapturedSource):
 def class_token_attention(
     query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 1
 ) -> Float[Tensor, "image head patch"]:
-    """Log of the first token's attention among the patches, behind `prefix` tokens, renormalised."""
+    """Return the log of the first token's attention to the patches.
+
+    The patches stand behind `prefix` tokens; their attention is renormalised.
+    """
     with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
         scores = einsum(query[:, :, 0], key[:, :, prefix:], "image head d, image head patch d -> image head patch")
         return scores.log_softmax(dim=-1)
@@ -193,7 +170,10 @@ def class_token_attention(
 def mean_attention(
     query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 0
 ) -> Float[Tensor, "image head patch"]:
-    """Log of the mean over the patches, behind `prefix` tokens, of their attention among each other."""
+    """Return the log of the mean attention of the patches to each other.
+
+    The patches stand behind `prefix` tokens.
+    """
     query, key = query[:, :, prefix:], key[:, :, prefix:]
 
     def of_image(query: Tensor, key: Tensor) -> Tensor:
@@ -213,7 +193,7 @@ def answer_attention(
     predicting: Bool[Tensor, "batch token"],
     visual: Int[Tensor, "batch frame patch"],
 ) -> Float[Tensor, "batch frame head patch"]:
-    """Log of the mean over the predicting tokens of their attention within each frame's patches.
+    """Return the log of the predicting tokens' mean attention to each frame's patches.
 
     Args:
         query, key: of a language layer; a key's head serves a group of the queries'.
@@ -230,3 +210,20 @@ def answer_attention(
             mean = scores.log_softmax(-1).logsumexp(2) - scores.new_tensor(scores.shape[2]).log()
             samples.append(mean)
     return torch.stack(samples)
+
+
+def choose_layers(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> dict[int, nn.Module]:
+    """Choose attention modules by the index of their layer, or counted from the last.
+
+    Raises:
+        InputError: a layer that cannot be captured.
+    """
+    known = list(modules)
+    for layer in layers:
+        if layer not in modules and not -len(known) <= layer < 0:
+            raise InputError(
+                f"{option} {layer}: the model's layers to choose from are {', '.join(map(str, known))}, "
+                f"or {-len(known)} to -1 counted from the last"
+            )
+    chosen = [layer if layer in modules else known[layer] for layer in layers]
+    return {layer: modules[layer] for layer in chosen}

@@ -6,7 +6,8 @@ else is here. CONTRIBUTING.md, "Add a backbone", lists the steps.
 
 import re
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, ClassVar
@@ -17,17 +18,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER, Capture
+from gaze_vlm.attention.sources import (
+    IGNORED,
+    NO_PLACEHOLDER,
+    AttentionSource,
+    BlockSource,
+    LanguageSource,
+    VitSource,
+    choose_layers,
+)
+from gaze_vlm.backbones.cached_vision import cache_visual_tokens
 from gaze_vlm.backbones.collator import Collator, Media, one_per_group
-from gaze_vlm.backbones.frozen_vision import keep_visual_tokens
 from gaze_vlm.backbones.layout import Layout, check_frame_size
 from gaze_vlm.backbones.loading import check_model_type, checkpoint_activations, four_bits, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import ModelParts, parameters_by_part
-from gaze_vlm.backbones.source import attention_source
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
@@ -43,32 +52,51 @@ class BackboneOutput:
     attention: PatchAttention | None
 
 
-class Backbone(BackboneOptions, ABC):
-    """A vision-language model that describes clips and hands over where it looked."""
+class Backbone(nn.Module, ABC):
+    """A vision-language model that describes clips and reports where it looked.
+
+    Args:
+        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
+        options: the others of `BackboneOptions`.
+    """
 
     # What a family adds.
 
     model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
     media: Media = "image"  # what a clip is to the model: an image a frame, or one video
-    config_names: ClassVar[tuple[str, str]] = (
-        "vision_config",
-        "text_config",
-    )  # the tower's and the language model's configs
+    config_names: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # of the tower and the language model
     vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
+    vision_capture: ClassVar[type[AttentionCapture]] = AttentionCapture
+    tokens_after_clip: ClassVar[int] = 0  # placeholders behind those of a clip's frames
+
+    def __init__(self, checkpoint: str, **options: Any) -> None:
+        super().__init__()
+        self.options = BackboneOptions(checkpoint, **options)
+        self.hf: Any = None
+        self.processor: Any = None
+        self.block: GazeBlock | None = None
+        self.source: AttentionSource | None = None
+        self.clips: int | None = None  # within `prepared`: the library asks for tokens of images, not of clips
 
     @property
     def model_types(self) -> tuple[str, ...]:
-        """What `model_type` a checkpoint's config may have."""
+        """The `model_type` that a checkpoint's config may have."""
         return (self.model_class.config_class.model_type,)
 
     def check_checkpoint(self) -> str:
-        """Refuse a checkpoint that the backbone cannot serve, before its weights are read; its `model_type`."""
-        return check_model_type(self.checkpoint, type(self).__name__, self.model_types)
+        """Refuse a checkpoint that the backbone cannot serve, before its weights are read.
+
+        Returns:
+            Its `model_type`.
+        """
+        return check_model_type(self.options.checkpoint, type(self).__name__, self.model_types)
 
     def parts(self) -> ModelParts:
-        """The model's modules by what they are; here by the names that most families give them. A part inside
-        another's modules stands behind it."""
+        """List the model's modules by part; here by the names that most families give them.
+
+        A part inside another's modules stands behind it.
+        """
         model = self.hf.model
         return {
             "vision": [model.vision_tower],
@@ -77,17 +105,21 @@ class Backbone(BackboneOptions, ABC):
         }
 
     def unused_parameters(self) -> list[nn.Parameter]:
-        """Those that no clip passes through. They stay frozen even where their part learns: processes that train
-        together would wait for their gradients."""
+        """List the parameters that no clip passes through.
+
+        They stay frozen even where their part is trained: processes that train together would wait for their gradients.
+        """
         return []
 
     @abstractmethod
     def vit_attention_modules(self) -> dict[int, nn.Module]:
-        """The vision tower's attention modules by their layer: those whose output the model uses, and in which the
-        patches of a frame attend to all of it."""
+        """List the vision tower's attention modules by layer.
+
+        Those whose output the model uses, and in which the patches of a frame attend to all of it.
+        """
 
     def language_attention_modules(self) -> dict[int, nn.Module]:
-        """The language model's attention modules by their layer."""
+        """List the language model's attention modules by layer."""
         return {i: layer.self_attn for i, layer in enumerate(self.parts()["language"][0].layers)}  # type: ignore[union-attr, arg-type]
 
     @property
@@ -101,13 +133,15 @@ class Backbone(BackboneOptions, ABC):
         return int(self.has_class_token)
 
     @property
-    @abstractmethod
     def own_frame_size_px(self) -> tuple[int, int]:
         """Height and width of a frame that suit the model."""
+        size = self.hf.config.vision_config.image_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width
 
     @property
     def frame_unit_px(self) -> int | None:
-        """Heights and widths that are multiples of it are legal; None where the model's own size alone is."""
+        """Legal heights and widths are its multiples; None where the model's own size alone is."""
         return None
 
     @property
@@ -117,7 +151,7 @@ class Backbone(BackboneOptions, ABC):
 
     @property
     def patch_positions(self) -> list[int] | None:
-        """Where in the vision tower's sequence the patches stand, row by row; None where they stand so already."""
+        """Places of the patches in the vision tower's sequence, row by row; None: in order."""
         return None
 
     @property
@@ -127,24 +161,21 @@ class Backbone(BackboneOptions, ABC):
 
     @property
     def visual_token(self) -> int:
-        """Id of the placeholder that stands for one visual token; NO_PLACEHOLDER where the text has none, since the
-        language model reads them by cross-attention."""
+        """Id of the placeholder of one visual token.
+
+        NO_PLACEHOLDER where the text has none, since the language model reads them by cross-attention.
+        """
         return int(getattr(self.hf.config, f"{self.media}_token_id"))
 
     @property
     def generative_model(self) -> Any:
-        """What takes the inputs that `prepare` makes, and generates."""
+        """The model that generates from what `prepare` makes."""
         return self.hf
 
-    @property
-    def tokens_after_clip(self) -> int:
-        """Placeholders behind those of a clip's frames."""
-        return 0
-
-    def keep_vision_outputs(self, frames: int) -> None:
-        """Make frozen modules remember what they made of the last so many frames; here the visual tokens."""
+    def cache_vision_outputs(self, frames: int) -> None:
+        """Make frozen modules cache their outputs of so many frames; here the visual tokens."""
         parts = self.parts()
-        keep_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
+        cache_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
 
     def checkpoint_activations(self) -> None:
         """Make both towers run their layers again in the backward pass."""
@@ -153,76 +184,120 @@ class Backbone(BackboneOptions, ABC):
     # What all share.
 
     def load(self, weights: bool = True) -> None:
-        """Load the weights, set what is trainable, and install block, seam and capture. Does nothing the second time.
+        """Load the model and make it ready for training; do nothing the second time.
 
         Args:
             weights: read them; without, everything lies on the meta device, where it has shapes and takes no memory.
 
         Raises:
-            FileNotFoundError: the checkpoint is a path without a model.
-            ValueError: a checkpoint of another family, or a part or a layer that the model does not have.
+            MissingFileError: the checkpoint is a path without a model.
+            InputError: a checkpoint of another family, or a part or a layer that the model does not have.
         """
         if self.hf is not None:
             return
-        vision, language = self.config_names
-        attention = {vision: self.vision_attention, language: CAPTURING_SDPA if self.language_layers else "sdpa"}
         self.check_checkpoint()
-        load = partial(load_checkpoint, self.model_class, self.checkpoint, self.dtype, attention)
-        self.hf, self.processor = load(weights=weights and self.quantization is None)
-        if weights and self.quantization is not None:
-            self.hf, self.processor = load(quantized=four_bits(self.hf, self.parts(), self.train_parts))
-        check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.checkpoint)
-        self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
+        self.load_model(weights)
+        check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.options.checkpoint)
         with nullcontext() if weights else torch.device("meta"):
-            set_trainable(self.hf, self.parts(), self.train_parts, self.lora, set(self.unused_parameters()))
-            if self.make_block is not None:
-                self.block = self.make_block(self.hf.get_input_embeddings().embedding_dim)
-        if self.gradient_checkpointing:
-            self.checkpoint_activations()
-        if self.cached_frames:
-            if self.vit_layers:
-                raise InputError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
-            self.keep_vision_outputs(self.cached_frames)
+            self.add_trainable_weights()
+        self.save_work()
         if self.block is not None:
             self.rewrite_visual_tokens()
-        self.source = attention_source(self)
+        self.source = self.attention_source()
+
+    def load_model(self, weights: bool) -> None:
+        """Load the model, in 4 bits where that is asked for, and its processor."""
+        options = self.options
+        vision, language = self.config_names
+        attention = {vision: self.vision_attention, language: CAPTURING_SDPA if options.language_layers else "sdpa"}
+        load = partial(load_checkpoint, self.model_class, options.checkpoint, options.dtype, attention)
+        self.hf, self.processor = load(weights=weights and options.quantization is None)
+        if weights and options.quantization is not None:
+            self.hf, self.processor = load(quantized=four_bits(self.hf, self.parts(), options.train))
+        self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
+
+    def add_trainable_weights(self) -> None:
+        """Choose the trainable parameters, add LoRA, and make the gaze block."""
+        options = self.options
+        set_trainable(self.hf, self.parts(), options.train, options.lora, set(self.unused_parameters()))
+        if options.block is not None:
+            self.block = options.block(self.hf.get_input_embeddings().embedding_dim)
+
+    def save_work(self) -> None:
+        """Set up gradient checkpointing and the cache, where they are asked for."""
+        options = self.options
+        if options.gradient_checkpointing:
+            self.checkpoint_activations()
+        if options.cached_frames:
+            if options.vit_layers:
+                raise InputError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
+            self.cache_vision_outputs(options.cached_frames)
+
+    def attention_source(self) -> AttentionSource | None:
+        """Make the source of the attention that is regularized; None without one.
+
+        Raises:
+            InputError: layers that the model does not have, or of both of its towers.
+        """
+        vit_layers, language_layers, heads = self.options.vit_layers, self.options.language_layers, self.options.heads
+        if vit_layers and language_layers:
+            raise InputError("vit_layers and language_layers attend over different grids: set one of them")
+        if vit_layers:
+            modules = choose_layers(self.vit_attention_modules(), vit_layers, "vit_layers")
+            return VitSource(
+                grid=self.grid,
+                heads=heads,
+                capture=self.vision_capture([*modules.values()]),
+                class_token=self.has_class_token,
+                prefix=self.prefix_tokens,
+                positions=self.patch_positions,
+            )
+        if language_layers:
+            if self.tokens_per_frame < len(self.grid):
+                raise InputError("language_layers look at a frame's patches: set the block's output to `modulate`")
+            modules = choose_layers(self.language_attention_modules(), language_layers, "language_layers")
+            return LanguageSource(
+                grid=self.grid,
+                heads=heads,
+                capture=AttentionCapture([*modules.values()]),
+                visual_token=self.visual_token,
+                tokens_per_frame=self.tokens_per_frame,
+            )
+        return None if self.block is None else BlockSource(grid=self.grid, heads=heads, block=self.block)
 
     def parameters_by_part(self) -> dict[str, list[nn.Parameter]]:
-        """All parameters, by part and `block`; each once."""
+        """List all parameters, by part and `block`; each once."""
         parts = parameters_by_part(self.parts())
         if self.block is not None:
             parts["block"] = list(self.block.parameters())
         return parts
 
     def trainable_parameters(self) -> dict[str, list[nn.Parameter]]:
-        """Those that learn, likewise."""
+        """List the trainable parameters, by part and `block`."""
         return {name: [p for p in own if p.requires_grad] for name, own in self.parameters_by_part().items()}
 
-    def capture_of(self, modules: list[nn.Module]) -> Capture:
-        """What captures the vision tower's attention modules."""
-        return AttentionCapture(modules)
-
     @property
-    def hands_over_attention(self) -> bool:
+    def has_attention_source(self) -> bool:
         """Whether there is an attention that a regularizer could pull."""
-        return self.make_block is not None or bool(self.vit_layers or self.language_layers)
+        options = self.options
+        return options.block is not None or bool(options.vit_layers or options.language_layers)
 
     @property
     def frame_size_px(self) -> tuple[int, int]:
         """Height and width of a frame at the vision tower."""
-        return self.asked_frame_size_px or self.own_frame_size_px
+        return self.options.frame_size_px or self.own_frame_size_px
 
     @property
     def grid(self) -> Grid:
-        """Patches of a frame, for the source that the backbone hands over."""
-        return self.layout.vit if self.vit_layers else self.layout.language
+        """Patches of a frame, for the source that is regularized."""
+        return self.layout.vit if self.options.vit_layers else self.layout.language
 
     @property
     def covered_view(self) -> View:
         """The part of the view that the grid covers."""
-        left, top = self.view.left, self.view.top
-        width, height = (side * self.layout.covered for side in self.view.size)
-        return View(left, top, left + width, top + height)
+        view = self.options.view
+        width, height = (side * self.layout.covered for side in view.size)
+        return View(view.left, view.top, view.left + width, view.top + height)
 
     @property
     def tokens_per_frame(self) -> int:
@@ -231,7 +306,7 @@ class Backbone(BackboneOptions, ABC):
         return patches if self.block is None else self.block.tokens_per_frame(patches)
 
     def collator(self) -> Collator:
-        """Collates clips for this model; holds its processor and none of its weights."""
+        """Make the collator of this model; it holds the processor and no weights."""
         height_px, width_px = self.frame_size_px
         token = ""
         if self.visual_token != NO_PLACEHOLDER:
@@ -248,46 +323,55 @@ class Backbone(BackboneOptions, ABC):
             grid=self.grid,
             height_px=height_px,
             width_px=width_px,
-            view=self.view,
+            view=self.options.view,
             covered_view=self.covered_view,
-            min_mass_in_view=self.min_mass_in_view,
-            max_target_tokens=self.max_target_tokens,
+            min_mass_in_view=self.options.min_mass_in_view,
+            max_target_tokens=self.options.max_target_tokens,
             image_options=self.image_options,
         )
 
     def rewrite_visual_tokens(self) -> None:
-        """Pass the model's visual tokens through the block, wherever the library asks for them."""
+        """Pass the model's visual tokens through the block wherever the library asks for them."""
         original = getattr(self.hf.model, self.features_method)
 
         @wraps(original)  # generation reads the signature
         def with_block(*args: Any, **kwargs: Any) -> Any:
             features = original(*args, **kwargs)
-            features.pooler_output = self.through_block(features.pooler_output)
+            assert self.clips is not None, "the model runs outside of `prepared`"
+            features.pooler_output = self.through_block(features.pooler_output, self.clips)
             return features
 
         setattr(self.hf.model, self.features_method, with_block)
 
-    def through_block(self, features: Any) -> Any:
-        """Visual tokens of images [image, patch, width] or of clips [clip, frame · patch, width], as a tensor or a
-        sequence of one an image or clip, rewritten; the same kind."""
+    def through_block(self, features: Any, clips: int) -> Any:
+        """Rewrite the visual tokens of a batch.
+
+        Args:
+            features: of images [image, patch, width] or of clips [clip, frame · patch, width], as a tensor or as a
+                sequence of one an image or clip.
+            clips: in the batch.
+
+        Returns:
+            The rewritten tokens in the same container.
+        """
         assert self.block is not None
         tokens = features if isinstance(features, Tensor) else torch.stack(list(features))
         count, width = len(tokens), tokens.shape[-1]
-        tokens, _ = self.block(tokens.reshape(-1, self._frames, len(self.layout.language), width))
+        tokens, _ = self.block(tokens.reshape(clips, -1, len(self.layout.language), width))
         tokens = tokens.reshape(count, -1, width)
         return tokens if isinstance(features, Tensor) else list(tokens)
 
     def forward(self, batch: Batch) -> BackboneOutput:
-        """Teacher-forced cross-entropy of the targets, and the attention. Reads no gaze."""
+        """Compute the cross-entropy of the targets, and the attention, without gaze."""
         inputs = dict(batch.inputs)
         labels = inputs.pop("labels")
         longest = int((labels != IGNORED).sum(1).max())
-        capturing: AbstractContextManager[None] = nullcontext() if self.source is None else self.source.capturing()
-        with capturing:
+        capturing = nullcontext() if self.source is None else self.source.capturing()
+        with capturing, self.prepared(inputs) as prepared:
             # Answers end at the right edge, so the head runs on that edge alone.
-            logits = self.generative_model(**self.prepare(inputs), logits_to_keep=longest + 1, use_cache=False).logits
-        ids = inputs["input_ids"]
-        attention = None if self.source is None else self.source.pop(self._frames, ids, labels)
+            logits = self.generative_model(**prepared, logits_to_keep=longest + 1, use_cache=False).logits
+        groups, ids = inputs["pixel_values"].shape[1], inputs["input_ids"]
+        attention = None if self.source is None else self.source.pop(groups, ids, labels)
         labels = labels[:, -longest:]
         cross_entropy = functional.cross_entropy(
             rearrange(logits[:, :-1].float(), "batch token word -> batch word token"),
@@ -297,21 +381,32 @@ class Backbone(BackboneOptions, ABC):
         )
         return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), attention)
 
+    @contextmanager
+    def prepared(self, inputs: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+        """Prepare a batch for the generative model, which must run within."""
+        self.clips = len(inputs["input_ids"])
+        try:
+            yield self.prepare(inputs)
+        finally:
+            self.clips = None
+
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The model's own inputs: frames of all clips in one row, and positions that skip the padding."""
-        pixel_values = inputs["pixel_values"]
-        self._frames = pixel_values.shape[1]
+        """Make the model's own inputs.
+
+        Frames of all clips stand in one row, and positions skip the padding.
+        """
         return {
             **inputs,
-            "pixel_values": rearrange(pixel_values, "batch frame ... -> (batch frame) ..."),
+            "pixel_values": rearrange(inputs["pixel_values"], "batch group ... -> (batch group) ..."),
             "position_ids": (inputs["attention_mask"].cumsum(1) - 1).clamp_min(0),
         }
 
     @torch.no_grad()
     def generate(self, prompts: dict[str, Tensor]) -> list[str]:
-        """Greedy answers from frames and text alone."""
-        inputs = self.prepare(prompts)
-        inputs.pop("position_ids", None)  # generation makes them, from the same mask
-        answers = self.generative_model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
-        answers = answers[:, inputs["input_ids"].shape[1] :]
+        """Answer greedily from frames and text alone."""
+        with self.prepared(prompts) as inputs:
+            inputs.pop("position_ids", None)  # generation makes them, from the same mask
+            limit = self.options.max_new_tokens
+            answers = self.generative_model.generate(**inputs, max_new_tokens=limit, do_sample=False)
+        answers = answers[:, prompts["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]

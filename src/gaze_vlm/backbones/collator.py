@@ -21,7 +21,7 @@ TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the
 
 
 def one_per_group(token: str, times_s: Sequence[float]) -> str:
-    """An image or a video in the text: a placeholder a frame group, without its time."""
+    """Write an image or a video as one placeholder a frame group, without times."""
     return token * len(times_s)
 
 
@@ -98,14 +98,16 @@ class Collator:
 
     @cached_property
     def special_tokens(self) -> re.Pattern[str]:
-        """Matches what the tokenizer takes for a token of its own wherever a text holds it: an image, the end."""
+        """Pattern of the tokenizer's special tokens, which a text must not hold."""
         tokenizer = self.processor.tokenizer
         added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
         tokens = sorted(filter(None, added | set(tokenizer.all_special_tokens)), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
 
     def check_text(self, clip_id: str, text: str) -> None:
-        """Refuse a text that holds a special token: it would end there, or stand for an image that is not there.
+        """Refuse a text that holds a special token.
+
+        The text would end there, or the token would stand for an image that is not there.
 
         Raises:
             InputError: so it is.
@@ -117,24 +119,26 @@ class Collator:
             )
 
     def gaze(self, clip: Clip) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, "group"]]:
-        """Patch distribution of each frame group, and whether it counts."""
+        """Return the patch distribution of each frame group, and whether it is valid."""
         return average_groups(
             *clip.gaze.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group
         )
 
     def group_s(self, times_s: Sequence[float]) -> float:
-        """Mean time from one frame group to the next, for frames at these times."""
+        """Return the mean time from one frame group to the next, in seconds."""
         return self.frames_per_group * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
 
     def with_labels(self, tokens: list[tuple[list[int], list[int]]]) -> dict[str, Int[Tensor, "batch token"]]:
-        """Tokenized questions and answers as model inputs, `labels` on the answers alone."""
+        """Make model inputs of tokenized questions and answers, with `labels` on the answers."""
         inputs = self.pad([question + answer for question, answer in tokens])
         labels = self.pad([[IGNORED] * len(question) + answer for question, answer in tokens], IGNORED)
         return {**inputs, "labels": labels["input_ids"]}
 
     def tokenize(self, prompt: str, target: str, times_s: Sequence[float]) -> tuple[list[int], list[int]]:
-        """Token ids of the prompt, with the visual tokens of frames at these times, and of the answer, with its end of
-        text."""
+        """Return the token ids of the prompt and of the answer.
+
+        The prompt has the visual tokens of frames at these times, the answer its end of text.
+        """
         tokenizer = self.processor.tokenizer
         question, answer = self.render(prompt, target, len(times_s))
         ids: list[int] = tokenizer(self.with_media(question, times_s))["input_ids"]
@@ -148,20 +152,20 @@ class Collator:
         return expanded, answer_ids
 
     def answer_ids(self, answer: str) -> list[int]:
-        """Token ids of a rendered answer in full, with its end of text."""
+        """Return all token ids of a rendered answer, with its end of text."""
         tokenizer = self.processor.tokenizer
         ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         return ids[: ids.index(tokenizer.eos_token_id) + 1]  # templates that close a message write more behind it
 
     def is_cut(self, target: str) -> bool:
-        """Whether a target text has more tokens, its end of text among them, than the model trains on."""
+        """Whether a target text is longer than the model trains on, in tokens."""
         if len(target.encode()) < self.max_target_tokens - TEMPLATE_TOKENS:  # a token holds a byte or more
             return False
         _, answer = self.render("", target, 1)
         return len(self.answer_ids(answer)) > self.max_target_tokens
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
-        """The question with a visual token a frame group in the place of the template's placeholders."""
+        """Write the media in the place of the template's placeholders."""
         if self.visual_token == NO_PLACEHOLDER:
             return question
         media = [times_s] if self.media == "video" else [[t] for t in times_s]
@@ -176,12 +180,12 @@ class Collator:
         return re.sub(self.placeholder, lambda _: next(texts), question)
 
     def group_times_s(self, times_s: Sequence[float]) -> list[float]:
-        """The middle of each frame group, for frames at these times."""
+        """Return the middle of each frame group, in seconds."""
         last = self.frames_per_group - 1
         return [(times_s[i] + times_s[i + last]) / 2 for i in range(0, len(times_s), self.frames_per_group)]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
-        """Prompt and answer as the checkpoint's chat template writes them."""
+        """Write prompt and answer by the checkpoint's chat template."""
         media = [{"type": self.media}] * (1 if self.media == "video" else frames)
         content = [*media, {"type": "text", "text": prompt}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
@@ -190,14 +194,17 @@ class Collator:
         whole: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not whole.startswith(question):
             raise InputError(
-                "the chat template does not begin an answered chat with the prompt itself: mend the template"
+                "the chat template does not begin an answered chat with the prompt itself: fix the template"
             )
         return question, whole.removeprefix(question)
 
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
     ) -> Float[Tensor, "clip group ..."]:
-        """Normalised pixels, as images or as rows of patches; the view resizes, so that the processor must not."""
+        """Normalise pixels, as images or as rows of patches.
+
+        The view resizes, so that the processor must not.
+        """
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
         if self.media == "video":
             videos = list(frames.unflatten(0, (len(clips), -1)))
@@ -212,7 +219,7 @@ class Collator:
         return pixel_values if self.media == "video" else pixel_values.unflatten(0, (len(clips), -1))
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
-        """Sequences padded on the left to one length, with their attention mask."""
+        """Pad sequences on the left to one length, and make their attention mask."""
         fill = self.processor.tokenizer.pad_token_id if fill is None else fill
         length = max(map(len, sequences))
         ids = torch.tensor([[fill] * (length - len(one)) + one for one in sequences])

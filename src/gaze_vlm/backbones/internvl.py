@@ -19,6 +19,7 @@ class InternVL(Backbone):
 
     model_class: ClassVar[Any] = InternVLForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "crop_to_patches": False}
+    has_class_token = True
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         layers = self.hf.model.vision_tower.encoder.layer
@@ -34,15 +35,6 @@ class InternVL(Backbone):
         # The processor, not the template, writes the marks around a frame.
         frame = f"{tokenizer.start_image_token}{tokenizer.context_image_token}{tokenizer.end_image_token}"
         return replace(super().collator(), write=partial(one_per_group, frame))
-
-    @property
-    def has_class_token(self) -> bool:
-        return True
-
-    @property
-    def own_frame_size_px(self) -> tuple[int, int]:
-        height, width = self.hf.config.vision_config.image_size
-        return height, width
 
     @property
     def layout(self) -> Layout:

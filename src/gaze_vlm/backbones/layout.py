@@ -29,15 +29,17 @@ class Layout:
 
 
 def square_layout(image_px: int, patch_px: int, pooled: int) -> Layout:
-    """Of a square vision tower, `pooled` × `pooled` of whose patches make a visual token. Patches need not fill the
-    image: SigLIP's 384 px are no multiple of 14."""
+    """Lay out a square vision tower, `pooled` × `pooled` of whose patches make a visual token.
+
+    Patches need not fill the image: SigLIP's 384 px are no multiple of 14.
+    """
     side = image_px // patch_px
     tokens = ceil(side / pooled)
     return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=side * patch_px / image_px)
 
 
 def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px: int | None, checkpoint: str) -> None:
-    """Refuse a frame size (height, width) that the model cannot take, and name those that it can.
+    """Refuse a frame size that the model cannot take, and name those that it can.
 
     Args:
         size_px: the size asked for.
@@ -46,7 +48,7 @@ def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px:
         checkpoint: the model, for the message.
 
     Raises:
-        ValueError: another size.
+        InputError: another size.
     """
     height, width = size_px
     if unit_px is None and size_px != own_px:
@@ -59,7 +61,7 @@ def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px:
 
 @lru_cache
 def sequence_positions(grid: Grid, merge: int, window: int) -> list[int]:
-    """Where in Qwen's vision sequence each patch of a frame stands.
+    """Find the place of each patch of a frame in Qwen's vision sequence.
 
     The sequence runs by windows, within a window by blocks of merged patches, within a block by patches, each row by
     row from the top left.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.frozen_vision import keep_outputs
+from gaze_vlm.backbones.cached_vision import cache_hidden_states
 from gaze_vlm.backbones.layout import Layout, square_layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 
@@ -21,9 +21,10 @@ class Llava(Backbone):
     model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
     pooled: ClassVar[int] = 1  # patches that make a visual token, along a side
+    has_class_token = True
 
-    def keep_vision_outputs(self, frames: int) -> None:
-        keep_outputs(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
+    def cache_vision_outputs(self, frames: int) -> None:
+        cache_hidden_states(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         encoder = self.hf.model.vision_tower.encoder
@@ -45,20 +46,11 @@ class Llava(Backbone):
         return [*parameters_of([*above, tower.layernorm]), *([] if mask is None else [mask])]
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Where a clip is a video: its frames as one."""
-        prepared = super().prepare(inputs)
-        if self.media == "video":
-            prepared["pixel_values_videos"] = prepared.pop("pixel_values").unflatten(0, (-1, self._frames))
+        if self.media == "image":
+            return super().prepare(inputs)
+        prepared = {**super().prepare(inputs), "pixel_values_videos": inputs["pixel_values"]}
+        del prepared["pixel_values"]
         return prepared
-
-    @property
-    def has_class_token(self) -> bool:
-        return True
-
-    @property
-    def own_frame_size_px(self) -> tuple[int, int]:
-        size = self.hf.config.vision_config.image_size
-        return size, size
 
     @property
     def layout(self) -> Layout:

@@ -13,11 +13,13 @@ from gaze_vlm.backbones.parts import ModelParts, parameters_of
 
 class LlavaOnevision(Llava):
     """`llava-hf/llava-onevision-qwen2-7b-ov-hf` and its kin. A clip goes in as one video: its frames' tokens in a row
-    and a newline behind them, which goes past the block."""
+    and a newline behind them, which the block does not see."""
 
     model_class: ClassVar[Any] = LlavaOnevisionForConditionalGeneration
     media: Media = "video"
     pooled: ClassVar[int] = 2
+    has_class_token = False
+    tokens_after_clip: ClassVar[int] = 1  # the newline
 
     def parts(self) -> ModelParts:
         parts = super().parts()
@@ -27,14 +29,6 @@ class LlavaOnevision(Llava):
         tower = self.hf.model.vision_tower
         return [*super().unused_parameters(), *parameters_of([tower.head] if tower.use_head else [])]
 
-    def through_block(self, features: Tensor) -> Tensor:
-        count = self._frames * len(self.layout.language)
-        return torch.cat([super().through_block(features[:, :count]), features[:, count:]], dim=1)
-
-    @property
-    def tokens_after_clip(self) -> int:
-        return 1  # the newline
-
-    @property
-    def has_class_token(self) -> bool:
-        return False
+    def through_block(self, features: Tensor, clips: int) -> Tensor:
+        frames, newline = features[:, : -self.tokens_after_clip], features[:, -self.tokens_after_clip :]
+        return torch.cat([super().through_block(frames, clips), newline], dim=1)

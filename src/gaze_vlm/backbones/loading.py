@@ -1,4 +1,4 @@
-"""From a checkpoint to a model and its processor: with its weights, with some of them in 4 bits, or with none."""
+"""Checkpoints: read with their weights, with some of them in 4 bits, or with none; and written."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.output import writing
 from gaze_vlm.suggestions import nearest_path
 
 Dtype = Literal["float32", "bfloat16"]
@@ -20,12 +21,13 @@ MAKE = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
 
 
 def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
-    """The checkpoint's `model_type`. One of another family, which the library would load with random weights and a
-    warning, is refused.
+    """Return the checkpoint's `model_type`, and refuse one of another family.
+
+    The library would load it with random weights and a warning.
 
     Raises:
-        FileNotFoundError: see `load_checkpoint`.
-        ValueError: another family.
+        MissingFileError: see `load_checkpoint`.
+        InputError: another family.
     """
     found = _reached(checkpoint, AutoConfig.from_pretrained).model_type
     if found not in expected:
@@ -44,7 +46,7 @@ def load_checkpoint(
     weights: bool = True,
     quantized: BitsAndBytesConfig | None = None,
 ) -> tuple[Any, Any]:
-    """A native `transformers` model and its processor.
+    """Load a native `transformers` model and its processor.
 
     Args:
         model_class: the model's, or an Auto class.
@@ -55,7 +57,7 @@ def load_checkpoint(
         quantized: which weights are held in fewer bits.
 
     Raises:
-        FileNotFoundError: the checkpoint is a path without a model, or a name that no reachable hub has.
+        MissingFileError: the checkpoint is a path without a model, or a name that no reachable hub has.
     """
     processor = _reached(checkpoint, AutoProcessor.from_pretrained)
     if not weights:
@@ -66,6 +68,13 @@ def load_checkpoint(
     more = {} if quantized is None else {"quantization_config": quantized}
     load = partial(model_class.from_pretrained, dtype=dtype, attn_implementation=attention, **more)
     return _reached(checkpoint, load), processor
+
+
+def save_checkpoint(model: Any, processor: Any, folder: Path) -> None:
+    """Write an ordinary checkpoint: safetensors, config and processor."""
+    with writing(folder):
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
 
 
 def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
@@ -81,7 +90,7 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
 
 
 def how_to_fetch(name: str, error: OSError) -> str:
-    """What to do about a checkpoint that is no folder and that no hub gave."""
+    """Say what to do about a checkpoint that is no folder and that no hub gave."""
     if "gated" in str(error):
         return "the hub asks for a licence: accept it there, and log in with `hf auth login`"
     offline = " while HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
@@ -93,14 +102,16 @@ def how_to_fetch(name: str, error: OSError) -> str:
 
 
 def four_bits(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...]) -> BitsAndBytesConfig:
-    """Holds the linear layers of the frozen language model in 4 bits (NF4, Dettmers et al. 2023, arXiv 2305.14314,
-    §3) and computes in bfloat16. The vision tower and the projector, some hundred million parameters, stay as they
-    are, and so does the attention that is captured in the tower.
+    """Configure a frozen language model whose linear layers have 4 bits a weight.
+
+    They are NF4 (Dettmers et al. 2023, arXiv 2305.14314, §3), computed in bfloat16. The vision tower and the
+    projector, some hundred million parameters, stay as they are, and so does the attention that is captured in the
+    tower.
 
     Args:
-        hf: the model, be it on the meta device: it tells the modules' names.
+        hf: the model, be it on the meta device: its modules' names are read.
         parts: its parts.
-        train: those that learn all their weights.
+        train: parts that are trained in full.
     """
     check_four_bits(train)
     spared = {module for part, roots in parts.items() if part != "language" for module in roots}
@@ -118,10 +129,10 @@ def check_four_bits(train: tuple[ModelPart, ...]) -> None:
     """Refuse weights of 4 bits where they cannot be.
 
     Raises:
-        ValueError: the language model learns all its weights, `bitsandbytes` is not installed, or there is no GPU.
+        InputError: the language model is trained in full, `bitsandbytes` is not installed, or there is no GPU.
     """
     if "language" in train:
-        raise InputError("weights of 4 bits cannot learn: take language out of train, and give it a lora")
+        raise InputError("weights of 4 bits cannot be trained: take language out of train, and give it a lora")
     if find_spec("bitsandbytes") is None:
         raise InputError("quantization 4bit needs bitsandbytes: pip install 'gaze-vlm-lightning[qlora]'")
     if not torch.cuda.is_available():
@@ -129,7 +140,9 @@ def check_four_bits(train: tuple[ModelPart, ...]) -> None:
 
 
 def checkpoint_activations(hf: Any) -> None:
-    """Keep a layer's input alone and run the layer again in the backward pass (Chen et al. 2016, arXiv 1604.06174).
+    """Run each layer again in the backward pass instead of keeping what it computed.
+
+    Chen et al. 2016, arXiv 1604.06174.
 
     Never re-entrant: that would silently cut the gradient of the captured attention.
     """

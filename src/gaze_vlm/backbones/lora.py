@@ -1,4 +1,4 @@
-"""LoRA: a part learns through low-rank additions to its frozen linear layers (Hu et al. 2021, arXiv 2106.09685)."""
+"""LoRA: a part is trained through low-rank additions to its frozen linear layers (Hu et al. 2021, arXiv 2106.09685)."""
 
 import re
 import warnings
@@ -29,7 +29,7 @@ class Lora:
     the embeddings could not be merged into them.
 
     Args:
-        parts: that learn so; they must not be among the backbone's `train`, which learn all their weights.
+        parts: that are trained so. The backbone's `train` must not name them, whose parts are trained in full.
         rank: of A and B.
         alpha: scale of the addition, divided by the rank.
         dropout: of the input of A.
@@ -37,7 +37,7 @@ class Lora:
             `[qkvo]_proj`, whatever part and layer it lies in.
 
     Raises:
-        ValueError: a value out of range.
+        InputError: a value out of range.
     """
 
     parts: tuple[ModelPart, ...] = ("language",)
@@ -59,11 +59,12 @@ class Lora:
 
 
 def linear_layers(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Parameter]) -> list[str]:
-    """Full names of the layers that LoRA adds to: a pattern on names would hit other towers, whose layers have the
-    same.
+    """List the full names of the layers that LoRA adds to.
+
+    A pattern on names would hit other towers, whose layers have the same.
 
     Raises:
-        ValueError: a part has no such layer.
+        InputError: a part has no such layer.
     """
     part_of = part_of_modules(parts)
     linear = {
@@ -83,7 +84,9 @@ def linear_layers(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.
 
 
 def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
-    """Add LoRA to a model in place, in 32 bits; its class stays, all other parameters are frozen.
+    """Add LoRA to a model in place, in 32 bits, and freeze all other parameters.
+
+    The model keeps its class.
 
     By peft's own injection: the library's `add_adapter` refuses peft releases that serve as well.
     """
@@ -94,7 +97,7 @@ def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Param
         target_modules=linear_layers(hf, parts, lora, unused),
     )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # which peft then mends, layer by layer
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # which peft then fixes, layer by layer
         inject_adapter_in_model(config, hf, ADAPTER)
     cast_adapter_dtype(hf, ADAPTER)  # steps of 1e-4 are lost on weights of 16 bits
 
@@ -102,7 +105,10 @@ def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Param
 def set_trainable(
     hf: Any, parts: ModelParts, train: tuple[ModelPart, ...], lora: Lora | None, unused: Collection[nn.Parameter]
 ) -> None:
-    """Freeze all but the parts that learn, without what no clip passes through; add LoRA to those that learn so."""
+    """Make the chosen parts trainable, and freeze the rest.
+
+    Parameters that no clip passes through stay frozen. LoRA is added to its own parts.
+    """
     of_part = parameters_by_part(parts)
     hf.requires_grad_(False)
     if lora is not None:
@@ -113,7 +119,7 @@ def set_trainable(
 
 
 def merge_lora(hf: Any) -> None:
-    """Put what LoRA adds into the weights, in place; nothing of it is left beside them."""
+    """Merge LoRA into the weights in place; nothing of it is left beside them."""
     for name, module in list(hf.named_modules()):
         if isinstance(module, LoraLayer):
             module.merge()

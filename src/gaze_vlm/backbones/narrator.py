@@ -10,11 +10,12 @@ from timm.layers import use_reentrant_ckpt
 from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
+from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.fused_capture import FusedCapture
-from gaze_vlm.attention.sources import NO_PLACEHOLDER, Capture
+from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.cached_vision import cache_hidden_states
 from gaze_vlm.backbones.collator import Collator
-from gaze_vlm.backbones.frozen_vision import keep_outputs
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import ModelParts, parameters_of
 from gaze_vlm.errors import InputError
@@ -32,27 +33,30 @@ class Narrator(Backbone):
     model_class: ClassVar[Any] = VisionEncoderDecoderModel
     config_names: ClassVar[tuple[str, str]] = ("encoder", "decoder")
     vision_attention: ClassVar[str | None] = None  # timm has its own, and transformers 5.10 refuses any other by name
+    vision_capture: ClassVar[type[AttentionCapture]] = FusedCapture
+    visual_token = NO_PLACEHOLDER
 
     def collator(self) -> Collator:
         self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none
         return super().collator()
 
     def parts(self) -> ModelParts:
-        """The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language
-        model."""
+        """List the modules by part.
+
+        The cross-attention lies inside the decoder and belongs to the projector, as it is new to the language model.
+        """
         layers = self.hf.decoder.transformer.h
         new = [module for layer in layers for module in (layer.ln_cross_attn, layer.crossattention)]
         return {"vision": [self.hf.encoder], "language": [self.hf.decoder], "projector": [self.projection, *new]}
 
     def unused_parameters(self) -> list[nn.Parameter]:
-        """Those of timm's head, which pools the patches."""
         tower = self.hf.encoder.timm_model
         heads = [getattr(tower, name, None) for name in ("attn_pool", "fc_norm", "head", "head_dist")]
         return parameters_of([head for head in heads if head is not None])
 
     @property
     def projection(self) -> nn.Module:
-        """From the tower's width to the decoder's; the library has none where they are equal."""
+        """The layer from the tower's width to the decoder's; the library has none where they are equal."""
         return getattr(self.hf, "enc_to_dec_proj", nn.Identity())
 
     @property
@@ -60,28 +64,28 @@ class Narrator(Backbone):
         return self.hf.decoder
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Runs the tower: the decoder reads its tokens, which the block rewrites, as a memory."""
-        prepared = super().prepare(inputs)
+        """Run the tower: the decoder reads its tokens as a memory, after the block."""
+        prepared, (clips, frames) = super().prepare(inputs), inputs["pixel_values"].shape[:2]
         features = self.hf.encoder(prepared.pop("pixel_values")).last_hidden_state[:, self.prefix_tokens :]
         tokens = self.projection(features)
-        tokens = tokens if self.block is None else self.through_block(tokens)
-        tokens = rearrange(tokens, "(batch frame) token width -> batch frame token width", frame=self._frames)
-        time = frame_embedding(self._frames, tokens.shape[-1]).to(tokens)
+        tokens = tokens if self.block is None else self.through_block(tokens, clips)
+        tokens = rearrange(tokens, "(batch frame) token width -> batch frame token width", frame=frames)
+        time = frame_embedding(frames, tokens.shape[-1]).to(tokens)
         tokens = tokens + rearrange(time, "frame width -> frame 1 width")
         prepared["encoder_hidden_states"] = rearrange(tokens, "batch frame token width -> batch (frame token) width")
         return prepared
 
     def rewrite_visual_tokens(self) -> None:
-        """`prepare` passes them through the block."""
+        """Do nothing: `prepare` passes them through the block."""
 
-    def keep_vision_outputs(self, frames: int) -> None:
-        keep_outputs(self.hf.encoder, None, frames)
+    def cache_vision_outputs(self, frames: int) -> None:
+        cache_hidden_states(self.hf.encoder, None, frames)
 
     def checkpoint_activations(self) -> None:
-        """timm checkpoints its blocks by itself; the library knows the decoder's alone.
+        """Checkpoint both towers; the library knows the decoder alone.
 
         Raises:
-            ValueError: timm is told to do so re-entrantly.
+            InputError: timm would do so re-entrantly.
         """
         super().checkpoint_activations()
         if use_reentrant_ckpt():
@@ -93,9 +97,6 @@ class Narrator(Backbone):
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         return {i: layer.attn for i, layer in enumerate(self.hf.encoder.timm_model.blocks)}
-
-    def capture_of(self, modules: list[nn.Module]) -> Capture:
-        return FusedCapture(modules)
 
     def language_attention_modules(self) -> dict[int, nn.Module]:
         return {i: layer.crossattention for i, layer in enumerate(self.hf.decoder.transformer.h)}
@@ -109,10 +110,6 @@ class Narrator(Backbone):
         return int(self.hf.encoder.timm_model.num_prefix_tokens)
 
     @property
-    def visual_token(self) -> int:
-        return NO_PLACEHOLDER
-
-    @property
     def own_frame_size_px(self) -> tuple[int, int]:
         height, width = self.hf.encoder.timm_model.patch_embed.img_size
         return height, width
@@ -124,8 +121,12 @@ class Narrator(Backbone):
 
 
 def frame_embedding(frames: int, width: int) -> Float[Tensor, "frame width"]:
-    """Sinusoids of the frame's index (Vaswani et al. 2017, §3.5) less the first frame's, so that a single frame is
-    left as it is. Their periods go from 2π to 20,000π frames."""
+    """Compute sinusoids of the frame's index less those of the first frame.
+
+    Vaswani et al. 2017, §3.5. A single frame is left as it is. The periods go from 2π to 20,000π frames.
+
+    A single frame is left as it is. The periods go from 2π to 20,000π frames.
+    """
     frequencies = torch.exp(torch.arange(0, width, 2) * (-log(10_000) / width))
     angles = torch.arange(frames)[:, None] * frequencies
     return torch.stack([angles.sin(), angles.cos() - 1], dim=-1).flatten(1)[:, :width]

@@ -10,28 +10,31 @@ ModelParts = dict[ModelPart, list[nn.Module]]  # a part that lies inside another
 
 
 def part_of_modules(parts: ModelParts) -> dict[nn.Module, ModelPart]:
-    """The part of each module; the inner where one lies inside another."""
+    """Map each module to its part; to the inner where one lies inside another."""
     return {module: part for part, roots in parts.items() for root in roots for module in root.modules()}
 
 
 def parameters_by_part(parts: ModelParts) -> dict[str, list[nn.Parameter]]:
-    """The parameters of each part, each once: a weight that two modules share, too."""
+    """List the parameters of each part, each once, even if two modules share it."""
     part_of = {parameter: part for part, roots in parts.items() for root in roots for parameter in root.parameters()}
     return {part: [parameter for parameter, owner in part_of.items() if owner == part] for part in parts}
 
 
 def used_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[Any]:
-    """Vision layers below the hidden state that the model reads; state 0 is the input of the first."""
+    """List the vision layers below the hidden state that the model reads.
+
+    State 0 is the input of the first layer.
+    """
     layers = list(layers)
     return layers[: range(len(layers) + 1)[feature_layer]]
 
 
 def unused_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[nn.Module]:
-    """Vision layers above the hidden state that the model reads."""
+    """List the vision layers above the hidden state that the model reads."""
     layers = list(layers)
     return layers[range(len(layers) + 1)[feature_layer] :]
 
 
 def parameters_of(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """All parameters of some modules."""
+    """List all parameters of some modules."""
     return [parameter for module in modules for parameter in module.parameters()]

@@ -39,17 +39,19 @@ class QwenVL(Backbone):
     block, which must leave the patch tokens in place (`modulate`).
 
     Args:
+        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
         media: whether a frame is an image, or a clip one video.
         options: those of every backbone.
     """
 
     model_class: ClassVar[Any] = AutoModelForImageTextToText
 
-    def __init__(self, *args: Any, media: Media = "image", **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.media = media
-
     model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+    has_class_token = False
+
+    def __init__(self, checkpoint: str, media: Media = "image", **options: Any) -> None:
+        super().__init__(checkpoint, **options)
+        self.media = media
 
     def check_checkpoint(self) -> str:
         model_type = super().check_checkpoint()
@@ -83,10 +85,6 @@ class QwenVL(Backbone):
     def has_deepstack(self) -> bool:
         """Whether the language model adds features of several vision layers to the patch tokens."""
         return bool(getattr(self.hf.config.vision_config, "deepstack_visual_indexes", ()))
-
-    @property
-    def has_class_token(self) -> bool:
-        return False
 
     @property
     def frame_unit_px(self) -> int:
@@ -130,8 +128,10 @@ class QwenVL(Backbone):
         return replace(collator, placeholder=placeholder, write=partial(timed_groups, group))
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Adds the grid of each image or video, and which placeholders are patches: the model's positions come from
-        these. A token of the block that is no patch has a position as text has."""
+        """Add the grid of each image or video, and which placeholders are patches.
+
+        The model's positions come from these. A token of the block that is no patch has a position as text has.
+        """
         prepared = super().prepare(inputs)
         del prepared["position_ids"]
         pixel_values, group_s = prepared.pop("pixel_values"), prepared.pop("group_s", None)
@@ -139,8 +139,9 @@ class QwenVL(Backbone):
         patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
         # Frame groups that the block's tokens part are to the positions each a video of its own.
         parted = self.media == "image" or self.tokens_per_frame > patches > 0
-        grid = input_ids.new_tensor([[1 if parted else self._frames, layout.vit.rows, layout.vit.columns]])
-        prepared[f"{self.media}_grid_thw"] = grid.expand(len(pixel_values) // int(grid[0, 0]), -1)
+        groups = 1 if parted else inputs["pixel_values"].shape[1]
+        grid = input_ids.new_tensor([[groups, layout.vit.rows, layout.vit.columns]])
+        prepared[f"{self.media}_grid_thw"] = grid.expand(len(pixel_values) // groups, -1)
         prepared["pixel_values" if self.media == "image" else "pixel_values_videos"] = pixel_values.flatten(0, 1)
         visual = input_ids == self.visual_token
         place = (visual.cumsum(1) - 1) % self.tokens_per_frame
@@ -151,5 +152,5 @@ class QwenVL(Backbone):
 
 
 def timed_groups(group: str, times_s: Sequence[float]) -> str:
-    """A video in Qwen3-VL's text: before each frame group its time."""
+    """Write a video in Qwen3-VL's text: before each frame group its time."""
     return "".join(f"<{t:.1f} seconds>{group}" for t in times_s)

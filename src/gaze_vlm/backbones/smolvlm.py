@@ -1,4 +1,4 @@
-"""SmolVLM2: SigLIP, whose patches are shuffled many to a visual token, and a video told frame by frame."""
+"""SmolVLM2: SigLIP, whose patches are shuffled many to a visual token, and a video as frames with their times."""
 
 import re
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ class SmolVLM(Backbone):
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_pad": False, "do_sample_frames": False}
     media: Media = "video"
     features_method = "get_image_features"
+    has_class_token = False
 
     def parts(self) -> ModelParts:
         model = self.hf.model
@@ -42,29 +43,17 @@ class SmolVLM(Backbone):
     def collator(self) -> Collator:
         own = self.processor
         frame = f"{own.fake_image_token}{own.global_image_token}{own.image_token}{own.fake_image_token}"
-        return replace(super().collator(), placeholder=re.escape(own.video_token), write=partial(told, frame))
+        return replace(super().collator(), placeholder=re.escape(own.video_token), write=partial(timed_frames, frame))
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The frames of a clip in a row of their own."""
-        prepared = super().prepare(inputs)
-        frames = prepared["pixel_values"]
+        frames = inputs["pixel_values"]
         # The model takes a frame of nothing but zeros for padding, and would drop it.
-        empty = reduce(frames == 0, "frame channel y x -> frame 1 1 1", torch.all)
-        frames = frames.masked_fill(empty, torch.finfo(frames.dtype).tiny)
-        return {**prepared, "pixel_values": frames.unflatten(0, (-1, self._frames))}
+        empty = reduce(frames == 0, "clip frame channel y x -> clip frame 1 1 1", torch.all)
+        return {**super().prepare(inputs), "pixel_values": frames.masked_fill(empty, torch.finfo(frames.dtype).tiny)}
 
     @property
     def visual_token(self) -> int:
         return int(self.hf.config.image_token_id)
-
-    @property
-    def has_class_token(self) -> bool:
-        return False
-
-    @property
-    def own_frame_size_px(self) -> tuple[int, int]:
-        size = self.hf.config.vision_config.image_size
-        return size, size
 
     @property
     def layout(self) -> Layout:
@@ -72,8 +61,11 @@ class SmolVLM(Backbone):
         return square_layout(vision.image_size, vision.patch_size, self.hf.config.scale_factor)
 
 
-def told(frame: str, times_s: Sequence[float]) -> str:
-    """A video as the model's processor tells it: how many frames, how long, and the minute and second of each."""
+def timed_frames(frame: str, times_s: Sequence[float]) -> str:
+    """Write a video as the model's processor does.
+
+    How many frames, how long, and the minute and second of each.
+    """
     count, length = num2words(len(times_s)), timedelta(seconds=int(times_s[-1]))
     intro = f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"
     frames = (f"\nFrame from {int(t // 60):02d}:{int(t % 60):02d}:{frame}" for t in times_s)

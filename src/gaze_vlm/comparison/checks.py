@@ -51,7 +51,7 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
         yield Problem(str(error))
         return
     yield from _other_than_asked(run, comparison, configured)
-    checkpoint = configured.model.backbone.checkpoint
+    checkpoint = configured.model.backbone.options.checkpoint
     model, data = (run.backbone, run.arm, checkpoint), (run.backbone, run.arm, "data", str(run.train_clips))
     to_make = Path(checkpoint) in _outputs(command) and not Path(checkpoint).exists()
     if model not in seen and not to_make:

@@ -96,9 +96,10 @@ def kept_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
         backbone: the model.
         frames: of all the clips that are trained and validated on, which are not more.
     """
-    if not backbone.cached_frames:
+    cached_frames = backbone.options.cached_frames
+    if not cached_frames:
         return {}
-    kept = min(backbone.cached_frames, frames)
+    kept = min(cached_frames, frames)
     width = backbone.hf.get_input_embeddings().embedding_dim
     held = 4.0 * kept * len(backbone.layout.vit) * width
-    return {"frames in memory": f"about {held / GB:.1f} GB beside the model (cached_frames {backbone.cached_frames:,})"}
+    return {"frames in memory": f"about {held / GB:.1f} GB beside the model (cached_frames {cached_frames:,})"}

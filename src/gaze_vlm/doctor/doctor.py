@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.source import layers_of
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
@@ -73,7 +73,7 @@ def diagnose(training: Training) -> Diagnosis:
     found, built = problems(training)
     facts = configured_facts(training)
     if training.steps_of_epoch:
-        share = data.valid_share(backbone.view, backbone.min_mass_in_view)
+        share = data.valid_share(backbone.options.view, backbone.options.min_mass_in_view)
         facts |= {**amounts_in_words(training), "gaze": f"valid in {share:.0%} of the training frames"}
     if not built:
         return Diagnosis(facts, found)
@@ -92,11 +92,11 @@ def configured_facts(training: Training) -> dict[str, str]:
     """What the configuration tells without the model."""
     backbone, data = training.module.backbone, training.data
     return {
-        "backbone": f"{type(backbone).__name__}, {backbone.checkpoint}",
-        "train": ", ".join(backbone.train_parts) or "no part in full",
-        "lora": "none" if backbone.lora is None else str(backbone.lora),
-        "batch": f"{data.batch_size} samples a GPU, {training.precision}, weights of {backbone.dtype}"
-        + (", the frozen language model of 4 bits" if backbone.quantization else ""),
+        "backbone": f"{type(backbone).__name__}, {backbone.options.checkpoint}",
+        "train": ", ".join(backbone.options.train) or "no part in full",
+        "lora": "none" if backbone.options.lora is None else str(backbone.options.lora),
+        "batch": f"{data.batch_size} samples a GPU, {training.precision}, weights of {backbone.options.dtype}"
+        + (", the frozen language model of 4 bits" if backbone.options.quantization else ""),
         "store": str(data.store_path),
     }
 
@@ -148,13 +148,13 @@ def numbers(parameters: Iterable[nn.Parameter]) -> int:
 
 def source_in_words(backbone: Backbone) -> str:
     """Where the attention that is handed over comes from."""
-    of_heads = f", heads {', '.join(map(str, backbone.heads))}" if backbone.heads else ""
+    of_heads = f", heads {', '.join(map(str, backbone.options.heads))}" if backbone.options.heads else ""
     for name, layers, modules in (
-        ("vision", backbone.vit_layers, backbone.vit_attention_modules()),
-        ("language", backbone.language_layers, backbone.language_attention_modules()),
+        ("vision", backbone.options.vit_layers, backbone.vit_attention_modules()),
+        ("language", backbone.options.language_layers, backbone.language_attention_modules()),
     ):
         if layers:
-            chosen = ", ".join(map(str, layers_of(modules, layers, f"{name} layers")))
+            chosen = ", ".join(map(str, choose_layers(modules, layers, f"{name} layers")))
             return f"{name} layers {chosen} of {min(modules)} to {max(modules)}{of_heads}, on {backbone.grid}"
     if backbone.block is None:
         return "none"

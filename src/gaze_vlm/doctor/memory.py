@@ -141,9 +141,9 @@ def estimate(
     learning = [parameter for parameters in learning_of.values() for parameter in parameters]
     language, config = backbone.parts()["language"][0], backbone.hf.config
     linear = [module for module in language.modules() if isinstance(module, nn.Linear)]
-    quantized = {m.weight for m in linear if not m.weight.requires_grad} if backbone.quantization else set()
+    quantized = {m.weight for m in linear if not m.weight.requires_grad} if backbone.options.quantization else set()
     autocast = "mixed" in precision
-    half = "16" in precision or backbone.dtype == "bfloat16"
+    half = "16" in precision or backbone.options.dtype == "bfloat16"
     vision, text = (getattr(config, half) for half in backbone.config_names)
     attentions = backbone.language_attention_modules()
     towers = [tower_of(backbone.hf, attentions, width_of(text), batch_size * sequence)]
@@ -159,10 +159,11 @@ def estimate(
         "weights cast to 16 bits": cast_bytes(learning, autocast),
         "logits": logit_bytes(batch_size * answer, text.vocab_size),
     }
-    used = checkpointed if backbone.gradient_checkpointing else kept
+    checkpointing = backbone.options.gradient_checkpointing
     return {
         **rest,
         "activations without checkpointing": kept,
         "activations with checkpointing": checkpointed,
-        f"in all, {'with' if backbone.gradient_checkpointing else 'without'} checkpointing": sum(rest.values()) + used,
+        f"in all, {'with' if checkpointing else 'without'} checkpointing": sum(rest.values())
+        + (checkpointed if checkpointing else kept),
     }

@@ -1,9 +1,10 @@
-"""Renders the embedded data set: sessions of several participants, in another data set's own files."""
+"""Render the embedded data set: sessions of several participants, in another data set's own files."""
 
 import json
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -18,10 +19,10 @@ from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import session_truth
-from gaze_vlm.kitchen.writer import FileFormat, SessionNotes, write_text
-from gaze_vlm.output import check_output_folder
+from gaze_vlm.kitchen.writer import FileFormat, SessionNotes
+from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
 from gaze_vlm.progress import track
-from gaze_vlm.ranges import is_seed
+from gaze_vlm.ranges import at_least, is_seed
 
 VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
@@ -54,31 +55,28 @@ def build_kitchen(
     recipes: int = len(RECIPE_NAMES),
     file_format: FileFormatName = "egtea",
 ) -> Path:
-    """Writes the embedded kitchen: every participant does every recipe once.
+    """Write the embedded kitchen: every participant does every recipe once.
 
-    A root that already holds this kitchen is left as it is; an interrupted one is finished.
+    A root that already holds this kitchen is left as it is; an interrupted one is completed.
 
     Args:
-        root: Folder to write; made if it is missing.
-        participants: How many people cook.
-        seed: The same seed gives the same bytes of gaze and text, whatever the number of workers.
-        workers: Processes that render; by default one a core.
-        recipes: How many of the six recipes each participant does.
-        file_format: Whose files to write: EGTEA Gaze+'s, or Ego4D's with its own rates and narrations.
+        root: folder to write; made if it is missing.
+        participants: how many people cook.
+        seed: the same seed gives the same bytes of gaze and text, whatever the number of workers.
+        workers: processes that render; by default one a core.
+        recipes: how many of the six recipes each participant does.
+        file_format: whose files to write: EGTEA Gaze+'s, or Ego4D's with its own rates and narrations.
 
     Returns:
         The root.
 
     Raises:
-        ValueError: If a number is out of range, the format is none of these, or the root holds something else.
+        InputError: when a number is out of range, the format is unknown, or the root holds something else.
     """
     is_seed(seed)
-    if participants < 1:
-        raise InputError(f"participants is {participants}: at least 1 person must cook")
-    if not 1 <= recipes <= len(RECIPE_NAMES):
+    at_least(1, participants=participants, recipes=recipes, workers=workers)
+    if recipes > len(RECIPE_NAMES):
         raise InputError(f"recipes is {recipes}: choose 1 to {len(RECIPE_NAMES)}")
-    if workers is not None and workers < 1:
-        raise InputError(f"workers is {workers}: at least 1 process must render")
     if file_format not in FILE_FORMATS:
         raise InputError(f"file_format is {file_format!r}: choose {' or '.join(get_args(FileFormatName))}")
     root = Path(root)
@@ -93,19 +91,17 @@ def build_kitchen(
         parameters["shape"] = file_format
     if _is_complete(root, parameters):
         return root
+    remove_drafts(root)
     _describe(root, parameters, complete=False, sessions={})
     jobs = [
         _Job(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
-        for index, (participant, recipe) in enumerate(
-            (person, dish) for person in range(1, participants + 1) for dish in range(1, recipes + 1)
-        )
+        for index, (participant, recipe) in enumerate(product(range(1, participants + 1), range(1, recipes + 1)))
     ]
     results = track(_run(jobs, workers or cores()), "Rendering sessions", len(jobs))
     ordered = sorted(results, key=lambda result: jobs.index(result.job))
-    FILE_FORMATS[file_format].write_index(root, [result.notes for result in ordered])
-    write_sheet(
-        root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, FILE_FORMATS[file_format].rates
-    )
+    files = FILE_FORMATS[file_format]
+    files.write_index(root, [result.notes for result in ordered])
+    write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, files.rates)
     truth = {result.notes.video_id: result.truth for result in ordered}
     _describe(root, parameters, complete=True, sessions=truth)
     return root
@@ -117,7 +113,7 @@ def _write_session(job: _Job) -> _Done:
     files.write_session(job.root, session)
     notes = SessionNotes(
         video_id=files.video_id(session),
-        frame_count=session.frame_count,
+        frame_count=session.scene.frame_count,
         actions=session.actions,
         occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
     )
@@ -146,7 +142,7 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
     """Whether this very kitchen is there.
 
     Raises:
-        ValueError: If the root holds another kitchen, or files that are no kitchen.
+        InputError: when the root holds another kitchen, or files that are no kitchen.
     """
     path = root / DESCRIPTION_FILE
     if not path.exists():
@@ -164,4 +160,4 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
 
 def _describe(root: Path, parameters: dict[str, int | str], complete: bool, sessions: dict[str, Any]) -> None:
     description = {"parameters": parameters, "complete": complete, "sessions": sessions}
-    write_text(root / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+    write_atomically(root / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")

@@ -45,33 +45,35 @@ class Canvas:
         self._ellipses: list[tuple[Point, Point, Point]] = []
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
+        """Add a filled polygon."""
         self._add_corners(points, FILLED, colour)
 
     def stroke(self, start: Point, end: Point, thickness: float, colour: Colour) -> None:
-        """A straight line with round ends."""
+        """Add a straight line with round ends."""
         self._add_corners((start, end), thickness, colour)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
+        """Add a filled circle."""
         self._add_ellipse(centre, (radius, radius), 0.0, CIRCLE_CORNERS, FILLED, colour)
 
     def ellipse(self, centre: Point, axes: Point, colour: Colour, angle_deg: float = 0.0) -> None:
-        """A filled ellipse; `axes` are the two half axes, the first along `angle_deg` (clockwise)."""
+        """Add a filled ellipse with two half axes, the first along `angle_deg` (clockwise)."""
         self._add_ellipse(centre, axes, angle_deg, CIRCLE_CORNERS, FILLED, colour)
 
     def half_ellipse(self, centre: Point, axes: Point, colour: Colour) -> None:
-        """The lower half of a filled ellipse."""
+        """Add the lower half of a filled ellipse."""
         self._add_ellipse(centre, axes, 0.0, LOWER_HALF, FILLED, colour)
 
     def ring(self, centre: Point, axes: Point, thickness: float, colour: Colour) -> None:
-        """The outline of an ellipse."""
+        """Add the outline of an ellipse."""
         self._add_ellipse(centre, axes, 0.0, CIRCLE_CORNERS, thickness, colour)
 
     def paint_picture(self, image: UInt8[np.ndarray, "height width 3"], scale: float) -> None:
-        """Draws all shapes into an RGB image, antialiased, `scale` times as large."""
+        """Draw all shapes into an RGB image, antialiased, `scale` times as large."""
         self._paint(image, scale, as_labels=False)
 
     def paint_labels(self, labels: UInt8[np.ndarray, "height width"]) -> None:
-        """Draws the id of every shape into a map, with hard edges."""
+        """Draw the id of every shape into a map, with hard edges."""
         self._paint(labels, 1.0, as_labels=True)
 
     def _add_corners(self, points: Sequence[Point], thickness: float, colour: Colour) -> None:
@@ -114,12 +116,13 @@ class Frame2D:
         self._sin = math.sin(angle) * unit
 
     def at(self, a: float, b: float) -> Point:
+        """Return the point `a` units along the axis and `b` units to its right."""
         x, y = self.origin
         return x + a * self._cos - b * self._sin, y + a * self._sin + b * self._cos
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darker for `factor` < 1; for `factor` > 1 mixed towards white by `factor` - 1."""
+    """Darken by a `factor` < 1; for `factor` > 1 mix towards white by `factor` - 1."""
     if factor <= 1:
         return int(colour[0] * factor), int(colour[1] * factor), int(colour[2] * factor)
     mix = factor - 1

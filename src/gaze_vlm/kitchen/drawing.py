@@ -27,6 +27,7 @@ class Palette:
 
 @cache
 def palette(colour: str) -> Palette:
+    """Make the four tones of an object colour."""
     base = COLOURS[colour]
     return Palette(base, shade(base, 1.35), shade(base, 0.72), shade(base, 0.42))
 
@@ -34,7 +35,10 @@ def palette(colour: str) -> Palette:
 def draw_object(
     canvas: Canvas, kind: str, colour: str, centre: Point, radius: float, done: frozenset[str], shadow: Colour
 ) -> None:
-    """An object with the marks of the verbs in `done`; `centre` and `radius` in pixels of the canvas."""
+    """Draw an object with the marks of the verbs in `done`.
+
+    `centre` and `radius` are in pixels of the canvas.
+    """
     x, y = centre
     label, canvas.label = canvas.label, 0
     canvas.ellipse((x + 0.18 * radius, y + 0.72 * radius), (1.12 * radius, 0.5 * radius), shadow)
@@ -69,7 +73,7 @@ def draw_object(
 
 
 def draw_occluder(canvas: Canvas, centre: Point, radius: float, colour: Colour) -> None:
-    """A round serving tray that somebody carries past the camera."""
+    """Draw a round serving tray that somebody carries past the camera."""
     x, y = centre
     canvas.disc(centre, radius, shade(colour, 0.62))
     canvas.disc(centre, 0.93 * radius, colour)

@@ -15,7 +15,8 @@ from gaze_vlm.formats.writers import index_text
 from gaze_vlm.kitchen.recipes import NOUNS, VERBS
 from gaze_vlm.kitchen.scene import EGO4D_RATES, Rates
 from gaze_vlm.kitchen.session import Session
-from gaze_vlm.kitchen.writer import SessionNotes, write_text, write_video
+from gaze_vlm.kitchen.writer import SessionNotes, write_video
+from gaze_vlm.output import write_atomically
 
 DISPLAY_WIDTH_PX, DISPLAY_HEIGHT_PX = 1088, 816
 """The aspect of the rendered frames; Ego4D's own videos with gaze are 1088×1080."""
@@ -37,33 +38,36 @@ class Ego4dFormat:
         video = root / "v2" / "full_scale" / f"{uid}.mp4"
         if not video.exists():
             write_video(video, session, "libvpx-vp9", ENCODER)
-        write_text(root / "v2" / "gaze" / f"{uid}.csv", gaze_table(session))
+        write_atomically(root / "v2" / "gaze" / f"{uid}.csv", gaze_table(session))
 
     def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
         videos = [
             Ego4dVideo(notes.video_id, notes.frame_count / self.rates.frame_hz, DISPLAY_WIDTH_PX, DISPLAY_HEIGHT_PX)
             for notes in sessions
         ]
-        write_text(root / "ego4d.json", ego4d_json(videos))
+        write_atomically(root / "ego4d.json", ego4d_json(videos))
         spoken = {notes.video_id: narrations(notes) for notes in sessions}
-        write_text(root / "v2" / "annotations" / "narration.json", narration_json(spoken))
-        write_text(root / "verb_idx.txt", index_text(VERBS))
-        write_text(root / "noun_idx.txt", index_text(NOUNS))
+        write_atomically(root / "v2" / "annotations" / "narration.json", narration_json(spoken))
+        write_atomically(root / "verb_idx.txt", index_text(VERBS))
+        write_atomically(root / "noun_idx.txt", index_text(NOUNS))
 
 
 def video_uid(seed: int, participant: int, recipe: int) -> str:
-    """Shaped like Ego4D's uids; the same arguments give the same one."""
+    """Make a uid shaped like Ego4D's; the same arguments give the same one."""
     return str(uuid5(NAMESPACE_OID, f"gaze-vlm kitchen, seed {seed}, participant {participant}, recipe {recipe}"))
 
 
 def gaze_table(session: Session) -> str:
-    """The session's gaze; a lost eye has the worn flag 0, places outside the frame are kept."""
+    """Write the session's gaze as a table.
+
+    A lost eye has the worn flag 0; places outside the frame are kept.
+    """
     track = session.gaze
     return gaze_csv_text(track.t_s, np.where(track.tracked[:, None], track.xy, FILE_ORIGIN), track.tracked)
 
 
 def narrations(notes: SessionNotes) -> list[Narration]:
-    """A sentence at the start of each action; a passer-by's at each occluder, and one `#unsure`."""
+    """Write a sentence for each action, one for each passer-by, and one `#unsure`."""
     actions = [
         Narration(start_s, f"#C C {third_person(verb.lower())} the {label.replace('_', ' ')}")
         for start_s, _, verb, label in notes.actions

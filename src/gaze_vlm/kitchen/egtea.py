@@ -6,17 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from gaze_vlm.formats.writers import (
-    LabelledAction,
-    action_labels_csv,
-    begaze_text,
-    index_text,
-    split_text,
-)
+from gaze_vlm.formats.writers import LabelledAction, action_labels_csv, begaze_text, index_text, split_text
 from gaze_vlm.kitchen.recipes import COLOURS, NOUNS, POSSIBLE_ACTIONS, VERBS, noun
 from gaze_vlm.kitchen.scene import EGTEA_RATES, Rates
 from gaze_vlm.kitchen.session import Session
-from gaze_vlm.kitchen.writer import SessionNotes, write_text, write_video
+from gaze_vlm.kitchen.writer import SessionNotes, write_video
+from gaze_vlm.output import write_atomically
 
 GAZE_WIDTH_PX, GAZE_HEIGHT_PX = 1280, 960
 CLOCK_START_US = 1_000_000_000
@@ -39,14 +34,14 @@ class EgteaFormat:
         video = root / "videos" / f"{session.name}.mp4"
         if not video.exists():
             write_video(video, session, "libx264", ENCODER)
-        write_text(root / "gaze_data" / f"{session.name}.txt", gaze_text(session))
+        write_atomically(root / "gaze_data" / f"{session.name}.txt", gaze_text(session))
 
     def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
         write_annotations(root / "action_annotation", [labelled_actions(notes) for notes in sessions])
 
 
 def gaze_text(session: Session) -> str:
-    """The session's gaze in BeGaze 3.1 for even participants and in 3.4 for odd ones."""
+    """Write gaze in BeGaze 3.1 for even participants and in 3.4 for odd ones."""
     track = session.gaze
     origin_us = CLOCK_START_US + 3_600_000_000 * session.participant + 123_457 * session.recipe
     return begaze_text(
@@ -60,6 +55,7 @@ def gaze_text(session: Session) -> str:
 
 
 def labelled_actions(notes: SessionNotes) -> list[LabelledAction]:
+    """List a session's actions as the annotation files have them."""
     return [
         LabelledAction(notes.video_id, round(1000 * start_s), round(1000 * end_s), verb, label, notes.frame_count)
         for start_s, end_s, verb, label in notes.actions
@@ -67,16 +63,16 @@ def labelled_actions(notes: SessionNotes) -> list[LabelledAction]:
 
 
 def write_annotations(folder: Path, sessions: Sequence[Sequence[LabelledAction]]) -> None:
-    """`action_annotation/` for the actions of each session; a session is never in both parts of a split."""
+    """Write `action_annotation/`; a session is never in both parts of a split."""
     names = [f"{action.verb} {noun(colour, action.kind)}" for action in POSSIBLE_ACTIONS for colour in COLOURS]
-    write_text(folder / "action_idx.txt", index_text(names))
-    write_text(folder / "verb_idx.txt", index_text(VERBS))
-    write_text(folder / "noun_idx.txt", index_text(NOUNS))
+    write_atomically(folder / "action_idx.txt", index_text(names))
+    write_atomically(folder / "verb_idx.txt", index_text(VERBS))
+    write_atomically(folder / "noun_idx.txt", index_text(NOUNS))
     actions = [action for session in sessions for action in session]
-    write_text(folder / "raw_annotations" / "action_labels.csv", action_labels_csv(actions))
+    write_atomically(folder / "raw_annotations" / "action_labels.csv", action_labels_csv(actions))
     for split in range(SPLITS):
         parts: dict[str, list[LabelledAction]] = {"train": [], "test": []}
         for index, session in enumerate(sessions):
             parts["test" if index % TEST_SHARE == split else "train"].extend(session)
         for part, chosen in parts.items():
-            write_text(folder / f"{part}_split{split + 1}.txt", split_text(chosen, names, VERBS, NOUNS))
+            write_atomically(folder / f"{part}_split{split + 1}.txt", split_text(chosen, names, VERBS, NOUNS))

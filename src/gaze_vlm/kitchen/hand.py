@@ -23,7 +23,9 @@ def draw_hand(
     skin: Colour,
     sleeve: Colour,
 ) -> None:
-    """A hand on an arm from `elbow`, turned by `angle` radians, with the tool of `verb` (None: a fist).
+    """Draw a hand on an arm from `elbow`, with the tool of `verb` (None: a fist).
+
+    It is turned by `angle` radians. `centre`, `elbow` and `radius` (of the palm) are in pixels.
 
     `centre`, `elbow` and `radius` (of the palm) in pixels.
     """
@@ -52,13 +54,7 @@ def _fist(canvas: Canvas, hand: Frame2D, skin: Colour, edge: Colour) -> None:
 
 
 def _open_hand(canvas: Canvas, hand: Frame2D, skin: Colour, edge: Colour) -> None:
-    fingers = (
-        (-0.52, -0.95, 1.25),
-        (-0.18, -0.34, 1.55),
-        (0.18, 0.28, 1.55),
-        (0.5, 0.85, 1.3),
-        (0.5, 1.35, 0.45),
-    )
+    fingers = ((-0.52, -0.95, 1.25), (-0.18, -0.34, 1.55), (0.18, 0.28, 1.55), (0.5, 0.85, 1.3), (0.5, 1.35, 0.45))
     for across, tip_across, tip in fingers:
         canvas.stroke(hand.at(0.3, across), hand.at(tip + 0.05, tip_across), 0.42 * hand.unit, edge)
     _palm(canvas, hand, skin, edge)
@@ -77,17 +73,10 @@ def _knife(canvas: Canvas, hand: Frame2D, skin: Colour, edge: Colour) -> None:
 def _jug(canvas: Canvas, hand: Frame2D, skin: Colour, edge: Colour) -> None:
     canvas.stroke(hand.at(1.75, -0.35), hand.at(2.3, -0.75), 0.26 * hand.unit, LIQUID)
     canvas.ring(hand.at(0.55, 0.1), (0.5 * hand.unit, 0.5 * hand.unit), 0.2 * hand.unit, (220, 236, 242))
-    body = (
-        hand.at(0.6, 0.75),
-        hand.at(0.75, -0.5),
-        hand.at(1.6, -0.62),
-        hand.at(1.95, -0.4),
-        hand.at(1.65, 0.62),
-    )
+    body = (hand.at(0.6, 0.75), hand.at(0.75, -0.5), hand.at(1.6, -0.62), hand.at(1.95, -0.4), hand.at(1.65, 0.62))
     canvas.polygon(body, (224, 240, 246))
     canvas.polygon(
-        [hand.at(0.85, 0.55), hand.at(0.95, -0.32), hand.at(1.6, -0.45), hand.at(1.5, 0.45)],
-        shade(LIQUID, 0.88),
+        [hand.at(0.85, 0.55), hand.at(0.95, -0.32), hand.at(1.6, -0.45), hand.at(1.5, 0.45)], shade(LIQUID, 0.88)
     )
     _gripping(canvas, hand, skin, edge)
 

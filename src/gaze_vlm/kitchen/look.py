@@ -49,15 +49,17 @@ class Look:
 
     @property
     def tray(self) -> Colour:
+        """Colour of the tray."""
         return shade(self.table, 0.78)
 
     @property
     def shadow(self) -> Colour:
+        """Colour of shadows."""
         return shade(self.table, 0.68)
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """A look drawn from all skins, sleeves, lights and tables."""
+    """Draw a look from all skins, sleeves, lights and tables."""
     skin = LIGHT_SKIN + rng.random() * (DARK_SKIN - LIGHT_SKIN)
     warmth = rng.uniform(-0.05, 0.05)
     brightness = rng.uniform(0.82, 1.1)
@@ -72,7 +74,10 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def table_texture(look: Look) -> UInt8[np.ndarray, "height width 3"]:
-    """The table seen from above, RGB, `TABLE_PX_PER_UNIT` pixels a world unit, from `TABLE_ORIGIN` on."""
+    """Paint the table seen from above, RGB.
+
+    It has `TABLE_PX_PER_UNIT` pixels a world unit, from `TABLE_ORIGIN` on.
+    """
     rng = np.random.default_rng(look.seed)
     width, height = (int(side * TABLE_PX_PER_UNIT) for side in TABLE_SIZE)
     clouds = _noise(rng, (7, 8), (width, height), 7.0)
@@ -102,7 +107,7 @@ def table_texture(look: Look) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def light_table(look: Look) -> UInt8[np.ndarray, "1 256 3"]:
-    """Look-up table that applies the participant's light to an RGB image."""
+    """Make a look-up table that applies the participant's light to an RGB image."""
     levels = np.arange(256)[:, None] * np.array(look.gain)
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]
 

@@ -11,7 +11,10 @@ VIEW_HEIGHT = 0.75
 
 
 def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Share of a reach that is done after the share `progress` of its time (Flash and Hogan 1985)."""
+    """Return how much of a reach is done after a share of its time.
+
+    Flash and Hogan 1985.
+    """
     s = np.clip(progress, 0.0, 1.0)
     return s**3 * (10 - 15 * s + 6 * s * s)
 
@@ -19,7 +22,10 @@ def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]
 def smooth_walk(
     rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], sigma: float, pace_s: float, width: int
 ) -> Float[np.ndarray, "tick width"]:
-    """Gaussian values every `pace_s` seconds with standard deviation `sigma`, joined smoothly."""
+    """Draw Gaussian values every `pace_s` seconds, joined smoothly.
+
+    Their standard deviation is `sigma`.
+    """
     knots = rng.normal(0.0, sigma, (int(t_s[-1] / pace_s) + 3, width))
     place = t_s / pace_s
     knot = place.astype(int)
@@ -39,14 +45,14 @@ class Camera:
     def to_view(
         self, world: Float[np.ndarray, "... 2"], tick: Int[np.ndarray, "..."] | int
     ) -> Float[np.ndarray, "... 2"]:
-        """World points in the view at `tick`: frame widths from the top left corner of the frame."""
+        """Map world points to the view: frame widths from its top left corner."""
         offset = (world - self.centre[tick]) * np.asarray(self.zoom[tick])[..., None]
         cos, sin = np.cos(self.roll[tick]), np.sin(self.roll[tick])
         x, y = offset[..., 0], offset[..., 1]
         return np.stack([0.5 + cos * x - sin * y, 0.5 * VIEW_HEIGHT + sin * x + cos * y], axis=-1)
 
     def affine(self, tick: int) -> Float[np.ndarray, "2 3"]:
-        """The same map as a matrix, for warping the table."""
+        """Return the same map as a matrix, for warping the table."""
         cos = np.cos(self.roll[tick]) * self.zoom[tick]
         sin = np.sin(self.roll[tick]) * self.zoom[tick]
         turn = np.array([[cos, -sin], [sin, cos]])
@@ -55,7 +61,10 @@ class Camera:
 
 
 def follow(rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
-    """A head that turns part of the way towards `target`, half a second late, with sway and jitter."""
+    """Turn a head part of the way towards `target`, half a second late.
+
+    It sways and jitters.
+    """
     lag_s, part = 0.55, 0.4
     rest = np.array([0.5, 0.36])
     goal = rest + part * (target - rest)

@@ -26,7 +26,7 @@ class Occluder:
     """Whether the eyes follow it while it hides what they were on."""
 
     def centre(self, t_s: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "tick 2"]:
-        """Its middle at times from `start_s` to `end_s`; NaN at other times, when it is not there."""
+        """Return its middle at some times; NaN when it is not in view."""
         share = (t_s - self.start_s) / (self.end_s - self.start_s)
         share = np.where((share >= 0) & (share <= 1), share, np.nan)[:, None]
         return np.array(self.start) + share * (np.array(self.end) - np.array(self.start))
@@ -38,12 +38,12 @@ class Occluder:
 
 
 def random_occluders(
-    rng: np.random.Generator,
-    duration_s: float,
-    t_s: Float[np.ndarray, "tick"],
-    looked_at: Float[np.ndarray, "tick 2"],
+    rng: np.random.Generator, duration_s: float, t_s: Float[np.ndarray, "tick"], looked_at: Float[np.ndarray, "tick 2"]
 ) -> tuple[Occluder, ...]:
-    """About one every eleven seconds, each crossing close to what is looked at in the middle of its way."""
+    """Draw about one occluder every eleven seconds.
+
+    Each crosses close to what is looked at in the middle of its way.
+    """
     count = max(1, round(duration_s / SPACING_S))
     found = []
     for index in range(count):
@@ -58,14 +58,6 @@ def random_occluders(
         start, end = (middle - way).tolist(), (middle + way).tolist()
         colour = OCCLUDER_COLOURS[rng.integers(len(OCCLUDER_COLOURS))]
         found.append(
-            Occluder(
-                start_s,
-                start_s + crossing_s,
-                tuple(start),
-                tuple(end),
-                radius,
-                colour,
-                bool(rng.random() < 0.5),
-            )
+            Occluder(start_s, start_s + crossing_s, tuple(start), tuple(end), radius, colour, bool(rng.random() < 0.5))
         )
     return tuple(found)

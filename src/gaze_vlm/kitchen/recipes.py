@@ -47,7 +47,7 @@ POSSIBLE_ACTIONS = tuple(Action(verb, kind) for kind in KINDS for verb in AFFORD
 
 
 def noun(colour: str, kind: str) -> str:
-    """The noun label of an object, as the annotation files spell it."""
+    """Name an object as the annotation files spell it."""
     return f"{colour}_{kind}"
 
 
@@ -55,12 +55,12 @@ NOUNS = tuple(noun(colour, kind) for kind in KINDS for colour in COLOURS)
 
 
 def random_recipe(rng: np.random.Generator, actions: int = RECIPE_ACTIONS) -> tuple[Action, ...]:
-    """Distinct actions in random order, never two in a row on one kind."""
+    """Draw distinct actions in random order, never two in a row on one kind."""
     return _order(rng, list(rng.permutation(len(POSSIBLE_ACTIONS))), actions)
 
 
 def swap_neighbours(recipe: tuple[Action, ...], rng: np.random.Generator) -> tuple[Action, ...]:
-    """The recipe with one pair of neighbouring actions exchanged; unchanged if no exchange is legal."""
+    """Swap one pair of neighbouring actions; none if no swap is legal."""
     for first in rng.permutation(len(recipe) - 1):
         swapped = list(recipe)
         swapped[first], swapped[first + 1] = swapped[first + 1], swapped[first]

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -43,8 +44,7 @@ EGTEA_RATES = Rates(frame_hz=24, gaze_hz=30)
 EGO4D_RATES = Rates(frame_hz=30, gaze_hz=200)
 
 
-@dataclass(frozen=True)
-class SeenObject:
+class VisibleObject(NamedTuple):
     """An object of a frame; x and y normalised to the frame, outside [0, 1] where it is out of view."""
 
     kind: str
@@ -63,7 +63,7 @@ class Labels:
     """
 
     object_map: UInt8[np.ndarray, "height width"]
-    objects: tuple[SeenObject, ...]
+    objects: tuple[VisibleObject, ...]
     verb: str | None
     hand_xy: tuple[float, float]
 
@@ -86,14 +86,15 @@ class Scene:
 
     @property
     def frame_count(self) -> int:
+        """How many frames the video has."""
         return 1 + (len(self.t_s) - 1) * self.rates.frame_hz // self.rates.tick_hz
 
     def tick(self, frame: int) -> int:
-        """The tick at which a frame is taken."""
+        """Return the tick at which a frame is taken."""
         return frame * self.rates.tick_hz // self.rates.frame_hz
 
     def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
-        """Frame `index` of the video, RGB in [0, 255]."""
+        """Render frame `index` of the video, RGB in [0, 255]."""
         tick = self.tick(index)
         size = (SUPERSAMPLING * FRAME_WIDTH_PX, SUPERSAMPLING * FRAME_HEIGHT_PX)
         image = cv2.resize(self._table_in_view(tick), size, interpolation=cv2.INTER_NEAREST)
@@ -103,7 +104,7 @@ class Scene:
         return cv2.add(image, _noise(self.look.seed + index), dtype=cv2.CV_8U)
 
     def labels(self, index: int) -> Labels:
-        """What frame `index` shows, drawn with the shapes of the frame but hard edges."""
+        """Label what frame `index` shows, with the shapes of the frame and hard edges."""
         tick = self.tick(index)
         object_map = np.zeros((FRAME_HEIGHT_PX, FRAME_WIDTH_PX), np.uint8)
         self._drawing(tick).paint_labels(object_map)
@@ -111,7 +112,7 @@ class Scene:
         seen = self.camera.to_view(self.paths[:, tick], tick) / height
         hand_x, hand_y = (self.camera.to_view(self.hand.xy[tick], tick) / height).tolist()
         objects = tuple(
-            SeenObject(kind, colour, x, y)
+            VisibleObject(kind, colour, x, y)
             for kind, colour, (x, y) in zip(self.script.kinds, self.script.colours, seen.tolist(), strict=True)
         )
         return Labels(object_map, objects, self.hand.verb(self.script, tick), (hand_x, hand_y))
@@ -168,7 +169,7 @@ class Scene:
 def act_out(
     rng: np.random.Generator, script: Script, look: Look, until_s: float | None = None, rates: Rates = EGTEA_RATES
 ) -> Scene:
-    """Lets a wearer do the actions of `script` once, or those that begin before `until_s`."""
+    """Let a wearer do the actions of `script`, or those that begin before `until_s`."""
     t_s = np.arange(0.0, script.duration_s if until_s is None else until_s, 1 / rates.tick_hz)
     paths = script.paths(t_s)
     fixations = look_around(rng, script)

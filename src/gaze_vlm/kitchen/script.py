@@ -39,15 +39,18 @@ class Script:
 
     @property
     def duration_s(self) -> float:
-        """The wearer puts the last tool down and rests for a moment after the last action."""
+        """Length; after the last action the wearer puts the tool down and rests for a moment."""
         return float(self.action_start_s[-1]) + REACH_S
 
     def action_at(self, t_s: float) -> int:
-        """Index of the action under way, -1 before the first, the last one after the end."""
+        """Return the index of the action under way.
+
+        It is -1 before the first, and the last one after the end.
+        """
         return int(np.searchsorted(self.action_start_s[:-1], t_s, side="right")) - 1
 
     def done(self, item: int, t_s: float) -> frozenset[str]:
-        """Verbs whose marks object `item` shows: a mark appears halfway through its action."""
+        """Return the verbs whose marks an object shows, each from halfway through its action."""
         now = {verb for other, verb, mark_s in self._marks if other == item and t_s > mark_s}
         return self.done_before[item] | now
 
@@ -58,7 +61,7 @@ class Script:
         return list(zip(self.action_object.tolist(), verbs, half_s.tolist(), strict=True))
 
     def paths(self, t_s: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "object tick 2"]:
-        """Where each object is: still, except that a picked-up one is carried to the tray."""
+        """Return where each object is: still, or carried to the tray."""
         paths = np.repeat(self.place[:, None], len(t_s), axis=1)
         picked = 0
         for index, (action, item) in enumerate(zip(self.actions, self.action_object, strict=True)):
@@ -75,7 +78,10 @@ class Script:
 def random_script(
     rng: np.random.Generator, actions: tuple[Action, ...], least_duration_s: float, marks: bool = False
 ) -> Script:
-    """Random objects that `actions` can be done with; with `marks`, some show what was done before."""
+    """Draw objects that `actions` can be done with.
+
+    With `marks`, some show what was done before.
+    """
     needed = sorted({action.kind for action in actions})
     count = max(len(needed), int(rng.integers(6, 9)))
     others = [kind for kind in rng.permutation(KINDS).tolist() if kind not in needed]

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES, RECIPES, noun, swap_neighbours
-from gaze_vlm.kitchen.scene import EGTEA_RATES, Labels, Rates, Scene, act_out
+from gaze_vlm.kitchen.scene import EGTEA_RATES, Rates, Scene, act_out
 from gaze_vlm.kitchen.script import random_script
 from gaze_vlm.kitchen.wearer import gaze_path
 
@@ -56,11 +56,8 @@ class Session:
 
     @property
     def name(self) -> str:
+        """Stem of its files."""
         return session_name(self.participant, self.recipe)
-
-    @property
-    def frame_count(self) -> int:
-        return self.scene.frame_count
 
     @property
     def actions(self) -> tuple[tuple[float, float, str, str], ...]:
@@ -73,31 +70,23 @@ class Session:
             )
         )
 
-    def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
-        """Frame `index` of the video, RGB in [0, 255]."""
-        return self.scene.frame(index)
-
-    def labels(self, index: int) -> Labels:
-        """What frame `index` shows."""
-        return self.scene.labels(index)
-
 
 def session_name(participant: int, recipe: int) -> str:
-    """The name of a session's files; participants and recipes count from 1."""
+    """Name a session's files; participants and recipes count from 1."""
     return f"P{participant:02d}-R{recipe:02d}-{RECIPE_NAMES[recipe - 1]}"
 
 
 def simulate_session(
     seed: int, participant: int, recipe: int, gaze_ends_early: bool = False, rates: Rates = EGTEA_RATES
 ) -> Session:
-    """The same arguments give the same session.
+    """Simulate a session; the same arguments give the same one.
 
     Args:
-        seed: Seed of the whole kitchen.
-        participant: From 1; decides skin, sleeve, light and table.
-        recipe: From 1 to 6.
-        gaze_ends_early: Whether the gaze recording stops 1.5 s before the video.
-        rates: Of the camera and of the eye tracker.
+        seed: of the whole kitchen.
+        participant: from 1; decides skin, sleeve, light and table.
+        recipe: from 1 to 6.
+        gaze_ends_early: whether the gaze recording stops 1.5 s before the video.
+        rates: of the camera and of the eye tracker.
     """
     rng = np.random.default_rng([seed, participant, recipe])
     look = random_look(np.random.default_rng([seed, participant]))
@@ -110,7 +99,7 @@ def simulate_session(
 
 
 def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0) -> GazeTrack:
-    """The wearer's gaze as a tracker with a calibration bias, noise, blinks and losses records it."""
+    """Record the wearer's gaze by a tracker with a calibration bias, noise, blinks and losses."""
     end_s = scene.t_s[-1] - early_end_s
     tick = np.arange(0, len(scene.t_s), scene.rates.tick_hz // scene.rates.gaze_hz)
     tick = tick[scene.t_s[tick] <= end_s]

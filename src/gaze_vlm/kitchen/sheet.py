@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Rates
 from gaze_vlm.kitchen.session import Session, simulate_session
-from gaze_vlm.kitchen.writer import atomically
+from gaze_vlm.output import draft_of
 
 SESSIONS = 12
 FRAMES = 4
@@ -25,7 +25,7 @@ SEEN, HIDDEN, INK, PAPER = "#ff2fd0", "#ffe600", "#1d1f24", "#f6f4ef"
 
 
 def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int, rates: Rates) -> None:
-    """Draws four frames of up to twelve of the (participant, recipe) sessions, spread over all of them."""
+    """Draw four frames of up to twelve (participant, recipe) sessions, spread over all."""
     chosen = np.unique(np.linspace(0, len(sessions) - 1, min(SESSIONS, len(sessions))).round().astype(int))
     columns = 2 if len(chosen) > 1 else 1
     rows = -(-len(chosen) // columns)
@@ -51,8 +51,8 @@ def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int, rate
             if nth == 0:
                 axes.text(0, 1.15, session.name, fontsize=9, fontweight="bold", color=INK, transform=axes.transAxes)
     _head(figure, 1 - HEADER_IN / 2 / height_in)
-    with atomically(path) as partial:
-        figure.savefig(partial, dpi=100, format="png")
+    with draft_of(path) as draft:
+        figure.savefig(draft, dpi=100, format="png")
 
 
 def _head(figure: Figure, y: float) -> None:
@@ -90,7 +90,7 @@ def _draw(axes: Axes, session: Session, t_s: float) -> None:
     frame_hz = session.scene.rates.frame_hz
     index = int(t_s * frame_hz)
     now_s = index / frame_hz
-    axes.imshow(_enlarged(session.frame(index)))
+    axes.imshow(_enlarged(session.scene.frame(index)))
     track = session.gaze
     recent = (track.t_s > now_s - GAZE_WINDOW_S) & (track.t_s <= now_s) & np.any(track.xy != 0, axis=1)
     x, y = (track.xy[recent] * (FRAME_WIDTH_PX, FRAME_HEIGHT_PX) * ENLARGEMENT).T

@@ -10,13 +10,16 @@ from gaze_vlm.kitchen.session import Session
 
 
 def session_truth(session: Session) -> dict[str, Any]:
-    """Plain values for `kitchen.json`: seconds from the start of the video, places in frame widths."""
+    """Collect plain values for `kitchen.json`.
+
+    Seconds count from the start of the video; places are in frame widths.
+    """
     script, track = session.scene.script, session.gaze
     return {
         "participant": session.participant,
         "recipe": session.recipe,
-        "frames": session.frame_count,
-        "duration_s": round(session.frame_count / session.scene.rates.frame_hz, 4),
+        "frames": session.scene.frame_count,
+        "duration_s": round(session.scene.frame_count / session.scene.rates.frame_hz, 4),
         "gaze_end_s": round(float(track.t_s[-1]), 4),
         "gaze_samples": len(track.t_s),
         "objects": [f"{colour} {kind}" for colour, kind in zip(script.colours, script.kinds, strict=True)],

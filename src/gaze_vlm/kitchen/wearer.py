@@ -26,12 +26,12 @@ class Fixations:
     offset: Float[np.ndarray, "fixation 2"]
 
     def at(self, t_s: Float[np.ndarray, "tick"]) -> Int[np.ndarray, "tick"]:
-        """Index of the fixation that is under way."""
+        """Return the index of the fixation that is under way."""
         return np.searchsorted(self.start_s, t_s, side="right") - 1
 
 
 def look_around(rng: np.random.Generator, script: Script) -> Fixations:
-    """Eyes that turn to the next object before the hand does, and now and then look ahead or elsewhere."""
+    """Move the eyes to the next object before the hand, now and then ahead or elsewhere."""
     turn_s = script.action_start_s[:-1] - rng.uniform(*GAZE_LEAD_S, len(script.actions))
     starts, items = [], []
     t_s = 0.0
@@ -56,7 +56,7 @@ def look_around(rng: np.random.Generator, script: Script) -> Fixations:
 def gaze_path(
     fixations: Fixations, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, "tick"]
 ) -> tuple[Float[np.ndarray, "tick 2"], Bool[np.ndarray, "tick"]]:
-    """The looked-at point in the world, and whether the eye is on its way to it."""
+    """Return the looked-at point in the world, and whether the eye is moving to it."""
     now = fixations.at(t_s)
     before = np.maximum(now - 1, 0)
     tick = np.arange(len(t_s))
@@ -77,18 +77,18 @@ class HandPath:
     elbow: Float[np.ndarray, "2"]
 
     def verb(self, script: Script, tick: int) -> str | None:
-        """The verb whose tool is in the hand, None for an empty one."""
+        """Return the verb whose tool is in the hand, None for an empty one."""
         action = int(self.action[tick])
         return None if action < 0 else script.actions[action].verb
 
 
 def move_hand(
-    rng: np.random.Generator,
-    script: Script,
-    paths: Float[np.ndarray, "object tick 2"],
-    t_s: Float[np.ndarray, "tick"],
+    rng: np.random.Generator, script: Script, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, "tick"]
 ) -> HandPath:
-    """From rest to each object in turn and back to rest; every reach ends at the start of its action."""
+    """Move the hand from rest to each object in turn and back.
+
+    Every reach ends at the start of its action.
+    """
     rest = np.array([rng.uniform(0.62, 0.92), rng.uniform(0.66, 0.72)])
     bow = rng.normal(0.0, 0.03, 2)
     stroke = _Stroke(

@@ -1,4 +1,4 @@
-"""The second stage of the kitchen's pretraining: projector and language model learn to answer about stills."""
+"""The second stage of pretraining: projector and language model learn to answer questions about stills."""
 
 from dataclasses import dataclass, replace
 
@@ -40,11 +40,12 @@ def align(
     held_out_clips: int,
     scenes: bool = True,
 ) -> dict[str, float]:
-    """Train all that learns in the model behind the frozen tower: on crops to name in three steps of four (the mean
-    token of an object's patches), on whole scenes in the fourth.
+    """Train the model's trainable parameters behind the frozen tower.
+
+    Three steps of four name crops (the mean token of an object's patches), the fourth asks about whole scenes.
 
     Args:
-        model: projector and language model learn, or parts of them.
+        model: projector and language model are trained, or parts of them.
         collator: of the model.
         features: of the frozen tower, which the projector reads.
         clips: their stills, of which the questions are; the last of them are held out.
@@ -54,7 +55,7 @@ def align(
         scenes: ask of whole scenes too, with all of a still's tokens.
 
     Returns:
-        What `measure` says of held-out clips, where each word is taught the words before it.
+        What `measure` returns for held-out clips; each word is predicted from the words before it.
     """
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -80,7 +81,10 @@ def measure(
     crops: bool,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """The shares of what `answer` tells that are right, of several questions about each clip."""
+    """Measure which shares of what `answer` returns are right.
+
+    Several questions are drawn about each clip.
+    """
     drawn = [answer(model, collator, features, clips, crops, rng)[1] for _ in range(DRAWS)]
     return {name: round(float(torch.cat([one[name] for one in drawn]).float().mean()), 3) for name in drawn[0]}
 
@@ -93,7 +97,7 @@ def answer(
     crops: bool,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    """Ask of each clip's last still, and teach the answers.
+    """Ask about each clip's last still, and compute the loss of the answers.
 
     Returns:
         The cross-entropy of an answer token; and which `tokens` are right, which whole `answers`, and which of them
@@ -131,8 +135,8 @@ def answer(
     ).logits[:, :-1]
     labels = labels[:, -longest:]
     loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-    taught, right = labels != IGNORED, logits.argmax(-1) == labels
-    whole = (right | ~taught).all(1)
+    in_answer, right = labels != IGNORED, logits.argmax(-1) == labels
+    whole = (right | ~in_answer).all(1)
     of_tool = torch.tensor([question == TOOL for question, _ in questions], device=model.device)
-    scores = {"tokens": right[taught], "answers": whole}
+    scores = {"tokens": right[in_answer], "answers": whole}
     return loss, scores | {"object_answers": whole[~of_tool], "tool_answers": whole[of_tool]}

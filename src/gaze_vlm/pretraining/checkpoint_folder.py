@@ -16,7 +16,9 @@ PAGE = "pretraining.json"
 
 @contextmanager
 def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | None]:
-    """A new folder to save a checkpoint in, which becomes `output` at the end; a stopped one is made again.
+    """Yield a new folder to save a checkpoint in, which becomes `output` at the end.
+
+    An interrupted checkpoint is made again.
 
     Args:
         output: the checkpoint's folder: one that is not there, or empty.
@@ -26,7 +28,7 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
         The folder; None where `output` holds a checkpoint that was made this way, which is kept.
 
     Raises:
-        ValueError: `output` holds something else.
+        InputError: `output` holds something else.
     """
     check_output_folder(output)
     page = output / PAGE

@@ -19,14 +19,15 @@ from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava, save
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.tiny import tiny_families
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
 from gaze_vlm.pretraining.alignment import Alignment, align
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
-from gaze_vlm.pretraining.families import FAMILIES
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining, make_family
 from gaze_vlm.pretraining.optimisation import best_device, steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
@@ -72,22 +73,23 @@ def make_backbone(
     pretraining: Pretraining = Pretraining(),
     joint_pretraining: JointPretraining = JointPretraining(),  # noqa: B008 (frozen)
 ) -> Path:
-    """Train a tiny model on the kitchen's stills and save it as an ordinary `transformers` checkpoint.
+    """Train a tiny model on the kitchen's stills and save it as an ordinary checkpoint.
 
     Args:
         output: folder of the checkpoint; one that is there already, made the same way, is kept.
         seed: draws the stills, the weights and the order.
-        family: llava, llava-next-video, llava-onevision, qwen2-vl, qwen2.5-vl, qwen3-vl, internvl3, narrator or
-            smolvlm2, all made alike in one stage; left out, the LLaVA of the kitchen's main table, made in two.
+        family: name of a family of `backbones/tiny/`, such as qwen3-vl, all made alike in one stage. Left out, the
+            LLaVA of the kitchen's main table, made in two.
         pretraining: how long and how fast, in two stages.
         joint_pretraining: how long and how fast, in one.
 
     Raises:
-        ValueError: an unknown family, or the folder holds something else.
+        InputError: an unknown family, or the folder holds something else.
     """
     is_seed(seed)
-    if family is not None and family not in FAMILIES:
-        raise InputError(f"family {family}: choose one of {', '.join(FAMILIES)}")
+    families = tiny_families()
+    if family is not None and family not in families:
+        raise InputError(f"family {family}: choose one of {', '.join(families)}")
     how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
     facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
     with checkpoint_folder(output, facts) as folder:
@@ -97,15 +99,15 @@ def make_backbone(
             if family is None:
                 facts |= make_llava(folder, words, seed, pretraining)
             else:
-                facts |= make_family(folder, words, seed, FAMILIES[family], joint_pretraining)
+                facts |= make_family(folder, words, seed, families[family], joint_pretraining)
     return output
 
 
 def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraining) -> dict[str, float]:
-    """The main table's backbone in two stages; returns what it can do."""
+    """Make the main table's backbone in two stages, and measure it."""
     clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
     model, processor = build_tiny_llava(words, SIZE, seed)
-    save(model, processor, folder)
+    save_checkpoint(model, processor, folder)
     backbone = Llava(str(folder))
     backbone.load()
     backbone.to(best_device())
@@ -119,7 +121,7 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     rng = np.random.default_rng(seed)
     how = Alignment(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
     facts |= align(backbone.hf, collator, features, clips, how, rng, HELD_OUT)
-    save(backbone.hf, processor, folder)
+    save_checkpoint(backbone.hf, processor, folder)
     return facts
 
 
@@ -129,7 +131,7 @@ def train_encoder(
     labels: Int[Tensor, "clip frame label patch"],
     pretraining: Pretraining,
 ) -> dict[str, float]:
-    """Stage 1; returns the accuracy on held-out patches that show something."""
+    """Train the vision tower; return its accuracy on held-out patches that show something."""
     tower = model.model.vision_tower.requires_grad_(True)
     images, labels = pixels.flatten(0, 1), labels.flatten(0, 1).to(model.device)
     held_out = HELD_OUT * FRAMES
@@ -150,15 +152,15 @@ def train_encoder(
     tower.requires_grad_(False)
     with torch.no_grad():
         index = torch.arange(len(images) - held_out, len(images))
-        said = torch.stack([part.argmax(-1) for part in scores(index)], 1)
+        predicted = torch.stack([part.argmax(-1) for part in scores(index)], 1)
     shown = labels[index] > 0
-    right = (said == labels[index]) & shown
+    right = (predicted == labels[index]) & shown
     kind, colour, hand = (right.sum((0, 2)) / shown.sum((0, 2))).tolist()
     return {"patch_kind": round(kind, 3), "patch_colour": round(colour, 3), "patch_hand": round(hand, 3)}
 
 
 def visual_features(model: LlavaForConditionalGeneration, images: Tensor) -> Float[Tensor, "image patch width"]:
-    """Patch features that LLaVA's projector reads."""
+    """Compute the patch features that LLaVA's projector reads."""
     return model.model.vision_tower(images, output_hidden_states=True).hidden_states[-1][:, 1:]
 
 
@@ -166,6 +168,6 @@ def visual_features(model: LlavaForConditionalGeneration, images: Tensor) -> Flo
 def clip_features(
     model: LlavaForConditionalGeneration, pixels: Float[Tensor, "clip frame 3 height width"]
 ) -> Float[Tensor, "clip frame patch width"]:
-    """The same of clips, a part of them at a time."""
+    """Compute the patch features of clips, some at a time."""
     features = torch.cat([visual_features(model, part.to(model.device)) for part in pixels.flatten(0, 1).split(256)])
     return features.unflatten(0, pixels.shape[:2])

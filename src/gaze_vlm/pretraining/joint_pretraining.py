@@ -18,10 +18,10 @@ from torch.nn import functional
 from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.tiny import TinyFamily
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import to_frames
-from gaze_vlm.pretraining.families import Family
 from gaze_vlm.pretraining.optimisation import best_device, steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene
@@ -54,9 +54,11 @@ class JointPretraining:
         above_zero(lr=self.lr)
 
 
-class WatchedTokens(nn.Module):
-    """Stands where a gaze block would: hands on the visual tokens, or one crop's mean of each frame, and names what
-    each token shows."""
+class LabelledTokens(nn.Module):
+    """Stands where a gaze block would, and labels what each visual token shows.
+
+    It passes the tokens on, or the mean of one crop of each frame.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -66,7 +68,7 @@ class WatchedTokens(nn.Module):
 
     @property
     def output(self) -> str:
-        """The gaze block's name for what is handed on."""
+        """The gaze block's name for what is passed on."""
         return "modulate" if self.crops is None else "mean"
 
     def tokens_per_frame(self, patches: int) -> int:
@@ -74,7 +76,7 @@ class WatchedTokens(nn.Module):
         return patches if self.crops is None else 1
 
     def forward(self, tokens: Float[Tensor, "clip frame patch width"]) -> tuple[Tensor, Tensor]:
-        """The tokens for the language model; there is no attention."""
+        """Return the tokens for the language model; there is no attention."""
         self.scores = list(self.heads(tokens).split(CLASSES, -1))
         if self.crops is not None:
             mean = einsum(tokens, self.crops, "clip frame patch width, clip frame patch -> clip frame width")
@@ -83,19 +85,19 @@ class WatchedTokens(nn.Module):
 
 
 def make_family(
-    folder: Path, words: list[str], seed: int, family: Family, pretraining: JointPretraining
+    folder: Path, words: list[str], seed: int, family: TinyFamily, pretraining: JointPretraining
 ) -> dict[str, float]:
-    """A family's backbone, from random weights to a checkpoint in `folder`; returns what it can do."""
+    """Make a family's checkpoint in `folder` from random weights, and measure it."""
     clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
     model, processor = family.build(words, seed=seed)
-    save(model, processor, folder)
+    save_checkpoint(model, processor, folder)
     backbone, facts = train_family(family, folder, clips, pretraining, np.random.default_rng(seed))
-    save(backbone.hf, processor, folder)
+    save_checkpoint(backbone.hf, processor, folder)
     return facts
 
 
 def train_family(
-    family: Family, folder: Path, clips: list[list[Still]], pretraining: JointPretraining, rng: np.random.Generator
+    family: TinyFamily, folder: Path, clips: list[list[Still]], pretraining: JointPretraining, rng: np.random.Generator
 ) -> tuple[Backbone, dict[str, float]]:
     """Train a family's checkpoint on clips of stills.
 
@@ -112,8 +114,8 @@ def train_family(
     """
     backbone = family.make(str(folder), train=("vision", "projector", "language"), frame_size_px=family.frame_size_px)
     backbone.load()
-    watched = WatchedTokens(backbone.hf.get_input_embeddings().embedding_dim)
-    backbone.block = watched  # type: ignore[assignment]
+    labelled = LabelledTokens(backbone.hf.get_input_embeddings().embedding_dim)
+    backbone.block = labelled  # type: ignore[assignment]
     backbone.rewrite_visual_tokens()
     backbone.to(best_device())
     collator, side = backbone.collator(), backbone.layout.language.rows
@@ -122,12 +124,12 @@ def train_family(
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
 
     def losses(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
-        watched.crops = None
+        labelled.crops = None
         batch = ask(backbone, collator, [clips[i] for i in index], crops, rng)
         made = backbone(batch)
         named = sum(
             functional.cross_entropy(scores.flatten(0, 2), truth.flatten())
-            for scores, truth in zip(watched.scores, labels[index].unbind(2), strict=True)
+            for scores, truth in zip(labelled.scores, labels[index].unbind(2), strict=True)
         )
         return made.cross_entropy.sum() / made.tokens, torch.as_tensor(named)
 
@@ -137,22 +139,25 @@ def train_family(
     with torch.no_grad():
         held_out = np.arange(len(clips) - HELD_OUT, len(clips))
         answers, _ = losses(held_out, crops=False)
-        facts = {"scene_cross_entropy": float(answers), **named_right(watched.scores, labels[held_out])}
+        facts = {"scene_cross_entropy": float(answers), **named_right(labelled.scores, labels[held_out])}
     return backbone, {name: round(value, 3) for name, value in facts.items()}
 
 
 def ask(
     backbone: Backbone, collator: Collator, clips: list[list[Still]], crops: bool, rng: np.random.Generator
 ) -> Batch:
-    """A batch of questions: about a crop of each still, the last one's to name, or about the whole last still."""
-    watched, side, frames = backbone.block, backbone.layout.language.rows, len(clips[0])
+    """Make a batch of questions about a crop of each still, or about the whole last one.
+
+    Of crops, the last one is to be named.
+    """
+    labelled, side, frames = backbone.block, backbone.layout.language.rows, len(clips[0])
     if crops:
         asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
         weights = [
             [crop_weights(still, one[2], side) for still, one in zip(clip, asks, strict=True)]
             for clip, asks in zip(clips, asked, strict=True)
         ]
-        watched.crops = torch.from_numpy(np.array(weights, dtype=np.float32)).to(backbone.hf.device)  # type: ignore[union-attr, assignment]
+        labelled.crops = torch.from_numpy(np.array(weights, dtype=np.float32)).to(backbone.hf.device)  # type: ignore[union-attr, assignment]
         questions = [asks[-1][:2] for asks in asked]
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
@@ -169,8 +174,8 @@ def ask(
 def named_right(
     scores: list[Float[Tensor, "clip frame patch kind"]], labels: Int[Tensor, "clip frame label patch"]
 ) -> dict[str, float]:
-    """The share of tokens that show something and are named right."""
-    said = torch.stack([part.argmax(-1) for part in scores], 2)
+    """Compute the share of tokens that show something and are named right."""
+    predicted = torch.stack([part.argmax(-1) for part in scores], 2)
     shown = labels > 0
-    right = ((said == labels) & shown).sum((0, 1, 3)) / shown.sum((0, 1, 3))
+    right = ((predicted == labels) & shown).sum((0, 1, 3)) / shown.sum((0, 1, 3))
     return dict(zip(("token_kind", "token_colour", "token_hand"), right.tolist(), strict=True))

@@ -10,12 +10,15 @@ from gaze_vlm.progress import track
 
 
 def best_device() -> torch.device:
-    """The GPU where there is one."""
+    """Return the GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def steps(parameters: list[nn.Parameter], lr: float, count: int, description: str) -> Iterator[Any]:
-    """`count` times a function that takes one optimiser step on a loss, with AdamW and a one-cycle schedule."""
+    """Yield, `count` times, a function that takes one optimiser step on a loss.
+
+    By AdamW and a one-cycle schedule.
+    """
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=max(count, 1), pct_start=0.15)
 

@@ -37,7 +37,9 @@ SMOLLM2 = PackagedFile(
 
 
 def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
-    """DINOv2-S/14 from an ONNX graph, its positions interpolated to square images of `image_px`.
+    """Read DINOv2-S/14 from an ONNX graph.
+
+    Its positions are interpolated to square images of `image_px`.
 
     In the graph, the weights of linear layers have lost their names: the node that multiplies by one has its path.
     """
@@ -65,7 +67,7 @@ def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
 
 
 def dinov2_weights(file: Path) -> dict[str, Tensor]:
-    """Weights by the names that `transformers` gave them when the graph was exported."""
+    """Name weights as `transformers` did when the graph was exported."""
     import onnx  # of the extra that the small model needs
     from onnx import numpy_helper
 
@@ -86,7 +88,7 @@ def dinov2_weights(file: Path) -> dict[str, Tensor]:
 
 
 def read_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """SmolLM2-135M-Instruct with its tokenizer, from weights of 4 bits, made fp32."""
+    """Read SmolLM2-135M-Instruct and its tokenizer, from weights of 4 bits, as fp32."""
     file = checked_path(SMOLLM2)
     from transformers import GgufConfig  # of the version that the small model's extra asks for
 

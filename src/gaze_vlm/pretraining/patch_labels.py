@@ -17,7 +17,7 @@ REACH = 0.15
 
 
 def patch_labels(still: Still, side: int, least_share: float = 0.15) -> Int[np.ndarray, "3 patch"]:
-    """Kind, colour and hand of every patch of a `side` × `side` grid, row-major.
+    """Label kind, colour and hand of every patch of a `side` × `side` grid, row-major.
 
     A patch shows the object that covers most of it, and the hand, each if it covers at least `least_share`.
     """
@@ -36,14 +36,14 @@ def patch_labels(still: Still, side: int, least_share: float = 0.15) -> Int[np.n
 
 
 def patch_cells(still: Still, side: int) -> UInt8[np.ndarray, "patch cell"]:
-    """The still's object map, cut into patches."""
+    """Cut the still's object map into patches."""
     size = 12 * side  # whole pixels for every patch
     cells = cv2.resize(still.object_map, (size, size), interpolation=cv2.INTER_NEAREST)
     return rearrange(cells, "(row y) (column x) -> (row column) (y x)", row=side, column=side)
 
 
 def crop_weights(still: Still, label: int, side: int) -> Float[np.ndarray, "patch"]:
-    """How much of a crop each patch holds: its share of the pixels with `label`; sums to 1, unless none has it."""
+    """Return each patch's share of the pixels with `label`; sums to 1, unless none has it."""
     if label == HAND_LABEL:
         shares = (patch_labels(still, side)[2] > 1).astype(np.float32)
     else:

@@ -24,8 +24,11 @@ SMALLEST_PX = 60  # of an object in a crop
 
 
 def ask_of_crop(still: Still, rng: np.random.Generator) -> tuple[str, str, int]:
-    """A crop of the still to name: question, answer, and the crop's label in the still's `object_map`: an object
-    three times of four, else the hand and what it holds."""
+    """Ask for the name of a crop: an object three times of four, else the hand's tool.
+
+    Returns:
+        Question, answer, and the crop's label in the still's `object_map`.
+    """
     shown = [
         item for item in range(len(still.objects)) if np.count_nonzero(still.object_map == item + 1) >= SMALLEST_PX
     ]
@@ -37,7 +40,11 @@ def ask_of_crop(still: Still, rng: np.random.Generator) -> tuple[str, str, int]:
 
 
 def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
-    """A question about the whole still, and its answer: every object, the colour of one, or the tool."""
+    """Ask about the whole still: every object, the colour of one, or the tool.
+
+    Returns:
+        Question and answer.
+    """
     shown = [(x, colour, kind) for kind, colour, x, y in still.objects if 0.03 < x < 0.97 and 0.03 < y < 0.97]
     draw = rng.random()
     if draw < 0.3 or not shown:
@@ -49,6 +56,6 @@ def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
 
 
 def vocabulary() -> list[str]:
-    """Every word of the questions, their answers, and the targets of the kitchen's tasks."""
+    """List every word of the questions, their answers, and the targets of the kitchen's tasks."""
     texts = [CAPTION, CROP, COLOUR.format(kind=""), TOOL, *TOOLS.values(), *VERBS, *COLOURS, *KINDS]
     return " ".join(texts).lower().split()

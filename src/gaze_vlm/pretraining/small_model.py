@@ -1,4 +1,4 @@
-"""A small LLaVA of real pretrained parts, taught to name what stills of kitchens show. docs/small_model.md."""
+"""A small LLaVA of real pretrained parts, trained to name what stills of kitchens show. docs/small_model.md."""
 
 import json
 import time
@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from gaze_vlm.backbones.compose import join_llava
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.lora import Lora, merge_lora
-from gaze_vlm.backbones.tiny.llava import save
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
 from gaze_vlm.pretraining.alignment import Alignment, align
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
-from gaze_vlm.pretraining.compose import join_llava
 from gaze_vlm.pretraining.from_scratch import FRAMES, clip_features
 from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.optimisation import steps as optimiser_steps
@@ -64,8 +64,8 @@ def make_small_model(
         scenes: ask of whole scenes too, of 256 visual tokens each: slow without a GPU.
 
     Raises:
-        ValueError: the folder holds something else.
-        FileNotFoundError: a package that carries the weights is not installed.
+        InputError: the folder holds something else.
+        MissingFileError: a package that carries the weights is not installed.
     """
     is_seed(seed)
     at_least(1, clips=clips, batch_size=batch_size)
@@ -77,15 +77,21 @@ def make_small_model(
         if folder is not None:
             torch.manual_seed(seed)
             tower, image_processor = read_dinov2(IMAGE_PX)
-            save(*join_llava(tower, *read_smollm2(), image_processor), folder)
+            save_checkpoint(*join_llava(tower, *read_smollm2(), image_processor), folder)
             if steps:
-                facts |= teach(folder, seed, clips, word_steps, Alignment(steps, lr, batch_size), scenes)
+                facts |= train_both(folder, seed, clips, word_steps, Alignment(steps, lr, batch_size), scenes)
             print(json.dumps(facts, indent=1))
     return output
 
 
-def teach(folder: Path, seed: int, clips: int, word_steps: int, alignment: Alignment, scenes: bool) -> dict[str, float]:
-    """Both stages of training, on a checkpoint in place; returns what it can do, and how long a step took."""
+def train_both(
+    folder: Path, seed: int, clips: int, word_steps: int, alignment: Alignment, scenes: bool
+) -> dict[str, float]:
+    """Train a checkpoint in place in both stages.
+
+    Returns:
+        What it can do, and how long a step took.
+    """
     backbone = Llava(str(folder), train=("projector",), lora=LORA)
     backbone.load()
     backbone.to(best_device())
@@ -99,7 +105,7 @@ def teach(folder: Path, seed: int, clips: int, word_steps: int, alignment: Align
     facts |= align(backbone.hf, backbone.collator(), features, stills, alignment, rng, HELD_OUT, scenes)
     times_s.append(time.perf_counter())
     merge_lora(backbone.hf)
-    save(backbone.hf, backbone.processor, folder)
+    save_checkpoint(backbone.hf, backbone.processor, folder)
     counts = {
         "encoding_s_per_still": len(stills) * FRAMES,
         "word_s_per_step": word_steps,
@@ -110,7 +116,7 @@ def teach(folder: Path, seed: int, clips: int, word_steps: int, alignment: Align
 
 
 def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "clip frame patch width"]:
-    """Features of the frozen tower, a clip at a time: the pixels of all would not fit."""
+    """Compute features of the frozen tower, a clip at a time: the pixels of all would not fit."""
     collator = backbone.collator()
     images = (np.stack([still.image for still in clip]) for clip in track(clips, "encoding stills"))
     frames = (to_frames(torch.from_numpy(image)) for image in images)
@@ -120,8 +126,10 @@ def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "cli
 def learn_words(
     backbone: Llava, features: Float[Tensor, "clip frame patch width"], clips: list[list[Still]], count: int
 ) -> float:
-    """The first stage: the projector learns to make of each patch the sum of the language model's embeddings of the
-    words for what it shows. No pass through the language model, so a step takes hundredths of a second.
+    """Train the projector to make word embeddings of patches.
+
+    Of each patch it makes the sum of the language model's embeddings of the words for what it shows. No pass through
+    the language model, so a step takes hundredths of a second.
 
     Returns:
         The squared error on held-out stills, as a share of the embeddings' own square.
@@ -147,7 +155,10 @@ def learn_words(
 
 
 def word_embeddings(backbone: Llava, words: list[str]) -> Float[Tensor, "word width"]:
-    """The language model's input embeddings of some words, the mean of a word's tokens; before them a row of 0."""
+    """Return the language model's input embeddings of some words, behind a row of 0.
+
+    A word of several tokens has their mean.
+    """
     table = backbone.hf.get_input_embeddings().weight.detach()
     tokens = [backbone.processor.tokenizer(f" {word}", add_special_tokens=False).input_ids for word in words]
     return torch.stack([torch.zeros_like(table[0]), *(table[ids].mean(0) for ids in tokens)])

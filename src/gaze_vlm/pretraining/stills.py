@@ -11,7 +11,7 @@ from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.look import random_look
 from gaze_vlm.kitchen.recipes import random_recipe
-from gaze_vlm.kitchen.scene import EGTEA_RATES, Scene, act_out
+from gaze_vlm.kitchen.scene import EGTEA_RATES, Labels, act_out
 from gaze_vlm.kitchen.script import random_script
 from gaze_vlm.progress import track
 
@@ -22,31 +22,17 @@ EARLIEST_FRAME = FRAME_HZ
 
 
 @dataclass(frozen=True)
-class Still:
-    """One frame and what it shows.
-
-    `image`: uint8 [96, 128, 3], RGB. `object_map`: uint8 [96, 128], 0 background, i + 1 object i, 255 hand or
-    tool. `objects`: (kind, colour, x, y) each, x and y normalised to the frame, outside [0, 1] where out of
-    view. `verb`: of the tool in the working hand, None while it is empty. `hand_xy`: normalised.
-    """
+class Still(Labels):
+    """A frame, RGB in [0, 255], beside what it shows."""
 
     image: UInt8[np.ndarray, "96 128 3"]
-    object_map: UInt8[np.ndarray, "96 128"]
-    objects: tuple[tuple[str, str, float, float], ...]
-    verb: str | None
-    hand_xy: tuple[float, float]
-
-
-def still(rng: np.random.Generator) -> Still:
-    """A random frame of a random recipe in a fresh kitchen."""
-    return stills(rng, 1)[0]
 
 
 def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> list[Still]:
-    """So many frames of one fresh kitchen, `spacing` frames of its video apart, in time order.
+    """Render frames of one fresh kitchen, `spacing` frames of its video apart, in time order.
 
     Raises:
-        ValueError: If they reach further back than the kitchen lasts.
+        InputError: when they reach further back than the kitchen lasts.
     """
     script = random_script(rng, random_recipe(rng, ACTIONS), least_duration_s=0.0, marks=True)
     first_choice = max(EARLIEST_FRAME, (frames - 1) * spacing)
@@ -55,22 +41,12 @@ def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> li
         raise InputError(f"{frames} frames {spacing} apart do not fit into {frame_count}: ask for fewer")
     last = int(rng.integers(first_choice, frame_count))
     scene = act_out(rng, script, random_look(rng), until_s=(last + 1) / FRAME_HZ)
-    return [_still(scene, last - back * spacing) for back in reversed(range(frames))]
-
-
-def _still(scene: Scene, index: int) -> Still:
-    labels = scene.labels(index)
-    return Still(
-        image=scene.frame(index),
-        object_map=labels.object_map,
-        objects=tuple((seen.kind, seen.colour, seen.x, seen.y) for seen in labels.objects),
-        verb=labels.verb,
-        hand_xy=labels.hand_xy,
-    )
+    indices = [last - back * spacing for back in reversed(range(frames))]
+    return [Still(**vars(scene.labels(index)), image=scene.frame(index)) for index in indices]
 
 
 def render_stills(clips: int, frames: int, seed: int) -> list[list[Still]]:
-    """`stills` of so many kitchens, rendered on all cores; the same for the same seed."""
+    """Render `stills` of so many kitchens on all cores; the same seed gives the same."""
     with multiprocessing.get_context("spawn").Pool(cores()) as pool:
         rendered = pool.imap(partial(_clip, frames, seed), range(clips), chunksize=20)
         return list(track(rendered, "rendering stills", clips))

@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.lora import merge_lora
-from gaze_vlm.errors import InputError
-from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.output import check_new_folder, writing
 from gaze_vlm.training.configured import load_run
 
 SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
@@ -29,9 +28,7 @@ def export(run: Path, output: Path) -> Path:
     Raises:
         ValueError: the run is not finished, or the folder holds something.
     """
-    check_output_folder(output)
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"{output} is not empty: name a new folder")
+    check_new_folder(output)
     backbone = load_run(run, quantization=None).model.backbone
     with writing(output):
         export_backbone(backbone, output)
@@ -42,17 +39,21 @@ def export(run: Path, output: Path) -> Path:
 
 def export_backbone(backbone: Backbone, output: Path) -> None:
     """Write a loaded backbone. Its LoRA is merged: it learns no more."""
-    if backbone.lora is not None:
+    chosen = backbone.options
+    if chosen.lora is not None:
         merge_lora(backbone.hf)
     backbone.hf.save_pretrained(output)
     backbone.processor.save_pretrained(output)
-    options: dict[str, Any] = {"frame_size_px": backbone.frame_size_px, "max_new_tokens": backbone.max_new_tokens}
+    options: dict[str, Any] = {
+        "frame_size_px": backbone.frame_size_px,
+        "max_new_tokens": chosen.max_new_tokens,
+    }
     if "media" in signature(type(backbone)).parameters:
         options["media"] = backbone.media
     settings = {
         "backbone": type(backbone).__name__,
         "options": options,  # of the backbone
-        "view": asdict(backbone.view),
+        "view": asdict(chosen.view),
         "media": backbone.media,
         "processor_options": backbone.collator().image_options,
         "block": None if backbone.block is None else backbone.block.settings,

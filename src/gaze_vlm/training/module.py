@@ -66,7 +66,7 @@ class GazeVLM(L.LightningModule):
         in_unit_interval(warmup=warmup)
         at_least(0, ratio_every_n_steps=ratio_every_n_steps)
         above_zero(**{f"learning_rates.{part}": rate for part, rate in (learning_rates or {}).items()})
-        if regularizer is not None and float(regularizer.weight) > 0 and not backbone.hands_over_attention:
+        if regularizer is not None and float(regularizer.weight) > 0 and not backbone.has_attention_source:
             raise InputError(
                 f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
                 "attention: give it a `block`, `vit_layers` or `language_layers`, or set `regularizer: null`"

@@ -1,8 +1,8 @@
-"""A LLaVA-NeXT-Video of the real classes, small enough for a CPU: random weights, a real processor."""
+"""A tiny LLaVA-NeXT-Video."""
 
 from collections.abc import Sequence
+from functools import partial
 
-import torch
 from transformers import (
     CLIPVisionConfig,
     LlavaNextImageProcessor,
@@ -12,42 +12,40 @@ from transformers import (
     LlavaNextVideoVideoProcessor,
 )
 
-from gaze_vlm.backbones.tiny.llava import build_tokenizer, chat_template, tiny_qwen2
-
-LAYERS, HEADS = 3, 2
+from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
+from gaze_vlm.backbones.tiny import TinyFamily, parts
 
 
 def build_tiny_llava_next_video(
     words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4
 ) -> tuple[LlavaNextVideoForConditionalGeneration, LlavaNextVideoProcessor]:
-    """A LLaVA-NeXT-Video with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    32 × 32 px (`image`) make 8 × 8 patches (of `patch` px) and 4 × 4 visual tokens; the last vision layer is left out,
-    as in the real one."""
-    tokenizer = build_tokenizer(words, {"image_token": "<image>", "video_token": "<video>"})
-    square = {"height": image, "width": image}
+    """Build a LLaVA-NeXT-Video and its processor.
+
+    Frames of 32 × 32 px (`image`) make 8 × 8 patches (of `patch` px) and 4 × 4 visual tokens. The last vision layer is
+    left out, as in the real one.
+    """
+    tokenizer = parts.build_tokenizer(words, {"image_token": "<image>", "video_token": "<video>"})
+    side, tiles = parts.square(image), [[image, image]]
     processor = LlavaNextVideoProcessor(
-        video_processor=LlavaNextVideoVideoProcessor(size=square, crop_size=square),
-        image_processor=LlavaNextImageProcessor(size=square, crop_size=square, image_grid_pinpoints=[[image, image]]),
+        video_processor=LlavaNextVideoVideoProcessor(size=side, crop_size=side),
+        image_processor=LlavaNextImageProcessor(size=side, crop_size=side, image_grid_pinpoints=tiles),
         tokenizer=tokenizer,
         patch_size=patch,
         vision_feature_select_strategy="default",
-        chat_template=chat_template(video="<video>"),
-    )
-    vision = CLIPVisionConfig(
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        image_size=image,
-        patch_size=patch,
+        chat_template=parts.chat_template(video="<video>"),
     )
     config = LlavaNextVideoConfig(
-        vision_config=vision,
-        text_config=tiny_qwen2(tokenizer, width),
+        vision_config=CLIPVisionConfig(**parts.vision_sizes(width, image, patch, layers=3)),
+        text_config=parts.tiny_qwen2(tokenizer, width),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
-        image_grid_pinpoints=[[image, image]],
+        image_grid_pinpoints=tiles,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return LlavaNextVideoForConditionalGeneration(config), processor
+    return parts.draw_weights(lambda: LlavaNextVideoForConditionalGeneration(config), seed), processor
+
+
+FAMILIES = {
+    "llava-next-video": TinyFamily(
+        LlavaNextVideo, partial(build_tiny_llava_next_video, width=parts.KITCHEN_WIDTH, image=96, patch=6)
+    )
+}

@@ -1,8 +1,8 @@
-"""A LLaVA-OneVision of the real classes, small enough for a CPU: random weights, a real processor."""
+"""A tiny LLaVA-OneVision."""
 
 from collections.abc import Sequence
+from functools import partial
 
-import torch
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -12,45 +12,40 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from gaze_vlm.backbones.tiny.llava import build_tokenizer, chat_template, tiny_qwen2
-
-LAYERS, HEADS = 2, 2
+from gaze_vlm.backbones.llava_onevision import LlavaOnevision
+from gaze_vlm.backbones.tiny import TinyFamily, parts
 
 
 def build_tiny_llava_onevision(
     words: Sequence[str], width: int = 32, seed: int = 0, image: int = 50, patch: int = 7
 ) -> tuple[LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor]:
-    """A LLaVA-OneVision with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    `image` px a side; the usual 50 px make 7 × 7 patches, which leave a pixel unseen as the real ones do, and 4 × 4
-    visual tokens."""
-    special = {"image_token": "<image>", "video_token": "<video>"}
-    tokenizer = build_tokenizer(words, special)
-    square = {"height": image, "width": image}
+    """Build a LLaVA-OneVision and its processor.
+
+    Frames of 50 × 50 px (`image`) make 7 × 7 patches, which leave a pixel uncovered as the real ones do, and 4 × 4
+    visual tokens.
+    """
+    tokenizer = parts.build_tokenizer(words, {"image_token": "<image>", "video_token": "<video>"})
+    tiles = [[image, image]]
     processor = LlavaOnevisionProcessor(
-        image_processor=LlavaOnevisionImageProcessor(size=square, image_grid_pinpoints=[[image, image]]),
+        image_processor=LlavaOnevisionImageProcessor(size=parts.square(image), image_grid_pinpoints=tiles),
         tokenizer=tokenizer,
-        video_processor=LlavaOnevisionVideoProcessor(size=square),
+        video_processor=LlavaOnevisionVideoProcessor(size=parts.square(image)),
         num_image_tokens=(image // patch) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=chat_template(video="<video>"),
+        chat_template=parts.chat_template(video="<video>"),
     )
-    vision = SiglipVisionConfig(
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        image_size=image,
-        patch_size=patch,
-        vision_use_head=False,
-    )
-    text = tiny_qwen2(tokenizer, width)
     config = LlavaOnevisionConfig(
-        vision_config=vision,
-        text_config=text,
+        vision_config=SiglipVisionConfig(**parts.vision_sizes(width, image, patch), vision_use_head=False),
+        text_config=parts.tiny_qwen2(tokenizer, width),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
-        image_grid_pinpoints=[[image, image]],
+        image_grid_pinpoints=tiles,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return LlavaOnevisionForConditionalGeneration(config), processor
+    return parts.draw_weights(lambda: LlavaOnevisionForConditionalGeneration(config), seed), processor
+
+
+FAMILIES = {
+    "llava-onevision": TinyFamily(
+        LlavaOnevision, partial(build_tiny_llava_onevision, width=parts.KITCHEN_WIDTH, image=105)
+    )
+}

@@ -1,15 +1,14 @@
-"""A narrator of the real classes, small enough for a CPU: random weights, a real processor."""
+"""A tiny narrator."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import torch
 from transformers import GPT2Config, GPT2LMHeadModel, ProcessorMixin, VisionEncoderDecoderModel
 
-from gaze_vlm.backbones.tiny.llava import build_tokenizer
-from gaze_vlm.pretraining.compose import join_narrator, timm_tower
-
-LAYERS, HEADS = 2, 2
+from gaze_vlm.backbones.compose import join_narrator, timm_tower
+from gaze_vlm.backbones.narrator import Narrator
+from gaze_vlm.backbones.tiny import TinyFamily, parts
 
 
 def build_tiny_narrator(
@@ -22,31 +21,37 @@ def build_tiny_narrator(
     patch: int = 8,
     **options: Any,
 ) -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
-    """A narrator with random weights drawn by `seed`, and its processor, whose vocabulary is `words`. Frames of
-    32 × 32 px (`image`) make 4 × 4 patches (of `patch` px). `options` are more of the timm model's own."""
-    tokenizer = build_tokenizer(words, {})
+    """Build a narrator and its processor.
+
+    Frames of 32 × 32 px (`image`) make 4 × 4 patches (of `patch` px). `options` are more of the timm model's own.
+    """
+    tokenizer = parts.build_tokenizer(words, {})
     language = GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=language_width,
-        n_layer=LAYERS,
-        n_head=HEADS,
+        n_layer=parts.LAYERS,
+        n_head=parts.HEADS,
         n_positions=256,
-        initializer_range=language_width**-0.5,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         add_cross_attention=True,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        **parts.token_settings(tokenizer, language_width),
     )
-    sides: dict[str, Any] = {
+    vision: dict[str, Any] = {
         "img_size": image,
         "patch_size": patch,
         "embed_dim": vision_width,
-        "depth": LAYERS,
-        "num_heads": HEADS,
+        "depth": parts.LAYERS,
+        "num_heads": parts.HEADS,
     }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return join_narrator(timm_tower(architecture, **options, **sides), GPT2LMHeadModel(language), tokenizer)
+
+    def build() -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
+        tower = timm_tower(architecture, **options, **vision)
+        return join_narrator(tower, GPT2LMHeadModel(language), tokenizer)
+
+    return parts.draw_weights(build, seed)  # type: ignore[no-any-return]
+
+
+KITCHEN = {"vision_width": parts.KITCHEN_WIDTH, "language_width": parts.KITCHEN_WIDTH, "image": 96, "patch": 12}
+FAMILIES = {"narrator": TinyFamily(Narrator, partial(build_tiny_narrator, **KITCHEN))}  # type: ignore[arg-type]

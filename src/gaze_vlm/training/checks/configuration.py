@@ -19,12 +19,12 @@ def versions_fit(training: Training) -> Iterable[Problem]:
 def four_bits(training: Training) -> Iterable[Problem]:
     """What is held in 4 bits is frozen, and there is a GPU and bitsandbytes for it."""
     backbone = training.module.backbone
-    return () if backbone.quantization is None else refusals(partial(check_four_bits, backbone.train_parts))
+    return () if backbone.options.quantization is None else refusals(partial(check_four_bits, backbone.options.train))
 
 
 def weights_there(training: Training) -> Iterable[Problem]:
     """A folder with a model's configuration holds its weights too; that of a hub name is looked for as it is loaded."""
-    folder = Path(training.module.backbone.checkpoint)
+    folder = Path(training.module.backbone.options.checkpoint)
     weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
     if (folder / "config.json").is_file() and not weights:
         yield Problem(
@@ -51,7 +51,7 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
     backbone = training.module.backbone
-    share = data.valid_share(backbone.view, backbone.min_mass_in_view)
+    share = data.valid_share(backbone.options.view, backbone.options.min_mass_in_view)
     look = f"`gaze-vlm quality --store {data.store_path}` shows why"
     if share == 0:
         yield Problem(

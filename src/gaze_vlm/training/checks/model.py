@@ -16,7 +16,7 @@ def divergence_has_gradient(training: Training) -> Iterable[Problem]:
     """Something trainable lies below the regularized attention."""
     regularizer, backbone = training.module.regularizer, training.module.backbone
     is_active = regularizer is not None and regularizer.is_active
-    if is_active and backbone.vit_layers and not backbone.trainable_parameters()["vision"]:
+    if is_active and backbone.options.vit_layers and not backbone.trainable_parameters()["vision"]:
         yield Problem(
             "the divergence has no gradient: vit_layers look into a frozen vision tower; put vision into `train` or "
             "into lora.parts, or regularize a `block`"

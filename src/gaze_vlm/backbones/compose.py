@@ -22,10 +22,9 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from gaze_vlm.backbones.loading import how_to_fetch
-from gaze_vlm.backbones.tiny.llava import save
+from gaze_vlm.backbones.loading import how_to_fetch, save_checkpoint
 from gaze_vlm.errors import InputError, MissingFileError
-from gaze_vlm.output import check_output_folder
+from gaze_vlm.output import check_new_folder
 from gaze_vlm.ranges import at_least
 
 # The prompt, a new line, the answer: GPT-2 has no template of its own.
@@ -57,10 +56,10 @@ def compose_narrator(
         pretrained: load timm's weights from the hub; random ones need no download.
 
     Raises:
-        ValueError: timm has no such vision transformer, the language model is no GPT-2, or the folder is not empty.
-        FileNotFoundError: weights that cannot be reached.
+        InputError: timm has no such vision transformer, the language model is no GPT-2, or the folder is not empty.
+        MissingFileError: weights that cannot be reached.
     """
-    check_empty(output)
+    check_new_folder(output)
     at_least(1, frame_size_px=frame_size_px)
     options = {} if frame_size_px is None else {"img_size": frame_size_px}
     tower = timm_tower(vision, pretrained, **options)
@@ -74,27 +73,18 @@ def compose_narrator(
     for name, parameter in decoder.named_parameters():
         if name.endswith("crossattention.c_proj.weight"):
             nn.init.zeros_(parameter)
-    save(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language)), output)
+    save_checkpoint(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language)), output)
     return output
 
 
-def check_empty(folder: Path) -> None:
-    """Refuse to write over something.
-
-    Raises:
-        ValueError: the folder holds something.
-    """
-    check_output_folder(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty: delete it or choose another folder")
-
-
 def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> TimmWrapperModel:
-    """A vision transformer of timm as a model of `transformers`; `options` are those of its own constructor.
+    """Wrap a vision transformer of timm as a model of `transformers`.
+
+    `options` are those of its own constructor.
 
     Raises:
-        ValueError: timm has no model of this name, or it is no plain vision transformer.
-        FileNotFoundError: there are no pretrained weights, or they cannot be reached.
+        InputError: timm has no model of this name, or it is no plain vision transformer.
+        MissingFileError: there are no pretrained weights, or they cannot be reached.
     """
     if not timm.is_model(architecture):
         raise InputError(f"vision {architecture}: timm {timm.__version__} has no such model, see `timm.list_models`")
@@ -120,8 +110,10 @@ def timm_tower(architecture: str, pretrained: bool = False, **options: Any) -> T
 def join_llava(
     tower: PreTrainedModel, language: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any
 ) -> tuple[LlavaForConditionalGeneration, ProcessorMixin]:
-    """LLaVA and its processor, of a tower whose sequence begins with a class token (CLIP's, DINOv2's) and a language
-    model. The projector is new and random; it reads the tower's last layer.
+    """Join a vision tower and a language model into a LLaVA with its processor.
+
+    The tower's sequence begins with a class token (CLIP's, DINOv2's). The projector is new and random; it reads the
+    tower's last layer.
 
     The tokenizer gets an `<image>`, and ChatML's template with it.
     """
@@ -157,7 +149,7 @@ def join_llava(
 def join_narrator(
     tower: TimmWrapperModel, decoder: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
-    """Model and processor of a tower and a GPT-2 that has cross-attention."""
+    """Join a tower and a GPT-2 that has cross-attention into a model with its processor."""
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     tokenizer.chat_template = tokenizer.chat_template or PLAIN_TEMPLATE
