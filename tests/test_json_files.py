@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gaze_vlm import json_files
-from gaze_vlm.comparison.runs import read_predictions
 from gaze_vlm.formats.ego4d_metadata import read_metadata
 from gaze_vlm.formats.narrations import read_narrations
 from gaze_vlm.json_files import DEEPEST, PIECE_BYTES, DepthLimit, TooDeepError, read_json
+from gaze_vlm.runs.prediction import read_predictions
 
 DEPTH = 200_000
 DEEP = b"[" * DEPTH + b"]" * DEPTH

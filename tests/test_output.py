@@ -10,8 +10,15 @@ from safetensors import SafetensorError
 
 from gaze_vlm import cli, output
 from gaze_vlm.cli import main
-from gaze_vlm.output import OutputError, check_output_file, check_output_folder, writing
-from gaze_vlm.training.run_files import write_lines
+from gaze_vlm.output import (
+    OutputError,
+    check_output_file,
+    check_output_folder,
+    draft_of,
+    remove_drafts,
+    write_atomically,
+    writing,
+)
 from training_files import ROOT, arguments
 
 
@@ -80,8 +87,11 @@ def read_only(**_: Any) -> None:
 
 def test_a_full_disk_names_the_file() -> None:
     full = Path("/dev/full")
-    with pytest.raises(OutputError, match=r"/dev/full cannot be written \(No space left on device\): make room"):
-        write_lines(full, [{"a": "b" * 10_000}])
+    with (
+        pytest.raises(OutputError, match=r"/dev/full cannot be written \(No space left on device\): make room"),
+        writing(full),
+    ):
+        full.write_text("b" * 10_000)
     with (
         pytest.raises(OutputError, match=r"model cannot be written \(I/O error: No space left"),
         writing(Path("model")),
@@ -106,3 +116,15 @@ def test_what_is_fine_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="is a folder: name a file in it"):
         check_output_file(tmp_path)
+
+
+def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "file.txt"
+    write_atomically(file, "first")
+    with pytest.raises(IsADirectoryError), draft_of(file) as draft:
+        draft.write_text(tmp_path.read_text())
+    assert file.read_text() == "first"
+    assert list(file.parent.iterdir()) == [file]
+    (file.parent / ".file.txt.1.tmp").write_text("of a killed process")
+    remove_drafts(tmp_path)
+    assert list(file.parent.iterdir()) == [file]

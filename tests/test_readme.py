@@ -13,8 +13,8 @@ import pytest
 from gaze_vlm.cli import COMMANDS, main
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.planned_runs import before_seed_command, fit_options, planned_runs
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.configured import ConfiguredTraining, configure
-from gaze_vlm.training.run_files import best_checkpoint
 from training_files import ROOT
 
 
@@ -41,7 +41,7 @@ class Follower:
         self.finishes(fit.options.dir)
 
     def finishes(self, run: Path) -> None:
-        self.made |= {run, run / "config.yaml", best_checkpoint(run)}
+        self.made |= {run, RunDirectory(run).config, RunDirectory(run).best}
 
     def kitchen(self, root: Path, **_: Any) -> None:
         self.made |= {root, root / "verb_idx.txt", root / "noun_idx.txt"}
@@ -67,7 +67,7 @@ class Follower:
         for run in {run.arm: run for run in wanted}.values():
             self.trains(configure(fit_options(run, comparison)))
         for run in wanted:
-            self.finishes(run.directory)
+            self.finishes(run.directory.path)
 
     def attention(self, runs: list[Path], **_: Any) -> None:
         for run in runs:

@@ -99,6 +99,18 @@ def parse_json(text: bytes | str, where: Path | str, fix: str) -> Any:
         raise InputError(f"{where} is damaged ({error}): {fix}") from error
 
 
+def parse_object(text: bytes | str, where: Path | str, fix: str) -> dict[str, Any]:
+    """Parse a JSON object; see `parse_json`.
+
+    Raises:
+        InputError: damaged, or a value of another kind.
+    """
+    value = parse_json(text, where, fix)
+    if not isinstance(value, dict):
+        raise InputError(f"{where} holds {type(value).__name__}, not a JSON object: {fix}")
+    return value
+
+
 def from_json(cls: type[T], values: Any) -> T:
     """A dataclass of values whose names and types are its fields'; lists become tuples.
 

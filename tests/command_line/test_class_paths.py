@@ -10,7 +10,7 @@ import yaml
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.class_paths import VARIABLE, check_classes, take_allowed_packages
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.planned_runs import fit_command, planned_runs
+from gaze_vlm.comparison.planned_runs import job_of, planned_runs
 from gaze_vlm.errors import InputError
 from training_files import fit
 
@@ -224,7 +224,7 @@ def test_a_comparison_starts_no_run_that_names_a_stranger(
     )
     comparison = load_comparison(Path("compare.yaml"))
     (plan,) = planned_runs(comparison, [0])
-    assert main(fit_command(plan, comparison)[3:]) == 1  # in this process: starting one takes longest
+    assert main(list(job_of(plan, comparison).command)) == 1  # in this process: starting one takes longest
     assert "of_a_stranger" in one_line("fit", capsys)
     assert nothing_ran(tmp_path)
 

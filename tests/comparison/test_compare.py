@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -7,8 +6,9 @@ import pytest
 from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.launch import thread_environment
-from gaze_vlm.comparison.planned_runs import PlannedRun, fit_command
+from gaze_vlm.comparison.jobs import thread_environment
+from gaze_vlm.comparison.planned_runs import PlannedRun, job_of
+from gaze_vlm.runs.directory import RunDirectory
 
 
 def test_trains_what_is_missing_and_writes_everything(project, capsys):
@@ -79,9 +79,9 @@ def test_a_run_of_other_settings_is_not_taken_for_the_asked_one(project):
 
 def test_the_command_of_a_run(project):
     comparison = load_comparison(project)
-    plan = PlannedRun("tiny-llava", "gaze", 2, 400, Path("runs/kitchen/gaze-400/seed2"))
-    assert fit_command(plan, comparison) == [
-        *(sys.executable, "-m", "gaze_vlm", "fit"),
+    run = PlannedRun("tiny-llava", "gaze", 2, 400, RunDirectory(Path("runs/kitchen/gaze-400/seed2")))
+    assert job_of(run, comparison).command == [
+        "fit",
         "--config=base.yaml",
         "--config=gaze.yaml",
         "--run.dir=runs/kitchen/gaze-400/seed2",
@@ -113,7 +113,7 @@ def test_the_command_of_a_run(project):
         ),
     ],
 )
-def test_errors_name_file_key_and_mend_in_one_line(project, changed, message):
+def test_errors_name_file_key_and_fix_in_one_line(project, changed, message):
     write_config(**changed)
     with pytest.raises(ValueError, match=message) as error:
         load_comparison(project)

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.runs import FILES, by_arm, check_same_clips, find_runs, read_run
+from gaze_vlm.comparison.runs import by_arm, check_same_clips, read_run
+from gaze_vlm.runs.prediction import Prediction, mean_scores, read_predictions, write_lines
 
 
 @pytest.fixture
@@ -22,7 +24,6 @@ def test_reads_a_run(directory):
     )
     assert (run.weight, run.floor) == (1.0, 1e-3)
     assert len(run.predictions) == 12
-    assert len(run.of_task("future")) == 6
     first = run.predictions[0]
     assert (first.clip_id, first.session, first.target_noun) == ("clip0000", "P00", "red cup")
     assert first.scores["attention_kl"] == 1.5
@@ -40,7 +41,7 @@ def test_null_scores_are_absent(directory):
     assert prediction.target_noun is None
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["config.yaml", "run.json", "metrics.json", "predictions.jsonl"])
 def test_a_missing_file_is_named(directory, name):
     (directory / name).unlink()
     with pytest.raises(ValueError, match=rf"seed1/{name} is missing: the run did not finish"):
@@ -98,16 +99,35 @@ def test_a_missing_key_of_the_run_is_named(directory):
         read_run(directory)
 
 
-def test_find_and_group(tmp_path, directory):
-    write_run(tmp_path / "control" / "seed1", rows(answers(6, 0.5, 1)), seed=1)
-    write_run(tmp_path / "control" / "seed2", rows(answers(6, 0.5, 2)), seed=2)
-    arms = by_arm(find_runs(tmp_path))
+def test_runs_are_grouped_by_arm_and_seed(tmp_path, directory):
+    control = [
+        read_run(write_run(tmp_path / "control" / f"seed{seed}", rows(answers(6, 0.5, seed)), seed=seed))
+        for seed in (1, 2)
+    ]
+    arms = by_arm([*control, read_run(directory)])
     assert {arm: list(seeds) for arm, seeds in arms.items()} == {"control": [1, 2], "gaze": [1]}
-    with pytest.raises(ValueError, match="holds no run"):
-        find_runs(tmp_path / "nowhere")
-    write_run(tmp_path / "other", rows(answers(6, 0.5, 2)), seed=2)
     with pytest.raises(ValueError, match="both are 'control', seed 2: move one away"):
-        by_arm(find_runs(tmp_path))
+        by_arm([*control, control[1]])
+
+
+def test_a_prediction_is_read_as_it_was_written(tmp_path):
+    scores = {"cross_entropy": 1.5, "semantic": 0.5, "noun": 1.0}
+    one = Prediction("a", "v", "s", "future", "cuts", "cut cup", "cut", "cup", ("cup",), scores, True, -0.5)
+    file = tmp_path / "predictions.jsonl"
+    write_lines(file, [one.row()])
+    assert file.read_text() == (
+        '{"clip_id": "a", "video_id": "v", "session": "s", "task": "future", "prediction": "cuts", '
+        '"target": "cut cup", "target_verb": "cut", "target_noun": "cup", "clip_nouns": ["cup"], '
+        '"cross_entropy": 1.5, "semantic": 0.5, "noun": 1.0, "attention_kl": null, "same_step": true, '
+        '"future_starts_in_s": -0.5}\n'
+    )
+    assert read_predictions(file) == (one,)
+
+
+def test_a_mean_is_over_the_predictions_that_have_the_score(directory):
+    first, _, second = read_run(directory).predictions[:3]
+    means = mean_scores([replace(first, scores={"noun": 1.0, "verb": 1.0}), replace(second, scores={"verb": 0.0})])
+    assert means == {"activity": {"clips": 2, "verb": 0.5, "noun": 1, "noun_clips": 1}}
 
 
 def test_runs_on_other_clips_are_named(tmp_path, directory):

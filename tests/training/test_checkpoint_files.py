@@ -39,7 +39,7 @@ def test_a_flipped_byte_is_found(written: Path) -> None:
         read_checkpoint(written)
 
 
-@pytest.mark.parametrize("killed", ["torch.save", "gaze_vlm.training.checkpoint_files.Path.replace"])
+@pytest.mark.parametrize("killed", ["torch.save", "gaze_vlm.output.Path.replace"])
 def test_a_killed_writer_leaves_the_file_of_before(written: Path, killed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(*_: Any) -> None:
         raise KeyboardInterrupt

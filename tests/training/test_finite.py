@@ -10,7 +10,7 @@ from torch import nn
 
 from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.checks import GradientCheck
+from gaze_vlm.training.callbacks import GradientCheck
 from gaze_vlm.training.finite import FiniteCheck, refuse_unfinite_scores
 from training_files import arguments, fit
 

@@ -14,7 +14,7 @@ from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Lora
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.cli import main
-from gaze_vlm.training.checks import GradientCheck
+from gaze_vlm.training.callbacks import GradientCheck
 from gaze_vlm.training.configured import configure
 from gaze_vlm.training.module import GazeVLM, LearningRateSchedule
 from training_files import ROOT
@@ -85,7 +85,7 @@ def test_a_trainable_parameter_without_a_gradient_is_refused(checkpoint: Path) -
     first.grad = None
     check.on_after_backward(None, module)  # type: ignore[arg-type]  # it looks once
     with pytest.raises(
-        ValueError, match=r"1 parameters .* such as backbone.block.to_latent.0.weight: .* out of `train`"
+        ValueError, match=r"1 trainable parameters .* such as backbone.block.to_latent.0.weight: .* out of `train`"
     ):
         GradientCheck().on_after_backward(None, module)  # type: ignore[arg-type]
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from gaze_vlm.cli import main
+from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.resuming import LastCheckpoint, resume_command
-from gaze_vlm.training.run_state import state_of, training_in
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.resuming import LastCheckpoint
 from training_files import arguments, fit
 
 STEPS = 4
@@ -82,13 +83,13 @@ def test_a_stopped_training_resumes(
         except SystemExit as stop:
             ended = int(stop.code or 0)
     assert ended == status
-    assert f"stopped at step 2; resume with: {resume_command(run)}" in capsys.readouterr().err
-    assert state_of(run) == "interrupted"
+    assert f"stopped at step 2; resume with: {resume_command(RunDirectory(run))}" in capsys.readouterr().err
+    assert RunDirectory(run).state == "interrupted"
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
     assert steps_logged(run) == [0, 1]
     assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
-    assert main(resume_command(run).split()[1:]) == 0
-    assert state_of(run) == "finished"
+    assert main(resume_command(RunDirectory(run)).split()[1:]) == 0
+    assert RunDirectory(run).state == "finished"
     assert steps_logged(run) == list(range(STEPS))
     with (run / "metrics.csv").open() as file:
         validated = [int(row["step"]) for row in csv.DictReader(file) if row["validation/score"]]
@@ -104,7 +105,7 @@ def test_a_stopped_last_validation_is_repeated(
         signal_at(once, signal.SIGINT, step=3, hook="on_validation_batch_end")
         assert main(["fit", *arguments(run, tiny_llava, prepared), "--run.save_every_minutes=0"]) == 130
     assert not (run / "checkpoints" / "best.ckpt").exists()
-    assert main(resume_command(run).split()[1:]) == 0
+    assert main(resume_command(RunDirectory(run)).split()[1:]) == 0
     assert steps_logged(run) == [0, 1, 2]
     assert (run / "checkpoints" / "best.ckpt").is_file()
 
@@ -115,7 +116,7 @@ def test_a_second_signal_stops_at_once(
     run = tmp_path / "run"
     signal_at(monkeypatch, signal.SIGINT, step=1, times=2)
     assert main(["fit", *arguments(run, tiny_llava, prepared)]) == 130
-    assert state_of(run) == "interrupted"
+    assert RunDirectory(run).state == "interrupted"
     assert not (run / "checkpoints" / "last.ckpt").exists()
 
 
@@ -142,7 +143,7 @@ def test_last_without_a_checkpoint_is_an_error(
     for name in ("last", str(tmp_path / "nowhere.ckpt")):
         assert main(["fit", *arguments(run, tiny_llava, prepared), f"--ckpt_path={name}"]) == 1
         assert "does not exist: leave the option out to begin anew" in error_of(capsys)
-    assert state_of(run) == "empty"
+    assert RunDirectory(run).state == "empty"
 
 
 def test_a_used_directory_is_refused_or_overwritten(
@@ -158,7 +159,7 @@ def test_a_used_directory_is_refused_or_overwritten(
     assert {path: path.read_bytes() for path in before} == before
     with monkeypatch.context() as once:  # a killed process writes no more
         signal_at(once, signal.SIGINT, step=1, times=2)
-        once.setattr("gaze_vlm.training.run_state.write_state", lambda *_: None)
+        once.setattr(RunDirectory, "write_state", lambda *_: None)
         main(["fit", *options, "--run.overwrite=true"])
     assert sorted(path.name for path in run.iterdir() if path.is_file() and path.suffix != ".yaml") == [
         "notes.txt",
@@ -175,7 +176,7 @@ def test_a_training_that_failed_as_it_began_leaves_its_directory_free(
 ) -> None:
     options = arguments(tmp_path / "run", tiny_llava, prepared, steps=1)
     assert main(["fit", *options, "--model.optimizer.init_args.lr=-1"]) == 1
-    assert state_of(tmp_path / "run") == "failed"
+    assert RunDirectory(tmp_path / "run").state == "failed"
     assert main(["fit", *options]) == 0
 
 
@@ -191,25 +192,25 @@ def test_results_beside_an_unfinished_training_are_refused(state: str, whole_run
 
 def test_the_state_follows_the_training(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert state_of(run) == "empty"
-    with training_in(run, resumes=False, overwrite=False):
-        assert state_of(run) == "running"
-    assert state_of(run) == "finished"
+    assert RunDirectory(run).state == "empty"
+    with RunDirectory(run).training(resumes=False, overwrite=False):
+        assert RunDirectory(run).state == "running"
+    assert RunDirectory(run).state == "finished"
     (run / "metrics.json").write_text("{}")
     (run / "metrics.csv").write_text("step\n")
 
     def fail() -> None:
-        with training_in(run, resumes=True, overwrite=False):
+        with RunDirectory(run).training(resumes=True, overwrite=False):
             assert not (run / "metrics.json").exists()
             assert (run / "metrics.csv").exists()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert state_of(run) == "failed"
+    assert RunDirectory(run).state == "failed"
     (run / "state.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):
-        state_of(run)
+        _ = RunDirectory(run).state
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import is_same_place
 from gaze_vlm.training.configured import load_run
-from gaze_vlm.training.seed import seed_of
+from gaze_vlm.training.lightning_cli import seed_of
 from training_files import ARMS, arguments, fit
 
 STEPS = 3
@@ -50,9 +51,9 @@ def test_a_run_is_tested_on_another_data_set(gaze_run: Path, tmp_path: Path) -> 
     parameters = PreparationParameters(observation_s=4, anticipation_s=2, split_fractions=(0, 0, 1))
     reader = {"split": "none", "noun_index": str(nouns)}
     store = prepare("ego4d", root, tmp_path / "store", parameters, workers=1, reader=reader)
-    elsewhere = CrossDatasetTest(PlannedRun("tiny-llava", "gaze", 0, 8, gaze_run), "elsewhere", store)
+    elsewhere = CrossDatasetTest(PlannedRun("tiny-llava", "gaze", 0, 8, RunDirectory(gaze_run)), "elsewhere", store)
     before = {path: path.read_bytes() for path in gaze_run.rglob("*") if path.is_file()}
-    assert main(elsewhere.command[3:]) == 0
+    assert main(list(elsewhere.job.command)) == 0
     run = read_test(elsewhere, read_run(gaze_run))
     assert {prediction.session for prediction in run.predictions} == {TEST_UIDS[0]}
     assert {prediction.target_noun for prediction in run.predictions} <= {"onion", "cup", "fridge"}

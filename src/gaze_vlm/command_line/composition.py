@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from gaze_vlm.errors import InputError, MissingFileError, OptionError
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.suggestions import nearest_path
 
-OF_A_RUN = ("config.yaml", "validate.yaml", "test.yaml", "predict.yaml")
 PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
 """Keys of a run's configuration that name files, beside its own directory."""
 
@@ -127,8 +127,8 @@ def where_it_is_now(file: Path) -> list[str]:
     The run's directory is the one that the file is in. Another path that is not there is looked for at the same way
     from that directory as when the run was made, and below every folder above it.
     """
-    folder = file.parent
-    if file.name not in OF_A_RUN or not any((folder / name).exists() for name in ("checkpoints", "run.json")):
+    folder, run = file.parent, RunDirectory(file.parent)
+    if file.name not in run.CONFIGS or not (run.checkpoints.exists() or run.facts.exists()):
         return []
     values, options = read_yaml(file), []
     old = Path(_value(values, "run.dir") or folder)

@@ -81,7 +81,7 @@ def _other_than_asked(run: PlannedRun, comparison: Comparison, configured: Confi
     """What would make a finished run another than the comparison asks for."""
     options = configured.options
     for option, found, asked in (
-        ("run.dir", options.dir, run.directory),
+        ("run.dir", options.dir, run.directory.path),
         ("run.arm", options.arm, run.arm),
         ("run.dataset", options.dataset, comparison.dataset),
         ("run.backbone", options.backbone, run.backbone),

@@ -1,6 +1,5 @@
 """`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ from gaze_vlm.comparison.checks import Check, refuse_failing_runs
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
-from gaze_vlm.comparison.launch import Failure, Launch, train_missing
+from gaze_vlm.comparison.jobs import Launch, Subprocesses
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing, count
-from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned
+from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
 from gaze_vlm.comparison.runs import Run
-from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.table import build_table
+from gaze_vlm.cores import cores
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
@@ -72,7 +71,7 @@ def run_comparison(
     """
     comparison = load_comparison(config)
     if jobs is None:
-        jobs = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+        jobs = 1 if torch.cuda.is_available() else cores()
     if jobs < 1:
         raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
     chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
@@ -82,22 +81,21 @@ def run_comparison(
     for folder in (comparison.output.parent, comparison.runs):
         check_output_folder(folder)
     planned = planned_runs(comparison, chosen)
-    missing = [plan for plan in planned if not is_complete(plan, comparison)]
-    for plan in planned:
-        if plan not in missing:
-            read_planned(plan, comparison)  # what cannot be compared is refused before anything is trained
+    missing = [run for run in planned if not is_complete(run, comparison)]
+    for run in planned:
+        if run not in missing:
+            read_planned(run, comparison)  # what cannot be compared is refused before anything is trained
     check(comparison, missing)
     failed = train_missing(comparison, missing, jobs, launch)
-    runs = {plan: read_planned(plan, comparison) for plan in planned if plan not in failed}
+    runs = {run: read_planned(run, comparison) for run in planned if run not in failed}
     if not runs:
-        reasons = "\n".join(f"  {plan}: {failure}" for plan, failure in failed.items())
+        reasons = "\n".join(f"  {run}: {reason}" for run, reason in failed.items())
         raise CommandError(f"every run failed, so there is no table\n{reasons}")
-    untested = run_missing_tests(comparison, list(runs), jobs, launch)
-    elsewhere = [
-        read_test(one, runs[one.plan]) for one in cross_dataset_tests(comparison, list(runs)) if one not in untested
-    ]
-    lacking = [_missing(plan, comparison.dataset, failure) for plan, failure in failed.items()]
-    lacking += [_missing(one.plan, one.dataset, failure) for one, failure in untested.items()]
+    tests = cross_dataset_tests(comparison, list(runs))
+    untested = run_missing_tests(tests, jobs, launch)
+    elsewhere = [read_test(test, runs[test.run]) for test in tests if test not in untested]
+    lacking = [_missing(run, comparison.dataset, reason) for run, reason in failed.items()]
+    lacking += [_missing(test.run, test.dataset, reason) for test, reason in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
     with writing(comparison.output):
         return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
@@ -123,7 +121,7 @@ def write_results(
     """
     output = comparison.output
     output.parent.mkdir(parents=True, exist_ok=True)
-    main = [run for plan, run in runs.items() if plan.train_clips == comparison.train_clips]
+    main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
     shown = [*main, *elsewhere]
     table = build_table(shown, comparison.control, comparison.reach_s, encoder)
     table.write_csv(output.with_name(f"{output.name}.csv"))
@@ -132,8 +130,8 @@ def write_results(
     # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
     points = [
         run
-        for plan, run in runs.items()
-        if plan.arm in comparison.curve.arms and plan.train_clips in comparison.curve.train_clips
+        for planned, run in runs.items()
+        if planned.arm in comparison.curve.arms and planned.train_clips in comparison.curve.train_clips
     ]
     if points:
         metric = headline_metric(points)
@@ -148,8 +146,8 @@ def write_results(
     return page
 
 
-def _missing(plan: PlannedRun, dataset: str, failure: Failure) -> Missing:
-    return Missing(dataset, plan.backbone, plan.arm, plan.seed, plan.train_clips, str(failure))
+def _missing(run: PlannedRun, dataset: str, reason: str) -> Missing:
+    return Missing(dataset, run.backbone, run.arm, run.seed, run.train_clips, reason)
 
 
 def _show(page: Path) -> None:

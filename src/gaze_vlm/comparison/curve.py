@@ -8,9 +8,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gaze_vlm.comparison.runs import TASKS, Run, by_arm, check_same_clips
+from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, paired_interval, session_interval
 from gaze_vlm.comparison.table import points, score_matrix
+from gaze_vlm.runs.prediction import TASKS
 
 COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
 CSV_COLUMNS = (

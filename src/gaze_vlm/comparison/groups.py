@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from gaze_vlm.comparison.runs import TASKS, Prediction
 from gaze_vlm.formats.words import normalise
 from gaze_vlm.metrics.semantic import Encoder, semantic_similarity
 from gaze_vlm.metrics.text import exact_match, rouge_l
+from gaze_vlm.runs.prediction import TASKS, Prediction
 
 GROUPS = ("same", "reach", "unseen")
 SPLIT_TASKS = (*TASKS, *(f"future/{group}" for group in GROUPS))

@@ -8,10 +8,11 @@ from math import isnan
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
 from gaze_vlm.comparison.missing import Missing, notice
-from gaze_vlm.comparison.runs import METRICS, TASKS, Run, by_arm
+from gaze_vlm.comparison.runs import METRICS, Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Row, Table, points
 from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.runs.prediction import TASKS
 
 PACKAGES = (
     "gaze-vlm-lightning",

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
-from gaze_vlm.comparison.runs import METRICS, Prediction, Run, by_arm, check_same_clips
+from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import paired_interval, sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
+from gaze_vlm.runs.prediction import Prediction
 
 POINTS = 100
 CSV_DECIMALS = 4

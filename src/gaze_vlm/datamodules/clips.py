@@ -1,6 +1,7 @@
 """Clips of a prepared store, served to any backbone."""
 
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGa
 from gaze_vlm.datamodules.sampling import EvenBatches
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import frames_at
+from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View, to_frames
 from gaze_vlm.preparation.records import ClipRecord, Split
@@ -118,6 +120,7 @@ class ClipDataModule(L.LightningDataModule):
     """
 
     trainer: L.Trainer  # type: ignore[assignment]  # the loaders are asked for by a trainer
+    make_collator: Callable[[], Callable[[list[Clip]], Batch]]  # once the backbone is loaded; the command line sets it
 
     def __init__(
         self,
@@ -179,14 +182,9 @@ class ClipDataModule(L.LightningDataModule):
                 self.store.check_videos(record.video_id for record in self.datasets[split].records)
 
     @property
-    def verbs(self) -> tuple[str, ...]:
-        """The data set's verb labels."""
-        return self.store.manifest.verbs
-
-    @property
-    def nouns(self) -> tuple[str, ...]:
-        """The data set's noun labels."""
-        return self.store.manifest.nouns
+    def labels(self) -> Vocabulary:
+        """The data set's verb and noun labels; the store must be set up."""
+        return vocabulary(self.store.manifest.verbs, self.store.manifest.nouns)
 
     def clips_in(self, split: Split) -> int:
         """Number of clips that a split serves, in whatever stage."""
@@ -287,9 +285,8 @@ class ClipDataModule(L.LightningDataModule):
         return EvenBatches(samples, self.batch_size, rank, processes)
 
     def _loading(self) -> dict[str, Any]:
-        backbone: Any = self.trainer.lightning_module.backbone
         return {
-            "collate_fn": backbone.collator(),
+            "collate_fn": self.make_collator(),
             "num_workers": self.workers,
             "persistent_workers": self.workers > 0,
             "pin_memory": torch.cuda.is_available(),

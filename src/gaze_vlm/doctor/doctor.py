@@ -73,8 +73,7 @@ def diagnose(training: Training) -> Diagnosis:
     found, built = problems(training)
     facts = configured_facts(training)
     if training.steps_of_epoch:
-        share = data.valid_share(backbone.options.view, backbone.options.min_mass_in_view)
-        facts |= {**amounts_in_words(training), "gaze": f"valid in {share:.0%} of the training frames"}
+        facts |= {**amounts_in_words(training), "gaze": f"valid in {training.valid_share:.0%} of the training frames"}
     if not built:
         return Diagnosis(facts, found)
     frames, known = frames_per_clip(data)

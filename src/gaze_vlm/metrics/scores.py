@@ -1,7 +1,7 @@
 """The scores of one sample, as they stand in predictions.jsonl."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.labels import label_scores
@@ -57,21 +57,3 @@ def score_sample(
     """
     scores = {"exact_match": exact_match(prediction, target), "rouge_l": rouge_l(prediction, target)}
     return scores | label_scores(prediction, verb, noun, clip_nouns, labels)
-
-
-def mean_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean of every score for each task, over the rows that have it, and the number of `clips`.
-
-    Where only some rows have a score, their number is `<score>_clips`. `rows` are those of predictions.jsonl.
-    """
-    means: dict[str, dict[str, float]] = {}
-    for task in dict.fromkeys(row["task"] for row in rows):
-        of_task = [row for row in rows if row["task"] == task]
-        means[task] = {"clips": float(len(of_task))}
-        for name in SCORES:
-            values = [row[name] for row in of_task if row.get(name) is not None]
-            if values:
-                means[task][name] = sum(values) / len(values)
-            if 0 < len(values) < len(of_task):
-                means[task][f"{name}_clips"] = float(len(values))
-    return means

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torchmetrics import Metric
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.sentence_encoder import MiniLM
@@ -50,39 +48,3 @@ def semantic_similarity(
     predicted = unit[[row[sentence] for sentence in predictions]]
     target = unit[[row[sentence] for sentence in targets]]
     return np.clip((predicted * target).sum(axis=1), -1, 1)
-
-
-class SemanticSimilarity(Metric):
-    """Mean `semantic_similarity` over all samples of all processes, in [-1, 1].
-
-    Args:
-        encoder: embeds sentences; the default is all-MiniLM-L6-v2, read from an installed package.
-    """
-
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
-    total: torch.Tensor
-    samples: torch.Tensor
-
-    def __init__(self, encoder: Encoder | None = None) -> None:
-        super().__init__()
-        # The bound method, not the encoder: an encoder that is an nn.Module would become a part of this one,
-        # and its weights would go into every checkpoint.
-        self._encode = (encoder or default_encoder()).encode
-        self.add_state("total", default=torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("samples", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, predictions: Sequence[str], targets: Sequence[str]) -> None:
-        """Add samples: one prediction a target."""
-        similarity = semantic_similarity(predictions, targets, self)
-        self.total += float(similarity.sum())
-        self.samples += len(similarity)
-
-    def encode(self, sentences: list[str], /) -> Any:
-        """Embeddings of the sentences by the metric's encoder, [sentence, dimension]."""
-        return self._encode(sentences)
-
-    def compute(self) -> torch.Tensor:
-        """The mean; NaN where no sample was added."""
-        return self.total / self.samples

@@ -1,43 +1,25 @@
-"""What a checkpoint holds beside Lightning's own state: the parameters that learn, and what they belong to."""
+"""What a checkpoint holds beside Lightning's own state: trainable parameters, and the run that they belong to."""
 
 import hashlib
 import warnings
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.finite import refuse_unfinite_weights
 
-if TYPE_CHECKING:
-    from gaze_vlm.training.module import GazeVLM
 
-
-def trainable_state(module: "GazeVLM") -> dict[str, Tensor]:
-    """The state without the frozen weights, which their own checkpoint holds: parameters that learn, and buffers."""
+def trainable_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the state without frozen weights, which their own checkpoint holds: trainable parameters, and buffers."""
     state = module.state_dict()
     # A shared weight goes by several names; a weight of 4 bits has its scales under names that no buffer has.
     parameters = module.named_parameters(remove_duplicate=False)
     names = [name for name, parameter in parameters if parameter.requires_grad]
     names += [name for name, _ in module.named_buffers(remove_duplicate=False)]
     return {name: state[name] for name in names if name in state}
-
-
-def describe(module: "GazeVLM") -> dict[str, Any]:
-    """Plain values by which a checkpoint is recognised."""
-    backbone, regularizer = module.backbone, module.regularizer
-    return {
-        "backbone": type(backbone).__name__,
-        "grid": str(backbone.grid),
-        "block": None if backbone.block is None else backbone.block.output,
-        "lora": None if backbone.options.lora is None else str(backbone.options.lora),
-        "base_checkpoint": backbone.options.checkpoint,
-        "lambda": None if regularizer is None else float(regularizer.weight),
-        "floor": None if regularizer is None else regularizer.floor,
-        "made_by": module.made_by,
-    }
 
 
 def store_digest(store: Path) -> str | None:
@@ -69,13 +51,19 @@ def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: 
         warnings.warn(f"the store of {present['dataset']} is not the one that the run was trained on", stacklevel=3)
 
 
-def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
-    """Refuse a checkpoint of another model; say where the run's own config overrules what it remembers.
+def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: Collection[str], resumes: bool) -> None:
+    """Refuse a checkpoint of another model; warn where the run's own config overrules what it remembers.
+
+    Args:
+        checkpoint: as it was read.
+        present: the identity of the module that is to load it (`GazeVLM.identity`).
+        weights: names of that module's trainable state.
+        resumes: a training resumes from it.
 
     Raises:
-        ValueError: another backbone, grid, block or LoRA, or weights that are missing or too many.
+        InputError: another backbone, grid, block or LoRA, or weights that are missing or too many.
     """
-    remembered, present = checkpoint.get("gaze_vlm"), describe(module)
+    remembered = checkpoint.get("gaze_vlm")
     if remembered is None:
         raise InputError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
     for key in ("backbone", "grid", "block", "lora"):
@@ -84,8 +72,7 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
                 f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
                 f"{present[key]}: test it with the config.yaml that stands beside it"
             )
-    resumes = module.has_trainer and module.trainer.state.fn == TrainerFn.FITTING
-    check_made_by(remembered.get("made_by") or {}, module.made_by, resumes)
+    check_made_by(remembered.get("made_by") or {}, present["made_by"], resumes)
     for key in ("base_checkpoint", "lambda", "floor"):
         if remembered[key] != present[key] and not is_same_place(remembered[key], present[key]):
             warnings.warn(
@@ -93,10 +80,10 @@ def check_belongs(module: "GazeVLM", checkpoint: dict[str, Any]) -> None:
                 "the config is used",
                 stacklevel=2,
             )
-    differing = checkpoint["state_dict"].keys() ^ trainable_state(module).keys()
+    differing = checkpoint["state_dict"].keys() ^ set(weights)
     if differing:
         raise InputError(
-            f"the checkpoint and this run's config differ in {len(differing)} learned weights, such as "
+            f"the checkpoint and this run's config differ in {len(differing)} trained weights, such as "
             f"{min(differing)}: test it with the config.yaml that stands beside it"
         )
     refuse_unfinite_weights(checkpoint["state_dict"], "the checkpoint cannot be used")

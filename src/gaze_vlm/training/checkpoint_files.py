@@ -1,7 +1,6 @@
-"""Checkpoint files: written aside and renamed, with a digest beside them that is checked before they are read."""
+"""Checkpoint files: written whole, with a digest beside them that is checked before they are read."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.output import draft_of, write_atomically, writing
+from gaze_vlm.runs.directory import RunDirectory
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -26,6 +27,24 @@ class CheckpointFiles(TorchCheckpointIO):
         digest_file(Path(path)).unlink(missing_ok=True)
 
 
+def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | None:
+    """Find the file that `--ckpt_path` names; `best` and `last` are those of the run.
+
+    None warns where a command other than `fit` would score untrained weights beside trained ones.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    if name is None and command != "fit" and run.best.is_file():
+        rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
+    if name is None or "://" in str(name) or name == "hpc":
+        return name
+    path = {"best": run.best, "last": run.last}.get(name, Path(name))
+    if not path.exists():
+        raise MissingFileError(f"--ckpt_path {name}: {path} does not exist: leave the option out to begin anew")
+    return str(path)
+
+
 def digest_file(path: Path) -> Path:
     """The file that holds a checkpoint's SHA-256, in the form of `sha256sum`."""
     return path.with_name(f"{path.name}.sha256")
@@ -33,18 +52,13 @@ def digest_file(path: Path) -> Path:
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint and its digest, each whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("wb") as stream:
-        torch.save(checkpoint, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    digests = [_digest(aside)]
-    # Between the two renames the checkpoint may be the new one or that of before: both are right.
-    earlier = [_digest(path)] if path.is_file() else []
-    _write_digests([*digests, *earlier], path)
-    aside.replace(path)
-    _write_digests(digests, path)
+    with draft_of(path) as draft:
+        with writing(path), draft.open("wb") as stream:
+            torch.save(checkpoint, stream)
+        digest = _digest(draft)
+        # Between the two renames the checkpoint may be the new one or that of before: both are right.
+        _write_digests([digest, *([_digest(path)] if path.is_file() else [])], path)
+    _write_digests([digest], path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -84,7 +98,4 @@ def _digest(path: Path) -> str:
 
 
 def _write_digests(digests: list[str], path: Path) -> None:
-    file = digest_file(path)
-    aside = file.with_name(f".{file.name}.partial")
-    aside.write_text("".join(f"{digest}  {path.name}\n" for digest in digests), encoding="utf-8")
-    aside.replace(file)
+    write_atomically(digest_file(path), "".join(f"{digest}  {path.name}\n" for digest in digests))

@@ -8,11 +8,10 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.composition import expand_configs, naming_files
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import MissingFileError
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
-from gaze_vlm.training.run_files import best_checkpoint
-from gaze_vlm.training.run_state import state_of
 
 
 class ConfiguredTraining(GazeCLI):
@@ -35,25 +34,26 @@ def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining
 
 
 def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
-    """A finished run, from its config and its best checkpoint.
+    """Load a finished run, from its config and its best checkpoint.
 
     Args:
         run: its directory.
         overrides: attributes of the backbone to set before its weights are loaded.
 
     Raises:
-        ValueError: the run has no config or no checkpoint.
+        MissingFileError: the run has no config or no checkpoint.
     """
-    for file in (run / "config.yaml", best_checkpoint(run)):
+    directory = RunDirectory(run)
+    for file in (directory.config, directory.best):
         if not file.is_file():
-            raise InputError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
-    if (state := state_of(run)) not in ("finished", "unknown"):
-        rank_zero_warn(f"{run}: its training is {state}: these are the best weights until now")
-    cli = configure([f"--config={run / 'config.yaml'}"])
+            raise MissingFileError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+    if not directory.is_trained:
+        rank_zero_warn(f"{run}: its training is {directory.state}: these are the best weights until now")
+    cli = configure([f"--config={directory.config}"])
     for name, value in overrides.items():
         setattr(cli.model.backbone, name, value)
     cli.model.configure_model()
-    checkpoint = read_checkpoint(best_checkpoint(run))
+    checkpoint = read_checkpoint(directory.best)
     cli.model.on_load_checkpoint(checkpoint)
     cli.model.load_state_dict(checkpoint["state_dict"], strict=False)
     cli.model.eval()

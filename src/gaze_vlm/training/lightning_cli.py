@@ -1,13 +1,16 @@
 """`fit`, `validate`, `test` and `predict`: Lightning's CLI over our module and datamodule."""
 
+import os
+import secrets
 import sys
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import lightning as L
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 
 from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
 from gaze_vlm.command_line.composition import expand_configs, naming_files
@@ -15,18 +18,26 @@ from gaze_vlm.command_line.options import OneLineParser
 from gaze_vlm.command_line.quiet import quiet
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
+from gaze_vlm.ranges import is_seed
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.callbacks import (
+    FinalValidation,
+    GradientCheck,
+    PlainProgress,
+    best_checkpoint,
+    counted_in_batches,
+)
 from gaze_vlm.training.checkpoint import store_digest
-from gaze_vlm.training.checkpoint_files import CheckpointFiles
-from gaze_vlm.training.checks import GradientCheck, Training, refuse_what_would_fail
+from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
+from gaze_vlm.training.checks import Training, refuse_what_would_fail
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.module import GazeVLM
-from gaze_vlm.training.plain_progress import PlainProgress
-from gaze_vlm.training.resuming import LastCheckpoint, RunLogger, find_checkpoint
-from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig, best_checkpoint, checkpointing
-from gaze_vlm.training.run_state import training_in
-from gaze_vlm.training.seed import seed_of
-from gaze_vlm.training.validation import FinalValidation, counted_in_batches
+from gaze_vlm.training.resuming import LastCheckpoint, RunLogger
+from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 
+OF_LIGHTNING = "PL_GLOBAL_SEED"
+"""Environment variable by which Lightning's first process tells the seed to those that it starts."""
+PROCESSES = ("WORLD_SIZE", "SLURM_NTASKS")
 Cli = TypeVar("Cli", bound="GazeCLI")
 
 
@@ -74,16 +85,16 @@ class GazeCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         options = self.options
-        callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), checkpointing(options.dir)]
+        callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), best_checkpoint(self.run_directory)]
         callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
-        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything")))
+        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything"), self.datamodule))
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
         if self.subcommand == "fit":
-            callbacks.append(LastCheckpoint(options.dir, 60 * options.save_every_minutes))
+            callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes))
         if self._get(self.config_init, "trainer.logger") is None:
             kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
         plugins = self._get(self.config_init, "trainer.plugins") or []
@@ -95,9 +106,7 @@ class GazeCLI(LightningCLI):
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        file = find_checkpoint(kwargs.get("ckpt_path"), self.options.dir)
-        if subcommand != "fit" and file is None and best_checkpoint(self.options.dir).is_file():
-            rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
+        file = find_checkpoint(kwargs.get("ckpt_path"), self.run_directory, subcommand)
         return {**kwargs, "ckpt_path": file, "weights_only": True}
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -110,8 +119,13 @@ class GazeCLI(LightningCLI):
 
     @property
     def options(self) -> RunOptions:
-        """Where the run goes."""
+        """Where the run goes, and what it is called."""
         return self._get(self.config_init, "run")
+
+    @property
+    def run_directory(self) -> RunDirectory:
+        """The run directory."""
+        return RunDirectory(self.options.dir)
 
     @property
     def training(self) -> Training:
@@ -122,13 +136,24 @@ class GazeCLI(LightningCLI):
     def before_fit(self) -> None:
         for doubt in refuse_what_would_fail(self.training):
             rank_zero_warn(doubt.text)
+        self.connect()
+
+    def connect(self) -> None:
+        """Hand over what module and datamodule need of each other: the labels, and the collator."""
+        self.datamodule.setup(self.subcommand)
+        self.model.labels = self.datamodule.labels
+        self.datamodule.make_collator = self.model.backbone.collator
+
+    before_validate = before_test = before_predict = connect
 
     def fit(self, **kwargs: Any) -> None:
         """Train, and keep the state of the run directory."""
         if self._get(self.config, "trainer.fast_dev_run"):  # writes nothing
             self.trainer.fit(**kwargs)
             return
-        with training_in(self.options.dir, kwargs["ckpt_path"] is not None, self.options.overwrite):
+        is_first = getattr(rank_zero_only, "rank", 0) == 0
+        resumes = kwargs["ckpt_path"] is not None
+        with self.run_directory.training(resumes, self.options.overwrite) if is_first else nullcontext():
             self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
@@ -163,3 +188,22 @@ def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") 
         args=args,
         run=run,
     )
+
+
+def seed_of(given: bool | int) -> int:
+    """The seed: `given`, or a drawn one where that is True, the same one in all processes of a run.
+
+    Raises:
+        InputError: no seed is asked for, or one that is out of range, or processes that do not know of each other are
+            to draw one.
+    """
+    if given is False:
+        raise InputError("seed_everything is false; expected a number, or true to draw one: run.json records it")
+    if given is not True:
+        is_seed(given)
+        return given
+    if "LOCAL_RANK" in os.environ and OF_LIGHTNING in os.environ:
+        return int(os.environ[OF_LIGHTNING])
+    if any(int(os.environ.get(name) or 1) > 1 for name in PROCESSES):
+        raise InputError("seed_everything is true, which would draw a seed in each of several processes; give a number")
+    return secrets.randbelow(2**31)

@@ -1,10 +1,11 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar
 
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from transformers import get_scheduler
 
@@ -13,17 +14,15 @@ from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, StepTotals
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.vocabulary import vocabulary
-from gaze_vlm.metrics.scores import mean_scores, score_sample
-from gaze_vlm.metrics.semantic import Encoder, SemanticSimilarity, default_encoder, semantic_similarity
+from gaze_vlm.formats.vocabulary import Vocabulary
+from gaze_vlm.metrics.scores import score_sample
+from gaze_vlm.metrics.semantic import Encoder, default_encoder, semantic_similarity
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
-from gaze_vlm.training.checkpoint import check_belongs, describe, trainable_state
+from gaze_vlm.runs.prediction import Prediction, mean_scores
+from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
 
-if TYPE_CHECKING:
-    from gaze_vlm.datamodules.clips import ClipDataModule
-
-Row = dict[str, Any]
+Sample = TypeVar("Sample")
 LearningRateSchedule = Literal[
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"
 ]
@@ -79,16 +78,12 @@ class GazeVLM(L.LightningModule):
         self.warmup = warmup
         self.ratio_every_n_steps = ratio_every_n_steps
         self.encoder = encoder or default_encoder()
-        self.semantic = SemanticSimilarity(self.encoder)
-        self.rows: list[Row] = []
+        self.labels: Vocabulary | None = None  # of the data set, which the command line hands over
+        self.predictions: list[Prediction] = []
+        self.answers: list[dict[str, str]] = []  # of `predict`
         self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
         self.of_step: dict[str, Tensor] = {}
-
-    @property
-    def has_trainer(self) -> bool:
-        """Whether a trainer runs it."""
-        return self._trainer is not None
 
     def configure_model(self) -> None:
         self.backbone.load()
@@ -189,19 +184,13 @@ class GazeVLM(L.LightningModule):
     # Validation and test: free generation.
 
     def on_validation_epoch_start(self) -> None:
-        self.rows = []
-
-    def on_test_epoch_start(self) -> None:
-        self.rows = []
+        self.predictions = []
 
     def on_predict_epoch_start(self) -> None:
-        self.rows = []
+        self.answers = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.rows += self.score(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.rows += self.score(batch)
+        self.predictions += self.score(batch)
 
     def on_validation_epoch_end(self) -> None:
         self.log_means("validation")
@@ -209,50 +198,48 @@ class GazeVLM(L.LightningModule):
     def on_test_epoch_end(self) -> None:
         self.log_means("test")
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[Row]:
-        answers = self.backbone.generate(batch.prompts)
-        rows = [
+    on_test_epoch_start, test_step = on_validation_epoch_start, validation_step
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
+        answers = [
             {"clip_id": clip.clip_id, "task": clip.task, "prediction": answer}
-            for clip, answer in zip(batch.clips, answers, strict=True)
+            for clip, answer in zip(batch.clips, self.backbone.generate(batch.prompts), strict=True)
         ]
-        self.rows += rows
-        return rows
+        self.answers += answers
+        return answers
 
     def on_predict_epoch_end(self) -> None:
-        self.gather_rows()
+        self.answers = sorted(self.gathered(self.answers), key=lambda one: (one["clip_id"], one["task"]))
 
-    def score(self, batch: Batch) -> list[Row]:
-        """One row a sample: the answer, its scores, and how far attention was from the wearer's held-out gaze."""
-        data: ClipDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        labels = vocabulary(data.verbs, data.nouns)
+    def score(self, batch: Batch) -> list[Prediction]:
+        """Predict and score each sample, with the distance of attention from the wearer's held-out gaze."""
+        assert self.labels is not None
         output = self.backbone(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
         answers = self.backbone.generate(batch.prompts)
-        targets = [clip.target for clip in batch.clips]
-        self.semantic.update(answers, targets)
-        semantic = semantic_similarity(answers, targets, self.encoder)
-        rows: list[Row] = []
+        semantic = semantic_similarity(answers, [clip.target for clip in batch.clips], self.encoder)
+        predictions = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
-            rows.append(
-                {
-                    "clip_id": clip.clip_id,
-                    "video_id": clip.video_id,
-                    "session": clip.session,
-                    "task": clip.task,
-                    "prediction": answer,
-                    "target": clip.target,
-                    "target_verb": clip.verb,
-                    "target_noun": clip.noun,
-                    "clip_nouns": list(clip.nouns),
-                    "cross_entropy": float(output.cross_entropy[i]),
-                    "semantic": float(semantic[i]),
-                    **score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, labels),
-                    "attention_kl": self.attention_kl(output.attention, batch, i),
-                    "same_step": clip.same_step,
-                    "future_starts_in_s": clip.future_starts_in_s,
-                }
+            scores = {"cross_entropy": float(output.cross_entropy[i]), "semantic": float(semantic[i])}
+            scores |= score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, self.labels)
+            kl = self.attention_kl(output.attention, batch, i)
+            predictions.append(
+                Prediction(
+                    clip_id=clip.clip_id,
+                    video_id=clip.video_id,
+                    session=clip.session,
+                    task=clip.task,
+                    prediction=answer,
+                    target=clip.target,
+                    target_verb=clip.verb,
+                    target_noun=clip.noun,
+                    clip_nouns=clip.nouns,
+                    scores=scores if kl is None else scores | {"attention_kl": kl},
+                    same_step=clip.same_step,
+                    future_starts_in_s=clip.future_starts_in_s,
+                )
             )
-        return rows
+        return predictions
 
     def attention_kl(self, attention: PatchAttention | None, batch: Batch, index: int) -> float | None:
         """KL(attention ‖ gaze) of a clip, mean over its valid frames; None without attention or valid gaze."""
@@ -264,29 +251,46 @@ class GazeVLM(L.LightningModule):
         return float(kl[valid].mean())
 
     def log_means(self, stage: str) -> None:
-        """Log the mean of every score of every task over the rows of all processes, and `score`, the semantic
-        similarity over all tasks, which checkpoints are chosen by."""
-        self.gather_rows()
-        for task, means in mean_scores(self.rows).items():
+        """Log the mean of every score of every task, and `score`, by which checkpoints are chosen.
+
+        `score` is the semantic similarity over all tasks. Each process has the predictions of all.
+        """
+        self.predictions = sorted(self.gathered(self.predictions), key=lambda one: (one.clip_id, one.task))
+        for task, means in mean_scores(self.predictions).items():
             for name, value in means.items():
-                # Every process holds the same rows, so there is nothing left to reduce.
                 self.log(f"{stage}/{task}/{name}", value)
-        self.log(f"{stage}/score", self.semantic, prog_bar=True)
+        semantic = [one.scores["semantic"] for one in self.predictions]
+        self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
 
-    def gather_rows(self) -> None:
-        """Give every process the rows of all, in one order."""
-        if self.trainer.world_size > 1:
-            parts: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, self.rows)
-            self.rows = [row for part in parts for row in part]
-        self.rows.sort(key=lambda row: (row["clip_id"], row["task"]))
+    def gathered(self, samples: list[Sample]) -> list[Sample]:
+        """Return the samples of all processes."""
+        if self.trainer.world_size == 1:
+            return samples
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, samples)
+        return [sample for part in parts for sample in part]
 
-    # Checkpoints hold the trainable parameters, and what they belong to.
+    # Checkpoints: trainable weights, and what they belong to.
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which a checkpoint is recognised."""
+        backbone, regularizer = self.backbone, self.regularizer
+        return {
+            "backbone": type(backbone).__name__,
+            "grid": str(backbone.grid),
+            "block": None if backbone.block is None else backbone.block.output,
+            "lora": None if backbone.options.lora is None else str(backbone.options.lora),
+            "base_checkpoint": backbone.options.checkpoint,
+            "lambda": None if regularizer is None else float(regularizer.weight),
+            "floor": None if regularizer is None else regularizer.floor,
+            "made_by": self.made_by,
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = trainable_state(self)
         refuse_unfinite_weights(checkpoint["state_dict"], f"step {self.trainer.global_step}, no checkpoint is written")
-        checkpoint["gaze_vlm"] = describe(self)
+        checkpoint["gaze_vlm"] = self.identity()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_belongs(self, checkpoint)
+        resumes = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        check_belongs(checkpoint, self.identity(), trainable_state(self), resumes)

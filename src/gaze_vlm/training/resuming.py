@@ -1,8 +1,7 @@
-"""What a stopped training resumes from: `last.ckpt`, the lines of `metrics.csv`, and the command that does it."""
+"""What a stopped training resumes from: `last.ckpt`, and the lines of `metrics.csv`."""
 
 import csv
 import os
-import shlex
 import signal
 import threading
 import time
@@ -18,53 +17,28 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.trainer.states import TrainerFn
 
-from gaze_vlm.command_line.class_paths import OPTION, allowed_packages
-from gaze_vlm.errors import MissingFileError
+from gaze_vlm.command_line.commands import resume_command
+from gaze_vlm.output import draft_of
 from gaze_vlm.progress import say
-from gaze_vlm.training.validation import is_last_step
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.callbacks import is_last_step
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
 
 
-def last_checkpoint(directory: Path) -> Path:
-    """The checkpoint that a stopped training resumes from."""
-    return directory / "checkpoints" / "last.ckpt"
-
-
-def resume_command(directory: Path) -> str:
-    """The command line that resumes a training."""
-    words = ["lightning", "fit", "--config", str(directory / "config.yaml"), "--ckpt_path", "last"]
-    allowed = [OPTION, ",".join(allowed_packages())] if allowed_packages() else []
-    return shlex.join([*words, *allowed])
-
-
-def find_checkpoint(name: str | None, directory: Path) -> str | None:
-    """The file that `--ckpt_path` names; `best` and `last` are those of the run.
-
-    Raises:
-        MissingFileError: there is none.
-    """
-    if name is None or "://" in str(name) or name == "hpc":
-        return name
-    path = directory / "checkpoints" / f"{name}.ckpt" if name in ("best", "last") else Path(name)
-    if not path.exists():
-        raise MissingFileError(f"--ckpt_path {name}: {path} does not exist: leave the option out to begin anew")
-    return str(path)
-
-
 class LastCheckpoint(Callback):
-    """Writes `last.ckpt` at intervals, before a validation, at the end, and where SIGINT or SIGTERM stops a training.
+    """Write `last.ckpt` at intervals, before a validation, at the end, and on SIGINT or SIGTERM.
 
     It is written after whole optimiser steps alone, on all processes at the same one. A validation that was stopped is
     repeated on resuming; that of the last step with some of the steps before. A second signal stops at once.
 
     Args:
-        directory: of the run.
+        run: where it is written.
         interval_s: seconds between two; what a crash may cost.
     """
 
-    def __init__(self, directory: Path, interval_s: float) -> None:
-        self.directory = directory
+    def __init__(self, run: RunDirectory, interval_s: float) -> None:
+        self.run = run
         self.interval_s = interval_s
         self.received: int = 0  # the signal
         self.stopping: int = 0  # the signal that all processes stop for
@@ -139,7 +113,7 @@ class LastCheckpoint(Callback):
         """Write `last.ckpt`, and what was logged until it."""
         for logger in trainer.loggers:
             logger.save()
-        trainer.save_checkpoint(last_checkpoint(self.directory), weights_only=False)
+        trainer.save_checkpoint(self.run.last, weights_only=False)
         self.saved_at = time.monotonic()
 
     def stop(self, trainer: L.Trainer) -> None:
@@ -147,8 +121,8 @@ class LastCheckpoint(Callback):
         if not self.stopping:
             return
         if trainer.is_global_zero:
-            there = last_checkpoint(self.directory).is_file()
-            how = f"resume with: {resume_command(self.directory)}" if there else "too early to resume: begin anew"
+            there = self.run.last.is_file()
+            how = f"resume with: {resume_command(self.run)}" if there else "too early to resume: begin anew"
             say(f"stopped at step {trainer.global_step}; {how}")
         if self.stopping == signal.SIGINT:
             raise KeyboardInterrupt
@@ -192,13 +166,10 @@ class MetricsFile(_ExperimentWriter):
         with file.open(newline="", encoding="utf-8") as stream:
             lines = [line for line in csv.DictReader(stream) if int(line["step"]) < step]
         self.metrics_keys = list(lines[0]) if lines else []
-        aside = file.with_name(f".{file.name}.partial")
-        with aside.open("w", newline="", encoding="utf-8") as stream:
+        if not lines:
+            file.unlink()
+            return
+        with draft_of(file) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, self.metrics_keys)
             writer.writeheader()
             writer.writerows(lines)
-        if lines:
-            aside.replace(file)
-        else:
-            aside.unlink()
-            file.unlink()

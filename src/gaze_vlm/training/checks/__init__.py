@@ -24,9 +24,8 @@ from gaze_vlm.training.checks.configuration import (
 from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
 from gaze_vlm.training.checks.texts import long_texts, special_tokens, unknown_words
 from gaze_vlm.training.checks.training import Check, Problem, Training, refusals
-from gaze_vlm.training.gradient_check import GradientCheck
 
-__all__ = ["CONFIGURATION", "MODEL", "GradientCheck", "Problem", "Training", "problems", "refuse_what_would_fail"]
+__all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
 CONFIGURATION: tuple[Check, ...] = (
     versions_fit,

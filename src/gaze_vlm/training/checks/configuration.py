@@ -50,8 +50,7 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     regularizer, data = training.module.regularizer, training.data
     if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
-    backbone = training.module.backbone
-    share = data.valid_share(backbone.options.view, backbone.options.min_mass_in_view)
+    share = training.valid_share
     look = f"`gaze-vlm quality --store {data.store_path}` shows why"
     if share == 0:
         yield Problem(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -67,6 +68,12 @@ class Training:
             return self.data.steps_of_training(self.processes, self.accumulated)
         except (UserError, KeyError):  # which the check of the store reports
             return 0
+
+    @cached_property
+    def valid_share(self) -> float:
+        """Share of the training frames that have gaze to be pulled toward; the store must be set up."""
+        options = self.module.backbone.options
+        return self.data.valid_share(options.view, options.min_mass_in_view)
 
 
 Check = Callable[[Training], Iterable[Problem]]

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm.comparison.subprocesses import Subprocesses
+from gaze_vlm.comparison.jobs import Subprocesses
 
 PARENT = """
 import sys
 from pathlib import Path
-from gaze_vlm.comparison.launch import in_parallel
-from gaze_vlm.comparison.subprocesses import Subprocesses
+from gaze_vlm.comparison.jobs import Subprocesses, in_parallel
 
 folder = Path(sys.argv[1])
 child = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"

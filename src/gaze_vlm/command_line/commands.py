@@ -1,0 +1,41 @@
+"""Command lines that this package starts or prints."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from gaze_vlm.command_line.class_paths import OPTION, allowed_packages
+from gaze_vlm.runs.directory import RunDirectory
+
+PROGRAM = (sys.executable, "-m", "gaze_vlm")
+"""The package of this very interpreter, whichever environment the PATH leads to."""
+
+
+def run_options(run: RunDirectory, seed: int, backbone: str | None) -> list[str]:
+    """Options of `fit` that train a run and test its best checkpoint."""
+    options = [f"--run.dir={run}", "--run.test_after_fit=true", f"--seed_everything={seed}"]
+    return options + ([] if backbone is None else [f"--run.backbone={backbone}"])
+
+
+def testing_arguments(run: RunDirectory, store: object, output: RunDirectory, dataset: str) -> list[str]:
+    """Arguments that test a run on another data set: its own configuration, but for the store."""
+    return [
+        "test",
+        f"--config={run.config}",
+        f"--ckpt_path={run.best}",
+        f"--data.store={store}",
+        f"--run.dir={output}",
+        f"--run.dataset={dataset}",
+    ]
+
+
+def resume_command(run: RunDirectory) -> str:
+    """Return the command line that resumes a training."""
+    words = ["lightning", "fit", "--config", str(run.config), "--ckpt_path", "last"]
+    allowed = [OPTION, ",".join(allowed_packages())] if allowed_packages() else []
+    return shlex.join([*words, *allowed])
+
+
+def this_package(command: Sequence[str]) -> list[str]:
+    """Return a command in which `gaze-vlm` is the package of this interpreter."""
+    return [*PROGRAM, *command[1:]] if command[:1] == ["gaze-vlm"] else list(command)

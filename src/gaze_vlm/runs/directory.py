@@ -1,0 +1,128 @@
+"""The run directory: every file of a run by its name, and the state of its training."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.output import remove_drafts, write_atomically
+
+State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
+
+
+class RunDirectory:
+    """The files of a run, each written by one command, and the state of its training.
+
+    Args:
+        path: the directory, which need not be there yet.
+    """
+
+    CONFIGS = ("config.yaml", "validate.yaml", "test.yaml", "predict.yaml")
+    """Names of the configurations of `fit`, `validate`, `test` and `predict`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # `fit`
+        self.config = path / self.CONFIGS[0]  # the whole configuration of the training
+        self.metrics = path / "metrics.csv"  # what was logged, step by step
+        self.state_file = path / "state.json"  # running, finished, interrupted or failed
+        self.checkpoints = path / "checkpoints"
+        self.best = self.checkpoints / "best.ckpt"  # trained parameters at the best validation score
+        self.last = self.checkpoints / "last.ckpt"  # what a stopped training resumes from
+        # `test`
+        self.facts = path / "run.json"  # arm, seed, backbone, data set, λ, ε, number of training clips
+        self.scores = path / "metrics.json"  # mean scores of each task; `limited` where samples were left out
+        self.predictions = path / "predictions.jsonl"  # one line a sample
+        # `validate` and `predict`
+        self.validation = path / "validation"  # scores and predictions of the validation clips
+        self.answers = path / "answers.jsonl"  # one line a sample, without target and scores
+        # `compare`
+        self.also = path / "also"  # a run directory for each other data set that the run was tested on
+        self.log = path / "log.txt"  # output of the command that made the run
+        self.stamp = path / "compare.json"  # what the run depends on
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def state(self) -> State:
+        """Read the state; `unknown` is a run that was made before there were states.
+
+        Raises:
+            InputError: the file of the state is damaged.
+        """
+        if not self.state_file.is_file():
+            return "unknown" if any(path.exists() for path in (*self._of_training, *self._results)) else "empty"
+        try:
+            state: State = json.loads(self.state_file.read_text(encoding="utf-8"))["state"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.state_file} is damaged: train the run again with --run.overwrite=true") from error
+        return state
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the training came to its end, or was made before there were states."""
+        return self.state in ("finished", "unknown")
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the training ended and every file of a test is there."""
+        return not self.missing and self.is_trained
+
+    @property
+    def missing(self) -> list[Path]:
+        """Files that a trained and tested run has and this one lacks."""
+        return [file for file in (self.config, self.facts, self.scores, self.predictions) if not file.is_file()]
+
+    @contextmanager
+    def training(self, resumes: bool, overwrite: bool) -> Iterator[None]:
+        """Use the directory for a training, and keep its state. One process of a training does so.
+
+        A training that resumes keeps what was logged and saved. It deletes the results of tests of earlier weights.
+
+        Raises:
+            InputError: there is a run, and the training neither resumes nor may overwrite it.
+        """
+        state = self.state
+        failed_at_start = state == "failed" and not self.checkpoints.exists()
+        if state != "empty" and not (resumes or overwrite or failed_at_start):
+            raise InputError(
+                f"{self} holds a run ({state}): name another with --run.dir, resume it with --ckpt_path last, or "
+                "delete it with --run.overwrite=true"
+            )
+        self.write_state("running")
+        if state != "empty":
+            _delete(self._results if resumes else (*self._results, *self._of_training))
+            remove_drafts(self.path)
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            self.write_state("interrupted")
+            raise
+        except BaseException:
+            self.write_state("failed")
+            raise
+        self.write_state("finished")
+
+    def write_state(self, state: State) -> None:
+        """Write the state, whole or not at all."""
+        write_atomically(self.state_file, json.dumps({"state": state}) + "\n")
+
+    @property
+    def _of_training(self) -> tuple[Path, ...]:
+        return (*(self.path / name for name in self.CONFIGS), self.metrics, self.checkpoints)
+
+    @property
+    def _results(self) -> tuple[Path, ...]:
+        return (self.facts, self.scores, self.predictions, self.answers, self.validation, self.also)
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

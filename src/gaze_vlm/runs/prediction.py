@@ -1,0 +1,120 @@
+"""Predictions: the scored answers of a test, one line each of predictions.jsonl."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from gaze_vlm.datamodules.clip import Task
+from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import parse_object
+from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.output import write_atomically
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one task on one clip, and its scores.
+
+    `scores` holds those of `SCORES` that the sample has (docs/scores.md). `future_starts_in_s` counts seconds from the
+    end of the clip to the start of the future step, 0 or less where that has begun. Clips of one `session` are not
+    independent. `target_verb` and `target_noun` are the target's labels, if it has any. `clip_nouns` are the noun
+    labels of all that is annotated around the clip.
+    """
+
+    clip_id: str
+    video_id: str
+    session: str
+    task: Task
+    prediction: str
+    target: str
+    target_verb: str | None
+    target_noun: str | None
+    clip_nouns: tuple[str, ...]
+    scores: dict[str, float]
+    same_step: bool
+    future_starts_in_s: float
+
+    def row(self) -> dict[str, Any]:
+        """Return the values of a line of predictions.jsonl."""
+        return {
+            "clip_id": self.clip_id,
+            "video_id": self.video_id,
+            "session": self.session,
+            "task": self.task,
+            "prediction": self.prediction,
+            "target": self.target,
+            "target_verb": self.target_verb,
+            "target_noun": self.target_noun,
+            "clip_nouns": self.clip_nouns,
+            **self.scores,
+            "attention_kl": self.scores.get("attention_kl"),
+            "same_step": self.same_step,
+            "future_starts_in_s": self.future_starts_in_s,
+        }
+
+
+def read_predictions(file: Path) -> tuple[Prediction, ...]:
+    """Read all lines of predictions.jsonl.
+
+    Raises:
+        InputError: a line is damaged, lacks a key or answers twice, or there is none.
+    """
+    predictions: dict[tuple[str, str], Prediction] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{file}:{number}"
+        one = _prediction(where, parse_object(line, where, "test the run again"))
+        if (one.task, one.clip_id) in predictions:
+            raise InputError(f"{where} is a second {one.task} answer for clip {one.clip_id}: test the run again")
+        predictions[one.task, one.clip_id] = one
+    if not predictions:
+        raise InputError(f"{file} is empty: the test did not finish, test the run again")
+    return tuple(predictions.values())
+
+
+def write_lines(file: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write JSON Lines, all or nothing."""
+    write_atomically(file, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
+    """Average every score for each task over the predictions that have it, and count the `clips`.
+
+    Where only some predictions have a score, their number is `<score>_clips`.
+    """
+    means: dict[str, dict[str, float]] = {}
+    for task in dict.fromkeys(one.task for one in predictions):
+        of_task = [one for one in predictions if one.task == task]
+        means[task] = {"clips": float(len(of_task))}
+        for name in SCORES:
+            values = [one.scores[name] for one in of_task if name in one.scores]
+            if values:
+                means[task][name] = sum(values) / len(values)
+            if 0 < len(values) < len(of_task):
+                means[task][f"{name}_clips"] = float(len(values))
+    return means
+
+
+def _prediction(where: str, row: dict[str, Any]) -> Prediction:
+    try:
+        if row["task"] not in TASKS:
+            raise InputError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
+        return Prediction(
+            clip_id=str(row["clip_id"]),
+            video_id=str(row.get("video_id", "")),
+            session=str(row["session"]),
+            task=row["task"],
+            prediction=str(row["prediction"]),
+            target=str(row["target"]),
+            target_verb=row.get("target_verb"),
+            target_noun=row.get("target_noun"),
+            clip_nouns=tuple(row.get("clip_nouns", ())),
+            scores={name: float(row[name]) for name in SCORES if row.get(name) is not None},
+            same_step=bool(row["same_step"]),
+            future_starts_in_s=float(row["future_starts_in_s"]),
+        )
+    except KeyError as error:
+        raise InputError(f"{where} has no key {error}: test the run again") from error

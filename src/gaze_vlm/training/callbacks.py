@@ -1,0 +1,111 @@
+"""Callbacks of a training: the best checkpoint, when to validate, progress in lines, parameters without gradient."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.progress import Lines, say
+from gaze_vlm.runs.directory import RunDirectory
+
+INTERVAL_S = 60.0  # between lines of a training
+
+
+def best_checkpoint(run: RunDirectory) -> ModelCheckpoint:
+    """Keep the state at the best validation score as `best.ckpt`."""
+    return ModelCheckpoint(
+        dirpath=run.checkpoints,
+        filename=run.best.stem,
+        monitor="validation/score",
+        mode="max",
+        enable_version_counter=False,
+    )
+
+
+def counted_in_batches(every_n_steps: int | None, trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the trainer's options for a validation every so many optimiser steps; Lightning counts batches.
+
+    Args:
+        every_n_steps: None leaves the trainer's options as they are, by default once an epoch.
+        trainer: its options.
+    """
+    if every_n_steps is None:
+        return {}
+    batches = every_n_steps * (trainer.get("accumulate_grad_batches") or 1)
+    return {"val_check_interval": batches, "check_val_every_n_epoch": None}
+
+
+class FinalValidation(Callback):
+    """Make the trainer validate after the last step, whatever the interval: the best checkpoint needs it."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        if is_last_step(trainer):
+            trainer.check_val_every_n_epoch = None  # count the batches of all epochs
+            trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
+
+
+def is_last_step(trainer: L.Trainer) -> bool:
+    """Whether the training ends with the batch that was just trained on."""
+    last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+    return trainer.global_step == trainer.max_steps or last_epoch
+
+
+class GradientCheck(Callback):
+    """Refuse a trainable parameter without a gradient in the first backward pass.
+
+    It would never move, and processes that train together would wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.checked = False
+
+    def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.checked:
+            return
+        self.checked = True
+        without = [name for name, p in pl_module.named_parameters() if p.requires_grad and p.grad is None]
+        if without:
+            raise InputError(
+                f"{len(without)} trainable parameters get no gradient, such as {', '.join(without[:3])}: "
+                "the loss does not depend on them. Take their part out of `train` and `lora`, or name them in the "
+                "backbone's unused_parameters()"
+            )
+
+
+class PlainProgress(Callback):
+    """Lines instead of a bar, where there is no terminal: how far, losses, time left."""
+
+    steps: Lines  # of the training
+    batches: Lines  # of the validation, test or prediction under way
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        steps = trainer.estimated_stepping_batches
+        self.steps = Lines("training", steps, trainer.global_step, interval_s=INTERVAL_S)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        line = self.steps.reach(trainer.global_step)
+        if line is not None and trainer.is_global_zero:
+            losses = (
+                f"  {name.removeprefix('train/')} {float(value):.3f}"
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith("train/")
+            )
+            say(line + "".join(losses))
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("validating", sum(trainer.num_val_batches), share=1.0)
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("testing", sum(trainer.num_test_batches))
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.batches = Lines("answering", sum(trainer.num_predict_batches))
+
+    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any, **__: Any) -> None:
+        line = self.batches.advance()
+        if trainer.is_global_zero and not trainer.sanity_checking:
+            say(line)
+
+    on_test_batch_end = on_predict_batch_end = on_validation_batch_end
