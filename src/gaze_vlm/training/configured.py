@@ -1,6 +1,7 @@
 """A training that is configured and not begun, and a finished run with its weights: what other commands look at."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class ConfiguredTraining(GazeCLI):
 
 
 def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining:
-    """Module and datamodule that a command line of `fit` describes, neither trained nor loaded."""
+    """Parse a command line of `fit` into its module and datamodule, neither trained nor loaded."""
     sys.argv = sys.argv[:1]
     with naming_files(args):
         return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog)
@@ -38,7 +39,7 @@ def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
 
     Args:
         run: its directory.
-        overrides: attributes of the backbone to set before its weights are loaded.
+        overrides: options of the backbone that replace those of the config.
 
     Raises:
         MissingFileError: the run has no config or no checkpoint.
@@ -50,8 +51,7 @@ def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
     if not directory.is_trained:
         rank_zero_warn(f"{run}: its training is {directory.state}: these are the best weights until now")
     cli = configure([f"--config={directory.config}"])
-    for name, value in overrides.items():
-        setattr(cli.model.backbone, name, value)
+    cli.model.backbone.options = replace(cli.model.backbone.options, **overrides)
     cli.model.configure_model()
     checkpoint = read_checkpoint(directory.best)
     cli.model.on_load_checkpoint(checkpoint)
