@@ -19,7 +19,7 @@ from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import session_truth
-from gaze_vlm.kitchen.writer import FileFormat, SessionNotes
+from gaze_vlm.kitchen.writer import SessionNotes
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
@@ -29,7 +29,7 @@ VERSION = 2
 DESCRIPTION_FILE = "kitchen.json"
 EARLY_END_EVERY = 10
 FileFormatName = Literal["egtea", "ego4d"]
-FILE_FORMATS: dict[FileFormatName, FileFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
+FILE_FORMATS: dict[FileFormatName, EgteaFormat | Ego4dFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
 
 
 class _Job(NamedTuple):

@@ -31,9 +31,11 @@ class Ego4dFormat:
     rates: ClassVar[Rates] = EGO4D_RATES
 
     def video_id(self, session: Session) -> str:
+        """Name the session as the data set does."""
         return video_uid(session.seed, session.participant, session.recipe)
 
     def write_session(self, root: Path, session: Session) -> None:
+        """Write video and gaze; a video that is there is complete, and left as it is."""
         uid = self.video_id(session)
         video = root / "v2" / "full_scale" / f"{uid}.mp4"
         if not video.exists():
@@ -41,6 +43,7 @@ class Ego4dFormat:
         write_atomically(root / "v2" / "gaze" / f"{uid}.csv", gaze_table(session))
 
     def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
+        """Write the files about all sessions."""
         videos = [
             Ego4dVideo(notes.video_id, notes.frame_count / self.rates.frame_hz, DISPLAY_WIDTH_PX, DISPLAY_HEIGHT_PX)
             for notes in sessions

@@ -28,15 +28,18 @@ class EgteaFormat:
     rates: ClassVar[Rates] = EGTEA_RATES
 
     def video_id(self, session: Session) -> str:
+        """Name the session as the data set does."""
         return session.name
 
     def write_session(self, root: Path, session: Session) -> None:
+        """Write video and gaze; a video that is there is complete, and left as it is."""
         video = root / "videos" / f"{session.name}.mp4"
         if not video.exists():
             write_video(video, session, "libx264", ENCODER)
         write_atomically(root / "gaze_data" / f"{session.name}.txt", gaze_text(session))
 
     def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
+        """Write the files about all sessions."""
         write_annotations(root / "action_annotation", [labelled_actions(notes) for notes in sessions])
 
 

@@ -1,12 +1,12 @@
-"""What the kitchen's file formats have in common: complete files, videos, and their functions."""
+"""What the kitchen's file formats have in common: notes on a session, and its video."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import av
 
-from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Rates
+from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX
 from gaze_vlm.kitchen.session import Session
 from gaze_vlm.output import draft_of
 
@@ -22,27 +22,6 @@ class SessionNotes(NamedTuple):
     frame_count: int
     actions: tuple[tuple[float, float, str, str], ...]
     occluders: tuple[tuple[float, float], ...]
-
-
-class FileFormat(Protocol):
-    """How a data set lays out its files."""
-
-    @property
-    def rates(self) -> Rates:
-        """Of its camera and of its eye tracker."""
-        ...
-
-    def video_id(self, session: Session) -> str:
-        """Name the session as the data set does."""
-        ...
-
-    def write_session(self, root: Path, session: Session) -> None:
-        """Write video and gaze; a video that is there is complete, and left as it is."""
-        ...
-
-    def write_index(self, root: Path, sessions: Sequence[SessionNotes]) -> None:
-        """Write the files about all sessions."""
-        ...
 
 
 def write_video(path: Path, session: Session, codec: str, options: Mapping[str, str]) -> None:

@@ -14,8 +14,7 @@ from transformers import LlavaForConditionalGeneration
 from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.pretraining.optimisation import steps
-from gaze_vlm.pretraining.patch_labels import crop_weights
-from gaze_vlm.pretraining.questions import TOOL, ask_of_crop, ask_of_scene
+from gaze_vlm.pretraining.questions import TOOL, ask_of_crops, ask_of_scene
 from gaze_vlm.pretraining.stills import Still
 
 DRAWS = 4  # of questions about the held-out clips
@@ -105,16 +104,8 @@ def answer(
     """
     projected = model.model.multi_modal_projector(features)
     if crops:
-        asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
-        weights = np.stack(
-            [
-                [crop_weights(still, ask[2], collator.grid.rows) for still, ask in zip(clip, asks, strict=True)]
-                for clip, asks in zip(clips, asked, strict=True)
-            ]
-        )
-        shares = torch.from_numpy(weights).to(model.device)
-        visual = einsum(projected, shares, "clip frame patch d, clip frame patch -> clip frame d")
-        questions = [asks[-1][:2] for asks in asked]
+        questions, weights = ask_of_crops(clips, rng, collator.grid.rows)
+        visual = einsum(projected, weights.to(model.device), "clip frame patch d, clip frame patch -> clip frame d")
     else:
         visual = projected[:, -1]
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]

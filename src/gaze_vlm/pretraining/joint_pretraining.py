@@ -23,8 +23,8 @@ from gaze_vlm.backbones.tiny import TinyFamily
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.pretraining.optimisation import best_device, steps
-from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene
+from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
+from gaze_vlm.pretraining.questions import ask_of_crops, ask_of_scene
 from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.ranges import above_zero, at_least
 
@@ -152,13 +152,8 @@ def ask(
     """
     labelled, side, frames = backbone.block, backbone.layout.language.rows, len(clips[0])
     if crops:
-        asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
-        weights = [
-            [crop_weights(still, one[2], side) for still, one in zip(clip, asks, strict=True)]
-            for clip, asks in zip(clips, asked, strict=True)
-        ]
-        labelled.crops = torch.from_numpy(np.array(weights, dtype=np.float32)).to(backbone.hf.device)  # type: ignore[union-attr, assignment]
-        questions = [asks[-1][:2] for asks in asked]
+        questions, weights = ask_of_crops(clips, rng, side)
+        labelled.crops = weights.to(backbone.hf.device)  # type: ignore[union-attr, assignment]
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
     collator.tokens_per_frame = backbone.tokens_per_frame

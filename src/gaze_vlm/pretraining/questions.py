@@ -2,9 +2,13 @@
 object."""
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
 from gaze_vlm.kitchen.scene import HAND_LABEL
+from gaze_vlm.pretraining.patch_labels import crop_weights
 from gaze_vlm.pretraining.stills import Still
 
 TOOLS = {
@@ -37,6 +41,22 @@ def ask_of_crop(still: Still, rng: np.random.Generator) -> tuple[str, str, int]:
     item = int(rng.choice(shown))
     kind, colour, *_ = still.objects[item]
     return CROP, f"{colour} {kind}", item + 1
+
+
+def ask_of_crops(
+    clips: list[list[Still]], rng: np.random.Generator, side: int
+) -> tuple[list[tuple[str, str]], Float[Tensor, "clip frame patch"]]:
+    """Ask for a crop of each still, of which the last one's is to be named.
+
+    Returns:
+        Question and answer of each clip, and the weights of each crop's patches on a `side` × `side` grid.
+    """
+    asked = [[ask_of_crop(still, rng) for still in clip] for clip in clips]
+    weights = [
+        [crop_weights(still, label, side) for still, (*_, label) in zip(clip, asks, strict=True)]
+        for clip, asks in zip(clips, asked, strict=True)
+    ]
+    return [asks[-1][:2] for asks in asked], torch.from_numpy(np.array(weights))
 
 
 def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
