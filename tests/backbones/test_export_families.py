@@ -21,7 +21,7 @@ def run_documented(code: str, **names: Any) -> dict[str, Any]:
 
 
 def trained(family: Family, checkpoint: Path, output: str | None, **options: Any) -> Backbone:
-    """As after a training: all that learns has moved."""
+    """As after a training: all trainable parameters have moved."""
     lora = Lora(("vision", "language"), rank=2)
     backbone = make_backbone(family, checkpoint, output, train=("projector",), lora=lora, **options)
     randomize_lora(backbone)

@@ -15,7 +15,7 @@ from gaze_vlm.doctor.doctor import count_parameters
 ALL: tuple[ModelPart, ...] = ("vision", "projector", "language")
 
 
-def learning(backbone: Backbone) -> dict[str, Tensor]:
+def trainable(backbone: Backbone) -> dict[str, Tensor]:
     return {name: parameter for name, parameter in backbone.named_parameters() if parameter.requires_grad}
 
 
@@ -26,16 +26,16 @@ def backward(backbone: Backbone) -> dict[str, Tensor | None]:
     if made.attention is not None:
         loss = loss + made.attention.log_probs[..., 0].sum()
     loss.backward()
-    return {name: parameter.grad for name, parameter in learning(backbone).items()}
+    return {name: parameter.grad for name, parameter in trainable(backbone).items()}
 
 
 @pytest.mark.parametrize("part", ALL)
 def test_lora_stays_in_its_part(family: Family, checkpoint: Path, part: ModelPart) -> None:
     backbone = make_backbone(family, checkpoint, None, train=(), lora=Lora((part,), rank=2))
     of_part = {id(p) for p in parameters_by_part(backbone.parts())[part]}
-    assert {id(p) for p in learning(backbone).values()} <= of_part
+    assert {id(p) for p in trainable(backbone).values()} <= of_part
     added = {id(p) for name, p in backbone.named_parameters() if "lora_" in name}
-    assert added == {id(p) for p in learning(backbone).values()}
+    assert added == {id(p) for p in trainable(backbone).values()}
     assert type(backbone.hf).__module__.startswith("transformers.models.")
 
 
@@ -57,7 +57,7 @@ def test_every_trainable_parameter_gets_a_gradient(family: Family, checkpoint: P
     for output in (None, *family.outputs):
         backbone = make_backbone(family, checkpoint, output, train=ALL)
         backbone(make_batch(backbone)).cross_entropy.sum().backward()
-        assert [name for name, parameter in learning(backbone).items() if parameter.grad is None] == []
+        assert [name for name, parameter in trainable(backbone).items() if parameter.grad is None] == []
 
 
 def count_passes(backbone: Backbone) -> Counter[str]:
@@ -118,5 +118,5 @@ def test_a_model_without_weights_has_the_same_parameters(family: Family, checkpo
     counts = count_parameters(empty)
     assert counts == count_parameters(loaded)
     assert counts["all"] == tuple(
-        sum(p.numel() for p in parameters) for parameters in (loaded.parameters(), learning(loaded).values())
+        sum(p.numel() for p in parameters) for parameters in (loaded.parameters(), trainable(loaded).values())
     )

@@ -38,11 +38,11 @@ def test_layers_above_the_features_do_not_learn(tiny_llava: Path, tmp_path: Path
     (folder / "config.json").write_text(json.dumps(config | {"vision_feature_layer": -2}))
     for options in ({"train": ("vision",)}, {"train": (), "lora": Lora(("vision",), rank=2)}):
         backbone = make_backbone(LLAVA, folder, None, **options)
-        learns = {name: p for name, p in backbone.hf.named_parameters() if p.requires_grad}
-        assert any(".layers.0." in name for name in learns)
-        assert not any(".layers.1." in name or "post_layernorm" in name for name in learns)
+        trainable = {name: p for name, p in backbone.hf.named_parameters() if p.requires_grad}
+        assert any(".layers.0." in name for name in trainable)
+        assert not any(".layers.1." in name or "post_layernorm" in name for name in trainable)
         backbone(make_batch(backbone)).cross_entropy.sum().backward()
-        assert all(p.grad is not None for p in learns.values())
+        assert all(p.grad is not None for p in trainable.values())
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def test_narrations_become_the_steps_and_nothing_else(kitchen, reader, sessions)
             assert action.end_s == pytest.approx(end_s, abs=1e-6) or (start_s, end_s) == actions[-1][:2]
             assert (action.verb, action.noun) == (verb.lower(), noun.replace("_", " "))
             assert action.text.endswith(f" the {action.noun}")
-    told = json.loads((kitchen / "v2" / "annotations" / "narration.json").read_text())
-    for entry in told.values():
+    narrated = json.loads((kitchen / "v2" / "annotations" / "narration.json").read_text())
+    for entry in narrated.values():
         texts = [item["narration_text"] for item in entry["narration_pass_1"]["narrations"]]
         assert any(text.startswith("#O ") for text in texts)
         assert "#C C #unsure" in texts
