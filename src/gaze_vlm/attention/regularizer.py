@@ -131,9 +131,6 @@ class GazeRegularizer(nn.Module):
         return self.weight
 
     def calibrate(self, ratio: Tensor) -> None:
-        """Move λ half-way toward the weight that gives the target ratio.
-
-        Half-way on the log scale, from the measured ratio of the gradients.
-        """
+        """Move λ half-way (on the log scale) toward the weight of the target ratio."""
         if self.schedule == "calibrated" and ratio > 0 and torch.isfinite(ratio):
             self.weight.mul_((self.target_ratio / ratio).sqrt())

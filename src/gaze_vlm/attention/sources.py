@@ -158,10 +158,7 @@ class LanguageSource(CapturedSource):
 def class_token_attention(
     query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 1
 ) -> Float[Tensor, "image head patch"]:
-    """Return the log of the first token's attention to the patches.
-
-    The patches stand behind `prefix` tokens; their attention is renormalised.
-    """
+    """Return the log of the first token's attention to the patches behind `prefix`."""
     with torch.autocast(query.device.type, enabled=False):  # it would make bf16 of the products
         scores = einsum(query[:, :, 0], key[:, :, prefix:], "image head d, image head patch d -> image head patch")
         return scores.log_softmax(dim=-1)
@@ -170,10 +167,7 @@ def class_token_attention(
 def mean_attention(
     query: Float[Tensor, "image head token d"], key: Float[Tensor, "image head token d"], prefix: int = 0
 ) -> Float[Tensor, "image head patch"]:
-    """Return the log of the mean attention of the patches to each other.
-
-    The patches stand behind `prefix` tokens.
-    """
+    """Return the log of the patches' mean attention to each other, behind `prefix`."""
     query, key = query[:, :, prefix:], key[:, :, prefix:]
 
     def of_image(query: Tensor, key: Tensor) -> Tensor:

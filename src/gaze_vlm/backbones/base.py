@@ -44,8 +44,7 @@ from gaze_vlm.gaze.view import Grid, View
 
 @dataclass
 class BackboneOutput:
-    """Cross-entropy of each answer (sum over its tokens, [batch]), the number of answer tokens, and the attention of
-    the backbone's source, None without one."""
+    """Cross-entropy of each answer (the sum over its tokens), how many answer tokens there are, and the attention."""
 
     cross_entropy: Float[Tensor, "batch"]
     tokens: Float[Tensor, ""]

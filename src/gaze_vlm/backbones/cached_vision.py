@@ -91,18 +91,12 @@ def cache_visual_tokens(model: nn.Module, method: str, frozen: list[nn.Module], 
 
 
 def deep_features(made: Any) -> list[Any]:
-    """List what early layers of the language model add to the visual tokens.
-
-    One item a layer. Most families have none.
-    """
+    """List what each early layer of the language model adds to the visual tokens."""
     return getattr(made, "deepstack_features", None) or []
 
 
 def split_by_image(tokens: Any, images: int) -> Sequence[Tensor]:
-    """Split visual tokens by image, or by clip where a clip is one video.
-
-    All have equally many tokens.
-    """
+    """Split visual tokens by image or video, which all have equally many."""
     return tokens.unflatten(0, (images, -1)).unbind() if isinstance(tokens, Tensor) else tokens
 
 
@@ -125,10 +119,7 @@ class OutputCache:
         self.outputs: OrderedDict[bytes, Tensor] = OrderedDict()
 
     def get(self, images: Tensor, make: Callable[[Tensor], Any]) -> list[Tensor]:
-        """Get the output of each image.
-
-        `make` makes those of the images at some indices, without a gradient.
-        """
+        """Get the output of each image; `make` makes those of new images, by index."""
         keys = [hashlib.sha256(image.contiguous().numpy()).digest() for image in images.cpu()]
         new = {key: index for index, key in enumerate(keys) if key not in self.outputs}
         if new:

@@ -201,10 +201,7 @@ class Collator:
     def pixel_values(
         self, clips: list[UInt8[Tensor, "frame 3 any_height any_width"]]
     ) -> Float[Tensor, "clip group ..."]:
-        """Normalise pixels, as images or as rows of patches.
-
-        The view resizes, so that the processor must not.
-        """
+        """Normalise pixels, which the view resizes, as images or as rows of patches."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
         if self.media == "video":
             videos = list(frames.unflatten(0, (len(clips), -1)))

@@ -1,4 +1,4 @@
-"""Join a vision tower and a language model into one checkpoint, ordinary to `transformers`: what joins them is new."""
+"""Join a vision tower and a language model into an ordinary checkpoint; what joins them is new."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,4 @@
-"""LLaVA 1.5: CLIP vision tower (or DINOv2's), MLP projector, one prompt image a frame. Its successors differ in
-little."""
+"""LLaVA 1.5: vision tower of CLIP or DINOv2, MLP projector, one prompt image a frame."""
 
 from typing import Any, ClassVar
 

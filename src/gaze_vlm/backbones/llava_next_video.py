@@ -9,8 +9,10 @@ from gaze_vlm.backbones.llava import Llava
 
 
 class LlavaNextVideo(Llava):
-    """`llava-hf/LLaVA-NeXT-Video-7B-hf` and its kin. A clip goes in as one video: its frames' tokens in a row. Tiles
-    and newlines are of images alone."""
+    """`llava-hf/LLaVA-NeXT-Video-7B-hf` and its kin.
+
+    A clip is one video: its frames' tokens in a row. Tiles and newlines are of images alone.
+    """
 
     model_class: ClassVar[Any] = LlavaNextVideoForConditionalGeneration
     media: Media = "video"

@@ -12,8 +12,10 @@ from gaze_vlm.backbones.parts import ModelParts, parameters_of
 
 
 class LlavaOnevision(Llava):
-    """`llava-hf/llava-onevision-qwen2-7b-ov-hf` and its kin. A clip goes in as one video: its frames' tokens in a row
-    and a newline behind them, which the block does not see."""
+    """`llava-hf/llava-onevision-qwen2-7b-ov-hf` and its kin.
+
+    A clip is one video: its frames' tokens in a row, and a newline behind them, which the block does not see.
+    """
 
     model_class: ClassVar[Any] = LlavaOnevisionForConditionalGeneration
     media: Media = "video"

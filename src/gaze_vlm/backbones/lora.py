@@ -1,4 +1,4 @@
-"""LoRA: a part is trained through low-rank additions to its frozen linear layers (Hu et al. 2021, arXiv 2106.09685)."""
+"""LoRA: low-rank additions to the frozen linear layers of a part (Hu et al. 2021, arXiv 2106.09685)."""
 
 import re
 import warnings
@@ -85,8 +85,6 @@ def linear_layers(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.
 
 def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Parameter]) -> None:
     """Add LoRA to a model in place, in 32 bits, and freeze all other parameters.
-
-    The model keeps its class.
 
     By peft's own injection: the library's `add_adapter` refuses peft releases that serve as well.
     """

@@ -23,11 +23,11 @@ from gaze_vlm.gaze.view import Grid
 
 
 class Narrator(Backbone):
-    """A `VisionEncoderDecoderModel` of a timm tower and GPT-2, as `gaze-vlm narrator` makes one: in the manner of
-    LaViLa's narrator, with an image tower that sees each frame by itself.
+    """A `VisionEncoderDecoderModel` of a timm tower and GPT-2, as `gaze-vlm narrator` makes one.
 
-    The text has no placeholders. The decoder's cross-attention reads a memory beside it: the patch tokens of all frames
-    in a row, each with the sinusoidal embedding of its frame's index, without which their order would not be seen.
+    It is in the manner of LaViLa's narrator, with an image tower that sees each frame by itself. The text has no
+    placeholders. The decoder's cross-attention reads a memory beside it: the patch tokens of all frames in a row. Each
+    has the sinusoidal embedding of its frame's index, since their order would not be seen without.
     """
 
     model_class: ClassVar[Any] = VisionEncoderDecoderModel

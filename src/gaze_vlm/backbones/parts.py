@@ -21,10 +21,7 @@ def parameters_by_part(parts: ModelParts) -> dict[str, list[nn.Parameter]]:
 
 
 def used_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[Any]:
-    """List the vision layers below the hidden state that the model reads.
-
-    State 0 is the input of the first layer.
-    """
+    """List the vision layers below the hidden state that the model reads."""
     layers = list(layers)
     return layers[: range(len(layers) + 1)[feature_layer]]
 

@@ -20,8 +20,10 @@ from gaze_vlm.backbones.parts import ModelParts
 
 
 class SmolVLM(Backbone):
-    """`HuggingFaceTB/SmolVLM2-500M-Video-Instruct` and its kin. A clip goes in as one video, since an image would be
-    cut into tiles; the tower takes its frames as it takes images."""
+    """`HuggingFaceTB/SmolVLM2-500M-Video-Instruct` and its kin.
+
+    A clip is one video, since an image would be cut into tiles. The tower takes its frames as it takes images.
+    """
 
     model_class: ClassVar[Any] = SmolVLMForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_pad": False, "do_sample_frames": False}
@@ -62,10 +64,7 @@ class SmolVLM(Backbone):
 
 
 def timed_frames(frame: str, times_s: Sequence[float]) -> str:
-    """Write a video as the model's processor does.
-
-    How many frames, how long, and the minute and second of each.
-    """
+    """Write a video as the model's processor does: with the time of each frame."""
     count, length = num2words(len(times_s)), timedelta(seconds=int(times_s[-1]))
     intro = f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"
     frames = (f"\nFrame from {int(t // 60):02d}:{int(t % 60):02d}:{frame}" for t in times_s)

@@ -35,10 +35,7 @@ def palette(colour: str) -> Palette:
 def draw_object(
     canvas: Canvas, kind: str, colour: str, centre: Point, radius: float, done: frozenset[str], shadow: Colour
 ) -> None:
-    """Draw an object with the marks of the verbs in `done`.
-
-    `centre` and `radius` are in pixels of the canvas.
-    """
+    """Draw an object with the marks of the verbs in `done`; in pixels of the canvas."""
     x, y = centre
     label, canvas.label = canvas.label, 0
     canvas.ellipse((x + 0.18 * radius, y + 0.72 * radius), (1.12 * radius, 0.5 * radius), shadow)

@@ -1,5 +1,4 @@
-"""Sessions as Ego4D's download tool lays them out: VP9 videos, gaze tables and narrations; beside them, indices of the
-verbs and nouns that the narrations name."""
+"""Sessions as Ego4D's download tool lays them out, beside indices of the verbs and nouns of the narrations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,10 +60,7 @@ def video_uid(seed: int, participant: int, recipe: int) -> str:
 
 
 def gaze_table(session: Session) -> str:
-    """Write the session's gaze as a table.
-
-    A lost eye has the worn flag 0; places outside the frame are kept.
-    """
+    """Write the session's gaze as a table; a lost eye has the worn flag 0."""
     track = session.gaze
     return gaze_csv_text(track.t_s, np.where(track.tracked[:, None], track.xy, FILE_ORIGIN), track.tracked)
 

@@ -74,10 +74,7 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def table_texture(look: Look) -> UInt8[np.ndarray, "height width 3"]:
-    """Paint the table seen from above, RGB.
-
-    It has `TABLE_PX_PER_UNIT` pixels a world unit, from `TABLE_ORIGIN` on.
-    """
+    """Paint the table from above, RGB, `TABLE_PX_PER_UNIT` pixels a world unit."""
     rng = np.random.default_rng(look.seed)
     width, height = (int(side * TABLE_PX_PER_UNIT) for side in TABLE_SIZE)
     clouds = _noise(rng, (7, 8), (width, height), 7.0)

@@ -11,10 +11,7 @@ VIEW_HEIGHT = 0.75
 
 
 def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Return how much of a reach is done after a share of its time.
-
-    Flash and Hogan 1985.
-    """
+    """Return how much of a reach is done at a share of its time (Flash, Hogan 1985)."""
     s = np.clip(progress, 0.0, 1.0)
     return s**3 * (10 - 15 * s + 6 * s * s)
 
@@ -22,10 +19,7 @@ def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]
 def smooth_walk(
     rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], sigma: float, pace_s: float, width: int
 ) -> Float[np.ndarray, "tick width"]:
-    """Draw Gaussian values every `pace_s` seconds, joined smoothly.
-
-    Their standard deviation is `sigma`.
-    """
+    """Draw Gaussian values of `sigma` every `pace_s` seconds, joined smoothly."""
     knots = rng.normal(0.0, sigma, (int(t_s[-1] / pace_s) + 3, width))
     place = t_s / pace_s
     knot = place.astype(int)
@@ -61,10 +55,7 @@ class Camera:
 
 
 def follow(rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
-    """Turn a head part of the way towards `target`, half a second late.
-
-    It sways and jitters.
-    """
+    """Turn a swaying head part of the way towards `target`, half a second late."""
     lag_s, part = 0.55, 0.4
     rest = np.array([0.5, 0.36])
     goal = rest + part * (target - rest)

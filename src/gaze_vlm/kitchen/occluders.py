@@ -40,10 +40,7 @@ class Occluder:
 def random_occluders(
     rng: np.random.Generator, duration_s: float, t_s: Float[np.ndarray, "tick"], looked_at: Float[np.ndarray, "tick 2"]
 ) -> tuple[Occluder, ...]:
-    """Draw about one occluder every eleven seconds.
-
-    Each crosses close to what is looked at in the middle of its way.
-    """
+    """Draw an occluder every eleven seconds or so, close to what is looked at."""
     count = max(1, round(duration_s / SPACING_S))
     found = []
     for index in range(count):

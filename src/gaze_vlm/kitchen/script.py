@@ -43,10 +43,7 @@ class Script:
         return float(self.action_start_s[-1]) + REACH_S
 
     def action_at(self, t_s: float) -> int:
-        """Return the index of the action under way.
-
-        It is -1 before the first, and the last one after the end.
-        """
+        """Return the index of the action under way, -1 before the first."""
         return int(np.searchsorted(self.action_start_s[:-1], t_s, side="right")) - 1
 
     def done(self, item: int, t_s: float) -> frozenset[str]:
@@ -78,10 +75,7 @@ class Script:
 def random_script(
     rng: np.random.Generator, actions: tuple[Action, ...], least_duration_s: float, marks: bool = False
 ) -> Script:
-    """Draw objects that `actions` can be done with.
-
-    With `marks`, some show what was done before.
-    """
+    """Draw objects for `actions`; with `marks`, some show what was done before."""
     needed = sorted({action.kind for action in actions})
     count = max(len(needed), int(rng.integers(6, 9)))
     others = [kind for kind in rng.permutation(KINDS).tolist() if kind not in needed]

@@ -10,10 +10,7 @@ from gaze_vlm.kitchen.session import Session
 
 
 def session_truth(session: Session) -> dict[str, Any]:
-    """Collect plain values for `kitchen.json`.
-
-    Seconds count from the start of the video; places are in frame widths.
-    """
+    """Collect plain values for `kitchen.json`, in seconds and frame widths."""
     script, track = session.scene.script, session.gaze
     return {
         "participant": session.participant,

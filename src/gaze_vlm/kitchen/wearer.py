@@ -85,10 +85,7 @@ class HandPath:
 def move_hand(
     rng: np.random.Generator, script: Script, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, "tick"]
 ) -> HandPath:
-    """Move the hand from rest to each object in turn and back.
-
-    Every reach ends at the start of its action.
-    """
+    """Move the hand to each object in turn, there at the start of its action."""
     rest = np.array([rng.uniform(0.62, 0.92), rng.uniform(0.66, 0.72)])
     bow = rng.normal(0.0, 0.03, 2)
     stroke = _Stroke(

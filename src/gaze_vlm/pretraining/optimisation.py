@@ -15,10 +15,7 @@ def best_device() -> torch.device:
 
 
 def steps(parameters: list[nn.Parameter], lr: float, count: int, description: str) -> Iterator[Any]:
-    """Yield, `count` times, a function that takes one optimiser step on a loss.
-
-    By AdamW and a one-cycle schedule.
-    """
+    """Yield `count` times what takes an optimiser step: AdamW, one-cycle schedule."""
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=max(count, 1), pct_start=0.15)
 

@@ -1,5 +1,4 @@
-"""What the kitchen's LLaVA is asked while it is aligned: about scenes, never about actions, gaze or the hand's
-object."""
+"""Questions of the pretraining: about scenes, never about actions, gaze or the hand's object."""
 
 import numpy as np
 import torch

@@ -12,10 +12,7 @@ LAYERS, HEADS = 2, 2
 
 
 def draw_weights(build: Callable[[], Any], seed: int) -> Any:
-    """Build a model whose random weights are drawn by `seed`.
-
-    The global generator is left as it was.
-    """
+    """Build a model whose weights are drawn by `seed`; no other draw is changed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()
