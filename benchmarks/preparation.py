@@ -175,7 +175,7 @@ def run_jobs(reader: SyntheticReader, workers: int) -> None:
 
 def read_overhead() -> list[float]:
     """Reading all frames of clips with their mixtures, against the frames alone."""
-    from gaze_vlm.datamodules.clips import ClipDataset
+    from gaze_vlm.datamodules.dataset import ClipDataset
     from gaze_vlm.datamodules.gaze_options import GazeOptions
 
     reader = SyntheticReader(EGTEA, SECONDS, video(EGTEA, SECONDS, "egtea"), 1)

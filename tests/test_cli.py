@@ -90,13 +90,13 @@ def test_switches_need_no_value(given: list[str], set_: list[str]) -> None:
 def test_an_error_of_the_users_is_one_line(
     error: Exception, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    def fail(command: str, args: list[str]) -> None:
+    def fail(args: list[str]) -> None:
         try:
             raise error
         except type(error) as cause:
             raise TypeError("as a parser wraps it") from cause
 
-    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    monkeypatch.setattr("gaze_vlm.doctor.doctor.doctor", fail)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().err == f"gaze-vlm doctor: error: {shown}\n"
 
@@ -116,19 +116,19 @@ def interrupt_as_lightning() -> None:
 def test_ctrl_c_is_status_130(
     stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("gaze_vlm.cli._run", lambda command, args: stop())
+    monkeypatch.setattr("gaze_vlm.training.lightning_cli.train", lambda args: stop())
     assert main(["fit"]) == 130
     assert capsys.readouterr().err == "gaze-vlm fit: interrupted\n"
 
 
 def test_a_bug_on_the_way_from_a_users_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(command: str, args: list[str]) -> None:
+    def fail(args: list[str]) -> None:
         try:
             raise InputError("a.csv: no column t_s")
         except InputError:
             {}["a bug"]
 
-    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    monkeypatch.setattr("gaze_vlm.doctor.doctor.doctor", fail)
     with pytest.raises(KeyError, match="a bug"):
         main(["doctor"])
 
@@ -144,18 +144,18 @@ class Failing(Dataset[int]):
 def test_an_error_in_a_loaders_process_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    def fail(command: str, args: list[str]) -> None:
+    def fail(args: list[str]) -> None:
         next(iter(DataLoader(Failing(), num_workers=1)))
 
-    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    monkeypatch.setattr("gaze_vlm.training.lightning_cli.train", fail)
     assert main(["fit"]) == 1
     assert capsys.readouterr().err == "gaze-vlm fit: error: a.mp4: frame 3 is damaged\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(command: str, args: list[str]) -> None:
+    def fail(args: list[str]) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr("gaze_vlm.cli._run", fail)
+    monkeypatch.setattr("gaze_vlm.doctor.doctor.doctor", fail)
     with pytest.raises(ValueError, match="a bug"):
         main(["doctor"])

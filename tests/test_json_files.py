@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm import json_files
 from gaze_vlm.formats.ego4d_metadata import read_metadata
 from gaze_vlm.formats.narrations import read_narrations
 from gaze_vlm.json_files import DEEPEST, PIECE_BYTES, DepthLimit, TooDeepError, read_json
@@ -70,8 +69,7 @@ def test_damaged_files(content: bytes, tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "MOST_BYTES", 10)
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text("[" + " " * 20 + "]")
     with pytest.raises(ValueError, match=r"file\.json is damaged \(22 bytes, and such a file has no more than 10\)"):
-        read(tmp_path / "file.json")
+        read_json(tmp_path / "file.json", "make it again", most_bytes=10)

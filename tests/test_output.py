@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from gaze_vlm import cli, output
+from gaze_vlm import output
 from gaze_vlm.cli import main
 from gaze_vlm.output import (
     OutputError,
@@ -100,13 +100,13 @@ def test_a_full_disk_names_the_file() -> None:
 
 
 def test_a_full_disk_that_names_no_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    def full(*_: object) -> None:
+    def full(args: list[str]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cli, "_run", full)
-    assert main(["quality"]) == 1
+    monkeypatch.setattr("gaze_vlm.doctor.doctor.doctor", full)
+    assert main(["doctor"]) == 1
     assert capsys.readouterr().err == (
-        "gaze-vlm quality: error: No space left on device: make room, and run the same command again\n"
+        "gaze-vlm doctor: error: No space left on device: make room, and run the same command again\n"
     )
 
 

@@ -56,7 +56,10 @@ USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status. An error of the user's is one line, any other a traceback."""
+    """Run one command; return the exit status.
+
+    An error of the user's is one line, any other a traceback.
+    """
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
         described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}

@@ -21,7 +21,7 @@ class CommandError(UserError, RuntimeError):
 
 
 class OptionError(UserError):
-    """An option or a key of a configuration that there is not, or a value that it cannot have.
+    """An option or key that does not exist, or a value that it cannot have.
 
     Args:
         text: what is wrong.

@@ -27,7 +27,10 @@ class TooDeepError(ValueError):
 
 
 class DepthLimit:
-    """Counts brackets outside strings, piece by piece, for a parser that comes after would fill memory or its stack."""
+    """Count brackets outside strings, piece by piece.
+
+    A parser that comes after would fill memory or its stack.
+    """
 
     def __init__(self) -> None:
         self.depth = 0
@@ -58,39 +61,40 @@ class DepthLimit:
 
 
 class LimitedFile:
-    """A file whose JSON a streaming parser reads; reading raises where it is nested too deep."""
+    """A file for a streaming JSON parser; deep nesting raises."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.limit = DepthLimit()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         piece = self.file.read(size)
         self.limit.check(piece)
         return piece
 
 
-def read_json(path: Path, fix: str) -> Any:
-    """The value of a JSON file.
+def read_json(path: Path, fix: str, most_bytes: int = MOST_BYTES) -> Any:
+    """Read the value of a JSON file.
 
     Args:
         path: the file.
         fix: what to do about a damaged one, as in "run `gaze-vlm prepare` again".
+        most_bytes: size of the largest file that is read.
 
     Raises:
-        FileNotFoundError: there is no file.
-        ValueError: larger than `MOST_BYTES`, not UTF-8, no JSON, or nested deeper than `DEEPEST`.
+        MissingFileError: there is no file.
+        InputError: larger than `most_bytes`, not UTF-8, no JSON, or nested deeper than `DEEPEST`.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: {fix}")
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise InputError(f"{path} is damaged ({size} bytes, and such a file has no more than {MOST_BYTES}): {fix}")
+    if (size := path.stat().st_size) > most_bytes:
+        raise InputError(f"{path} is damaged ({size} bytes, and such a file has no more than {most_bytes}): {fix}")
     return parse_json(path.read_bytes(), path, fix)
 
 
 def parse_json(text: bytes | str, where: Path | str, fix: str) -> Any:
-    """The value of a JSON text; see `read_json`. `where` it is from is for messages."""
+    """Parse a JSON text; see `read_json`. `where` it is from is for messages."""
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
         DepthLimit().check(content)
@@ -112,7 +116,9 @@ def parse_object(text: bytes | str, where: Path | str, fix: str) -> dict[str, An
 
 
 def from_json(cls: type[T], values: Any) -> T:
-    """A dataclass of values whose names and types are its fields'; lists become tuples.
+    """Make a dataclass of values with its fields' names and types.
+
+    Lists become tuples.
 
     Raises:
         TypeError: a name that is missing or unknown, a value of another type, or a number that is not finite.
@@ -131,7 +137,7 @@ def from_json(cls: type[T], values: Any) -> T:
 
 
 def shown(value: object) -> str:
-    """A value in a message, however long; thousands of digits are not even written out."""
+    """Write a value in a message, however long."""
     if isinstance(value, int) and abs(value) > 10**20:
         return f"a number of {value.bit_length()} bits"
     return f"a list of {len(value)}" if isinstance(value, list) else repr(value)[:40]

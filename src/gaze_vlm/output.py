@@ -35,7 +35,9 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """Yield a draft beside `path`, which replaces it if the block ends well and is deleted if not.
+    """Yield a draft that replaces `path` if the block ends well.
+
+    Otherwise it is deleted.
 
     Raises:
         OutputError: the file system refused.
@@ -70,10 +72,12 @@ def remove_drafts(folder: Path) -> None:
 
 
 def check_output_folder(folder: Path) -> None:
-    """Check, before any work, that files can be made in a folder, which need not be there yet.
+    """Check, before any work, that files can be made in a folder.
+
+    The folder need not be there yet.
 
     Raises:
-        ValueError: it, or what would hold it, is a file.
+        InputError: it, or what would hold it, is a file.
         OutputError: the file system refuses; it is read-only, say.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -103,7 +107,7 @@ def check_output_file(file: Path, kinds: Sequence[str] = ()) -> None:
         kinds: suffixes, such as `.png`, of which its name must have one, in either case; none allows any name.
 
     Raises:
-        ValueError: it is a folder, or what would hold it is a file, or its name says another kind.
+        InputError: it is a folder, or what would hold it is a file, or its name says another kind.
         OutputError: the file system refuses.
     """
     if file.is_dir():

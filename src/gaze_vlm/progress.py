@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 def track(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yields the items of `iterable` and shows on stderr how far they are and how long the rest will take.
+    """Yield the items of `iterable`, and show progress and time left on stderr.
 
     Args:
         iterable: What to go through.
@@ -49,7 +49,7 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
 
 
 @dataclass(frozen=True)
-class Part:
+class WorkerProgress:
     """How far a worker is with the item that it is at."""
 
     worker: int
@@ -60,18 +60,21 @@ class Part:
 class WorkProgress(Protocol):
     """Shows how far several workers are."""
 
-    def part(self, part: Part) -> None:
-        """Shows how far one of them is with its item."""
+    def part(self, part: WorkerProgress) -> None:
+        """Show how far one of them is with its item."""
         ...
 
     def advance(self) -> None:
-        """Counts an item that is done."""
+        """Count an item that is done."""
         ...
 
 
 @contextmanager
 def work_progress(description: str, total: int) -> Iterator[WorkProgress]:
-    """Progress of `total` items on stderr: on a terminal a bar for all and one for each worker, lines elsewhere."""
+    """Show progress of `total` items on stderr.
+
+    On a terminal there is a bar for all and one for each worker, elsewhere lines.
+    """
     if sys.stderr.isatty():
         with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
             yield _Bars(bars, description, total)
@@ -85,7 +88,7 @@ class _Bars:
         self.all = bars.add_task(description, total=total)
         self.workers: dict[int, TaskID] = {}
 
-    def part(self, part: Part) -> None:
+    def part(self, part: WorkerProgress) -> None:
         if part.worker not in self.workers:
             self.workers[part.worker] = self.bars.add_task("", total=100)
         self.bars.update(self.workers[part.worker], description=f"  {part.name}", completed=round(100 * part.share))
@@ -95,7 +98,7 @@ class _Bars:
 
 
 class Lines:
-    """Says how far a loop is, when a line is due: after a share of the items or some time, and at the end.
+    """Lines on the progress of a loop: at a share of the items, or some time.
 
     Args:
         description: a few words before the numbers.
@@ -119,21 +122,21 @@ class Lines:
         self.start_s = self.line_s = time.monotonic()
 
     def advance(self) -> str | None:
-        """Counts an item that is done; a line if one is due."""
+        """Count an item that is done."""
         return self.reach(self.done + 1)
 
     def reach(self, done: int) -> str | None:
-        """Counts up to `done`; a line if one is due."""
+        """Count up to `done`; return a line if one is due."""
         self.done = done
         of_items = self.total is not None and (done == self.total or done - self.line_done >= self.share * self.total)
         return self.line() if of_items or self.is_time() else None
 
     def is_time(self) -> bool:
-        """Whether the last line is long ago."""
+        """Return whether the last line is long ago."""
         return time.monotonic() - self.line_s >= self.interval_s
 
     def line(self) -> str:
-        """How far the loop is, and how long the rest will take."""
+        """Return how far the loop is, and how long the rest will take."""
         self.line_done, self.line_s = self.done, time.monotonic()
         elapsed_s, fresh = self.line_s - self.start_s, self.done - self.first
         if self.total is None or self.done >= self.total:
@@ -150,7 +153,7 @@ class _WorkLines:
     def __init__(self, description: str, total: int) -> None:
         self.lines = Lines(description, total)
 
-    def part(self, part: Part) -> None:
+    def part(self, part: WorkerProgress) -> None:
         if self.lines.is_time():
             say(f"{self.lines.line()}, {part.name} at {100 * part.share:.0f} %")
 
@@ -173,14 +176,14 @@ def _lines(iterable: Iterable[Item], description: str, total: int | None) -> Ite
 
 
 def say(line: str | None) -> None:
-    """A line, if there is one, on stderr."""
+    """Write a line, if there is one, to stderr."""
     if line is not None:
         sys.stderr.write(f"{line}\n")  # at once: Ctrl-C does not part a line from its end
         sys.stderr.flush()
 
 
 def clock(seconds: float) -> str:
-    """A time span as h:mm:ss, or m:ss below an hour."""
+    """Write a time span as h:mm:ss, or m:ss below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question to end an error with, such as `; did you mean train_clips?`; empty where nothing is close.
+    """Return a question such as `; did you mean train_clips?`, or nothing.
 
     Args:
         name: what was given.
@@ -25,7 +25,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest_path(path: Path) -> str:
-    """A question to end an error on a missing path with; empty where no sibling has a close name."""
+    """Return a question on a sibling of a missing path with a close name, or nothing."""
     path = path.absolute()
     while not path.parent.is_dir():
         path = path.parent

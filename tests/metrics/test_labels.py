@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaze_vlm.formats.vocabulary import vocabulary
-from gaze_vlm.metrics.labels import label_scores
-from gaze_vlm.metrics.scores import SCORES, score_sample
+from gaze_vlm.metrics.scores import SCORES, label_scores, score_sample
 
 NOUNS = (
     "red cup",

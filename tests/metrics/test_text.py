@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from gaze_vlm.formats.words import words
-from gaze_vlm.metrics.text import exact_match, rouge_l
+from gaze_vlm.metrics.scores import exact_match, rouge_l
 
 
 def longest_common_subsequence(a: list[str], b: list[str]) -> int:

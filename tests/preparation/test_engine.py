@@ -11,7 +11,7 @@ import pytest
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.engine import run_local
 from gaze_vlm.preparation.job import Outcome, Report
-from gaze_vlm.progress import Part
+from gaze_vlm.progress import WorkerProgress
 
 
 def recordings(*names: str) -> list[Recording]:
@@ -41,7 +41,7 @@ class Dies:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_dying_worker_costs_its_video_alone(tmp_path: Path, workers: int) -> None:
-    parts: list[Part] = []
+    parts: list[WorkerProgress] = []
     names = ["a", "always", "b", "once", "leaves", "c", "d"]
     outcomes = {
         outcome.video_id: outcome.reason

@@ -9,7 +9,7 @@ import pytest
 
 from gaze_vlm.formats.recording import Action, Recording
 from gaze_vlm.formats.vocabulary import vocabulary
-from gaze_vlm.metrics.labels import label_scores
+from gaze_vlm.metrics.scores import label_scores
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.scorable_labels import UNKNOWN, UNNAMED, with_labels

@@ -22,9 +22,9 @@ ADVICE = f"if you trust it and this configuration, add {OPTION}"
 
 
 def take_allowed_packages(args: Sequence[str]) -> list[str]:
-    """Take `--allow_packages A,B` out of a command line, for this process and those that it starts.
+    """Take `--allow_packages A,B` out of a command line.
 
-    It is no option of the parser, so that no YAML can set it.
+    It holds for this process and those that it starts. It is no option of the parser, so that no YAML can set it.
 
     Raises:
         InputError: a value that is no package's name.
@@ -45,12 +45,12 @@ def take_allowed_packages(args: Sequence[str]) -> list[str]:
 
 
 def allowed_packages() -> tuple[str, ...]:
-    """Packages that the command line or the environment allows beside the known ones."""
+    """Return the packages allowed beside the known ones."""
     return tuple(filter(None, os.environ.get(VARIABLE, "").split(",")))
 
 
 def restrict_imports() -> None:
-    """Let jsonargparse import nothing that a value names but from known and allowed packages.
+    """Let jsonargparse import from known and allowed packages alone.
 
     It checks a path before the import, and after it the path at which the object was defined. A dictionary with a
     `class_path` where any value is taken stays a dictionary.
@@ -65,13 +65,13 @@ def restrict_imports() -> None:
 
 
 def refused_import(message: str) -> str | None:
-    """What to tell of an import that jsonargparse refused, found in the text of its error; None of another error."""
+    """Return the message of an import that jsonargparse refused, else None."""
     refused = re.search(r"Importing '([\w.]+)' is not allowed", message)
     return None if refused is None else _not_known(refused.group(1))
 
 
 def check_classes(config: Any) -> None:
-    """Refuse a parsed configuration that names something other than a class that a run is made of.
+    """Refuse a parsed configuration that names a class that no run is made of.
 
     jsonargparse holds a value to the class that the argument expects. An argument that takes any callable, such as one
     for an optimizer, would take any function, and call it.

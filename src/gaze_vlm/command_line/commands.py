@@ -12,13 +12,16 @@ PROGRAM = (sys.executable, "-m", "gaze_vlm")
 
 
 def run_options(run: RunDirectory, seed: int, backbone: str | None) -> list[str]:
-    """Options of `fit` that train a run and test its best checkpoint."""
+    """Return options of `fit` that train a run and test its best checkpoint."""
     options = [f"--run.dir={run}", "--run.test_after_fit=true", f"--seed_everything={seed}"]
     return options + ([] if backbone is None else [f"--run.backbone={backbone}"])
 
 
 def testing_arguments(run: RunDirectory, store: object, output: RunDirectory, dataset: str) -> list[str]:
-    """Arguments that test a run on another data set: its own configuration, but for the store."""
+    """Return arguments that test a run on another data set.
+
+    They are the run's own configuration, but for the store.
+    """
     return [
         "test",
         f"--config={run.config}",

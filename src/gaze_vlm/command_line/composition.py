@@ -17,12 +17,12 @@ PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
 
 
 def expand_configs(args: list[str]) -> list[str]:
-    """A command line with each `--config FILE` replaced by the files that FILE is composed of.
+    """Replace each `--config FILE` by the files that FILE is composed of.
 
     After a run's own configuration stand options for the paths that are elsewhere by now.
 
     Raises:
-        ValueError: see `configs_of`.
+        InputError: see `configs_of`.
     """
     expanded: list[str] = []
     for arg, file in _with_files(args):
@@ -62,10 +62,12 @@ def _renamed(values: Any, old: str, new: str) -> bool:
 
 @contextmanager
 def naming_files(args: list[str]) -> Iterator[None]:
-    """Within, an error on a key that a `--config` holds, and no option of the command line, names the file.
+    """Name the file in an error on a key that a `--config` holds.
+
+    A key that is also an option of the command line is left out.
 
     Raises:
-        ValueError: see `configs_of`.
+        InputError: see `configs_of`.
     """
     parts = [part for _, file in _with_files(args) if file is not None for part in configs_of(file)]
     try:
@@ -105,10 +107,12 @@ def _holds(values: Any, key: str) -> bool:
 
 
 def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
-    """The files that a YAML is composed of, in the order in which they apply: those of its `configs`, then itself.
+    """List the files that a YAML is composed of, in the order in which they apply.
+
+    The files of its `configs` come first, then itself.
 
     Raises:
-        ValueError: a name in `configs` is no file, or a file names itself by way of others.
+        InputError: a name in `configs` is no file, or a file names itself by way of others.
     """
     if file in within:
         raise InputError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
@@ -122,10 +126,10 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
 
 
 def where_it_is_now(file: Path) -> list[str]:
-    """Options for the paths of a run's configuration that are elsewhere by now; none of any other file.
+    """Return options for paths of a run's configuration that have moved.
 
-    The run's directory is the one that the file is in. Another path that is not there is looked for at the same way
-    from that directory as when the run was made, and below every folder above it.
+    There are none for any other file. The run's directory is the one that the file is in. Another path that is not
+    there is looked for at the same way from that directory as when the run was made, and below every folder above it.
     """
     folder, run = file.parent, RunDirectory(file.parent)
     if file.name not in run.CONFIGS or not (run.checkpoints.exists() or run.facts.exists()):
@@ -153,9 +157,9 @@ def _value(values: Any, key: str) -> Any:
 
 
 def found_from(path: Path, file: Path) -> Path:
-    """A path that a file names: from the working directory, else from the nearest folder above the file that has it.
+    """Find a path from the working directory, else from a folder above the file.
 
-    Itself where it is nowhere.
+    The path itself is returned where it is nowhere.
     """
     if path.is_absolute() or path.exists():
         return path
@@ -164,11 +168,11 @@ def found_from(path: Path, file: Path) -> Path:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML's values.
+    """Read a YAML's values.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no YAML, or holds no keys.
+        MissingFileError: there is no such file.
+        InputError: it is no YAML, or holds no keys.
     """
     if not file.is_file():
         raise MissingFileError(f"{file} does not exist: fix the path, or run from the project{nearest_path(file)}")

@@ -51,7 +51,7 @@ class OneLineParser(ArgumentParser):
 
 
 def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """The option or key that a parser's message is about, and the message in one line.
+    """Return the option that a parser's message is about, and one line.
 
     Args:
         message: of jsonargparse, over several lines.
@@ -145,7 +145,7 @@ def _joined(message: str) -> str:
 
 
 def underscored(args: Iterable[str]) -> list[str]:
-    """Options with underscores for hyphens: `--data.batch-size=4` is `--data.batch_size=4`."""
+    """Write options with underscores: `--data.batch-size=4` as `--data.batch_size=4`."""
     made = []
     for arg in args:
         name, sign, value = arg.partition("=")
@@ -154,7 +154,7 @@ def underscored(args: Iterable[str]) -> list[str]:
 
 
 def join_lists(args: list[str], lists: set[str]) -> list[str]:
-    """`--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
+    """Write `--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
     joined: list[str] = []
     rest = iter([*args, "--"])
     option: str | None = None
@@ -175,7 +175,7 @@ def join_lists(args: list[str], lists: set[str]) -> list[str]:
 
 
 def set_switches(args: list[str], switches: set[str]) -> list[str]:
-    """`--dry_run` as the parser wants it: `--dry_run=true`."""
+    """Write `--dry_run` as the parser wants it: `--dry_run=true`."""
     made: list[str] = []
     for arg, following in zip(args, [*args[1:], "--"], strict=False):
         bare = arg in switches and following.startswith("--")

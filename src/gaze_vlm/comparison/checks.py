@@ -14,12 +14,12 @@ from gaze_vlm.progress import say
 from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
 from gaze_vlm.training.configured import ConfiguredTraining, configure
 
-Check = Callable[[Comparison, Sequence[PlannedRun]], None]
+RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
 """Refuses runs that would fail."""
 
 
 def refuse_failing_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:
-    """Compose each run as `fit` would, and run the checks of `fit`; what is doubtful is written to stderr.
+    """Run the checks of `fit` on each run; warn of what is doubtful on stderr.
 
     The model of a checkpoint that `before_seed` has yet to make is left to `fit`.
 

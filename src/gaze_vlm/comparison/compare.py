@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.markdown import Markdown
 
-from gaze_vlm.comparison.checks import Check, refuse_failing_runs
+from gaze_vlm.comparison.checks import RunsCheck, refuse_failing_runs
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
@@ -26,7 +26,7 @@ from gaze_vlm.output import check_output_folder, writing
 
 
 def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = None) -> None:
-    """Trains and tests every arm and seed that is missing, and writes one table of them all.
+    """Train and test every arm and seed that is missing, and write one table.
 
     Args:
         config: YAML of the comparison; it says which arms, and where runs and results go.
@@ -51,7 +51,7 @@ def run_comparison(
     jobs: int | None,
     launch: Launch,
     encoder: Encoder | None,
-    check: Check,
+    check: RunsCheck,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
 
@@ -109,7 +109,7 @@ def write_results(
     encoder: Encoder | None,
     missing: Sequence[Missing] = (),
 ) -> Path:
-    """Writes `<output>.md` and `.csv`, and `_curve.csv` and `_curve.png` where there is a curve.
+    """Write the page and the CSV; the curve's CSV and picture where there is one.
 
     Args:
         comparison: what was compared.

@@ -14,7 +14,10 @@ from gaze_vlm.ranges import at_least, is_seed
 
 @dataclass(frozen=True)
 class Curve:
-    """The data-size curve: these arms, each trained on each of these numbers of clips. No arms, no curve."""
+    """The data-size curve: arms, each trained on each of these numbers of clips.
+
+    No arms, no curve.
+    """
 
     arms: tuple[str, ...] = ()
     train_clips: tuple[int, ...] = ()
@@ -22,13 +25,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arms to train and compare. Paths are relative to the working directory, as on the command line.
+    """Arms to train and compare.
 
-    The YAML is code: `before_seed` runs as a command. Read one that is not yours before you run it.
+    Paths are relative to the working directory, as on the command line. The YAML is code: `before_seed` runs as a
+    command. Read one that is not yours before you run it.
 
     Args:
         dataset: name of the data set, for the page's title and as a check of the runs.
-        backbone: name of the backbone, likewise; left out where `backbones` names several.
+        backbone: name of the backbone, also as a check; left out where `backbones` names several.
         runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's; of several
             backbones `<runs>/<backbone>/<arm>/seed<k>`.
         output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
@@ -74,20 +78,20 @@ class Comparison:
         return tuple(self.backbones) or (self.backbone,)
 
     def folder(self, backbone: str) -> Path:
-        """Where the runs of a backbone go."""
+        """Return where the runs of a backbone go."""
         return self.runs / backbone if self.backbones else self.runs
 
     def files(self, backbone: str, arm: str) -> list[Path]:
-        """The YAML files that a run is given, in the order in which they apply."""
+        """Return the YAML files of a run, in the order in which they apply."""
         own = [self.backbones[backbone]] if self.backbones else []
         return [*self.configs, *own, self.arms[arm]]
 
 
 def load_comparison(file: Path) -> Comparison:
-    """Reads the YAML of a comparison.
+    """Read the YAML of a comparison.
 
-    Raises ValueError in one line that names the file, the key and the mend, when a key is unknown, missing or
-    of the wrong type, when a file that it names does not exist, or when keys contradict each other.
+    Raises:
+        InputError: a key is unknown, missing or of the wrong type, keys contradict each other, or a file is missing.
     """
     if not file.is_file():
         raise InputError(f"{file} does not exist: name the comparison's YAML file with --config")
@@ -119,7 +123,7 @@ def _check(comparison: Comparison, file: Path) -> None:
     for path in (*comparison.configs, *comparison.backbones.values(), *comparison.arms.values()):
         if not path.is_file():
             raise InputError(
-                f"{file}: configs, backbones and arms: {path} does not exist, mend the path or run from the project"
+                f"{file}: configs, backbones and arms: {path} does not exist, fix the path or run from the project"
             )
     for arm in comparison.curve.arms:
         if arm not in comparison.arms:
@@ -161,7 +165,7 @@ def _parse(values: Any, file: Path) -> Comparison:
         parsed = parser.parse_object({key: value for key, value in values.items() if value is not None}).as_dict()
     except ArgumentError as error:
         # Some of jsonargparse's messages run over several lines.
-        raise InputError(f"{file}: {' '.join(str(error).split())}: mend that key") from error
+        raise InputError(f"{file}: {' '.join(str(error).split())}: fix that key") from error
     return Comparison(**{**parsed, "curve": Curve(**parsed["curve"])})
 
 

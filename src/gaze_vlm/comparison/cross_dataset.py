@@ -25,7 +25,7 @@ class CrossDatasetTest(NamedTuple):
 
     @property
     def directory(self) -> RunDirectory:
-        """Where the test writes: below the run, so that it goes when the run is trained again."""
+        """Where the test writes: below the run, deleted when the run is trained again."""
         return RunDirectory(self.run.directory.also / self.dataset)
 
     @property
@@ -54,7 +54,7 @@ def cross_dataset_tests(comparison: Comparison, planned: Sequence[PlannedRun]) -
 
 
 def check_stores(comparison: Comparison) -> None:
-    """Check that the stores of `also_test` are there, before hours are spent on trainings.
+    """Check the stores of `also_test` before hours are spent on trainings.
 
     Raises:
         InputError: a store lacks a file.
@@ -66,7 +66,7 @@ def check_stores(comparison: Comparison) -> None:
 
 
 def run_missing_tests(tests: Sequence[CrossDatasetTest], jobs: int, launch: Launch) -> dict[CrossDatasetTest, str]:
-    """Make every test that is not there, or was made of another run or store than there is now.
+    """Make every test that is missing or of another run or store.
 
     Args:
         tests: of runs that are finished.

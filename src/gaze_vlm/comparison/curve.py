@@ -31,8 +31,10 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One arm at one number of train clips, as fractions; `difference` from the control at the same number,
-    None for the control itself and where no pair exists."""
+    """One arm at one number of train clips, as fractions.
+
+    `difference` is from the control at the same number; None for the control itself and where no pair exists.
+    """
 
     arm: str
     task: str
@@ -44,13 +46,16 @@ class CurvePoint:
 
 
 def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePoint]:
-    """Points of the curve for both tasks, by train clips, then arm.
+    """Return the points of the curve for both tasks, by train clips, then arm.
 
     Args:
-        runs: of one data set and backbone, tested on the same clips (else ValueError); they differ in arm,
+        runs: of one data set and backbone, tested on the same clips; they differ in arm,
             seed and train clips.
         control: arm that the others are compared with.
         metric: one of `runs.METRICS`.
+
+    Raises:
+        InputError: the runs were tested on different clips.
     """
     check_same_clips(runs)
     made = []
@@ -71,7 +76,10 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
 
 
 def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
-    """Write the points as CSV, in points of a hundred, blank where there is no difference or no interval."""
+    """Write the points as CSV, in points of a hundred.
+
+    Blank where there is no difference or no interval.
+    """
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
@@ -84,7 +92,10 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
 
 
 def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
-    """Draws the metric over the number of train clips, a panel a task, with 95 % intervals, as PNG."""
+    """Draw the metric over the number of train clips as PNG, a panel a task.
+
+    Bands are 95 % intervals.
+    """
     # A Figure without pyplot: no backend is chosen for the whole process, and no figure stays open.
     figure = Figure(figsize=(9, 4), layout="constrained")
     panels = figure.subplots(1, len(TASKS), sharey=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from gaze_vlm.formats.words import normalise
+from gaze_vlm.metrics.scores import exact_match, rouge_l
 from gaze_vlm.metrics.semantic import Encoder, semantic_similarity
-from gaze_vlm.metrics.text import exact_match, rouge_l
 from gaze_vlm.runs.prediction import TASKS, Prediction
 
 GROUPS = ("same", "reach", "unseen")
@@ -19,7 +19,7 @@ SPLIT_TASKS = (*TASKS, *(f"future/{group}" for group in GROUPS))
 
 
 def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> str:
-    """Which part of the future task a clip is.
+    """Return which part of the future task a clip is.
 
     Args:
         same_step: the future is the step that goes on at the end of the clip.
@@ -36,7 +36,7 @@ def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> 
 
 
 def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
-    """Whether a prediction belongs to one of `SPLIT_TASKS`."""
+    """Return whether a prediction belongs to one of `SPLIT_TASKS`."""
     if task in TASKS:
         return prediction.task == task
     group = future_group(prediction.same_step, prediction.future_starts_in_s, reach_s)
@@ -46,7 +46,7 @@ def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
 def repeat_current(
     predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None
 ) -> dict[str, float]:
-    """Scores of an oracle that knows the current step and answers it to the future question.
+    """Score an oracle that answers the current step to the future question.
 
     Clips without a current target are left out: nothing is there to be repeated.
 
@@ -71,10 +71,10 @@ def repeat_current(
 
 
 def majority(predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None) -> dict[str, float]:
-    """Scores of always giving the commonest answer of these targets: no constant answer is more accurate.
+    """Score the commonest answer: no constant answer is more accurate.
 
-    The commonest noun for noun, the commonest verb for verb, the commonest text for the scores of texts.
-    Arguments and result as for `repeat_current`; any of `SPLIT_TASKS`.
+    The commonest noun for noun, the commonest verb for verb, the commonest text for the scores of texts. Arguments and
+    result as for `repeat_current`; any of `SPLIT_TASKS`.
     """
     chosen = [p for p in predictions if in_task(p, task, reach_s)]
     texts = [normalise(p.target) for p in chosen]
@@ -92,7 +92,7 @@ ORACLES: dict[str, Callable[[Iterable[Prediction], str, float, Encoder | None], 
 
 
 def oracles_of(task: str) -> Sequence[str]:
-    """The oracles that say something about a task: repeating the current step is the activity task itself."""
+    """List the oracles of a task; repeating the current step is one of the future."""
     return [name for name in ORACLES if name != "repeat_current" or task != "activity"]
 
 

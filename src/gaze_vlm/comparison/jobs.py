@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Job:
-    """A command of this package that fills a run directory, which goes from empty to stamped.
+    """A command of this package that fills a run directory.
 
     Args:
         command: with its options, such as `fit --config=…`.
@@ -94,16 +94,17 @@ def run_or_raise(launch: Launch, command: list[str], log: Path, environment: Map
 
 
 def thread_environment(jobs: int) -> dict[str, str]:
-    """Return environment variables that keep `jobs` processes from competing for the cores."""
+    """Return environment variables that share the cores among `jobs` processes."""
     return {"OMP_NUM_THREADS": str(max(1, cores() // jobs)), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def in_parallel(
     work: Callable[[Item], None], items: Sequence[Item], jobs: int, description: str
 ) -> dict[Item, UserError]:
-    """Do the work on all items; return those that failed with a user's error, each reported on stderr at once.
+    """Do the work on all items; return those that failed with a user's error.
 
-    Any other exception keeps further items from starting, and is raised at the end.
+    Each such error is reported on stderr at once. Any other exception keeps further items from starting, and is raised
+    at the end.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
     futures: dict[Future[None], Item] = {pool.submit(work, item): item for item in items}
@@ -121,7 +122,7 @@ def in_parallel(
 
 
 class Subprocesses:
-    """Run commands from several threads; within `with`, they get the signals that this process gets.
+    """Run commands from several threads; within `with`, signals reach them all.
 
     Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
     signal kills.

@@ -42,12 +42,12 @@ ABSENT = (
 
 
 def package_versions() -> str:
-    """The versions that a figure depends on, as one line."""
+    """Return the versions that a figure depends on, as one line."""
     return ", ".join(f"{package} {version(package)}" for package in PACKAGES)
 
 
 def headline_metric(runs: Sequence[Run]) -> str:
-    """Noun accuracy where the data set labels nouns, else the semantic score."""
+    """Return noun accuracy where the data set labels nouns, else the semantic score."""
     labelled = any("noun" in prediction.scores for run in runs for prediction in run.predictions)
     return "noun" if labelled else "semantic"
 
@@ -62,7 +62,7 @@ def render(
     picture: str | None = None,
     missing: Sequence[Missing] = (),
 ) -> str:
-    """The page: what was run, one table a task with the oracles below the arms, and the data-size curve.
+    """Return the page: facts, a table a task with its oracles, and the curve.
 
     Each data set that was tested on has a section of its own; the curve belongs to the first.
 

@@ -31,5 +31,5 @@ def notice(missing: Sequence[Missing]) -> list[str]:
 
 
 def count(missing: Sequence[Missing]) -> str:
-    """How many results, in words."""
+    """Say how many results are missing."""
     return "1 result is" if len(missing) == 1 else f"{len(missing)} results are"

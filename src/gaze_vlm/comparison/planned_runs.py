@@ -28,7 +28,10 @@ class PlannedRun:
 
 
 def planned_runs(comparison: Comparison, seeds: Sequence[int]) -> list[PlannedRun]:
-    """List every run of the comparison, seed by seed, so that an interrupted comparison holds whole seeds."""
+    """List every run of the comparison.
+
+    They come seed by seed, so that an interrupted comparison holds whole seeds.
+    """
     made = []
     for seed, backbone in product(seeds, comparison.backbone_names):
         for arm, sizes in comparison.sizes.items():
@@ -48,7 +51,10 @@ def fit_options(run: PlannedRun, comparison: Comparison) -> list[str]:
 
 
 def job_of(run: PlannedRun, comparison: Comparison) -> Job:
-    """Return the job that trains and tests a run; it depends on the content of all its configs."""
+    """Return the job that trains and tests a run.
+
+    It depends on the content of all its configs.
+    """
     files = comparison.files(run.backbone, run.arm)
     return Job(
         command=["fit", *fit_options(run, comparison)],
@@ -59,12 +65,12 @@ def job_of(run: PlannedRun, comparison: Comparison) -> Job:
 
 
 def before_seed_command(comparison: Comparison, backbone: str, seed: int) -> list[str]:
-    """Return the command to run before the runs of a backbone and seed; empty when there is none."""
+    """Return the command to run before a backbone and seed; empty for none."""
     return this_package([part.format(seed=seed, backbone=backbone) for part in comparison.before_seed])
 
 
 def is_complete(run: PlannedRun, comparison: Comparison) -> bool:
-    """Whether a run directory holds a finished run, so that nothing is left to do.
+    """Return whether a run directory holds a finished run.
 
     A run that `fit` and `test` made by hand counts. One that a comparison began counts once it has its stamp, which is
     written last.
@@ -115,7 +121,9 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
 def train_missing(
     comparison: Comparison, missing: Sequence[PlannedRun], jobs: int, launch: Launch
 ) -> dict[PlannedRun, str]:
-    """Train and test runs, each from its beginning. One that fails does not keep the others from their end.
+    """Train and test runs, each from its beginning.
+
+    One that fails does not keep the others from their end.
 
     Args:
         comparison: what they belong to.

@@ -16,7 +16,7 @@ METRICS = tuple(name for name in SCORES if name != "cross_entropy")  # which is 
 
 @dataclass(frozen=True)
 class Run:
-    """One trained arm, tested on `dataset`, which is mostly the one it was `trained_on`.
+    """One trained arm, tested on `dataset`, mostly the one it was `trained_on`.
 
     `weight` is λ of the regularizer and `floor` its ε; None where the arm has none.
     """

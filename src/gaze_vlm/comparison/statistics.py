@@ -15,7 +15,10 @@ LEAST_SESSIONS = 6
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; `low` and `high` are NaN with fewer than `LEAST_SESSIONS` sessions."""
+    """A mean with its interval, which is NaN with too few sessions.
+
+    Fewer than `LEAST_SESSIONS` are too few.
+    """
 
     mean: float
     low: float
@@ -25,12 +28,12 @@ class Estimate:
 
 
 def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[str], level: float = 0.95) -> Estimate:
-    """Estimate the mean over seeds and clips, with an interval for other sessions than these.
+    """Estimate the mean over seeds and clips, with an interval for other sessions.
 
-    The values are first averaged over seeds; then `cluster_t` takes the sessions. So the interval says how far the
-    mean would move with other sessions *for the runs at hand*; how far it moves with other seeds is `sd_over_seeds`,
-    since two or three seeds are too few to tell. For a paired comparison give the differences of two arms on the same
-    seeds and clips (`paired_interval`).
+    The values are first averaged over seeds; then `cluster_t` takes the sessions. So the interval says how far the mean
+    would move with other sessions *for the runs at hand*; how far it moves with other seeds is `sd_over_seeds`, since
+    two or three seeds are too few to tell. For a paired comparison give the differences of two arms on the same seeds
+    and clips (`paired_interval`).
 
     Args:
         values: a score or a difference of every seed and clip; a clip with a NaN is left out.
@@ -38,7 +41,7 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
         level: how often the interval shall cover the mean.
 
     Raises:
-        ValueError: values of another shape, or a level outside (0, 1).
+        InputError: values of another shape, or a level outside (0, 1).
     """
     if values.ndim != 2 or values.shape[1] != len(sessions):
         raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
@@ -59,7 +62,7 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
 def cluster_t(
     totals: Float[np.ndarray, "*sample session"], clips: Int[np.ndarray, "*sample session"], level: float
 ) -> Float[np.ndarray, "*sample"]:
-    """Return half the width of a cluster-robust t interval around the mean of all clips.
+    """Return half the width of a cluster-robust t interval of the mean.
 
     The variance is the jackknife's, which leaves out one session after the other (CR3; MacKinnon, Nielsen and Webb
     2023). The degrees of freedom are Bell and McCaffrey's (2002) for clips of equal variance: the number of sessions
@@ -81,10 +84,10 @@ def cluster_t(
 def paired_interval(
     treatment: Float[np.ndarray, "seed clip"], control: Float[np.ndarray, "seed clip"], sessions: Sequence[str]
 ) -> Estimate:
-    """Estimate the mean of treatment − control over paired seeds and clips, with its `session_interval`.
+    """Estimate the mean of treatment − control, paired by seed and clip.
 
     Raises:
-        ValueError: the two differ in shape.
+        InputError: the two differ in shape.
     """
     if treatment.shape != control.shape:
         raise InputError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")
@@ -92,7 +95,10 @@ def paired_interval(
 
 
 def sd_over_seeds(values: Float[np.ndarray, "seed clip"]) -> float:
-    """Standard deviation (n − 1) of the seeds' means over counted clips; NaN with fewer than two seeds."""
+    """Return the standard deviation (n − 1) of the seeds' means.
+
+    Only clips that all seeds have count. NaN with fewer than two seeds.
+    """
     counted = ~np.isnan(values).any(axis=0)
     if values.shape[0] < 2 or not counted.any():
         return float("nan")

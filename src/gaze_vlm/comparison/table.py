@@ -22,10 +22,12 @@ CSV_DECIMALS = 4
 
 @dataclass(frozen=True)
 class Row:
-    """One metric of one arm on one task, in points of a hundred (attention_kl: nats); the columns of the CSV.
+    """One metric of one arm on one task; its fields are the columns of the CSV.
 
-    `seeds` and `clips`: how many. `sd`: over seeds. `diff`: arm − control on the seeds and clips of both,
-    with its 95 % interval by sessions; NaN for the control itself and where no pair exists.
+    Values are points of a hundred, attention_kl nats.
+
+    `seeds` and `clips`: how many. `sd`: over seeds. `diff`: arm − control on the seeds and clips of both, with its 95 %
+    interval by sessions; NaN for the control itself and where no pair exists.
     """
 
     backbone: str
@@ -44,8 +46,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of tasks, arms, metrics; `oracles[dataset, task, oracle]` holds the metrics of an
-    oracle; `tested[dataset, task]` counts (clips, sessions)."""
+    """Rows in the order of tasks, arms, metrics, with oracles and test sizes.
+
+    `oracles[dataset, task, oracle]` holds metrics; `tested[dataset, task]` counts (clips, sessions).
+    """
 
     rows: tuple[Row, ...]
     oracles: dict[tuple[str, str, str], dict[str, float]]
@@ -53,7 +57,7 @@ class Table:
     control: str
 
     def of(self, dataset: str, backbone: str, task: str) -> dict[str, dict[str, Row]]:
-        """Rows of one part of the table: arm → metric → row."""
+        """Return the rows of one part of the table: arm → metric → row."""
         arms: dict[str, dict[str, Row]] = {}
         for row in self.rows:
             if (row.dataset, row.backbone, row.task) == (dataset, backbone, task):
@@ -61,7 +65,7 @@ class Table:
         return arms
 
     def write_csv(self, file: Path) -> None:
-        """Writes the rows as CSV, one column a field of `Row`, blank where a number does not exist."""
+        """Write the rows as CSV, blank where a number does not exist."""
         with file.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
             writer.writeheader()
@@ -69,13 +73,16 @@ class Table:
 
 
 def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Encoder | None = None) -> Table:
-    """Compares the arms of every data set and backbone among the runs.
+    """Compare the arms of every data set and backbone among the runs.
 
     Args:
-        runs: one an arm and seed; all those of a data set tested on the same clips, else ValueError.
+        runs: one an arm and seed; all those of a data set tested on the same clips.
         control: arm that the others are compared with.
         reach_s: see `groups.future_group`.
         encoder: for the oracles' semantic score; None leaves that out.
+
+    Raises:
+        InputError: runs of a data set were tested on different clips.
     """
     rows: list[Row] = []
     oracles: dict[tuple[str, str, str], dict[str, float]] = {}
@@ -102,7 +109,10 @@ def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Enco
 def score_matrix(
     runs: Iterable[Run], task: str, metric: str, reach_s: float
 ) -> tuple[Float[np.ndarray, "run clip"], list[str]]:
-    """One metric of runs tested on the same clips, NaN where a clip has none, and the clips' sessions."""
+    """Return one metric of runs tested on the same clips, and the clips' sessions.
+
+    NaN where a clip has none.
+    """
     of_run = [_answers(run, task, reach_s) for run in runs]
     clips = sorted(of_run[0]) if of_run else []
     values = [[answers[clip].scores.get(metric, nan) for clip in clips] for answers in of_run]
@@ -111,7 +121,7 @@ def score_matrix(
 
 
 def points(metric: str, value: float) -> float:
-    """A metric as the table shows it: in points of a hundred, but for the KL in nats."""
+    """Return a metric in points of a hundred, but a KL in nats."""
     return POINTS * value if SCORES[metric].in_points else value
 
 

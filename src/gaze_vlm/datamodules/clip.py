@@ -42,7 +42,7 @@ class Clip:
 
 @dataclass
 class StepTotals:
-    """What the batches that one process accumulates for an optimiser step hold together.
+    """Totals of the batches that a process accumulates for an optimiser step.
 
     `tokens` and `valid` count the answers' tokens and the frames with valid gaze of all `batches`, `frames` all frames;
     `position` is that of one batch among them, from 0.
@@ -57,10 +57,12 @@ class StepTotals:
 
 @dataclass
 class Batch:
-    """A collated batch. `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation.
-    Sequences end at the right edge. Gaze lies beside the inputs, never inside them, for each frame group: a
-    frame, or as many as its vision tower takes as one. `tokens` counts the answers' tokens; `step` is None where the
-    batch is an optimiser step by itself."""
+    """A collated batch, with gaze beside the model's inputs, never inside them.
+
+    `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation. Sequences end at the
+    right edge. Gaze is there for each frame group of the model: a frame, or as many as its vision tower takes as one.
+    `tokens` counts the answers' tokens; `step` is None where the batch is an optimiser step by itself.
+    """
 
     inputs: dict[str, Tensor]
     prompts: dict[str, Tensor]
@@ -80,7 +82,7 @@ class Batch:
 
 
 def totals_of(batches: Sequence[Batch]) -> list[StepTotals]:
-    """The totals of batches that make one optimiser step together, for each of them."""
+    """Return the totals of an optimiser step's batches, for each of them."""
     tokens = torch.stack([batch.tokens for batch in batches]).sum()
     valid = torch.stack([batch.valid.sum() for batch in batches]).sum().float()
     frames = sum(batch.valid.numel() for batch in batches)

@@ -1,25 +1,22 @@
-"""Clips of a prepared store, served to any backbone."""
+"""The datamodule: clips of a prepared store, split and loaded for any backbone."""
 
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
-from gaze_vlm.datamodules.accumulation import StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
-from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
-from gaze_vlm.datamodules.sampling import EvenBatches
+from gaze_vlm.datamodules.dataset import ClipDataset
+from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze
+from gaze_vlm.datamodules.loading import EvenBatches, StepLoader
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.video import frames_at
 from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
-from gaze_vlm.gaze.mixture import GazeMixture
-from gaze_vlm.gaze.view import Grid, View, to_frames
+from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import at_least, is_seed
@@ -28,76 +25,6 @@ PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
     "future": "What will the camera wearer do next?",
 }
-
-
-class ClipDataset(Dataset[Clip]):
-    """Clips × tasks. Frames are decoded by pts when they are asked for; the last `cached_clips` are kept."""
-
-    def __init__(
-        self,
-        store: Store,
-        records: list[ClipRecord],
-        tasks: dict[Task, str],
-        options: GazeOptions,
-        gaze: TrainingGaze = "own",
-        shift: int = 0,
-        cached_clips: int = 0,
-        noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
-    ) -> None:
-        self.store = store
-        self.records = records
-        self.samples = [(index, task) for index in range(len(records)) for task in tasks]
-        self.tasks = tasks
-        self.options = options
-        self.gaze = gaze
-        self.shift = shift
-        self.noise = noise
-        self.frames = lru_cache(maxsize=cached_clips)(self.decode)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Clip:
-        position, task = self.samples[index]
-        record = self.records[position]
-        return Clip(
-            clip_id=record.clip_id,
-            video_id=record.video_id,
-            session=record.session,
-            task=task,
-            frames=self.frames(position),
-            frame_times_s=self.frame_times_s(record),
-            gaze=self.mixture(position),
-            prompt=self.tasks[task],
-            target=record.text(task),
-            verb=record.activity_verb if task == "activity" else record.future_verb,
-            noun=record.activity_noun if task == "activity" else record.future_noun,
-            same_step=record.same_step,
-            future_starts_in_s=record.future_starts_in_s,
-            nouns=record.nouns,
-        )
-
-    def decode(self, position: int) -> torch.Tensor:
-        """Frames of a record, uint8 [frame, 3, height, width]."""
-        record = self.records[position]
-        pts = self.store.video(record.video_id).frame_pts[record.sampled_frames].tolist()
-        return to_frames(torch.from_numpy(frames_at(self.store.video_path(record.video_id), pts)))
-
-    def frame_times_s(self, record: ClipRecord) -> list[float]:
-        """Times of a record's frames from its clip's start."""
-        times_s = self.store.video(record.video_id).frame_t_s[record.sampled_frames]
-        return [float(t) for t in times_s - record.start_s]
-
-    def mixture(self, position: int) -> GazeMixture:
-        """The gaze that the arm trains with."""
-        record = self.records[position]
-        if self.gaze == "centre":
-            return centre_prior(record.frames, self.store.manifest.videos[record.video_id].aspect)
-        if self.gaze == "shuffled":
-            record = self.records[(position + self.shift) % len(self.records)]
-        video, aspect = self.store.video(record.video_id), self.store.manifest.videos[record.video_id].aspect
-        mixture = self.options.mixture(video, record.sampled_frames, aspect)
-        return self.noise(mixture, record.clip_id, record.video_id)
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -158,13 +85,13 @@ class ClipDataModule(L.LightningDataModule):
         self.datasets: dict[Split, ClipDataset] = {}
 
     def setup(self, stage: str) -> None:
-        """Open the store and check its videos' files; nothing but its clip index is read, and nothing decoded.
+        """Open the store and check its videos' files; nothing is decoded.
 
         Only a training asks for train clips: a store to test on need not have any.
 
         Raises:
-            FileNotFoundError: a video is not where it was prepared from.
-            ValueError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, or a
+            MissingFileError: a video is not where it was prepared from.
+            InputError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, or a
                 video is another than was prepared.
         """
         if not self.datasets:
@@ -187,16 +114,16 @@ class ClipDataModule(L.LightningDataModule):
         return vocabulary(self.store.manifest.verbs, self.store.manifest.nouns)
 
     def clips_in(self, split: Split) -> int:
-        """Number of clips that a split serves, in whatever stage."""
+        """Count the clips that a split serves, in whatever stage."""
         if split == "train" and self.train_clips is not None:
             return self.train_clips
         return sum(record.split == split for record in self.store.clips)
 
     def dataset(self, split: Split) -> ClipDataset:
-        """The clips of a split.
+        """Return the clips of a split.
 
         Raises:
-            ValueError: more training clips are asked for than there are, or none is left to shuffle with.
+            InputError: more training clips are asked for than there are, or none is left to shuffle with.
         """
         chosen = (record for record in self.store.clips if record.split == split)
         records = sorted(chosen, key=lambda record: record.session)  # sessions stand together, for the shuffling
@@ -229,7 +156,7 @@ class ClipDataModule(L.LightningDataModule):
         )
 
     def steps_of_training(self, processes: int, accumulated: int) -> int:
-        """Optimiser steps of an epoch, each of some batches on each process; what does not fill one is dropped.
+        """Count the optimiser steps of an epoch; a partial one is dropped.
 
         Raises:
             InputError: there is not even one.
@@ -245,7 +172,9 @@ class ClipDataModule(L.LightningDataModule):
         return steps
 
     def valid_share(self, view: View, min_mass_in_view: float) -> float:
-        """Share of the training clips' frames that have gaze to be pulled toward: the arm's, with its noise, in a view.
+        """Return the share of training frames with gaze to be pulled toward.
+
+        It is that of the arm's gaze, with its noise, in a view.
 
         Args:
             view: how a frame goes into the model.
@@ -272,7 +201,7 @@ class ClipDataModule(L.LightningDataModule):
         return DataLoader(self.datasets[split], batch_sampler=batches, **self._loading())
 
     def batches_of_evaluation(self, split: Split, rank: int, processes: int) -> EvenBatches:
-        """What one of some processes evaluates.
+        """Return the batches that one of some processes evaluates.
 
         Raises:
             InputError: fewer samples than processes.
@@ -293,7 +222,7 @@ class ClipDataModule(L.LightningDataModule):
         }
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """The tensors go to the device; the clips, with their frames, stay."""
+        """Move the tensors to the device; the clips, with their frames, stay."""
         clips, batch.clips = batch.clips, []
         batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         batch.clips = clips

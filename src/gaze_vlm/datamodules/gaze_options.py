@@ -50,11 +50,11 @@ class GazeOptions:
             raise InputError(f"gaze eta is {self.eta}; expected a share in [0, 1]")
 
     def valid_points(self, video: VideoGaze, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
-        """Which points of some sampled frames count; see `VideoGaze.valid_points`."""
+        """Return which points of some frames count; see `VideoGaze.valid_points`."""
         return video.valid_points(frames, self.window_s, self.saccades, self.occlusion, self.epsilon, self.eta)
 
     def mixture(self, video: VideoGaze, frames: slice, aspect: float) -> GazeMixture:
-        """The mixture of some sampled frames of a video; a point that does not count has weight 0."""
+        """Return the mixture of some frames; a point that does not count weighs 0."""
         xy = video.xy[frames] if self.transport else video.raw_xy[frames]
         return GazeMixture(
             torch.from_numpy(np.ascontiguousarray(xy)),
@@ -65,15 +65,19 @@ class GazeOptions:
 
 
 def centre_prior(frames: int, aspect: float, sigma: float = 0.2) -> GazeMixture:
-    """One broad Gaussian at the centre of every frame: where egocentric gaze falls without looking at the scene."""
+    """Return one broad Gaussian at the centre of every frame.
+
+    Egocentric gaze falls there without looking at the scene.
+    """
     return GazeMixture(torch.full((frames, 1, 2), 0.5), torch.ones(frames, 1), sigma, aspect)
 
 
 @dataclass(frozen=True)
 class GazeNoise:
-    """Errors of a worse eye tracker, put on the gaze of training clips to see how much of its quality is needed.
+    """Errors of a worse eye tracker, put on the gaze of training clips.
 
-    A clip's errors depend on the seed, its name and its video's alone: they are the same in every epoch.
+    They show how much of its quality is needed. A clip's errors depend on the seed, its name and its video's alone:
+    they are the same in every epoch.
 
     Args:
         noise: standard deviation of an error of each point's own, in frame widths along both axes.

@@ -5,7 +5,7 @@ from math import ceil, inf
 from typing import Any
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.datamodules.clips import ClipDataset
+from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.doctor.memory import GB
 from gaze_vlm.training.checks import Training
 from gaze_vlm.training.checks.training import refusals
@@ -34,7 +34,7 @@ class Amounts:
 
 
 def amounts(training: Training) -> Amounts:
-    """What a training runs through, by its limits and its store, which must be set up."""
+    """Work out steps and validations; the store must be set up."""
     trainer, steps_of_epoch = training.trainer, training.steps_of_epoch
     limit = trainer.get("limit_train_batches")
     if limit is not None:
@@ -54,7 +54,7 @@ def _limit(value: Any) -> float:
 
 
 def amounts_in_words(training: Training) -> dict[str, str]:
-    """Clips, steps and passes, validations, and decoded clips in memory; the store must be set up."""
+    """Describe clips, steps, validations and caches; the store must be set up."""
     data, much = training.data, amounts(training)
     train, validation = data.datasets["train"], data.datasets["validation"]
     in_store = sum(record.split == "train" for record in data.store.clips)
@@ -79,7 +79,7 @@ def amounts_in_words(training: Training) -> dict[str, str]:
 
 
 def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
-    """Bytes of the decoded frames of so many clips of a dataset, or of all that it has.
+    """Return the bytes of decoded frames of so many clips, or of all there are.
 
     Each counts as the first, which is decoded: the manifest has the size of the gaze's frame, and a video may be a
     smaller copy of it.
@@ -90,7 +90,7 @@ def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
 
 
 def kept_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
-    """What the frozen vision tower's outputs take where they are kept; the model must be built.
+    """Describe the memory of kept vision outputs; the model must be built.
 
     Args:
         backbone: the model.

@@ -50,13 +50,13 @@ class Diagnosis:
 
 
 def doctor(args: list[str]) -> Diagnosis:
-    """Print what a training would be: grids, tokens, trainable parameters, memory, and what would fail.
+    """Print what a training would be, its memory, and what would fail.
 
     Args:
         args: the options that `lightning fit` would be given.
 
     Raises:
-        ValueError: something would fail; the page names it.
+        InputError: something would fail; the page names it.
     """
     cli = configure(args, "gaze-vlm doctor")
     diagnosis = diagnose(cli.training)
@@ -67,7 +67,10 @@ def doctor(args: list[str]) -> Diagnosis:
 
 
 def diagnose(training: Training) -> Diagnosis:
-    """Run the checks, and look at the model, without weights; at the configuration alone where it cannot be built."""
+    """Run the checks, and describe the training without weights.
+
+    Where the model cannot be built, the configuration alone is described.
+    """
     module, data, precision = training.module, training.data, training.precision
     backbone = module.backbone
     found, built = problems(training)
@@ -88,7 +91,7 @@ def diagnose(training: Training) -> Diagnosis:
 
 
 def configured_facts(training: Training) -> dict[str, str]:
-    """What the configuration tells without the model."""
+    """Describe the configuration without the model."""
     backbone, data = training.module.backbone, training.data
     return {
         "backbone": f"{type(backbone).__name__}, {backbone.options.checkpoint}",
@@ -101,7 +104,7 @@ def configured_facts(training: Training) -> dict[str, str]:
 
 
 def model_facts(backbone: Backbone, frames: int, known: str) -> dict[str, str]:
-    """What the model tells, for clips of so many frames, as is `known`."""
+    """Describe the model for clips of so many frames; `known` says from where."""
     layout, (height_px, width_px) = backbone.layout, backbone.frame_size_px
     group = "frame" if layout.frames_per_group == 1 else f"group of {layout.frames_per_group} frames"
     visual = frames // layout.frames_per_group * backbone.tokens_per_frame + backbone.tokens_after_clip
@@ -115,7 +118,10 @@ def model_facts(backbone: Backbone, frames: int, known: str) -> dict[str, str]:
 
 
 def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
-    """Frames of a clip of the store, or of a store with the preparation's defaults where there is none yet."""
+    """Return the frames of a clip, and where the number is from.
+
+    Without a store it is the preparation's default.
+    """
     manifest = data.store_path / "manifest.json"
     if not manifest.is_file():
         parameters = PreparationParameters()
@@ -125,7 +131,7 @@ def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
 
 
 def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tuple[str, int, int]:
-    """The question that takes most tokens; how many they are with the clip's, and how many those of an answer."""
+    """Return the longest question, its tokens with a clip's, and an answer's."""
     collator, times_s = backbone.collator(), [float(second) for second in range(1, frames + 1)]
     tokens = {data.prompts[task]: collator.tokenize(data.prompts[task], EXAMPLE_ANSWER, times_s) for task in data.tasks}
     question, (prompt, answer) = max(tokens.items(), key=lambda one: len(one[1][0]))
@@ -133,7 +139,7 @@ def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tup
 
 
 def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
-    """Numbers of each part, in total and those that learn; LoRA's are among its part's."""
+    """Count each part's parameters, in total and trainable, LoRA's included."""
     parts, learning = backbone.parameters_by_part(), backbone.trainable_parameters()
     counts = {name: (numbers(parameters), numbers(learning[name])) for name, parameters in parts.items()}
     everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in learning.values())
@@ -141,12 +147,12 @@ def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
 
 
 def numbers(parameters: Iterable[nn.Parameter]) -> int:
-    """How many numbers some parameters hold."""
+    """Count the numbers that parameters hold."""
     return sum(parameter.numel() for parameter in parameters)
 
 
 def source_in_words(backbone: Backbone) -> str:
-    """Where the attention that is handed over comes from."""
+    """Describe where the attention that is handed over comes from."""
     of_heads = f", heads {', '.join(map(str, backbone.options.heads))}" if backbone.options.heads else ""
     for name, layers, modules in (
         ("vision", backbone.options.vit_layers, backbone.vit_attention_modules()),

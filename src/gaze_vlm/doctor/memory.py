@@ -14,29 +14,36 @@ from gaze_vlm.training.module import GazeVLM
 
 GB = 1e9
 FOUR_BIT_BYTES = 4.127 / 8  # NF4 with double quantization, Dettmers et al. 2023 (arXiv 2305.14314), §3
-# Of each number that learns; Adafactor keeps a row and a column of a matrix.
+# Of each trainable number; Adafactor keeps a row and a column of a matrix.
 STATES = {"SGD": 0, "Adagrad": 1, "RMSprop": 1, "ASGD": 1, "Muon": 1, "Adafactor": 0}
 
 
 def weight_bytes(parameters: Iterable[nn.Parameter], quantized: Collection[Tensor] = ()) -> float:
-    """Σ numbers · bytes of their dtype; 4.127 bits for a quantized one, its scales included."""
+    """Σ numbers · bytes of their dtype; 4.127 bits each where quantized.
+
+    The scales are included.
+    """
     return sum(p.numel() * (FOUR_BIT_BYTES if p in quantized else p.element_size()) for p in parameters)
 
 
 def gradient_bytes(learning: Iterable[nn.Parameter]) -> float:
-    """Σ numbers that learn · bytes of their dtype."""
+    """Σ trainable numbers · bytes of their dtype."""
     return float(sum(p.numel() * p.element_size() for p in learning))
 
 
 def cast_bytes(learning: Iterable[nn.Parameter], autocast: bool) -> float:
-    """2 · numbers of 32 bits that learn, under autocast, which keeps a copy of 16 bits of each for a step."""
+    """2 · trainable numbers of 32 bits under autocast, else 0.
+
+    It keeps a copy of 16 bits of each for a step.
+    """
     return float(sum(2 * p.numel() for p in learning if p.dtype == torch.float32)) if autocast else 0.0
 
 
 def states_per_number(make_optimizer: Callable[..., torch.optim.Optimizer]) -> int:
-    """Count the numbers that an optimiser keeps for each that learns: 2 for Adam and any unknown, 0 for plain SGD.
+    """Count the numbers that an optimiser keeps for each trainable one.
 
-    By its class and options alone: it is not built, since only a training runs what a configuration names.
+    2 for Adam and any unknown, 0 for plain SGD. By its class and options alone: it is not built, since only a training
+    runs what a configuration names.
 
     Args:
         make_optimizer: the class, or a `partial` that holds it and its options.
@@ -80,13 +87,13 @@ def activation_bytes(towers: Iterable[Tower], bytes_per_number: int, checkpointi
 
 
 def kept_widths(layer: nn.Module, width: int) -> float:
-    """What a layer keeps of a token for its backward pass: 12 + 2 · RMSNorms + 2 · inner / width, or 4 · inner / width
-    where the feed-forward is gated.
+    """Return what a layer keeps of a token for its backward pass, in widths.
 
-    12 for attention without a map of scores, the residual stream and two norms; an RMSNorm keeps what it computes in 32
-    bits; the feed-forward keeps what goes into and comes out of its nonlinearity, and of a gated one the gate and the
-    product too. tests/backbones/test_memory_of_layers.py holds it to what autograd saves, within a fifth, in layers of
-    every family with LoRA.
+    12 + 2 · RMSNorms + 2 · inner / width, or 4 · inner / width where the feed-forward is gated. 12 for attention
+    without a map of scores, the residual stream and two norms; an RMSNorm keeps what it computes in 32 bits; the
+    feed-forward keeps what goes into and comes out of its nonlinearity, and of a gated one the gate and the product
+    too. tests/backbones/test_memory_of_layers.py holds it to what autograd saves, within a fifth, in layers of every
+    family with LoRA.
     """
     inputs_outputs = [
         tuple(module.weight.shape) if isinstance(module, Conv1D) else (module.in_features, module.out_features)
@@ -101,32 +108,39 @@ def kept_widths(layer: nn.Module, width: int) -> float:
 
 
 def tower_of(model: nn.Module, attentions: Mapping[int, nn.Module], width: int, tokens: int) -> Tower:
-    """The stack whose layers hold these attention modules, some of them at least."""
+    """Return the stack whose layers hold these attention modules."""
     layer = layer_of(model, attentions[max(attentions)])
     return Tower(max(attentions) + 1, width, tokens, kept_widths(layer, width))
 
 
 def layer_of(model: nn.Module, attention: nn.Module) -> nn.Module:
-    """The layer that an attention module lies in: the last of its name that has a number. The attention of DINOv2 lies
-    in another one, before transformers 5.18."""
+    """Return the layer that an attention module lies in.
+
+    It is the last part of the name that has a number. Before transformers 5.18, DINOv2's attention lies in another.
+    """
     names = next(name for name, module in model.named_modules() if module is attention).split(".")
     return model.get_submodule(".".join(names[: 1 + max(i for i, name in enumerate(names) if name.isdigit())]))
 
 
 def logit_bytes(answer_tokens: int, vocabulary: int) -> float:
-    """12 · answer tokens · vocabulary: the logits in 32 bits, their log-probabilities and their gradient."""
+    """12 · answer tokens · vocabulary.
+
+    The logits in 32 bits, their log-probabilities and their gradient.
+    """
     return 12.0 * answer_tokens * vocabulary
 
 
 def width_of(config: Any) -> int:
-    """Token width of a tower; Qwen2-VL calls the width that it puts out `hidden_size`."""
+    """Return a tower's token width; Qwen2-VL's `hidden_size` is its output's."""
     return int(getattr(config, "embed_dim", config.hidden_size))
 
 
 def estimate(
     module: GazeVLM, batch_size: int, precision: str, frames: int, sequence: int, answer: int
 ) -> dict[str, float]:
-    """Bytes by what takes them, in all last; the activations with and without checkpointing beside each other.
+    """Estimate the bytes by what takes them; the last is the sum.
+
+    Activations with and without checkpointing stand beside each other.
 
     Args:
         module: with its backbone loaded, be it on the meta device.

@@ -1,15 +1,16 @@
 """The scores of one sample, as they stand in predictions.jsonl."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from torchmetrics.functional.text import rouge_score
+
 from gaze_vlm.formats.vocabulary import Vocabulary
-from gaze_vlm.metrics.labels import label_scores
-from gaze_vlm.metrics.text import exact_match, rouge_l
+from gaze_vlm.formats.words import normalise, words
 
 
 class Score(NamedTuple):
-    """A score's column in the table, what the target text itself has, and whether it is shown in points of a hundred.
+    """A score's column in the table, its value for the target, and its unit.
 
     `of_target` is None for what is not of the answer's text alone. What is not a share is shown as it is.
     """
@@ -33,6 +34,54 @@ SCORES = {
 """All scores of predictions.jsonl, in the order of the table's columns; docs/scores.md describes them."""
 
 
+def exact_match(prediction: str, target: str) -> float:
+    """Return 1.0 for the same text, else 0.0.
+
+    Case, white space and forms of Unicode (NFKC) do not count.
+    """
+    return float(normalise(prediction) == normalise(target))
+
+
+def rouge_l(prediction: str, target: str) -> float:
+    """Return ROUGE-L F1 in [0, 1] (Lin 2004).
+
+    It is the harmonic mean of |LCS| / |prediction| and |LCS| / |target| in words. LCS is the longest common subsequence
+    of the texts' `words`, which are of any script. A target without words has the score of an exact match. Only this
+    variant is asked for: ROUGE-Lsum would split sentences with nltk data that has to be downloaded.
+    """
+    if not words(target):
+        return exact_match(prediction, target)
+    score = rouge_score(prediction, target, rouge_keys="rougeL", normalizer=str, tokenizer=words)
+    return float(score["rougeL_fmeasure"])
+
+
+def label_scores(
+    prediction: str, verb: str | None, noun: str | None, clip_nouns: Collection[str], labels: Vocabulary
+) -> dict[str, float]:
+    """Score the labels of one answer, each 0.0 or 1.0.
+
+    `verb` and `noun`: the first label that the answer names is the target's. `noun_any`: the answer names the target's
+    noun somewhere. `noun_absent`, where less is better: it names a noun that nothing annotated around the clip has, so
+    that an answer does not gain by naming more.
+
+    Args:
+        prediction: generated answer.
+        verb: the target's verb label. Where it is None or none of the vocabulary's, `verb` is left out.
+        noun: the target's noun label; the three scores of nouns are treated alike.
+        clip_nouns: noun labels of all that is annotated around the clip.
+        labels: the data set's.
+    """
+    scores = {}
+    if verb is not None and (known := labels.verbs.spelled(verb)) is not None:
+        scores["verb"] = float(labels.verb(prediction) == known)
+    if noun is not None and (known := labels.nouns.spelled(noun)) is not None:
+        named = labels.named_nouns(prediction)
+        scores["noun"] = float(named[:1] == (known,))
+        scores["noun_any"] = float(known in named)
+        scores["noun_absent"] = float(not {known, *clip_nouns}.issuperset(named))
+    return scores
+
+
 def score_sample(
     prediction: str,
     target: str,
@@ -41,9 +90,10 @@ def score_sample(
     clip_nouns: Sequence[str],
     labels: Vocabulary,
 ) -> dict[str, float]:
-    """Scores of one prediction in [0, 1]: exact_match, rouge_l, and those of verb and noun where they are labelled.
+    """Score one prediction in [0, 1] by its text and its labels.
 
-    The target text itself scores 1 in each, and 0 in `noun_absent`, where less is better.
+    The scores are exact_match, rouge_l, and those of verb and noun where they are labelled. The target text itself
+    scores 1 in each, and 0 in `noun_absent`, where less is better.
 
     The semantic score is not among them: sentences are embedded in batches (`semantic_similarity`).
 

@@ -14,22 +14,23 @@ class Encoder(Protocol):
     """Anything that embeds sentences: `MiniLM`, or a `SentenceTransformer`."""
 
     def encode(self, sentences: list[str], /) -> Any:
-        """Embeddings of the sentences, [sentence, dimension]."""
+        """Return embeddings of the sentences, [sentence, dimension]."""
 
 
 def default_encoder() -> MiniLM:
-    """The encoder of the paper's score."""
+    """Return the encoder of the paper's score."""
     return MiniLM()
 
 
 def semantic_similarity(
     predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
 ) -> Float[np.ndarray, "sample"]:
-    """Cosine of the embeddings of each prediction and its target, in [-1, 1]; a zero embedding gives 0.
+    """Return the cosine of each prediction's and target's embedding, in [-1, 1].
 
-    Every distinct sentence is encoded once: the answers of a data set with few labels repeat.
+    A zero embedding gives 0. Every distinct sentence is encoded once: the answers of a data set with few labels repeat.
 
-    Raises ValueError when the two differ in length.
+    Raises:
+        InputError: the two differ in length, or the encoder returns another shape.
     """
     if len(predictions) != len(targets):
         raise InputError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")

@@ -69,7 +69,10 @@ class MiniLM:
         return Tokenizer.from_file(str(checked_path(TOKENIZER)))
 
     def unknown(self, sentences: Sequence[str]) -> list[str]:
-        """Return the sentences with words that the model does not know; other such words would embed alike."""
+        """Return the sentences with words that the model does not know.
+
+        Other such words would embed alike.
+        """
         foreign = [sentence for sentence in sentences if not sentence.isascii()]  # it knows all of ASCII
         return [sentence for sentence in foreign if UNKNOWN in self._tokenizer.encode(sentence).tokens]
 

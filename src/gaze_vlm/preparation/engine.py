@@ -12,17 +12,19 @@ from multiprocessing.process import BaseProcess
 
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
-from gaze_vlm.progress import Part
+from gaze_vlm.progress import WorkerProgress
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended
 
 
-def run_in_process(job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[Part], None]) -> Outcomes:
+def run_in_process(
+    job: PrepareRecording, recordings: Sequence[Recording], part: Callable[[WorkerProgress], None]
+) -> Outcomes:
     """Yield outcomes of this process; `part` gets how far each video is."""
     for recording in recordings:
 
         def report(share: float, name: str = recording.video_id) -> None:
-            part(Part(0, name, share))
+            part(WorkerProgress(0, name, share))
 
         yield job(recording, report)
 
@@ -36,7 +38,7 @@ class _Worker:
 
 
 def run_local(
-    job: PrepareRecording, recordings: Sequence[Recording], workers: int, part: Callable[[Part], None]
+    job: PrepareRecording, recordings: Sequence[Recording], workers: int, part: Callable[[WorkerProgress], None]
 ) -> Outcomes:
     """Yield outcomes of `workers` processes, in the order in which they are done.
 
@@ -61,7 +63,7 @@ def run_local(
                 message = _receive(connection)
                 if isinstance(message, float):
                     assert worker.recording is not None
-                    part(Part(worker.index, worker.recording.video_id, message))
+                    part(WorkerProgress(worker.index, worker.recording.video_id, message))
                     continue
                 if message is None:
                     assert worker.recording is not None

@@ -1,1 +1,1 @@
-"""Pictures of what was learned."""
+"""Pictures of runs, and a page on the gaze of a store."""

@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 
 from gaze_vlm.datamodules.clip import Clip
-from gaze_vlm.datamodules.clips import ClipDataset
+from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.ranges import at_least, is_seed
@@ -30,7 +30,7 @@ def picture_attention(
     count: int = COUNT,
     seed: int = 0,
 ) -> Path:
-    """Picture a frame of test clips: its gaze points, their distribution, and the attention and answer of each run.
+    """Picture test clips: gaze, its distribution, each run's attention and answer.
 
     All distributions share one scale. Where a model takes several frames as one group, its attention is that of the
     frame's group.
@@ -70,7 +70,7 @@ def picture_attention(
 
 
 def named_clips(dataset: ClipDataset, ids: Sequence[str]) -> list[int]:
-    """Samples of clips, by the ids of the clips.
+    """Return samples of clips, by the ids of the clips.
 
     Raises:
         InputError: an id that no clip has.
@@ -84,7 +84,7 @@ def named_clips(dataset: ClipDataset, ids: Sequence[str]) -> list[int]:
 
 
 def drawn_clips(dataset: ClipDataset, count: int, seed: int) -> list[int]:
-    """Samples of clips, each of another session."""
+    """Draw samples of clips, each of another session."""
     of_session: dict[str, list[int]] = {}
     for index, position in _asked_once(dataset):
         of_session.setdefault(dataset.records[position].session, []).append(index)
@@ -110,7 +110,7 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
 
 @torch.no_grad()
 def look(cli: GazeCLI, clips: Sequence[Clip], frame: int, run: Path) -> Looked:
-    """Attention and answers of a run, and the gaze distribution on the grid of its model.
+    """Return a run's attention and answers, and the gaze on its model's grid.
 
     Raises:
         InputError: the run's arm has no attention.

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.view import View
-from gaze_vlm.metrics.text import exact_match
+from gaze_vlm.metrics.scores import exact_match
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
 COLOURS, OPACITY = "magma", 0.6
@@ -45,9 +45,10 @@ class Looked:
 
 
 def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
-    """Draw a row a clip: the frame with its gaze points, the gaze on the first run's grid, then each run's attention.
+    """Draw a row a clip: gaze points, gaze on the grid, each run's attention.
 
-    Distributions are shown as multiples of the uniform one, which is 1 in every patch of every grid.
+    The grid is that of the first run. Distributions are shown as multiples of the uniform one, which is 1 in every
+    patch of every grid.
     """
     titles = ["gaze points", "gaze distribution", *arm_titles(looked)]
     figure = Figure(
@@ -86,18 +87,18 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
 
 
 def arm_titles(looked: Sequence[Looked]) -> list[str]:
-    """A title a run: its arm, and its directory where several are of one arm."""
+    """Return a title a run: its arm, and its directory where several share it."""
     runs = Counter(one.arm for one in looked)
     return [f"arm {one.arm}" + (f"\n{one.run}" if runs[one.arm] > 1 else "") for one in looked]
 
 
 def density(mass: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
-    """A distribution as multiples of the uniform one on its grid."""
+    """Return a distribution as multiples of the uniform one on its grid."""
     return mass * mass.size
 
 
 def legend() -> list[Line2D]:
-    """What the marks and the colour of the answers mean."""
+    """Say what the marks and the colour of the answers mean."""
     dot = Line2D([], [], linestyle="", marker="o", markersize=6, markerfacecolor="magenta", markeredgecolor="white")
     dot.set_label("gaze point that counts")
     black, red = (Line2D([], [], linestyle="", marker="s", color=colour) for colour in ("black", WRONG))
@@ -107,7 +108,7 @@ def legend() -> list[Line2D]:
 
 
 def show_points(axis: Axes, image: np.ndarray, clip: Clip, frame: int) -> None:
-    """The frame with the gaze points that count in it."""
+    """Show the frame with the gaze points that count in it."""
     show(axis, image)
     height, width = image.shape[:2]
     counted = clip.gaze.weight[frame] > 0
@@ -122,7 +123,10 @@ def show(
     seen: View = View(),  # noqa: B008 (frozen)
     norm: Normalize | None = None,
 ) -> None:
-    """A frame in colour; with a map, in grey below the map's colours, which cover what is seen of the frame."""
+    """Show a frame in colour, or in grey below a map's colours.
+
+    The map covers what is seen of the frame.
+    """
     height, width = image.shape[:2]
     if map_ is None or norm is None:
         axis.imshow(image)
@@ -139,5 +143,5 @@ def show(
 
 
 def below(axis: Axes, text: str, colour: str = "black") -> None:
-    """A text under a panel, in lines that fit its width."""
+    """Write a text under a panel, in lines that fit its width."""
     axis.set_xlabel(fill(text, LINE_LENGTH), fontsize=9, color=colour, parse_math=False)

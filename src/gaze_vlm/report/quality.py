@@ -28,9 +28,10 @@ def report_quality(
     frames: int = FRAMES,
     seed: int = 0,
 ) -> Path:
-    """Write a page of figures, one row a video, with a contact sheet of frames, their gaze points and mixture.
+    """Write a page of figures, a row a video, with a contact sheet of frames.
 
-    The page is one file that needs no network; the sheet is also written beside it, as JPEG.
+    The sheet shows gaze points and their mixture. The page is one file that needs no network; the sheet is also written
+    beside it, as JPEG.
 
     Args:
         store: folder that `gaze-vlm prepare` wrote.
@@ -42,7 +43,7 @@ def report_quality(
         seed: draws the videos.
 
     Raises:
-        ValueError: not a finished store, or a video cannot be decoded.
+        InputError: not a finished store, or a video cannot be decoded.
     """
     at_least(1, videos=videos, frames=frames)
     is_seed(seed)
@@ -64,12 +65,12 @@ def report_quality(
 
 
 def own_name(store: Store) -> str:
-    """What a data set is called: its folder, since readers are called after the files that they read."""
+    """Return what a data set is called: its folder, since readers name formats."""
     return Path(store.manifest.root).resolve().name or store.manifest.dataset
 
 
 def render(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:
-    """The page, from the name of the data set and of its reader, the values of quality.json and the sheet's JPEG."""
+    """Return the page as HTML, from quality.json and the sheet's JPEG."""
     environment = Environment(loader=PackageLoader("gaze_vlm", "report"), autoescape=True, trim_blocks=True)
     environment.filters.update(percent=percent, number=number)
     return environment.get_template("quality.html").render(
@@ -83,5 +84,5 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number with a fixed number of digits after the point; a dash for none."""
+    """Write a number with a fixed number of decimals; a dash for none."""
     return "—" if value is None else f"{value:z.{digits}f}"

@@ -32,7 +32,9 @@ def draw_sheet(
     seed: int,
     options: GazeOptions = GazeOptions(),  # noqa: B008
 ) -> Figure:
-    """A row a video, in the order of their names; frames of one are far apart, those with occluded points first.
+    """Draw a row a video, in the order of their names.
+
+    Frames of a video are far apart, those with occluded points first.
 
     Args:
         store: the prepared data set.
@@ -65,7 +67,7 @@ def draw_sheet(
 
 
 def add_legend(figure: Figure, axes: np.ndarray) -> None:
-    """Say what the marks are, and show the scale of the mixture's colours, one for all frames."""
+    """Say what the marks are, and show the one scale of the mixture's colours."""
     marks = [
         Line2D([], [], linestyle="", marker="o", color="magenta", label="point that counts"),
         Line2D([], [], linestyle="", marker="x", color="yellow", label="occluded point"),
@@ -82,7 +84,7 @@ def add_legend(figure: Figure, axes: np.ndarray) -> None:
 
 
 def label(axis: Axes, text: str) -> None:
-    """A text in the top left corner of a frame."""
+    """Write a text in the top left corner of a frame."""
     box = {"facecolor": "black", "alpha": 0.6, "pad": 2, "edgecolor": "none"}
     axis.text(
         *(0.01, 0.98), text, transform=axis.transAxes, va="top", fontsize=8, color="white", bbox=box, parse_math=False
@@ -90,13 +92,18 @@ def label(axis: Axes, text: str) -> None:
 
 
 def highest_mass(sigma: float, aspect: float, cells: int) -> float:
-    """Mass in one of a frame's cells around a Gaussian's centre, on which all points lie; `sigma` in frame widths."""
+    """Return the mass of a cell around the centre where all points lie.
+
+    `sigma` is in frame widths.
+    """
     return min(1.0, 1 / (2 * np.pi * sigma**2 * aspect * cells))
 
 
 def worth_showing(gaze: VideoGaze, count: int) -> np.ndarray:
-    """Indices of up to `count` sampled frames that can be decoded, one of each stretch of the video: that with most
-    points to see, where an occluded one counts double."""
+    """Choose up to `count` frames that can be decoded, one of each stretch.
+
+    It is the one with most points to see, where an occluded one counts double.
+    """
     tracked = gaze.event <= GazeEvent.UNKNOWN
     occluded = tracked & ~np.isclose(gaze.error, 0) & (gaze.error > GazeOptions().epsilon)
     worth = tracked.sum(axis=1) + occluded.sum(axis=1)
@@ -105,7 +112,7 @@ def worth_showing(gaze: VideoGaze, count: int) -> np.ndarray:
 
 
 def draw_frame(axis: Axes, image: np.ndarray, gaze: VideoGaze, frame: int, aspect: float, options: GazeOptions) -> None:
-    """One frame with the mixture as a heat map, points that count as dots, and occluded ones as crosses."""
+    """Draw a frame with its mixture, counted points as dots, others as crosses."""
     height, width = image.shape[:2]
     size = np.array([width, height])
     axis.imshow(image)

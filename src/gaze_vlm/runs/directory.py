@@ -79,9 +79,10 @@ class RunDirectory:
 
     @contextmanager
     def training(self, resumes: bool, overwrite: bool) -> Iterator[None]:
-        """Use the directory for a training, and keep its state. One process of a training does so.
+        """Use the directory for a training, and keep its state.
 
-        A training that resumes keeps what was logged and saved. It deletes the results of tests of earlier weights.
+        One process of a training does so. A training that resumes keeps what was logged and saved. It deletes the
+        results of tests of earlier weights.
 
         Raises:
             InputError: there is a run, and the training neither resumes nor may overwrite it.

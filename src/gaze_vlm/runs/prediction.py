@@ -81,9 +81,9 @@ def write_lines(file: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """Average every score for each task over the predictions that have it, and count the `clips`.
+    """Average every score of each task over the predictions that have it.
 
-    Where only some predictions have a score, their number is `<score>_clips`.
+    `clips` counts the predictions. Where only some predictions have a score, their number is `<score>_clips`.
     """
     means: dict[str, dict[str, float]] = {}
     for task in dict.fromkeys(one.task for one in predictions):

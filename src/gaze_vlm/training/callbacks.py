@@ -25,7 +25,9 @@ def best_checkpoint(run: RunDirectory) -> ModelCheckpoint:
 
 
 def counted_in_batches(every_n_steps: int | None, trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the trainer's options for a validation every so many optimiser steps; Lightning counts batches.
+    """Return the trainer's options to validate every so many optimiser steps.
+
+    Lightning counts batches.
 
     Args:
         every_n_steps: None leaves the trainer's options as they are, by default once an epoch.
@@ -38,7 +40,10 @@ def counted_in_batches(every_n_steps: int | None, trainer: Mapping[str, Any]) ->
 
 
 class FinalValidation(Callback):
-    """Make the trainer validate after the last step, whatever the interval: the best checkpoint needs it."""
+    """Make the trainer validate after the last step, whatever the interval.
+
+    The best checkpoint needs it.
+    """
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         if is_last_step(trainer):
@@ -47,7 +52,7 @@ class FinalValidation(Callback):
 
 
 def is_last_step(trainer: L.Trainer) -> bool:
-    """Whether the training ends with the batch that was just trained on."""
+    """Return whether the training ends with the batch that was just trained on."""
     last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
     return trainer.global_step == trainer.max_steps or last_epoch
 

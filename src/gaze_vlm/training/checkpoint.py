@@ -13,7 +13,10 @@ from gaze_vlm.training.finite import refuse_unfinite_weights
 
 
 def trainable_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the state without frozen weights, which their own checkpoint holds: trainable parameters, and buffers."""
+    """Return the state without frozen weights: trainable parameters and buffers.
+
+    Frozen weights stay in their own checkpoint.
+    """
     state = module.state_dict()
     # A shared weight goes by several names; a weight of 4 bits has its scales under names that no buffer has.
     parameters = module.named_parameters(remove_duplicate=False)
@@ -23,7 +26,7 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def store_digest(store: Path) -> str | None:
-    """SHA-256 of what identifies a store: its manifest and its clips; None where there is no store."""
+    """Return the SHA-256 of a store's manifest and clips; None without a store."""
     files = [store / name for name in ("manifest.json", "clips.parquet")]
     if not all(file.is_file() for file in files):
         return None
@@ -31,9 +34,10 @@ def store_digest(store: Path) -> str | None:
 
 
 def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: bool) -> None:
-    """Refuse a checkpoint of another arm or seed and, where a training resumes, of other training data.
+    """Refuse a checkpoint of another arm or seed.
 
-    A test may be on another data set; one of the same name that was prepared anew is only warned of.
+    Where a training resumes, other training data are refused too. A test may be on another data set; one of the same
+    name that was prepared anew is only warned of.
 
     Raises:
         InputError: naming the difference.
@@ -52,7 +56,9 @@ def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: 
 
 
 def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: Collection[str], resumes: bool) -> None:
-    """Refuse a checkpoint of another model; warn where the run's own config overrules what it remembers.
+    """Refuse a checkpoint of another model.
+
+    A warning says where the run's own config overrules what the checkpoint remembers.
 
     Args:
         checkpoint: as it was read.
@@ -90,7 +96,10 @@ def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: 
 
 
 def is_same_place(first: Any, second: Any) -> bool:
-    """Whether two paths may name one place, the shorter from a folder above: the run was moved, or called elsewhere."""
+    """Return whether two paths may name one place, one relative to a folder above.
+
+    The run was moved, or is used from elsewhere.
+    """
     if not (isinstance(first, str) and isinstance(second, str)):
         return False
     short, long = sorted((Path(first).parts, Path(second).parts), key=len)

@@ -14,7 +14,10 @@ from gaze_vlm.runs.directory import RunDirectory
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Lightning's way to checkpoint files. A process that is killed while it writes leaves the file of before."""
+    """Read and write checkpoints for Lightning, each whole or not at all.
+
+    A process that is killed while it writes leaves the earlier file.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         write_checkpoint(checkpoint, Path(path))
@@ -46,7 +49,7 @@ def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | 
 
 
 def digest_file(path: Path) -> Path:
-    """The file that holds a checkpoint's SHA-256, in the form of `sha256sum`."""
+    """Return the file with a checkpoint's SHA-256, in the form of `sha256sum`."""
     return path.with_name(f"{path.name}.sha256")
 
 

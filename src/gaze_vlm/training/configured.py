@@ -16,7 +16,10 @@ from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
 
 
 class ConfiguredTraining(GazeCLI):
-    """What `fit` would run: module and datamodule, and no trainer, so that a GPU that is asked for need not be here."""
+    """Module and datamodule of `fit`, without a trainer.
+
+    A GPU that is asked for need not be here.
+    """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
@@ -28,7 +31,10 @@ class ConfiguredTraining(GazeCLI):
 
 
 def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining:
-    """Parse a command line of `fit` into its module and datamodule, neither trained nor loaded."""
+    """Parse a command line of `fit` into its module and datamodule.
+
+    Neither is trained or loaded.
+    """
     sys.argv = sys.argv[:1]
     with naming_files(args):
         return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog)

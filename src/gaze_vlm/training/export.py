@@ -17,16 +17,17 @@ SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
 
 
 def export(run: Path, output: Path) -> Path:
-    """Write what a run learned, merged into its base model, as a checkpoint folder: safetensors, config, processor.
+    """Write a run's model, merged, as a checkpoint folder of `transformers`.
 
-    Trained beside weights of 4 bits, LoRA is merged into the base model's full ones.
+    It holds safetensors, config and processor. Trained beside weights of 4 bits, LoRA is merged into the base model's
+    full ones.
 
     Args:
         run: directory of a finished run.
         output: folder to write, new or empty.
 
     Raises:
-        ValueError: the run is not finished, or the folder holds something.
+        InputError: the run is not finished, or the folder holds something.
     """
     check_new_folder(output)
     backbone = load_run(run, quantization=None).model.backbone
@@ -38,7 +39,7 @@ def export(run: Path, output: Path) -> Path:
 
 
 def export_backbone(backbone: Backbone, output: Path) -> None:
-    """Write a loaded backbone. Its LoRA is merged: it learns no more."""
+    """Write a loaded backbone. Its LoRA is merged: it cannot be trained further."""
     chosen = backbone.options
     if chosen.lora is not None:
         merge_lora(backbone.hf)

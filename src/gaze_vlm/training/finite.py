@@ -16,7 +16,7 @@ ADVICE = "lower the learning rate, set trainer.gradient_clip_val, or train in bf
 
 
 class FiniteCheck(Callback):
-    """Stop all processes at an optimiser step whose losses or gradients are not finite, before the step is made.
+    """Stop all processes before a step whose losses or gradients are not finite.
 
     It costs one wait for the device a step. Under 16-mixed the gradient scaler skips steps whose gradients overflow;
     that is an error once its scale is below `LEAST_SCALE`.
@@ -56,7 +56,10 @@ class FiniteCheck(Callback):
 
 
 def losses_not_finite(losses: Sequence[tuple[Mapping[str, Tensor], Sequence[str]]]) -> Iterable[str]:
-    """Name the terms that are not finite, and their clips; of each batch the terms, [sample, …], and the clip ids."""
+    """Name the terms that are not finite, and their clips.
+
+    `losses` are of each batch: the terms, [sample, …], and the clip ids.
+    """
     for name in dict.fromkeys(name for terms, _ in losses for name in terms):
         clips = []
         for terms, ids in losses:

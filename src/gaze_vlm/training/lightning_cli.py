@@ -46,7 +46,7 @@ class TrainingParser(OneLineParser, LightningArgumentParser):
 
 
 class GazeCLI(LightningCLI):
-    """Adds the run directory, which the logger, the checkpoints and the results go into."""
+    """Lightning's CLI with a run directory for logs, checkpoints and results."""
 
     def _parse_ckpt_path(self) -> None:
         """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
@@ -139,7 +139,7 @@ class GazeCLI(LightningCLI):
         self.connect()
 
     def connect(self) -> None:
-        """Hand over what module and datamodule need of each other: the labels, and the collator."""
+        """Give the module the labels, and the datamodule the collator."""
         self.datamodule.setup(self.subcommand)
         self.model.labels = self.datamodule.labels
         self.datamodule.make_collator = self.model.backbone.collator
@@ -162,7 +162,7 @@ class GazeCLI(LightningCLI):
 
 
 def train(args: list[str]) -> GazeCLI:
-    """Do what a command line says."""
+    """Run a command line of `fit`, `validate`, `test` or `predict`."""
     expanded = expand_configs(args)
     sys.argv = [sys.argv[0], *expanded]  # Lightning reads it there, and again in the processes that it starts
     try:
@@ -173,7 +173,7 @@ def train(args: list[str]) -> GazeCLI:
 
 
 def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
-    """Parse a command line of Lightning's, or what a YAML and options say, and do what it says where `run`."""
+    """Parse a command line or options; where `run`, do what it says."""
     quiet()
     restrict_imports()
     described = "Train and test a vision-language model that learns where to look from gaze."
@@ -191,7 +191,9 @@ def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") 
 
 
 def seed_of(given: bool | int) -> int:
-    """The seed: `given`, or a drawn one where that is True, the same one in all processes of a run.
+    """Return the given seed, or draw one where it is True.
+
+    A drawn seed is the same in all processes of a run.
 
     Raises:
         InputError: no seed is asked for, or one that is out of range, or processes that do not know of each other are

@@ -100,10 +100,10 @@ class GazeVLM(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The trainable parameters, each in one group: those of a part with a learning rate of its own, and the rest.
+        """Group the trainable parameters: parts with a learning rate, and the rest.
 
         Raises:
-            ValueError: a learning rate of a part that there is not, or without a trainable parameter.
+            InputError: a learning rate of a part that there is not, or without a trainable parameter.
         """
         groups = []
         rest = {p: None for p in self.parameters() if p.requires_grad}
@@ -155,7 +155,7 @@ class GazeVLM(L.LightningModule):
         return cross_entropy + weight * divergence
 
     def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
-        """Log what the batches of an optimiser step add up to, when the last of them is there."""
+        """Log the sums over the batches of an optimiser step, after its last batch."""
         if totals.position == 0:
             self.of_step = {}
         for name, value in values.items():
@@ -165,8 +165,10 @@ class GazeVLM(L.LightningModule):
                 self.log(f"train/{name}", value, prog_bar=name in ("cross_entropy", "divergence"), batch_size=1)
 
     def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
-        """‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over the parameters that the divergence reaches, and over all
-        processes."""
+        """Return ‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over all processes.
+
+        Only parameters that the divergence reaches count.
+        """
         trained = [p for p in self.parameters() if p.requires_grad]
         divergence_gradients = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
         reached = [p for p, gradient in zip(trained, divergence_gradients, strict=True) if gradient is not None]
@@ -178,7 +180,7 @@ class GazeVLM(L.LightningModule):
         return (of_divergence / of_ce.clamp_min(1e-20)).sqrt()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
-        """The mean of a tensor over the processes; itself on one."""
+        """Return the mean of a tensor over the processes."""
         return self.trainer.strategy.reduce(value.detach().clone(), reduce_op="mean")
 
     # Validation and test: free generation.
@@ -212,7 +214,7 @@ class GazeVLM(L.LightningModule):
         self.answers = sorted(self.gathered(self.answers), key=lambda one: (one["clip_id"], one["task"]))
 
     def score(self, batch: Batch) -> list[Prediction]:
-        """Predict and score each sample, with the distance of attention from the wearer's held-out gaze."""
+        """Predict and score each sample of a batch."""
         assert self.labels is not None
         output = self.backbone(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
@@ -242,7 +244,10 @@ class GazeVLM(L.LightningModule):
         return predictions
 
     def attention_kl(self, attention: PatchAttention | None, batch: Batch, index: int) -> float | None:
-        """KL(attention ‖ gaze) of a clip, mean over its valid frames; None without attention or valid gaze."""
+        """Return KL(attention ‖ gaze) of a clip, the mean over its valid frames.
+
+        None without attention or valid gaze.
+        """
         valid = batch.valid[index]
         if attention is None or not valid.any():
             return None
@@ -251,7 +256,9 @@ class GazeVLM(L.LightningModule):
         return float(kl[valid].mean())
 
     def log_means(self, stage: str) -> None:
-        """Log the mean of every score of every task, and `score`, by which checkpoints are chosen.
+        """Log the mean of every score of every task, and `score` over all tasks.
+
+        `score`, the semantic similarity, chooses the best checkpoint. Each process has the predictions of all.
 
         `score` is the semantic similarity over all tasks. Each process has the predictions of all.
         """

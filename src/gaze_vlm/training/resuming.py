@@ -27,10 +27,11 @@ TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
 
 
 class LastCheckpoint(Callback):
-    """Write `last.ckpt` at intervals, before a validation, at the end, and on SIGINT or SIGTERM.
+    """Write `last.ckpt` at intervals, before a validation, at the end, on a signal.
 
-    It is written after whole optimiser steps alone, on all processes at the same one. A validation that was stopped is
-    repeated on resuming; that of the last step with some of the steps before. A second signal stops at once.
+    The signals are SIGINT and SIGTERM. It is written after whole optimiser steps alone, on all processes at the same
+    one. A validation that was stopped is repeated on resuming; that of the last step with some of the steps before. A
+    second signal stops at once.
 
     Args:
         run: where it is written.
@@ -103,7 +104,7 @@ class LastCheckpoint(Callback):
         self.restore_handlers()
 
     def agreed(self, trainer: L.Trainer, value: int) -> int:
-        """The greatest value of all processes."""
+        """Return the greatest value of all processes."""
         if trainer.world_size == 1:
             return value
         of_all = torch.tensor(float(value), device=trainer.strategy.root_device)
@@ -136,7 +137,10 @@ class LastCheckpoint(Callback):
 
 
 class RunLogger(CSVLogger):
-    """`metrics.csv` of a run, which a training that resumes continues; Lightning's logger would delete it."""
+    """`metrics.csv` of a run, which a resumed training continues.
+
+    Lightning's own logger would delete it.
+    """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, name="", version="")
@@ -159,7 +163,7 @@ class MetricsFile(_ExperimentWriter):
         """Leave the file: Lightning's deletes it."""
 
     def keep_until(self, step: int) -> None:
-        """Drop lines of a step and later, which a training that resumes from it writes again."""
+        """Drop lines of a step and later, which a resumed training writes again."""
         file = Path(self.metrics_file_path)
         if not file.is_file():
             return

@@ -46,7 +46,7 @@ class RunOptions:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Write the configuration: that of a training as config.yaml, that of another command beside it."""
+    """Write the configuration: config.yaml of a training, another name elsewhere."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # the signature is Lightning's
         super().__init__(*args, **{**kwargs, "save_to_log_dir": False})
@@ -103,7 +103,10 @@ class RunFiles(Callback):
 
 
 def write_scores(run: RunDirectory, predictions: Sequence[Prediction], loader: Any) -> None:
-    """Write predictions.jsonl and metrics.json; `limited` there says that samples of the loader were left out."""
+    """Write predictions.jsonl and metrics.json.
+
+    `limited` in the latter says that samples of the loader were left out.
+    """
     served = len(loader.dataset)
     limited = {} if len(predictions) == served else {"limited": {"samples": len(predictions), "of": served}}
     write_lines(run.predictions, (one.row() for one in predictions))

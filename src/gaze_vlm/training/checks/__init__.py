@@ -49,7 +49,10 @@ MODEL: tuple[Check, ...] = (
 
 
 def problems(training: Training) -> tuple[list[Problem], bool]:
-    """Everything that is wrong with a training, and whether its model could be built, on the meta device."""
+    """Find everything that is wrong, and whether the model could be built.
+
+    It is built on the meta device.
+    """
     found = [problem for check in CONFIGURATION for problem in check(training)]
     unbuilt = list(refusals(lambda: training.module.backbone.load(weights=False)))
     if unbuilt:
@@ -58,7 +61,9 @@ def problems(training: Training) -> tuple[list[Problem], bool]:
 
 
 def refuse_what_would_fail(training: Training) -> list[Problem]:
-    """Run all checks on a copy of the model, whose weights are not loaded yet; what is doubtful, to warn of.
+    """Run all checks on a copy of the model; return what is worth a warning.
+
+    The weights are not loaded yet.
 
     Raises:
         InputError: something would fail.

@@ -12,18 +12,24 @@ from gaze_vlm.training.checks.versions import misfits
 
 
 def versions_fit(training: Training) -> Iterable[Problem]:
-    """The installed packages have the versions that they ask of each other; a pair that has not may still work."""
+    """Warn of installed packages whose versions do not fit each other.
+
+    Such a pair may still work.
+    """
     return (Problem(f"{misfit}: `make install` installs versions that fit", fatal=False) for misfit in misfits())
 
 
 def four_bits(training: Training) -> Iterable[Problem]:
-    """What is held in 4 bits is frozen, and there is a GPU and bitsandbytes for it."""
+    """Check that weights of 4 bits are frozen, with a GPU and bitsandbytes for them."""
     backbone = training.module.backbone
     return () if backbone.options.quantization is None else refusals(partial(check_four_bits, backbone.options.train))
 
 
 def weights_there(training: Training) -> Iterable[Problem]:
-    """A folder with a model's configuration holds its weights too; that of a hub name is looked for as it is loaded."""
+    """Check that a folder with a model's configuration holds its weights too.
+
+    Weights under the name of a hub are looked for when they are loaded.
+    """
     folder = Path(training.module.backbone.options.checkpoint)
     weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
     if (folder / "config.json").is_file() and not weights:
@@ -33,7 +39,7 @@ def weights_there(training: Training) -> Iterable[Problem]:
 
 
 def prepared_store(training: Training) -> Iterable[Problem]:
-    """There is a store, with as many clips as the training asks for and as its batches need."""
+    """Check that there is a store with enough clips for the training's batches."""
     data = training.data
     if not (data.store_path / "manifest.json").is_file():
         yield Problem(f"{data.store_path} is no store: run `gaze-vlm prepare` before the training")
@@ -46,7 +52,10 @@ def prepared_store(training: Training) -> Iterable[Problem]:
 
 
 def valid_gaze(training: Training) -> Iterable[Problem]:
-    """Where λ > 0, some training frame has valid gaze; few are worth a warning."""
+    """Check that some training frame has valid gaze, where λ > 0.
+
+    Few such frames are worth a warning.
+    """
     regularizer, data = training.module.regularizer, training.data
     if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
@@ -65,7 +74,10 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
 
 
 def whole_steps(training: Training) -> Iterable[Problem]:
-    """Each optimiser step has all its batches: the loss is normalised by what they hold together."""
+    """Check that each optimiser step has all its batches.
+
+    The loss is normalised by what they hold together.
+    """
     limit, accumulated = training.trainer.get("limit_train_batches"), training.accumulated
     is_share = isinstance(limit, float) and limit <= 1
     batches = int((limit or 0) * (training.steps_of_epoch * accumulated if is_share else 1))
@@ -82,12 +94,12 @@ def whole_steps(training: Training) -> Iterable[Problem]:
 
 
 def run_directory(training: Training) -> Iterable[Problem]:
-    """The run directory can be written."""
+    """Check that the run directory can be written."""
     return refusals(partial(check_output_folder, training.run.dir))
 
 
 def validation_interval(training: Training) -> Iterable[Problem]:
-    """A training validates: the checkpoint is that of the best validation."""
+    """Check that the training validates: the best validation is the checkpoint."""
     if training.trainer.get("limit_val_batches") == 0:
         yield Problem(
             "limit_val_batches is 0: no checkpoint would be written, since the best validation chooses it; "

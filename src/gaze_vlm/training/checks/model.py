@@ -24,7 +24,7 @@ def divergence_has_gradient(training: Training) -> Iterable[Problem]:
 
 
 def clips_fit(training: Training) -> Iterable[Problem]:
-    """The chat template takes the questions, and the model the numbers of frames that the store's clips have."""
+    """Check that the chat template takes the questions, and the model the frames."""
     data, collator = training.data, training.module.backbone.collator()
     one_of_each = {record.frames: record for dataset in data.datasets.values() for record in dataset.records}
     for record in one_of_each.values():

@@ -9,7 +9,10 @@ SHOWN = 5
 
 
 def special_tokens(training: Training) -> Iterable[Problem]:
-    """No text holds a special token, such as `<image>` or `</s>`: it would end there, or ask for another image."""
+    """Check that no text holds a special token, such as `<image>` or `</s>`.
+
+    The text would end there, or ask for another image.
+    """
     pattern = training.module.backbone.collator().special_tokens
     for task in training.data.tasks:
         if (found := pattern.search(prompt := training.data.prompts[task])) is not None:
@@ -26,7 +29,7 @@ def special_tokens(training: Training) -> Iterable[Problem]:
 
 
 def long_texts(training: Training) -> Iterable[Problem]:
-    """Texts are short enough to be trained on in full."""
+    """Warn of texts that are too long to be trained on in full."""
     collator = training.module.backbone.collator()
     texts = _clips_by_text(training)
     if long := [text for text in texts if not collator.special_tokens.search(text) and collator.is_cut(text)]:
@@ -39,7 +42,7 @@ def long_texts(training: Training) -> Iterable[Problem]:
 
 
 def unknown_words(training: Training) -> Iterable[Problem]:
-    """The sentence encoder of the semantic score knows the words of the texts."""
+    """Warn of texts with words that the sentence encoder does not know."""
     encoder = training.module.encoder
     texts = _clips_by_text(training)
     if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*texts])):

@@ -15,7 +15,7 @@ from gaze_vlm.training.run_files import RunOptions
 
 @dataclass(frozen=True)
 class Problem:
-    """One line that names the value and the fix. `fit` stops at a fatal one and warns of another."""
+    """One line that names the value and the fix; only a fatal one stops `fit`."""
 
     text: str
     fatal: bool = True
@@ -63,7 +63,7 @@ class Training:
 
     @property
     def steps_of_epoch(self) -> int:
-        """Optimiser steps of an epoch that no `limit_train_batches` shortens; 0 where the store cannot be used."""
+        """Optimiser steps of a whole epoch; 0 where the store cannot be used."""
         try:
             return self.data.steps_of_training(self.processes, self.accumulated)
         except (UserError, KeyError):  # which the check of the store reports
@@ -71,7 +71,7 @@ class Training:
 
     @cached_property
     def valid_share(self) -> float:
-        """Share of the training frames that have gaze to be pulled toward; the store must be set up."""
+        """Share of the training frames with valid gaze; the store must be set up."""
         options = self.module.backbone.options
         return self.data.valid_share(options.view, options.min_mass_in_view)
 
@@ -80,7 +80,7 @@ Check = Callable[[Training], Iterable[Problem]]
 
 
 def refusals(action: Callable[[], object]) -> Iterable[Problem]:
-    """What an action refuses with a user's error."""
+    """Yield what an action refuses with a user's error."""
     try:
         action()
     except UserError as error:

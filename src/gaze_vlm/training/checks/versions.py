@@ -10,7 +10,7 @@ PACKAGE = "gaze-vlm-lightning"
 
 
 def misfits(package: str = PACKAGE) -> list[str]:
-    """List what a package needs, directly or through others, and does not have in a version that serves.
+    """List what a package needs, directly or not, and lacks in a fitting version.
 
     Args:
         package: name of an installed distribution; its extras are not looked at, those that it asks of others are.
@@ -39,7 +39,7 @@ def misfits(package: str = PACKAGE) -> list[str]:
 
 
 def requirements(package: str, extras: frozenset[str] = frozenset()) -> Iterator[Requirement]:
-    """Requirements of an installed distribution that hold on this machine, with those of some of its extras."""
+    """Yield a distribution's requirements on this machine, with those of extras."""
     for line in requires(package) or []:
         requirement = Requirement(line)
         marker = requirement.marker

@@ -1,0 +1,64 @@
+"""Loading: batches of an optimiser step that know each other's sizes, and even batches for evaluation."""
+
+from collections.abc import Iterator
+from itertools import islice
+from math import ceil
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from gaze_vlm.datamodules.clip import Batch, Clip, totals_of
+from gaze_vlm.errors import InputError
+
+
+class StepLoader(DataLoader[Clip]):
+    """Load the batches of an optimiser step, and give each the totals of all.
+
+    The two terms of the loss are normalised by different numbers (tokens, valid frames), which must be known before the
+    first backward pass. Host memory holds the batches of one step. Batches that do not fill a step are dropped, as
+    samples are that do not fill a batch.
+
+    Args:
+        dataset: of clips.
+        accumulated: how many batches make a step.
+        options: of a `DataLoader`.
+    """
+
+    def __init__(self, dataset: Dataset[Clip], accumulated: int = 1, **options: Any) -> None:
+        super().__init__(dataset, **options)
+        self.accumulated = accumulated
+
+    def __len__(self) -> int:
+        return super().__len__() // self.accumulated * self.accumulated
+
+    def __iter__(self) -> Any:
+        return self._by_step(super().__iter__())  # made here: it draws from the random state
+
+    def _by_step(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        while len(step := list(islice(batches, self.accumulated))) == self.accumulated:
+            for batch, totals in zip(step, totals_of(step), strict=True):
+                batch.step = totals
+                yield batch
+
+
+class EvenBatches(Sampler[list[int]]):
+    """Batches for evaluation: each sample once, as many batches on each process.
+
+    Sizes differ by at most one, so that nothing is repeated to fill up and no process waits for another.
+
+    Raises:
+        InputError: fewer samples than processes.
+    """
+
+    def __init__(self, samples: int, batch_size: int, rank: int, processes: int) -> None:
+        if samples < processes:
+            raise InputError(f"{samples} samples for {processes} processes: evaluate on at most {samples} processes")
+        batches = processes * ceil(samples / (batch_size * processes))
+        self.batches = [part.tolist() for part in np.array_split(np.arange(samples), batches)][rank::processes]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
