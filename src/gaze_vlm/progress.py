@@ -42,10 +42,10 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
     """
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
-    if sys.stderr.isatty():
-        yield from _bar(iterable, description, total)
-    else:
-        yield from _lines(iterable, description, total)
+    with work_progress(description, total) as progress:
+        for item in iterable:
+            yield item
+            progress.advance()
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,23 @@ class WorkProgress(Protocol):
 
 
 @contextmanager
-def work_progress(description: str, total: int) -> Iterator[WorkProgress]:
-    """Show progress of `total` items on stderr.
+def work_progress(description: str, total: int | None) -> Iterator[WorkProgress]:
+    """Show progress of `total` items on stderr; None is an unknown number.
 
     On a terminal there is a bar for all and one for each worker, elsewhere lines.
     """
     if sys.stderr.isatty():
         with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
             yield _Bars(bars, description, total)
-    else:
-        yield _WorkLines(description, total)
+        return
+    shown = _WorkLines(description, total)
+    yield shown
+    if shown.lines.done > shown.lines.line_done:
+        say(shown.lines.line())
 
 
 class _Bars:
-    def __init__(self, bars: Progress, description: str, total: int) -> None:
+    def __init__(self, bars: Progress, description: str, total: int | None) -> None:
         self.bars = bars
         self.all = bars.add_task(description, total=total)
         self.workers: dict[int, TaskID] = {}
@@ -150,7 +153,7 @@ class Lines:
 
 
 class _WorkLines:
-    def __init__(self, description: str, total: int) -> None:
+    def __init__(self, description: str, total: int | None) -> None:
         self.lines = Lines(description, total)
 
     def part(self, part: WorkerProgress) -> None:
@@ -159,20 +162,6 @@ class _WorkLines:
 
     def advance(self) -> None:
         say(self.lines.advance())
-
-
-def _bar(iterable: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
-    with Progress(*_COLUMNS, console=Console(stderr=True)) as progress:
-        yield from progress.track(iterable, total=total, description=description)
-
-
-def _lines(iterable: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
-    lines = Lines(description, total)
-    for item in iterable:
-        yield item
-        say(lines.advance())
-    if lines.done > lines.line_done:
-        say(lines.line())
 
 
 def say(line: str | None) -> None:

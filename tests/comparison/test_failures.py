@@ -23,7 +23,9 @@ def test_the_other_arms_finish_and_the_page_says_what_it_lacks(project, capsys):
     stub = one_fails()
     page, missing = run_comparison(project, [0, 1], 1, stub, None, accept)
     assert stub.subcommands.count("fit") == 4
-    assert [(one.arm, one.seed, one.reason) for one in missing] == [("gaze", 1, f"the run failed, {FAILING}/log.txt")]
+    assert [(one.run.arm, one.run.seed, one.reason) for one in missing] == [
+        ("gaze", 1, f"the run failed, {FAILING}/log.txt")
+    ]
     text = page.read_text()
     assert text.startswith("**Incomplete: 1 result is missing.**")
     assert f"seed 1, tested on kitchen: the run failed, {FAILING}/log.txt" in text
@@ -54,14 +56,14 @@ def test_a_failing_before_seed_costs_its_seed_alone(project):
     fits = [command for command, _ in stub.calls if command[3] == "fit"]
     assert len(fits) == 4
     assert all("--seed_everything=1" in command for command in fits)
-    assert {(one.seed, one.reason) for one in missing} == {(0, "before_seed failed, runs/kitchen/before-seed0.log")}
+    assert {(one.run.seed, one.reason) for one in missing} == {(0, "before_seed failed, runs/kitchen/before-seed0.log")}
     assert "| activity | 400 | 1 |" in page.read_text()  # the curve of the seed that is there
 
 
 def test_a_curve_of_which_nothing_is_there_is_left_out(project):
     write_config(curve={"arms": ["gaze"], "train_clips": [400]})
     page, missing = run_comparison(project, [0], 1, one_fails("--data.train_clips=400"), None, accept)
-    assert [one.train_clips for one in missing] == [400]
+    assert [one.run.train_clips for one in missing] == [400]
     assert "Data-size curve" not in page.read_text()
     assert "(missing)" not in page.read_text()  # not in the main table, which lacks nothing
 

@@ -94,8 +94,8 @@ def run_comparison(
     tests = cross_dataset_tests(comparison, list(runs))
     untested = run_missing_tests(tests, jobs, launch)
     elsewhere = [read_test(test, runs[test.run]) for test in tests if test not in untested]
-    lacking = [_missing(run, comparison.dataset, reason) for run, reason in failed.items()]
-    lacking += [_missing(test.run, test.dataset, reason) for test, reason in untested.items()]
+    lacking = [Missing(run, comparison.dataset, reason) for run, reason in failed.items()]
+    lacking += [Missing(test.run, test.dataset, reason) for test, reason in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
     with writing(comparison.output):
         return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
@@ -144,10 +144,6 @@ def write_results(
     text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)
     page.write_text(text, encoding="utf-8")
     return page
-
-
-def _missing(run: PlannedRun, dataset: str, reason: str) -> Missing:
-    return Missing(dataset, run.backbone, run.arm, run.seed, run.train_clips, reason)
 
 
 def _show(page: Path) -> None:

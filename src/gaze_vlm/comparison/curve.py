@@ -9,8 +9,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import Estimate, paired_interval, session_interval
-from gaze_vlm.comparison.table import points, score_matrix
+from gaze_vlm.comparison.statistics import Estimate, session_interval
+from gaze_vlm.comparison.table import difference, points, score_matrix
 from gaze_vlm.runs.prediction import TASKS
 
 COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
@@ -64,14 +64,9 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
             arms = by_arm(run for run in runs if run.train_clips == train_clips)
             for arm, seeds in arms.items():
                 values, sessions = score_matrix(seeds.values(), task, metric, reach_s=0)
-                difference = None
-                shared = [seed for seed in seeds if arm != control and seed in arms.get(control, {})]
-                if shared:
-                    treated, _ = score_matrix([seeds[seed] for seed in shared], task, metric, reach_s=0)
-                    untreated, _ = score_matrix([arms[control][seed] for seed in shared], task, metric, reach_s=0)
-                    difference = paired_interval(treated, untreated, sessions)
+                gain = None if arm == control else difference(seeds, arms.get(control, {}), task, metric, reach_s=0)
                 mean = session_interval(values, sessions)
-                made.append(CurvePoint(arm, task, metric, train_clips, len(seeds), mean, difference))
+                made.append(CurvePoint(arm, task, metric, train_clips, len(seeds), mean, gain))
     return made
 
 

@@ -86,7 +86,7 @@ def render(
         for backbone in backbones:
             own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
             size = own[0].train_clips
-            absent = [m for m in missing if (m.dataset, m.backbone, m.train_clips) == (dataset, backbone, size)]
+            absent = [m for m in missing if (m.dataset, m.run.backbone, m.run.train_clips) == (dataset, backbone, size)]
             lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
             for task in SPLIT_TASKS:
                 lines += _task(table, dataset, backbone, task, metric, reach_s, absent)
@@ -156,7 +156,7 @@ def _task(
     shown = table.of(dataset, backbone, task)
     metrics = [name for name in METRICS if any(name in rows for rows in shown.values())]
     lines += _header(["Arm", *(SCORES[name].title for name in metrics), against])
-    lacking = Counter(one.arm for one in missing)
+    lacking = Counter(one.run.arm for one in missing)
     for arm, rows in shown.items():
         cells = [_mean(rows.get(name)) for name in metrics]
         seeds = next(iter(rows.values())).seeds

@@ -1,23 +1,22 @@
 """What a comparison lacks because a command failed, for the page and for the last line of `gaze-vlm compare`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from gaze_vlm.comparison.planned_runs import PlannedRun
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """A run that was not trained, or not tested on `dataset`; `reason` names the log."""
 
+    run: PlannedRun
     dataset: str
-    backbone: str
-    arm: str
-    seed: int
-    train_clips: int
     reason: str
 
     def __str__(self) -> str:
+        run = self.run
         return (
-            f"{self.arm} ({self.backbone}, {self.train_clips:,} train clips), seed {self.seed}, "
+            f"{run.arm} ({run.backbone}, {run.train_clips:,} train clips), seed {run.seed}, "
             f"tested on {self.dataset}: {self.reason}"
         )
 

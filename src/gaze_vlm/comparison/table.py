@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import paired_interval, sd_over_seeds
+from gaze_vlm.comparison.statistics import Estimate, paired_interval, sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
 from gaze_vlm.runs.prediction import Prediction
@@ -120,6 +120,16 @@ def score_matrix(
     return matrix, [of_run[0][clip].session for clip in clips]
 
 
+def difference(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, reach_s: float) -> Estimate | None:
+    """Estimate arm − control on the seeds of both; None where they share none."""
+    shared = [seed for seed in arm if seed in control]
+    if not shared:
+        return None
+    treated, sessions = score_matrix((arm[seed] for seed in shared), task, metric, reach_s)
+    untreated, _ = score_matrix((control[seed] for seed in shared), task, metric, reach_s)
+    return paired_interval(treated, untreated, sessions)
+
+
 def points(metric: str, value: float) -> float:
     """Return a metric in points of a hundred, but a KL in nats."""
     return POINTS * value if SCORES[metric].in_points else value
@@ -131,13 +141,8 @@ def _row(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, r
     counted = ~np.isnan(values).any(axis=0)
     if not counted.any():
         return []
-    diff = low = high = nan
-    shared = [seed for seed in arm if seed in control]
-    if shared:
-        treated, sessions = score_matrix((arm[seed] for seed in shared), task, metric, reach_s)
-        untreated, _ = score_matrix((control[seed] for seed in shared), task, metric, reach_s)
-        estimate = paired_interval(treated, untreated, sessions)
-        diff, low, high = estimate.mean, estimate.low, estimate.high
+    gain = difference(arm, control, task, metric, reach_s)
+    diff, low, high = (nan, nan, nan) if gain is None else (gain.mean, gain.low, gain.high)
     run = next(iter(arm.values()))
     return [
         Row(

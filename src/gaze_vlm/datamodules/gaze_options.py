@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest
 from gaze_vlm.preparation.video_gaze import WINDOW_S, VideoGaze
-from gaze_vlm.ranges import at_least, in_unit_interval, is_seed
+from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed
 
 TrainingGaze = Literal["own", "shuffled", "centre"]
 
@@ -42,12 +41,9 @@ class GazeOptions:
     saccades: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("sigma", "above 0"), ("window_s", "0 or more"), ("epsilon", "0 or more")):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0 or (name == "sigma" and value == 0):
-                raise InputError(f"gaze {name} is {value}; expected a number {least}")
-        if not 0 <= self.eta <= 1:
-            raise InputError(f"gaze eta is {self.eta}; expected a share in [0, 1]")
+        above_zero(**{"gaze sigma": self.sigma})
+        at_least(0, **{"gaze window_s": self.window_s, "gaze epsilon": self.epsilon})
+        in_unit_interval(**{"gaze eta": self.eta})
 
     def valid_points(self, video: VideoGaze, frames: slice = slice(None)) -> Bool[np.ndarray, "frame point"]:
         """Return which points of some frames count; see `VideoGaze.valid_points`."""

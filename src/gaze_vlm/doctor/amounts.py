@@ -20,11 +20,13 @@ class Amounts:
     Args:
         steps: optimiser steps in all.
         steps_of_epoch: those of one pass over the training clips.
+        interval: steps from one validation to the next.
         validations: how many, with the one after the last step.
     """
 
     steps: float
     steps_of_epoch: int
+    interval: int
     validations: float
 
     @property
@@ -36,17 +38,14 @@ class Amounts:
 def amounts(training: Training) -> Amounts:
     """Work out steps and validations; the store must be set up."""
     trainer, steps_of_epoch = training.trainer, training.steps_of_epoch
-    limit = trainer.get("limit_train_batches")
-    if limit is not None:
-        is_share = isinstance(limit, float) and limit <= 1
-        batches = limit * steps_of_epoch * training.accumulated if is_share else limit
-        steps_of_epoch = min(steps_of_epoch, int(batches) // training.accumulated)
+    if training.limited_batches is not None:
+        steps_of_epoch = min(steps_of_epoch, training.limited_batches // training.accumulated)
     max_steps, max_epochs = _limit(trainer.get("max_steps")), _limit(trainer.get("max_epochs"))
     if trainer.get("max_epochs") is None and max_steps == inf:
         max_epochs = LIGHTNINGS_EPOCHS
     steps = min(max_steps, max_epochs * steps_of_epoch)
-    interval: float = training.validate_every_n_steps or steps_of_epoch * (trainer.get("check_val_every_n_epoch") or 1)
-    return Amounts(steps, steps_of_epoch, inf if steps == inf else ceil(steps / interval))
+    interval = training.validate_every_n_steps or steps_of_epoch * (trainer.get("check_val_every_n_epoch") or 1)
+    return Amounts(steps, steps_of_epoch, interval, inf if steps == inf else ceil(steps / interval))
 
 
 def _limit(value: Any) -> float:
@@ -59,14 +58,11 @@ def amounts_in_words(training: Training) -> dict[str, str]:
     train, validation = data.datasets["train"], data.datasets["validation"]
     in_store = sum(record.split == "train" for record in data.store.clips)
     of_step = f"{training.processes} × " * (training.processes > 1) + f"{training.accumulated} × {data.batch_size}"
-    every = training.validate_every_n_steps or much.steps_of_epoch * (
-        training.trainer.get("check_val_every_n_epoch") or 1
-    )
     facts = {
         "clips": f"{len(train.records):,} of {in_store:,} to train on, {len(validation.records):,} to validate on, "
         f"each with {len(data.tasks)} tasks",
         "training": f"{much.steps:,} optimiser steps of {of_step} samples, {much.passes:.1f} passes over the clips",
-        "validation": f"{much.validations:,} times, after every {every:,} optimiser steps and after the last",
+        "validation": f"{much.validations:,} times, after every {much.interval:,} optimiser steps and after the last",
     }
     if data.cached_clips and not list(refusals(lambda: train.decode(0))):
         # Every worker of every process has caches of its own, of both data sets.

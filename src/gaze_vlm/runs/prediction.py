@@ -112,7 +112,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
             target_verb=row.get("target_verb"),
             target_noun=row.get("target_noun"),
             clip_nouns=tuple(row.get("clip_nouns", ())),
-            scores={name: float(row[name]) for name in SCORES if row.get(name) is not None},
+            scores={name: float(value) for name, value in row.items() if name in SCORES and value is not None},
             same_step=bool(row["same_step"]),
             future_starts_in_s=float(row["future_starts_in_s"]),
         )

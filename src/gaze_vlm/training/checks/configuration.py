@@ -78,9 +78,7 @@ def whole_steps(training: Training) -> Iterable[Problem]:
 
     The loss is normalised by what they hold together.
     """
-    limit, accumulated = training.trainer.get("limit_train_batches"), training.accumulated
-    is_share = isinstance(limit, float) and limit <= 1
-    batches = int((limit or 0) * (training.steps_of_epoch * accumulated if is_share else 1))
+    batches, accumulated = training.limited_batches or 0, training.accumulated
     if batches % accumulated:
         yield Problem(
             f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "

@@ -69,6 +69,14 @@ class Training:
         except (UserError, KeyError):  # which the check of the store reports
             return 0
 
+    @property
+    def limited_batches(self) -> int | None:
+        """Batches of an epoch that `limit_train_batches` allows; None without that limit."""
+        limit = self.trainer.get("limit_train_batches")
+        if isinstance(limit, float) and limit <= 1:  # a share
+            limit *= self.steps_of_epoch * self.accumulated
+        return None if limit is None else int(limit)
+
     @cached_property
     def valid_share(self) -> float:
         """Share of the training frames with valid gaze; the store must be set up."""
