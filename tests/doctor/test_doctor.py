@@ -1,4 +1,4 @@
-"""What a training would be, told without any weights."""
+"""What a training would be, without any weights."""
 
 import resource
 from functools import partial
@@ -77,10 +77,10 @@ def test_the_page(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pyte
 
 
 def test_the_sequence_is_the_collators(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    told = doctor(arguments(tmp_path, tiny_llava, prepared)).facts["sequence"]
+    sequence = doctor(arguments(tmp_path, tiny_llava, prepared)).facts["sequence"]
     longest = "What will the camera wearer do next?"
     prompt, _ = make_backbone(FAMILIES[0], tiny_llava, "mean").collator().tokenize(longest, "cut", [1, 2, 3, 4])
-    assert told.startswith(f"{len(prompt)} tokens of the prompt {longest!r}")
+    assert sequence.startswith(f"{len(prompt)} tokens of the prompt {longest!r}")
 
 
 def test_a_run_in_one_file_is_taken_as_by_fit(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def bad(message: str, *options: str) -> object:
         bad("take language out of train", f"{MODEL}.quantization=4bit"),
     ],
 )
-def test_what_would_fail_is_told(
+def test_what_would_fail_is_printed(
     options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["doctor", *arguments(tmp_path, tiny_llava, prepared), *options]) == 1
@@ -130,7 +130,7 @@ def test_what_would_fail_is_told(
         bad("matches no linear layer", f"{MODEL}.train=[]", f"{MODEL}.lora={{targets: query}}"),
     ],
 )
-def test_what_cannot_be_built_is_told_beside_what_is_known(
+def test_what_cannot_be_built_is_printed_beside_what_is_known(
     options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     arguments_without_store = [*arguments(tmp_path, tiny_llava, prepared), "--data.store=./nostore"]

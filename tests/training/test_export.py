@@ -42,8 +42,8 @@ def test_another_lora_is_refused(
 ) -> None:
     options = [*arguments(tmp_path, tiny_llava, prepared), *LORA, f"{MODEL}.lora.rank=4"]
     assert main(["test", *options, f"--ckpt_path={lora_run / 'checkpoints' / 'best.ckpt'}"]) == 1
-    told = "trained with lora rank 2 on vision, language (.*), this run's config builds lora rank 4 on vision, language"
-    assert told in capsys.readouterr().err
+    refusal = "trained with lora rank 2 on vision, language (.*), this run's config builds lora rank 4 on vision"
+    assert refusal in capsys.readouterr().err
 
 
 def test_a_run_is_exported(lora_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -236,7 +236,7 @@ def test_a_checkpoint_of_another_run_is_refused(
         assert message in error_of(capsys)
 
 
-def test_a_store_that_was_prepared_anew_is_told(whole_run: Path, prepared: Path, tmp_path: Path) -> None:
+def test_a_store_that_was_prepared_anew_gives_a_warning(whole_run: Path, prepared: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     for path in prepared.iterdir():
