@@ -1,15 +1,27 @@
 """What tests share: a prepared tiny data set, and a tiny backbone with random weights."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jaxtyping import config, install_import_hook
+
+install_import_hook("gaze_vlm", "shape_checks.check_shapes")  # before anything imports it
 
 from egtea_files import SESSIONS, write_root
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports it: no test asks a hub
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Let a test call a function with arrays of other shapes than it states, to see what it says itself."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

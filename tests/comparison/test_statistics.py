@@ -124,6 +124,7 @@ def test_too_few_sessions_have_no_interval(sessions):
     assert enough.low < 9.5 < enough.high
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_edges():
     none = session_interval(np.full((1, 2), np.nan), ["a", "b"])
     assert np.isnan(none.mean)

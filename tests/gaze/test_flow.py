@@ -21,6 +21,7 @@ def test_unknown_preset() -> None:
         DisFlow("slow")  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("shape", [(96, 100), (8, 128)])
 def test_frames_of_wrong_shape(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="two grey frames of one size"):

@@ -69,6 +69,7 @@ def test_error_is_the_length_of_the_miss() -> None:
     np.testing.assert_allclose(error[:, :-5], 5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_flows_of_different_shapes() -> None:
     with pytest.raises(ValueError, match="must both be"):
         forward_backward_error(constant_flow(0, 0), constant_flow(0, 0)[:-1])

@@ -66,6 +66,14 @@ def patch_distribution(
     Returns:
         The distribution [*frame, patch], row-major, which sums to 1 (or is all 0 where no mass is in view), and the
         share of the mass that is in view [*frame], 0 where no point counts.
+
+    Example:
+        One point on the border of the two upper patches, a quarter down:
+
+        >>> xy, weight = torch.tensor([[0.5, 0.25]]), torch.ones(1)
+        >>> distribution, in_view = patch_distribution(xy, weight, 0.02, 4 / 3, View(), Grid(2, 2))
+        >>> distribution
+        tensor([0.5000, 0.5000, 0.0000, 0.0000])
     """
     if sigma <= 0:
         raise InputError(f"gaze sigma {sigma} must be above 0: give it in frame widths, the paper's is 0.0184")

@@ -1,0 +1,39 @@
+"""The names that `gaze_vlm` exports, and the examples in docstrings."""
+
+import doctest
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import gaze_vlm
+
+SOURCE = Path(gaze_vlm.__file__).parent
+WITH_EXAMPLES = [file for file in SOURCE.rglob("*.py") if ">>> " in file.read_text(encoding="utf-8")]
+
+
+def test_each_public_name_loads():
+    for name in gaze_vlm.__all__:
+        assert getattr(gaze_vlm, name).__name__ == name
+    assert {*gaze_vlm.__all__} <= {*dir(gaze_vlm)}
+    with pytest.raises(AttributeError, match="no attribute 'gaze_divergance'"):
+        _ = gaze_vlm.gaze_divergance  # type: ignore[attr-defined]
+
+
+def test_the_import_alone_loads_nothing_large():
+    loaded = "import sys, gaze_vlm; print({'torch', 'numpy', 'transformers', 'lightning'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "set()"
+
+
+def test_types_are_shipped():
+    assert (SOURCE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("file", WITH_EXAMPLES, ids=lambda file: file.stem)
+def test_examples_in_docstrings(file):
+    name = ".".join(("gaze_vlm", *file.relative_to(SOURCE).with_suffix("").parts))
+    failed, tried = doctest.testmod(import_module(name))
+    assert tried > 0
+    assert failed == 0
