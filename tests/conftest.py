@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import config, install_import_hook
+from jaxtyping import config
 
-install_import_hook("gaze_vlm", "shape_checks.check_shapes")  # before anything imports it
+import shape_checks  # noqa: F401 (before what it checks)
+
+# isort: split
 
 from egtea_files import SESSIONS, write_root
 from gaze_vlm.preparation.parameters import PreparationParameters

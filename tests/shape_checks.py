@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 from beartype import beartype
-from jaxtyping import AbstractArray
+from jaxtyping import AbstractArray, install_import_hook
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,3 +22,6 @@ def check_shapes(function: F) -> F:
     checked = beartype(function) if function.__annotations__ else function
     function.__annotations__ = checked.__annotations__ = annotations
     return checked
+
+
+install_import_hook("gaze_vlm", "shape_checks.check_shapes")
