@@ -119,6 +119,7 @@ def test_damaged_tables(tmp_path: Path, content: bytes, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_the_reader_gets_back_what_was_written(tmp_path: Path) -> None:
     t_s, xy = np.arange(3) / 200, np.array([[0.4, 0.1], [0.5, 0.5], [1.2, 0.3]])
     text = gaze_csv_text(t_s, xy, np.array([True, False, True]))

@@ -23,6 +23,7 @@ def test_no_gaze_at_all() -> None:
     assert len(samples(np.zeros(0)).window(0, 1)) == 0
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_samples_must_be_in_order_and_of_one_length() -> None:
     with pytest.raises(ValueError, match="not sorted by time"):
         samples(np.array([1.0, 2.0, 1.5]))

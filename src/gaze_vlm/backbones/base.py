@@ -46,7 +46,7 @@ from gaze_vlm.gaze.view import Grid, View
 class BackboneOutput:
     """Cross-entropy of each answer (the sum over its tokens), how many answer tokens there are, and the attention."""
 
-    cross_entropy: Float[Tensor, "batch"]
+    cross_entropy: Float[Tensor, " batch"]
     tokens: Float[Tensor, ""]
     attention: PatchAttention | None
 

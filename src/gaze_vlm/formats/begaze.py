@@ -89,7 +89,7 @@ def read_begaze(path: Path) -> GazeSamples:
     return GazeSamples(t_s, table[order, PLACE], table[order, EVENT].astype(np.uint8))
 
 
-def _check_frames(path: Path, frame: Float64[np.ndarray, "sample"], time_us: Float64[np.ndarray, "sample"]) -> None:
+def _check_frames(path: Path, frame: Float64[np.ndarray, " sample"], time_us: Float64[np.ndarray, " sample"]) -> None:
     """Raises InputError where one frame is named for all samples, but their times are of several."""
     span_s = np.ptp(time_us) / 1e6
     if np.ptp(frame) == 0 and span_s > MOST_IN_FRAME_S:

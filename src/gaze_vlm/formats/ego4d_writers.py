@@ -16,9 +16,9 @@ FRAME_HZ = 30
 
 
 def gaze_csv_text(
-    t_s: Float[np.ndarray, "sample"],
+    t_s: Float[np.ndarray, " sample"],
     xy: Float[np.ndarray, "sample 2"],
-    worn: Bool[np.ndarray, "sample"],
+    worn: Bool[np.ndarray, " sample"],
     first_world_index: int = 10583,
 ) -> str:
     """Write a gaze table of 23 columns.

@@ -5,7 +5,7 @@ from jaxtyping import Float64
 
 BEFORE_NEXT_S = 2e-6  # how long before the next frame a sample of this one may be at the latest
 ROUNDING_S = 6e-7  # of the tracker's whole microseconds: a sample may seem to be as much before its frame
-Column = Float64[np.ndarray, "sample"]
+Column = Float64[np.ndarray, " sample"]
 
 
 def times_by_tracker(frame: Column, time_us: Column, frame_hz: float) -> Column:

@@ -43,7 +43,7 @@ def by_time(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "ro
     return table[np.argsort(table[:, 0], kind="stable")]
 
 
-def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "row column"]:
+def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "distinct column"]:
     """Drop rows that repeat an earlier one; here NaN equals NaN."""
     order = np.lexsort(table.T[::-1])
     repeats = np.ones(max(0, len(table) - 1), dtype=bool)
@@ -54,7 +54,7 @@ def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndar
 
 
 def placed_samples(
-    t_s: Float[np.ndarray, "sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, "sample"]
+    t_s: Float[np.ndarray, " sample"], xy: Float[np.ndarray, "sample 2"], event: UInt8[np.ndarray, " sample"]
 ) -> GazeSamples:
     """Make samples, sorted already, whose events agree with their places.
 

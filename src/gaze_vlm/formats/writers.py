@@ -45,10 +45,10 @@ class LabelledAction(NamedTuple):
 
 
 def begaze_text(
-    t_us: Int[np.ndarray, "sample"],
+    t_us: Int[np.ndarray, " sample"],
     xy_px: Float[np.ndarray, "sample 2"],
     events: Sequence[str],
-    frames: Int[np.ndarray, "sample"],
+    frames: Int[np.ndarray, " sample"],
     variant: str,
     subject: str = "P01",
 ) -> str:

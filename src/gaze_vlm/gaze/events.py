@@ -60,7 +60,7 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     return replace(gaze, event=np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event))
 
 
-def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, "step"]:
+def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, " step"]:
     """Whether each two successive samples are of one run."""
     step_s = np.diff(gaze.t_s)
     return gaze.tracked[1:] & gaze.tracked[:-1] & (step_s > 0) & (step_s <= LONGEST_STEP_S)

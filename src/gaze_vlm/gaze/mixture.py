@@ -27,7 +27,7 @@ class GazeMixture:
 
     def distribution_on(
         self, grid: Grid, view: View, min_mass_in_view: float
-    ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, "frame"]]:
+    ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, " frame"]]:
         """Return each frame's patch distribution, and whether the frame is valid.
 
         It is valid if some point counts and the share of the mass in view is at least `min_mass_in_view`, in (0, 1].
@@ -90,8 +90,8 @@ def patch_distribution(
 
 
 def average_groups(
-    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, "frame"], frames_per_group: int
-) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, "group"]]:
+    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, " frame"], frames_per_group: int
+) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, " group"]]:
     """Patch distribution of each group of several frames, for a model that takes them as one: the mean over the valid
     frames of the group (over all where none is), and whether any is valid."""
     valid = rearrange(valid, "(group frame) -> group frame", frame=frames_per_group)

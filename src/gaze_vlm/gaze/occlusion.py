@@ -86,7 +86,7 @@ def _pixel_centres(height: int, width: int) -> Float32[np.ndarray, "height width
 
 def error_at(
     points_px: Float[np.ndarray, "point 2"], error: Float32[np.ndarray, "height width"], radius_px: float
-) -> Float32[np.ndarray, "point"]:
+) -> Float32[np.ndarray, " point"]:
     """Return the median error within `radius_px` of each point, or at its pixel.
 
     The median keeps single bad flow vectors from deciding. Points outside the frame get ∞.

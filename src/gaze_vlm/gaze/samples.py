@@ -30,9 +30,9 @@ class GazeSamples:
     it cannot be mistaken for a place.
     """
 
-    t_s: Float64[np.ndarray, "sample"]
+    t_s: Float64[np.ndarray, " sample"]
     xy: Float64[np.ndarray, "sample 2"]
-    event: UInt8[np.ndarray, "sample"]
+    event: UInt8[np.ndarray, " sample"]
 
     def __post_init__(self) -> None:
         if not (len(self.t_s) == len(self.xy) == len(self.event)):
@@ -46,7 +46,7 @@ class GazeSamples:
         return len(self.t_s)
 
     @property
-    def tracked(self) -> Bool[np.ndarray, "sample"]:
+    def tracked(self) -> Bool[np.ndarray, " sample"]:
         """True where the eye looked at a place inside the frame."""
         return self.event <= GazeEvent.UNKNOWN
 
@@ -62,7 +62,7 @@ class GazeSamples:
             lost |= (start_s <= self.t_s) & (self.t_s <= end_s)
         return self.untracked_where(lost)
 
-    def untracked_where(self, lost: Bool[np.ndarray, "sample"]) -> "GazeSamples":
+    def untracked_where(self, lost: Bool[np.ndarray, " sample"]) -> "GazeSamples":
         """Mark these samples as untracked."""
         xy = np.where(lost[:, None], np.nan, self.xy)
         event = np.where(lost, np.uint8(GazeEvent.UNTRACKED), self.event)

@@ -75,7 +75,7 @@ class Scene:
     rates: Rates
     script: Script
     look: Look
-    t_s: Float[np.ndarray, "tick"]
+    t_s: Float[np.ndarray, " tick"]
     paths: Float[np.ndarray, "object tick 2"]
     fixations: Fixations
     hand: HandPath

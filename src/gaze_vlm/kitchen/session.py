@@ -32,14 +32,14 @@ class GazeTrack:
     `hidden`: something passing in front of the camera covered the point on that object.
     """
 
-    t_s: Float[np.ndarray, "sample"]
+    t_s: Float[np.ndarray, " sample"]
     xy: Float[np.ndarray, "sample 2"]
     event: tuple[str, ...]
-    item: Int[np.ndarray, "sample"]
-    hidden: Bool[np.ndarray, "sample"]
+    item: Int[np.ndarray, " sample"]
+    hidden: Bool[np.ndarray, " sample"]
 
     @property
-    def tracked(self) -> Bool[np.ndarray, "sample"]:
+    def tracked(self) -> Bool[np.ndarray, " sample"]:
         """Whether the tracker saw the eye."""
         return ~np.isin(self.event, LOST)
 
@@ -126,7 +126,7 @@ def record_gaze(rng: np.random.Generator, scene: Scene, early_end_s: float = 0.0
     return GazeTrack(t_s, xy, tuple(event.tolist()), item, hidden)
 
 
-def _noise(rng: np.random.Generator, t_s: Float[np.ndarray, "sample"], gaze_hz: int) -> Float[np.ndarray, "sample 2"]:
+def _noise(rng: np.random.Generator, t_s: Float[np.ndarray, " sample"], gaze_hz: int) -> Float[np.ndarray, "sample 2"]:
     """Noise of about 30 values a second; a faster tracker smooths what it measures."""
     drawn_s = t_s[:: max(1, round(gaze_hz / NOISE_HZ))]
     drawn = rng.normal(0.0, NOISE_SIGMA, (len(drawn_s), 2))

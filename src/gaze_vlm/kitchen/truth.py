@@ -45,7 +45,7 @@ def session_truth(session: Session) -> dict[str, Any]:
     }
 
 
-def _intervals(t_s: Float[np.ndarray, "sample"], where: Bool[np.ndarray, "sample"]) -> list[list[float]]:
+def _intervals(t_s: Float[np.ndarray, " sample"], where: Bool[np.ndarray, " sample"]) -> list[list[float]]:
     """First and last time of each run of samples that are `where`."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
     return [

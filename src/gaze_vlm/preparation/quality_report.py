@@ -36,7 +36,7 @@ class VideoQuality:
     counts: VideoCounts
     frames: int
     valid: int
-    windows: Int[np.ndarray, "points"]
+    windows: Int[np.ndarray, " points"]
     centre: Int[np.ndarray, "row column"]
     left_frame: int
     occluded_local: int

@@ -34,10 +34,10 @@ class FramePoints:
     pts: int
     xy: Float[np.ndarray, "point 2"]
     raw_xy: Float[np.ndarray, "point 2"]
-    age_s: Float[np.ndarray, "point"]
-    event: UInt8[np.ndarray, "point"]
-    error: Float[np.ndarray, "point"]
-    occluded_share: Float[np.ndarray, "point"]
+    age_s: Float[np.ndarray, " point"]
+    event: UInt8[np.ndarray, " point"]
+    error: Float[np.ndarray, " point"]
+    occluded_share: Float[np.ndarray, " point"]
     carried: int  # how many points came from an earlier frame
 
 
@@ -93,8 +93,8 @@ class VideoGaze:
     event says something: what left the frame may have an error of ∞.
     """
 
-    frame_t_s: Float64[np.ndarray, "frame"]
-    frame_pts: Int64[np.ndarray, "frame"]
+    frame_t_s: Float64[np.ndarray, " frame"]
+    frame_pts: Int64[np.ndarray, " frame"]
     xy: Float32[np.ndarray, "frame point 2"]
     raw_xy: Float32[np.ndarray, "frame point 2"]
     age_s: Float32[np.ndarray, "frame point"]
@@ -133,7 +133,7 @@ class VideoGaze:
         )
 
     @property
-    def damaged(self) -> Bool[np.ndarray, "frame"]:
+    def damaged(self) -> Bool[np.ndarray, " frame"]:
         """Which sampled frames cannot be decoded."""
         return self.frame_pts == NO_PTS
 
@@ -200,6 +200,6 @@ class VideoGaze:
         return replace(self, counts=self.counts, **{name: pad(name) for name in POINTS})
 
 
-def _by_event(codes: UInt8[np.ndarray, "sample"]) -> dict[str, int]:
+def _by_event(codes: UInt8[np.ndarray, " sample"]) -> dict[str, int]:
     counts = np.bincount(codes, minlength=len(GazeEvent)).tolist()
     return {code.name.lower(): counts[code] for code in GazeEvent}

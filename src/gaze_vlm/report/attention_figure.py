@@ -40,7 +40,7 @@ class Looked:
     answers: list[str]
     attention: Float[np.ndarray, "clip row column"]
     gaze: Float[np.ndarray, "clip row column"]
-    valid: Bool[np.ndarray, "clip"]
+    valid: Bool[np.ndarray, " clip"]
     seen: View
 
 
