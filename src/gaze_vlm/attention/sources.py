@@ -183,7 +183,7 @@ def mean_attention(
 
 def answer_attention(
     query: Float[Tensor, "batch head token d"],
-    key: Float[Tensor, "batch key_head token d"],
+    key: Float[Tensor, "batch key_head attended d"],
     predicting: Bool[Tensor, "batch token"],
     visual: Int[Tensor, "batch frame patch"],
 ) -> Float[Tensor, "batch frame head patch"]:
