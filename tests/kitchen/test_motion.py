@@ -8,7 +8,7 @@ def test_minimum_jerk_runs_from_rest_to_rest():
     reached = minimum_jerk(progress)
     assert np.all(reached[progress <= 0] == 0)
     np.testing.assert_allclose(reached[progress >= 1], 1)
-    np.testing.assert_allclose(minimum_jerk(np.array(0.5)), 0.5)
+    np.testing.assert_allclose(minimum_jerk(np.array([0.5])), 0.5)
     speed = np.gradient(reached, progress)
     assert abs(speed[np.searchsorted(progress, 0.001)]) < 0.01
     assert np.all(speed > -1e-9)

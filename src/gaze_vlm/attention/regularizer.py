@@ -18,7 +18,7 @@ Schedule = Literal["constant", "warmup", "calibrated"]
 LEAST_LOG = -100.0  # of a probability of 0
 
 
-def kl_divergence(log_p: Float[Tensor, "*any patch"], log_q: Float[Tensor, "*any patch"]) -> Float[Tensor, "*any"]:
+def kl_divergence(log_p: Float[Tensor, "*#any patch"], log_q: Float[Tensor, "*#any patch"]) -> Float[Tensor, "*any"]:
     """Compute KL(p ‖ q) = Σ p (log p − log q) in nats.
 
     A patch with p = 0 adds nothing. One with q = 0 is taken as e⁻¹⁰⁰, so that the divergence is large and finite.
@@ -28,8 +28,8 @@ def kl_divergence(log_p: Float[Tensor, "*any patch"], log_q: Float[Tensor, "*any
 
 
 def gaze_divergence(
-    log_attention: Float[Tensor, "*any patch"],
-    gaze: Float[Tensor, "*any patch"],
+    log_attention: Float[Tensor, "*#any patch"],
+    gaze: Float[Tensor, "*#any patch"],
     direction: Direction = "attention_to_gaze",
     floor: float = 1e-3,
 ) -> Float[Tensor, "*any"]:
@@ -39,6 +39,11 @@ def gaze_divergence(
 
     `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the Jensen–Shannon
     divergence, at most log 2. The value scales with ε, so report both.
+
+    Example:
+        >>> attention = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
+        >>> gaze_divergence(attention.log(), torch.tensor([[0.5, 0.5], [0.5, 0.5]]))
+        tensor([0.0000, 0.3681])
     """
     log_gaze = ((1 - floor) * gaze.float() + floor / gaze.shape[-1]).log().clamp_min(LEAST_LOG)
     log_attention = log_attention.float().clamp_min(LEAST_LOG)

@@ -118,7 +118,7 @@ class Collator:
                 "change the text in the data set, and prepare it again"
             )
 
-    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, "group"]]:
+    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, " group"]]:
         """Return the patch distribution of each frame group, and whether it is valid."""
         return average_groups(
             *clip.gaze.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group

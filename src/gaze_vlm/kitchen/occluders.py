@@ -25,20 +25,20 @@ class Occluder:
     distracts: bool
     """Whether the eyes follow it while it hides what they were on."""
 
-    def centre(self, t_s: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "tick 2"]:
+    def centre(self, t_s: Float[np.ndarray, " tick"]) -> Float[np.ndarray, "tick 2"]:
         """Return its middle at some times; NaN when it is not in view."""
         share = (t_s - self.start_s) / (self.end_s - self.start_s)
         share = np.where((share >= 0) & (share <= 1), share, np.nan)[:, None]
         return np.array(self.start) + share * (np.array(self.end) - np.array(self.start))
 
-    def covers(self, t_s: Float[np.ndarray, "tick"], view: Float[np.ndarray, "tick 2"]) -> np.ndarray:
+    def covers(self, t_s: Float[np.ndarray, " tick"], view: Float[np.ndarray, "tick 2"]) -> np.ndarray:
         """Whether it hides the point of the view."""
         offset = view - self.centre(t_s)
         return np.hypot(offset[:, 0], offset[:, 1]) < self.radius  # NaN compares as False
 
 
 def random_occluders(
-    rng: np.random.Generator, duration_s: float, t_s: Float[np.ndarray, "tick"], looked_at: Float[np.ndarray, "tick 2"]
+    rng: np.random.Generator, duration_s: float, t_s: Float[np.ndarray, " tick"], looked_at: Float[np.ndarray, "tick 2"]
 ) -> tuple[Occluder, ...]:
     """Draw an occluder every eleven seconds or so, close to what is looked at."""
     count = max(1, round(duration_s / SPACING_S))

@@ -30,12 +30,12 @@ class Script:
 
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
-    radius: Float[np.ndarray, "object"]
+    radius: Float[np.ndarray, " object"]
     place: Float[np.ndarray, "object 2"]
     done_before: tuple[frozenset[str], ...]
     actions: tuple[Action, ...]
-    action_object: Int[np.ndarray, "action"]
-    action_start_s: Float[np.ndarray, "action_and_end"]
+    action_object: Int[np.ndarray, " action"]
+    action_start_s: Float[np.ndarray, " action_and_end"]
 
     @property
     def duration_s(self) -> float:
@@ -57,7 +57,7 @@ class Script:
         verbs = [action.verb for action in self.actions]
         return list(zip(self.action_object.tolist(), verbs, half_s.tolist(), strict=True))
 
-    def paths(self, t_s: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "object tick 2"]:
+    def paths(self, t_s: Float[np.ndarray, " tick"]) -> Float[np.ndarray, "object tick 2"]:
         """Return where each object is: still, or carried to the tray."""
         paths = np.repeat(self.place[:, None], len(t_s), axis=1)
         picked = 0

@@ -21,11 +21,11 @@ HAND_OFFSET = (0.045, 0.105)
 class Fixations:
     """What was looked at: start in seconds, object, and where on it (world units from its centre)."""
 
-    start_s: Float[np.ndarray, "fixation"]
-    item: Int[np.ndarray, "fixation"]
+    start_s: Float[np.ndarray, " fixation"]
+    item: Int[np.ndarray, " fixation"]
     offset: Float[np.ndarray, "fixation 2"]
 
-    def at(self, t_s: Float[np.ndarray, "tick"]) -> Int[np.ndarray, "tick"]:
+    def at(self, t_s: Float[np.ndarray, " tick"]) -> Int[np.ndarray, " tick"]:
         """Return the index of the fixation that is under way."""
         return np.searchsorted(self.start_s, t_s, side="right") - 1
 
@@ -54,8 +54,8 @@ def look_around(rng: np.random.Generator, script: Script) -> Fixations:
 
 
 def gaze_path(
-    fixations: Fixations, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, "tick"]
-) -> tuple[Float[np.ndarray, "tick 2"], Bool[np.ndarray, "tick"]]:
+    fixations: Fixations, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, " tick"]
+) -> tuple[Float[np.ndarray, "tick 2"], Bool[np.ndarray, " tick"]]:
     """Return the looked-at point in the world, and whether the eye is moving to it."""
     now = fixations.at(t_s)
     before = np.maximum(now - 1, 0)
@@ -72,8 +72,8 @@ class HandPath:
     """The working hand, a row a tick: place in the world, turn in radians, the action it serves (-1: none)."""
 
     xy: Float[np.ndarray, "tick 2"]
-    angle: Float[np.ndarray, "tick"]
-    action: Int[np.ndarray, "tick"]
+    angle: Float[np.ndarray, " tick"]
+    action: Int[np.ndarray, " tick"]
     elbow: Float[np.ndarray, "2"]
 
     def verb(self, script: Script, tick: int) -> str | None:
@@ -83,7 +83,7 @@ class HandPath:
 
 
 def move_hand(
-    rng: np.random.Generator, script: Script, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, "tick"]
+    rng: np.random.Generator, script: Script, paths: Float[np.ndarray, "object tick 2"], t_s: Float[np.ndarray, " tick"]
 ) -> HandPath:
     """Move the hand to each object in turn, there at the start of its action."""
     rest = np.array([rng.uniform(0.62, 0.92), rng.uniform(0.66, 0.72)])
@@ -126,8 +126,8 @@ class _Stroke:
     phase: float
 
     def over(
-        self, verb: str, item_path: Float[np.ndarray, "tick 2"], t_s: Float[np.ndarray, "tick"]
-    ) -> tuple[Float[np.ndarray, "tick 2"], Float[np.ndarray, "tick"]]:
+        self, verb: str, item_path: Float[np.ndarray, "tick 2"], t_s: Float[np.ndarray, " tick"]
+    ) -> tuple[Float[np.ndarray, "tick 2"], Float[np.ndarray, " tick"]]:
         swing = 2 * np.pi * self.hertz * t_s + self.phase
         sin, cos, still = np.sin(swing), np.cos(swing), np.zeros(len(t_s))
         move_x, move_y, angle = {

@@ -161,9 +161,9 @@ def ask(
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     inputs["pixel_values"] = collator.pixel_values(images)
     inputs = move_data_to_device(inputs, backbone.hf.device)
-    nothing = torch.empty(0)
+    gaze, valid = torch.empty(len(clips), 0, 0), torch.empty(len(clips), 0, dtype=torch.bool)  # stills have none
     tokens = (inputs["labels"] != IGNORED).sum().float()
-    return Batch(inputs=inputs, prompts={}, gaze=nothing, valid=nothing.bool(), clips=[], tokens=tokens)
+    return Batch(inputs=inputs, prompts={}, gaze=gaze, valid=valid, clips=[], tokens=tokens)
 
 
 def named_right(

@@ -42,7 +42,7 @@ def patch_cells(still: Still, side: int) -> UInt8[np.ndarray, "patch cell"]:
     return rearrange(cells, "(row y) (column x) -> (row column) (y x)", row=side, column=side)
 
 
-def crop_weights(still: Still, label: int, side: int) -> Float[np.ndarray, "patch"]:
+def crop_weights(still: Still, label: int, side: int) -> Float[np.ndarray, " patch"]:
     """Return each patch's share of the pixels with `label`; sums to 1, unless none has it."""
     if label == HAND_LABEL:
         shares = (patch_labels(still, side)[2] > 1).astype(np.float32)
