@@ -167,7 +167,7 @@ def visual_features(model: LlavaForConditionalGeneration, images: Tensor) -> Flo
 @torch.no_grad()
 def clip_features(
     model: LlavaForConditionalGeneration, pixels: Float[Tensor, "clip frame 3 height width"]
-) -> Float[Tensor, "clip frame patch width"]:
+) -> Float[Tensor, "clip frame patch feature"]:
     """Compute the patch features of clips, some at a time."""
     features = torch.cat([visual_features(model, part.to(model.device)) for part in pixels.flatten(0, 1).split(256)])
     return features.unflatten(0, pixels.shape[:2])

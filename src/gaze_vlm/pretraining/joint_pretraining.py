@@ -64,7 +64,7 @@ class LabelledTokens(nn.Module):
         super().__init__()
         self.heads = nn.Linear(width, sum(CLASSES))
         self.crops: Float[Tensor, "clip frame patch"] | None = None
-        self.scores: list[Float[Tensor, "clip frame patch kind"]] = []
+        self.scores: list[Float[Tensor, "clip frame patch _kind"]] = []
 
     @property
     def output(self) -> str:
@@ -167,7 +167,7 @@ def ask(
 
 
 def named_right(
-    scores: list[Float[Tensor, "clip frame patch kind"]], labels: Int[Tensor, "clip frame label patch"]
+    scores: list[Float[Tensor, "clip frame patch _kind"]], labels: Int[Tensor, "clip frame label patch"]
 ) -> dict[str, float]:
     """Compute the share of tokens that show something and are named right."""
     predicted = torch.stack([part.argmax(-1) for part in scores], 2)
