@@ -198,9 +198,7 @@ class Collator:
             )
         return question, whole.removeprefix(question)
 
-    def pixel_values(
-        self, clips: list[UInt8[Tensor, "frame 3 _height _width"]]
-    ) -> Float[Tensor, "clip group ..."]:
+    def pixel_values(self, clips: list[UInt8[Tensor, "frame 3 _height _width"]]) -> Float[Tensor, "clip group ..."]:
         """Normalise pixels, which the view resizes, as images or as rows of patches."""
         frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
         if self.media == "video":

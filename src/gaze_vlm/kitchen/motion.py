@@ -17,7 +17,7 @@ def minimum_jerk(progress: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]
 
 
 def smooth_walk(
-    rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], sigma: float, pace_s: float, width: int
+    rng: np.random.Generator, t_s: Float[np.ndarray, " tick"], sigma: float, pace_s: float, width: int
 ) -> Float[np.ndarray, "tick width"]:
     """Draw Gaussian values of `sigma` every `pace_s` seconds, joined smoothly."""
     knots = rng.normal(0.0, sigma, (int(t_s[-1] / pace_s) + 3, width))
@@ -33,8 +33,8 @@ class Camera:
     """Where the head camera looks, a row a tick: centre of the view in world units, roll in radians, zoom."""
 
     centre: Float[np.ndarray, "tick 2"]
-    roll: Float[np.ndarray, "tick"]
-    zoom: Float[np.ndarray, "tick"]
+    roll: Float[np.ndarray, " tick"]
+    zoom: Float[np.ndarray, " tick"]
 
     def to_view(
         self, world: Float[np.ndarray, "... 2"], tick: Int[np.ndarray, "..."] | int
@@ -54,7 +54,7 @@ class Camera:
         return np.column_stack([turn, shift])
 
 
-def follow(rng: np.random.Generator, t_s: Float[np.ndarray, "tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
+def follow(rng: np.random.Generator, t_s: Float[np.ndarray, " tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
     """Turn a swaying head part of the way towards `target`, half a second late."""
     lag_s, part = 0.55, 0.4
     rest = np.array([0.5, 0.36])
