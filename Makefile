@@ -128,8 +128,8 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/preparation.py memory
-	PYTHONPATH=tests $(BIN)/python benchmarks/attention.py
-	PYTHONPATH=tests $(BIN)/python benchmarks/capture_cost.py
+	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/capture_cost.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
 	$(BIN)/python benchmarks/occlusion.py

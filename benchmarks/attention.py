@@ -1,6 +1,6 @@
 """How far captured attention is from the library's eager one, and which cells of its grids each family sees right.
 
-    PYTHONPATH=tests python benchmarks/attention.py
+    python benchmarks/attention.py
 
 Checkpoints of the real classes with random weights, a few layers and a width of 32, at the frame and patch sizes of the
 real ones. A cell is right if a bright square in its middle moves its own token most while no patch sees another, and
@@ -16,6 +16,10 @@ from typing import Any
 
 import torch
 from result import cpu_name, write_result
+
+import tests_path  # noqa: F401 (before what lies in tests/)
+
+# isort: split
 
 from backbone_checks import language_difference, moved_cells, vit_difference
 from backbone_families import FAMILIES, WORDS, Family, make_backbone
@@ -93,7 +97,7 @@ def main() -> None:
     write_result(
         "attention",
         figures=figures,
-        command="PYTHONPATH=tests python benchmarks/attention.py",
+        command="python benchmarks/attention.py",
         device=cpu_name(),
         packages=("torch", "transformers"),
         conditions={"threads": 1, "weights": "random, fp32", "width": 32, "frames": "240x320 squashed to the model's"},

@@ -1,6 +1,6 @@
 """What watching attention costs, in time and memory of training steps.
 
-    PYTHONPATH=tests python benchmarks/capture_cost.py [MODEL ...]
+    python benchmarks/capture_cost.py [MODEL ...]
 
 Four ways of the same model with random weights: `sdpa` (no gaze), `block` (gaze on the inserted block), `vit` (gaze on
 a captured layer of the tower), `eager` (the library's own eager attention of all layers, which are all kept, as
@@ -26,6 +26,10 @@ import numpy as np
 import torch
 from large_models import DEVICE, MODELS, ON_GPU, LargeModel, load, make_batch
 from result import cpu_name, write_result
+
+import tests_path  # noqa: F401 (before what lies in tests/)
+
+# isort: split
 
 from backbone_checks import EAGER, over_patches, recorded
 from gaze_vlm.attention import GazeBlock, PatchAttention, gaze_divergence
@@ -147,7 +151,7 @@ def main(names: list[str]) -> None:
     write_result(
         "capture_cost_gpu" if ON_GPU else "capture_cost",
         figures=figures,
-        command="PYTHONPATH=tests python benchmarks/capture_cost.py",
+        command="python benchmarks/capture_cost.py",
         device=torch.cuda.get_device_name() if ON_GPU else cpu_name(),
         packages=("torch", "transformers"),
         conditions={

@@ -10,6 +10,10 @@ import torch
 from lightning.pytorch.utilities import move_data_to_device
 from transformers import AutoConfig, PreTrainedModel
 
+import tests_path  # noqa: F401 (before what lies in tests/)
+
+# isort: split
+
 from backbone_families import WORDS, make_clip
 from gaze_vlm.backbones import Backbone, Llava, Lora, QwenVL
 from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava

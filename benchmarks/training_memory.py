@@ -1,6 +1,6 @@
 """The doctor's estimate of a training's memory against what a GPU had to hold, with random weights.
 
-    PYTHONPATH=tests python benchmarks/training_memory.py
+    python benchmarks/training_memory.py
 
 Steps of AdamW in bf16 autocast, with and without gradient checkpointing; the peak is PyTorch's own count of what was
 allocated, the second step's, which has the optimiser's states. Needs a GPU.
@@ -61,7 +61,7 @@ def main() -> None:
     write_result(
         "training_memory",
         figures=figures,
-        command="PYTHONPATH=tests python benchmarks/training_memory.py",
+        command="python benchmarks/training_memory.py",
         device=torch.cuda.get_device_name(),
         packages=("torch", "transformers", "peft"),
         conditions={
