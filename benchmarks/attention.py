@@ -14,10 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import tests_path  # noqa: F401 (before what lies in tests/)
 import torch
 from result import cpu_name, write_result
-
-import tests_path  # noqa: F401 (before what lies in tests/)
 
 # isort: split
 

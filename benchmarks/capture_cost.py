@@ -23,11 +23,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import tests_path  # noqa: F401 (before what lies in tests/)
 import torch
 from large_models import DEVICE, MODELS, ON_GPU, LargeModel, load, make_batch
 from result import cpu_name, write_result
-
-import tests_path  # noqa: F401 (before what lies in tests/)
 
 # isort: split
 

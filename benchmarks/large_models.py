@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tests_path  # noqa: F401 (before what lies in tests/)
 import torch
 from lightning.pytorch.utilities import move_data_to_device
 from transformers import AutoConfig, PreTrainedModel
-
-import tests_path  # noqa: F401 (before what lies in tests/)
 
 # isort: split
 
