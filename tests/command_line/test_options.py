@@ -60,7 +60,7 @@ def case(message: str, *args: str, status: int = 2) -> object:
             "there is no torch.optim.AdamX; did you mean torch.optim.Adam", "fit", "--model.optimizer=torch.optim.AdamX"
         ),
         case(
-            "block: gaze_vlm.attention.GazeBlock has no option heds; did you mean heads?",
+            "GazeBlock has no option heds; did you mean heads?",
             "fit",
             "--model.backbone.init_args.block.init_args.heds=4",
         ),
