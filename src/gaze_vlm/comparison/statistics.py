@@ -42,6 +42,13 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
 
     Raises:
         InputError: values of another shape, or a level outside (0, 1).
+
+    Example:
+        Differences of two arms, one seed, eight clips of a session each:
+
+        >>> interval = session_interval(np.array([[0.2, 0.1, 0.0, 0.3, 0.1, 0.2, 0.1, 0.2]]), list("abcdefgh"))
+        >>> print(f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]")
+        0.15 [0.07, 0.23]
     """
     if values.ndim != 2 or values.shape[1] != len(sessions):
         raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
@@ -61,7 +68,7 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
 
 def cluster_t(
     totals: Float[np.ndarray, "*sample session"], clips: Int[np.ndarray, "*sample session"], level: float
-) -> Float[np.ndarray, "*sample"]:
+) -> Float[np.ndarray, "*sample"] | np.float64:
     """Return half the width of a cluster-robust t interval of the mean.
 
     The variance is the jackknife's, which leaves out one session after the other (CR3; MacKinnon, Nielsen and Webb

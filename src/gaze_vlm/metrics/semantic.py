@@ -24,7 +24,7 @@ def default_encoder() -> MiniLM:
 
 def semantic_similarity(
     predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
-) -> Float[np.ndarray, "sample"]:
+) -> Float[np.ndarray, " sample"]:
     """Return the cosine of each prediction's and target's embedding, in [-1, 1].
 
     A zero embedding gives 0. Every distinct sentence is encoded once: the answers of a data set with few labels repeat.
