@@ -124,7 +124,7 @@ def test_recorded_gaze_is_near_what_was_looked_at(sessions):
         scene, track = session.scene, session.gaze
         tick = np.arange(len(track.t_s)) * TICK_HZ // 30
         eyes, _ = gaze_path(scene.fixations, scene.paths, scene.t_s)
-        meant = scene.camera.to_view(eyes[tick], int(tick)) / [1, VIEW_HEIGHT]
+        meant = scene.camera.to_view(eyes[tick], tick) / [1, VIEW_HEIGHT]
         clear = np.array([event == "Fixation" for event in track.event]) & ~track.hidden
         error = (track.xy - meant)[clear] * [1, VIEW_HEIGHT]
         assert np.abs(np.median(error, axis=0)).max() < 0.07
