@@ -1,16 +1,11 @@
-"""The backbone interface: one surface over every model family.
-
-A family adds what only it knows (how to load, where the grid, the attention and the visual tokens are); everything
-else is here. CONTRIBUTING.md, "Add a backbone", lists the steps.
-"""
+"""One interface over every model family: load, forward pass with attention, generation."""
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -30,13 +25,13 @@ from gaze_vlm.attention.sources import (
     VitSource,
     choose_layers,
 )
-from gaze_vlm.backbones.cached_vision import cache_visual_tokens
-from gaze_vlm.backbones.collator import Collator, Media, one_per_group
-from gaze_vlm.backbones.layout import Layout, check_frame_size
-from gaze_vlm.backbones.loading import check_model_type, checkpoint_activations, four_bits, load_checkpoint
+from gaze_vlm.backbones.collator import Collator, one_per_group
+from gaze_vlm.backbones.family import ModelFamily
+from gaze_vlm.backbones.layout import check_frame_size
+from gaze_vlm.backbones.loading import check_model_type, four_bits, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
-from gaze_vlm.backbones.parts import ModelParts, parameters_by_part
+from gaze_vlm.backbones.parts import parameters_by_part
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
@@ -51,23 +46,13 @@ class BackboneOutput:
     attention: PatchAttention | None
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(ModelFamily):
     """A vision-language model that describes clips and reports where it looked.
 
     Args:
         checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
         options: the others of `BackboneOptions`.
     """
-
-    # What a family adds.
-
-    model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
-    image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
-    media: Media = "image"  # what a clip is to the model: an image a frame, or one video
-    config_names: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # of the tower and the language model
-    vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
-    vision_capture: ClassVar[type[AttentionCapture]] = AttentionCapture
-    tokens_after_clip: ClassVar[int] = 0  # placeholders behind those of a clip's frames
 
     def __init__(self, checkpoint: str, **options: Any) -> None:
         super().__init__()
@@ -78,11 +63,6 @@ class Backbone(nn.Module, ABC):
         self.source: AttentionSource | None = None
         self.clips: int | None = None  # within `prepared`: the library asks for tokens of images, not of clips
 
-    @property
-    def model_types(self) -> tuple[str, ...]:
-        """The `model_type` that a checkpoint's config may have."""
-        return (self.model_class.config_class.model_type,)
-
     def check_checkpoint(self) -> str:
         """Refuse a checkpoint that the backbone cannot serve, before its weights are read.
 
@@ -90,97 +70,6 @@ class Backbone(nn.Module, ABC):
             Its `model_type`.
         """
         return check_model_type(self.options.checkpoint, type(self).__name__, self.model_types)
-
-    def parts(self) -> ModelParts:
-        """List the model's modules by part; here by the names that most families give them.
-
-        A part inside another's modules stands behind it.
-        """
-        model = self.hf.model
-        return {
-            "vision": [model.vision_tower],
-            "projector": [model.multi_modal_projector],
-            "language": [model.language_model, self.hf.lm_head],
-        }
-
-    def unused_parameters(self) -> list[nn.Parameter]:
-        """List the parameters that no clip passes through.
-
-        They stay frozen even where their part is trained: processes that train together would wait for their gradients.
-        """
-        return []
-
-    @abstractmethod
-    def vit_attention_modules(self) -> dict[int, nn.Module]:
-        """List the vision tower's attention modules by layer.
-
-        Those whose output the model uses, and in which the patches of a frame attend to all of it.
-        """
-
-    def language_attention_modules(self) -> dict[int, nn.Module]:
-        """List the language model's attention modules by layer."""
-        return {i: layer.self_attn for i, layer in enumerate(self.parts()["language"][0].layers)}  # type: ignore[union-attr, arg-type]
-
-    @property
-    @abstractmethod
-    def has_class_token(self) -> bool:
-        """Whether the vision tower's sequence begins with a class token."""
-
-    @property
-    def prefix_tokens(self) -> int:
-        """Tokens of the vision tower's sequence before the patches: the class token, registers."""
-        return int(self.has_class_token)
-
-    @property
-    def own_frame_size_px(self) -> tuple[int, int]:
-        """Height and width of a frame that suit the model."""
-        size = self.hf.config.vision_config.image_size
-        height, width = (size, size) if isinstance(size, int) else size
-        return height, width
-
-    @property
-    def frame_unit_px(self) -> int | None:
-        """Legal heights and widths are its multiples; None where the model's own size alone is."""
-        return None
-
-    @property
-    @abstractmethod
-    def layout(self) -> Layout:
-        """The grids of a frame of `frame_size_px`."""
-
-    @property
-    def patch_positions(self) -> list[int] | None:
-        """Places of the patches in the vision tower's sequence, row by row; None: in order."""
-        return None
-
-    @property
-    def features_method(self) -> str:
-        """The model's method that makes visual tokens of a clip."""
-        return f"get_{self.media}_features"
-
-    @property
-    def visual_token(self) -> int:
-        """Id of the placeholder of one visual token.
-
-        NO_PLACEHOLDER where the text has none, since the language model reads them by cross-attention.
-        """
-        return int(getattr(self.hf.config, f"{self.media}_token_id"))
-
-    @property
-    def generative_model(self) -> Any:
-        """The model that generates from what `prepare` makes."""
-        return self.hf
-
-    def cache_vision_outputs(self, frames: int) -> None:
-        """Make frozen modules cache their outputs of so many frames; here the visual tokens."""
-        parts = self.parts()
-        cache_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
-
-    def checkpoint_activations(self) -> None:
-        """Make both towers run their layers again in the backward pass."""
-        checkpoint_activations(self.hf)
-
-    # What all share.
 
     def load(self, weights: bool = True) -> None:
         """Load the model and make it ready for training; do nothing the second time.

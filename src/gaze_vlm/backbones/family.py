@@ -1,0 +1,129 @@
+"""What only a model family knows; `Backbone` has everything else.
+
+CONTRIBUTING.md, "Add a backbone", lists the steps.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import nn
+
+from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
+from gaze_vlm.backbones.cached_vision import cache_visual_tokens
+from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.layout import Layout
+from gaze_vlm.backbones.loading import checkpoint_activations
+from gaze_vlm.backbones.options import BackboneOptions
+from gaze_vlm.backbones.parts import ModelParts
+
+
+class ModelFamily(nn.Module, ABC):
+    """How a family's model is loaded, and where its grids, attention and visual tokens are.
+
+    What is abstract differs in every family. The rest suits most; its docstring says when to change it.
+    """
+
+    model_class: ClassVar[Any]  # of `transformers`: native, or one of its Auto classes
+    image_options: ClassVar[dict[str, bool]] = {"do_resize": False}  # leave a frame's size as the view made it
+    media: Media = "image"  # what a clip is to the model: an image a frame, or one video
+    config_names: ClassVar[tuple[str, str]] = ("vision_config", "text_config")  # of the tower and the language model
+    vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
+    vision_capture: ClassVar[type[AttentionCapture]] = AttentionCapture
+    tokens_after_clip: ClassVar[int] = 0  # placeholders behind those of a clip's frames
+
+    options: BackboneOptions
+    hf: Any  # the `transformers` model
+
+    @property
+    def model_types(self) -> tuple[str, ...]:
+        """The `model_type` that a checkpoint's config may have."""
+        return (self.model_class.config_class.model_type,)
+
+    def parts(self) -> ModelParts:
+        """List the model's modules by part; here by the names that most families give them.
+
+        A part inside another's modules stands behind it.
+        """
+        model = self.hf.model
+        return {
+            "vision": [model.vision_tower],
+            "projector": [model.multi_modal_projector],
+            "language": [model.language_model, self.hf.lm_head],
+        }
+
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """List the parameters that no clip passes through.
+
+        They stay frozen even where their part is trained: processes that train together would wait for their gradients.
+        """
+        return []
+
+    @abstractmethod
+    def vit_attention_modules(self) -> dict[int, nn.Module]:
+        """List the vision tower's attention modules by layer.
+
+        Those whose output the model uses, and in which the patches of a frame attend to all of it.
+        """
+
+    def language_attention_modules(self) -> dict[int, nn.Module]:
+        """List the language model's attention modules by layer."""
+        return {i: layer.self_attn for i, layer in enumerate(self.parts()["language"][0].layers)}  # type: ignore[union-attr, arg-type]
+
+    @property
+    @abstractmethod
+    def has_class_token(self) -> bool:
+        """Whether the vision tower's sequence begins with a class token."""
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens of the vision tower's sequence before the patches: the class token, registers."""
+        return int(self.has_class_token)
+
+    @property
+    def own_frame_size_px(self) -> tuple[int, int]:
+        """Height and width of a frame that suit the model."""
+        size = self.hf.config.vision_config.image_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width
+
+    @property
+    def frame_unit_px(self) -> int | None:
+        """Legal heights and widths are its multiples; None where the model's own size alone is."""
+        return None
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """The grids of a frame of `frame_size_px`."""
+
+    @property
+    def patch_positions(self) -> list[int] | None:
+        """Places of the patches in the vision tower's sequence, row by row; None: in order."""
+        return None
+
+    @property
+    def features_method(self) -> str:
+        """The model's method that makes visual tokens of a clip."""
+        return f"get_{self.media}_features"
+
+    @property
+    def visual_token(self) -> int:
+        """Id of the placeholder of one visual token.
+
+        NO_PLACEHOLDER where the text has none, since the language model reads them by cross-attention.
+        """
+        return int(getattr(self.hf.config, f"{self.media}_token_id"))
+
+    @property
+    def generative_model(self) -> Any:
+        """The model that generates from what `prepare` makes."""
+        return self.hf
+
+    def cache_vision_outputs(self, frames: int) -> None:
+        """Make frozen modules cache their outputs of so many frames; here the visual tokens."""
+        parts = self.parts()
+        cache_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
+
+    def checkpoint_activations(self) -> None:
+        """Make both towers run their layers again in the backward pass."""
+        checkpoint_activations(self.hf)
