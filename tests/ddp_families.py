@@ -29,7 +29,7 @@ def main(rank: int, folder: Path) -> None:
             family, folder / family.name, family.outputs[-1], train=("vision", "projector", "language")
         )
         wrapped = DistributedDataParallel(Loss(backbone))
-        for _ in range(2):  # what got no gradient in the first is told in the second
+        for _ in range(2):  # what got no gradient in the first is reported in the second
             wrapped(make_batch(backbone, 1 + rank)).backward()
         first = next(p for p in backbone.parameters() if p.requires_grad)
         same = [torch.zeros_like(first) for _ in range(2)]

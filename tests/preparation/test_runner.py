@@ -236,12 +236,12 @@ def test_a_dry_run_estimates_space(
 ) -> None:
     reader = EgteaReader(raw_root)
     task = job.PrepareRecording(reader, tmp_path / "store", parameters)
-    told = estimate_cost(task, reader.recordings())
+    cost = estimate_cost(task, reader.recordings())
     there = sum(path.stat().st_size for path in (prepared / "videos").iterdir())
-    assert 0.4 * there < told.size_bytes < there  # a file's header outweighs eight frames
-    assert 0 < told.seconds < 60
+    assert 0.4 * there < cost.size_bytes < there  # a file's header outweighs eight frames
+    assert 0 < cost.seconds < 60
     copied = replace(task, parameters=replace(parameters, video_short_side_px=48))
-    assert estimate_cost(copied, reader.recordings()).size_bytes > 2 * told.size_bytes
+    assert estimate_cost(copied, reader.recordings()).size_bytes > 2 * cost.size_bytes
 
 
 def test_drafts_of_a_killed_run_are_removed(

@@ -1,4 +1,4 @@
-"""Groups of the optimiser, its schedule, and the check that all that learns gets a gradient."""
+"""Groups of the optimiser, its schedule, and the check that each trainable parameter gets a gradient."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What libraries say in a run that is of no use to who runs it; their real warnings stay."""
+"""Silence notes of libraries that help no user; their real warnings stay."""
 
 import logging
 import sys

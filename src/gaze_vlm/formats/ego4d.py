@@ -59,7 +59,7 @@ class Ego4dReader:
         verb_index: file of verb labels, "<name> <id>" a line with ids from 1, to label texts with: the first that
             the text names, in any inflection ("picks up" for "pick up"); see `formats/vocabulary.py`. None leaves texts
             without verb labels.
-        noun_index: file of noun labels, likewise.
+        noun_index: file of noun labels, of the same form.
 
     Raises:
         InputError: when an option is none of its choices, a part of the data set is missing, or the videos have the

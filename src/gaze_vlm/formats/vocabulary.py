@@ -119,7 +119,7 @@ class Vocabulary:
 
     Args:
         verbs: verb labels, none where the data set has none.
-        nouns: noun labels, likewise.
+        nouns: noun labels, in the same form.
     """
 
     def __init__(self, verbs: Sequence[str], nouns: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ from gaze_vlm.training.resuming import LastCheckpoint, RunLogger
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 
 OF_LIGHTNING = "PL_GLOBAL_SEED"
-"""Environment variable by which Lightning's first process tells the seed to those that it starts."""
+"""Environment variable by which Lightning's first process hands the seed to those that it starts."""
 PROCESSES = ("WORLD_SIZE", "SLURM_NTASKS")
 Cli = TypeVar("Cli", bound="GazeCLI")
 
