@@ -11,7 +11,7 @@ NOUNS = ("red cup", "blue pot", "green lid")
 def rows(right: np.ndarray, kl: float | None = None) -> list[dict]:
     """Two tasks for every clip; `right` [task, clip] says where the noun is right. Four clips a session.
 
-    Clips take turns: the same step goes on, the next starts in 0.5 s, the next starts in 2 s.
+    Clips take turns: the same action goes on, the next starts in 0.5 s, the next starts in 2 s.
     """
     made = []
     for clip in range(right.shape[1]):

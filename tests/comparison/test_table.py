@@ -112,10 +112,10 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 |" in activity
     assert "Absent noun, where less is better" in page
     assert f"| 1.50 ± 0.00 | {noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}] |" in activity
-    assert "repeats the current step" not in activity
+    assert "repeats the current action" not in activity
     same = page.split("## ")[3]
-    assert "| *oracle: repeats the current step* | 100.0 | — | — | 100.0 | 100.0 | 100.0 | — | — | — |" in same
-    assert page.count("repeats the current step") == 4
+    assert "| *oracle: repeats the current action* | 100.0 | — | — | 100.0 | 100.0 | 100.0 | — | — | — |" in same
+    assert page.count("repeats the current action") == 4
 
 
 def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):

@@ -47,7 +47,7 @@ class Comparison:
             in.
         overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}` and `{backbone}` are filled in.
         also_test: name of another data set → its store; every run of the main table is tested on it too.
-        reach_s: how long before its step the hand's reach is visible, in seconds (`groups.future_group`).
+        reach_s: how long before its action the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
     dataset: str

@@ -1,7 +1,7 @@
 """The parts of the future task, and what an oracle without a model would score on it.
 
-Half of all futures are the step that is already going on. A gain there is a gain in naming what is seen, not
-in anticipation, so the future is always shown in three parts beside an oracle that repeats the current step.
+Half of all futures are the action that is already going on. A gain there is a gain in naming what is seen, not
+in anticipation, so the future is always shown in three parts beside an oracle that repeats the current action.
 """
 
 from collections import Counter
@@ -22,13 +22,13 @@ def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> 
     """Return which part of the future task a clip is.
 
     Args:
-        same_step: the future is the step that goes on at the end of the clip.
-        future_starts_in_s: seconds from the end of the clip to the start of the future step, 0 or less where that has
+        same_step: the future is the action that goes on at the end of the clip.
+        future_starts_in_s: seconds from the end of the clip to the start of the future action, 0 or less where that has
             begun.
-        reach_s: how long before its step the hand's reach is visible.
+        reach_s: how long before its action the hand's reach is visible.
 
     Returns:
-        `same`; `reach` when the future step starts within `reach_s`, so that its reach may show; else `unseen`.
+        `same`; `reach` when the future action starts within `reach_s`, so that its reach may show; else `unseen`.
     """
     if same_step:
         return "same"
@@ -46,7 +46,7 @@ def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
 def repeat_current(
     predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None
 ) -> dict[str, float]:
-    """Score an oracle that answers the current step to the future question.
+    """Score an oracle that answers the current action to the future question.
 
     Clips without a current target are left out: nothing is there to be repeated.
 
@@ -92,7 +92,7 @@ ORACLES: dict[str, Callable[[Iterable[Prediction], str, float, Encoder | None], 
 
 
 def oracles_of(task: str) -> Sequence[str]:
-    """List the oracles of a task; repeating the current step is one of the future."""
+    """List the oracles of a task; repeating the current action is one of the future."""
     return [name for name in ORACLES if name != "repeat_current" or task != "activity"]
 
 

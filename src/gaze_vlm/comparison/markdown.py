@@ -23,14 +23,14 @@ PACKAGES = (
     "sentence-transformers",
 )
 TITLES = {
-    "activity": "Activity: the step at the end of the clip",
-    "future": "Future: the step that comes",
-    "future/same": "Future, part 1: the same step goes on",
-    "future/reach": "Future, part 2: the next step, begun within {reach_s:g} s, so that its reach may show",
-    "future/unseen": "Future, part 3: the next step, later than {reach_s:g} s, with nothing of it to see",
+    "activity": "Activity: the action at the end of the clip",
+    "future": "Future: the action that comes",
+    "future/same": "Future, part 1: the same action goes on",
+    "future/reach": "Future, part 2: the next action, begun within {reach_s:g} s, so that its reach may show",
+    "future/unseen": "Future, part 3: the next action, later than {reach_s:g} s, with nothing of it to see",
 }
 ORACLE_NAMES = {
-    "repeat_current": "oracle: repeats the current step",
+    "repeat_current": "oracle: repeats the current action",
     "majority": "oracle: the commonest answer of this test",
 }
 NOTHING = "—"

@@ -20,7 +20,7 @@ class Prediction:
     """The answer to one task on one clip, and its scores.
 
     `scores` holds those of `SCORES` that the sample has (docs/scores.md). `future_starts_in_s` counts seconds from the
-    end of the clip to the start of the future step, 0 or less where that has begun. Clips of one `session` are not
+    end of the clip to the start of the future action, 0 or less where that has begun. Clips of one `session` are not
     independent. `target_verb` and `target_noun` are the target's labels, if it has any. `clip_nouns` are the noun
     labels of all that is annotated around the clip.
     """
