@@ -73,10 +73,10 @@ test-oldest: $(OLDEST)/installed  ## run the tests of models with the oldest sup
 
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 $(OLDEST)/installed: $(VENV)/installed
-	$(BIN)/python -m venv --clear $(OLDEST)
+	$(BIN)/python -m venv --clear --without-pip $(OLDEST)
 	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE_PACKAGES))')" \
 		> "$$($(OLDEST)/bin/python $(SITE_PACKAGES))/venv.pth"
-	$(OLDEST)/bin/python -m pip install --quiet 'transformers==5.10.*'
+	$(BIN)/python -m pip --python $(OLDEST)/bin/python install --quiet 'transformers==5.10.*'
 	@touch $@
 
 # An environment of its own: the newest versions that pyproject.toml allows, whatever constraints.txt says.
