@@ -32,5 +32,6 @@ class LlavaOnevision(Llava):
         return [*super().unused_parameters(), *parameters_of([tower.head] if tower.use_head else [])]
 
     def through_block(self, features: Tensor, clips: int) -> Tensor:
-        frames, newline = features[:, : -self.tokens_after_clip], features[:, -self.tokens_after_clip :]
-        return torch.cat([super().through_block(frames, clips), newline], dim=1)
+        patches = len(self.layout.language)
+        whole = features.shape[1] // patches * patches  # the newline is there, or the library adds it later
+        return torch.cat([super().through_block(features[:, :whole], clips), features[:, whole:]], dim=1)
