@@ -16,12 +16,12 @@ from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Backbone, InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM
 from gaze_vlm.backbones.compose import join_llava
 from gaze_vlm.backbones.qwen_vl import TIMES_GROUPS
+from gaze_vlm.backbones.tiny.common import tiny_qwen2
 from gaze_vlm.backbones.tiny.internvl import build_tiny_internvl
 from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_processor, build_tiny_llava
 from gaze_vlm.backbones.tiny.llava_next_video import build_tiny_llava_next_video
 from gaze_vlm.backbones.tiny.llava_onevision import build_tiny_llava_onevision
 from gaze_vlm.backbones.tiny.narrator import build_tiny_narrator
-from gaze_vlm.backbones.tiny.parts import tiny_qwen2
 from gaze_vlm.backbones.tiny.qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.backbones.tiny.smolvlm import build_tiny_smolvlm
 from gaze_vlm.datamodules.clip import Batch, Clip

@@ -22,8 +22,10 @@ def listed_rooms() -> list[str]:
 def imported(file: Path) -> Iterator[str]:
     """First parts of the names that a file imports of the package, those inside functions too."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         yield from (name.split(".")[1] for name in names if name.startswith("gaze_vlm."))
 
 

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 
 from gaze_vlm import output
 from gaze_vlm.cli import main
+from gaze_vlm.errors import OutputError
 from gaze_vlm.output import (
-    OutputError,
     check_output_file,
     check_output_folder,
     draft_of,

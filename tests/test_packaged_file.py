@@ -8,7 +8,7 @@ import pytest
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.metrics.sentence_encoder import TOKENIZER, WEIGHTS, MiniLM
 from gaze_vlm.packaged_file import PackagedFile, checked_path
-from gaze_vlm.pretraining.packaged import DINOV2, SMOLLM2, read_dinov2, read_smollm2
+from gaze_vlm.pretraining.real_parts import DINOV2, SMOLLM2, read_dinov2, read_smollm2
 
 CARRIED = [DINOV2, SMOLLM2, WEIGHTS, TOKENIZER]
 

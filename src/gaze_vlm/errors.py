@@ -16,6 +16,10 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file, a folder or a checkpoint that is not there."""
 
 
+class OutputError(UserError, RuntimeError):
+    """Something cannot be written: a full disk, no permission. No input is to blame."""
+
+
 class CommandError(UserError, RuntimeError):
     """A command that this one started failed."""
 

@@ -1,4 +1,4 @@
-"""JSON of other people's making: refused in one line where it is damaged, too large, or nested without end."""
+"""JSON files: refused in one line where they are damaged, too large or nested without end; written all or nothing."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.output import write_atomically
 
 T = TypeVar("T")
 MOST_BYTES = 2**28  # of a file that is read as a whole; larger ones are read as a stream
@@ -41,7 +42,7 @@ class DepthLimit:
         """Take the next bytes of a text.
 
         Raises:
-            TooDeepError: so it is.
+            TooDeepError: when brackets nest too deep.
         """
         for start in range(0, len(text), PIECE_BYTES):
             self._check(text[start : start + PIECE_BYTES])
@@ -156,3 +157,12 @@ def _is(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+
+
+def write_json(path: Path, values: Mapping[str, Any], sort_keys: bool = False) -> None:
+    """Write readable JSON, all or nothing.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    write_atomically(path, json.dumps(values, indent=1, sort_keys=sort_keys) + "\n")

@@ -8,11 +8,7 @@ from tempfile import TemporaryFile
 
 from safetensors import SafetensorError
 
-from gaze_vlm.errors import InputError, UserError
-
-
-class OutputError(UserError, RuntimeError):
-    """Something cannot be written: a full disk, no permission. No input is to blame."""
+from gaze_vlm.errors import InputError, OutputError, UserError
 
 
 @contextmanager
@@ -56,7 +52,9 @@ def draft_of(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file, all or nothing; concurrent writers of one path do not mix.
+    """Write a file, all or nothing.
+
+    Processes of one machine that write the same path do not mix.
 
     Raises:
         OutputError: the file system refused.

@@ -6,7 +6,7 @@ import torch
 
 from backbone_families import FAMILIES, FRAMES, make_backbone, make_batch
 from gaze_vlm.backbones.loading import save_checkpoint
-from gaze_vlm.backbones.smolvlm import timed_frames
+from gaze_vlm.backbones.smolvlm import frames_with_times
 
 SMOLVLM = next(family for family in FAMILIES if family.name == "smolvlm2")
 
@@ -28,7 +28,7 @@ def test_a_frame_of_zeros_is_no_padding(tmp_path: Path) -> None:
 
 
 def test_times_are_told_in_minutes_and_seconds() -> None:
-    assert timed_frames("<image>", [1.0, 61.9]) == (
+    assert frames_with_times("<image>", [1.0, 61.9]) == (
         "You are provided the following series of two frames from a 0:01:01 [H:MM:SS] video.\n"
         "\nFrame from 00:01:<image>\nFrame from 01:01:<image>\n\n"
     )

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from gaze_vlm.datamodules import ClipDataModule
+from gaze_vlm.datamodules.batches import EvenBatches
 from gaze_vlm.datamodules.gaze_options import GazeOptions
-from gaze_vlm.datamodules.loading import EvenBatches
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare

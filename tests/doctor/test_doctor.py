@@ -160,10 +160,10 @@ def test_seven_billion_parameters_are_counted_and_none_is_made(prepared: Path, t
     ]
     diagnosis = diagnose(configure([*arguments(tmp_path / "run", tmp_path, prepared), *options]).training)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000
-    total, learning = diagnosis.parameters["language"]
-    assert total - learning == 7_615_616_512  # 28 layers, embeddings and head of the 7B
+    total, trainable = diagnosis.parameters["language"]
+    assert total - trainable == 7_615_616_512  # 28 layers, embeddings and head of the 7B
     per_layer = 2 * (3584 + 3584) + 2 * (3584 + 512) + 3 * (3584 + 18944)  # q, o; k, v; gate, up, down
-    assert learning == 28 * 16 * per_layer
+    assert trainable == 28 * 16 * per_layer
     assert diagnosis.memory["weights"] == pytest.approx(2 * 8.29e9, rel=0.02)
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from egtea_files import SESSIONS, TICKS_S, iterate_frames, write_split, write_video
+from gaze_vlm.errors import OutputError
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.output import OutputError
 from gaze_vlm.preparation import files, job, runner
 from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.parameters import PreparationParameters

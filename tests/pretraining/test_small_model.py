@@ -16,7 +16,7 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from gaze_vlm.backbones.tiny.parts import build_tokenizer, tiny_qwen2
+from gaze_vlm.backbones.tiny.common import build_tokenizer, tiny_qwen2
 from gaze_vlm.cli import main
 from gaze_vlm.pretraining import small_model
 from gaze_vlm.pretraining.questions import vocabulary

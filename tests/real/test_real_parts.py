@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gaze_vlm.packaged_file import PackagedFile, checked_path
-from gaze_vlm.pretraining.packaged import DINOV2, SMOLLM2, read_dinov2, read_smollm2
+from gaze_vlm.pretraining.real_parts import DINOV2, SMOLLM2, read_dinov2, read_smollm2
 
 pytestmark = pytest.mark.real
 FEATURES = "/backbone/layernorm/Add_1_output_0"  # in the graph, before its decoder of saliency

@@ -10,8 +10,8 @@ import torch
 from backbone_families import FAMILIES, make_backbone, make_batch
 from gaze_vlm.attention import GazeRegularizer
 from gaze_vlm.cli import main
+from gaze_vlm.datamodules.batches import StepLoader
 from gaze_vlm.datamodules.clip import totals_of
-from gaze_vlm.datamodules.loading import StepLoader
 from gaze_vlm.training.module import GazeVLM
 from training_files import arguments
 

@@ -1,7 +1,6 @@
 """The gaze regularizer: λ · divergence between attention and gaze, in fp32 from log-probabilities."""
 
 import math
-from math import log
 from typing import Literal
 
 import torch
@@ -120,7 +119,9 @@ class GazeRegularizer(nn.Module):
             )
         patches = gaze.shape[-1]
         gaze = torch.where(rearrange(valid, "batch frame -> batch frame 1"), gaze, 1 / patches)
-        of_heads = torch.where(rearrange(valid, "batch frame -> batch frame 1 1"), attention.log_probs, -log(patches))
+        of_heads = torch.where(
+            rearrange(valid, "batch frame -> batch frame 1 1"), attention.log_probs, -math.log(patches)
+        )
         attention = PatchAttention(of_heads.clamp_min(LEAST_LOG), attention.grid)
         if self.per_head:
             gaze_of_heads = rearrange(gaze, "batch frame patch -> batch frame 1 patch")

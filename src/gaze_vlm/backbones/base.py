@@ -28,7 +28,7 @@ from gaze_vlm.attention.sources import (
 from gaze_vlm.backbones.collator import Collator, one_per_group
 from gaze_vlm.backbones.family import ModelFamily
 from gaze_vlm.backbones.layout import check_frame_size
-from gaze_vlm.backbones.loading import check_model_type, four_bits, load_checkpoint
+from gaze_vlm.backbones.loading import check_model_type, four_bit_config, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import parameters_by_part
@@ -101,7 +101,7 @@ class Backbone(ModelFamily):
         load = partial(load_checkpoint, self.model_class, options.checkpoint, options.dtype, attention)
         self.hf, self.processor = load(weights=weights and options.quantization is None)
         if weights and options.quantization is not None:
-            self.hf, self.processor = load(quantized=four_bits(self.hf, self.parts(), options.train))
+            self.hf, self.processor = load(quantized=four_bit_config(self.hf, self.parts(), options.train))
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
 
     def add_trainable_weights(self) -> None:

@@ -87,7 +87,7 @@ class Collator:
         """Refuse a clip whose frames are not whole frame groups.
 
         Raises:
-            InputError: so it is.
+            InputError: when they are not.
         """
         if frames % self.frames_per_group:
             raise InputError(
@@ -110,7 +110,7 @@ class Collator:
         The text would end there, or the token would stand for an image that is not there.
 
         Raises:
-            InputError: so it is.
+            InputError: when it does.
         """
         if (found := self.special_tokens.search(text)) is not None:
             raise InputError(

@@ -52,7 +52,7 @@ def load_checkpoint(
         model_class: the model's, or an Auto class.
         checkpoint: folder or hub name.
         dtype: of the weights.
-        attention: the attention function of each half, by the half's config; None leaves the half its own.
+        attention: the attention function of each tower, by the name of its config; None leaves it its own.
         weights: read them; without, the model lies on the meta device and takes no memory.
         quantized: which weights are held in fewer bits.
 
@@ -101,7 +101,7 @@ def how_to_fetch(name: str, error: OSError) -> str:
     )
 
 
-def four_bits(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...]) -> BitsAndBytesConfig:
+def four_bit_config(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...]) -> BitsAndBytesConfig:
     """Configure a frozen language model whose linear layers have 4 bits a weight.
 
     They are NF4 (Dettmers et al. 2023, arXiv 2305.14314, §3), computed in bfloat16. The vision tower and the

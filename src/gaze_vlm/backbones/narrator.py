@@ -124,8 +124,6 @@ def frame_embedding(frames: int, width: int) -> Float[Tensor, "frame width"]:
     """Compute sinusoids of the frame's index less those of the first frame.
 
     Vaswani et al. 2017, §3.5. A single frame is left as it is. The periods go from 2π to 20,000π frames.
-
-    A single frame is left as it is. The periods go from 2π to 20,000π frames.
     """
     frequencies = torch.exp(torch.arange(0, width, 2) * (-log(10_000) / width))
     angles = torch.arange(frames)[:, None] * frequencies

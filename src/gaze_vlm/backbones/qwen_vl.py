@@ -125,7 +125,7 @@ class QwenVL(Backbone):
         own = self.processor
         group = f"{own.vision_start_token}{own.video_token}{own.vision_end_token}"
         placeholder = f"({re.escape(group)}|{collator.placeholder})"
-        return replace(collator, placeholder=placeholder, write=partial(timed_groups, group))
+        return replace(collator, placeholder=placeholder, write=partial(groups_with_times, group))
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add the grid of each image or video, and which placeholders are patches.
@@ -151,6 +151,6 @@ class QwenVL(Backbone):
         return prepared
 
 
-def timed_groups(group: str, times_s: Sequence[float]) -> str:
+def groups_with_times(group: str, times_s: Sequence[float]) -> str:
     """Write a video in Qwen3-VL's text: before each frame group its time."""
     return "".join(f"<{t:.1f} seconds>{group}" for t in times_s)

@@ -45,7 +45,9 @@ class SmolVLM(Backbone):
     def collator(self) -> Collator:
         own = self.processor
         frame = f"{own.fake_image_token}{own.global_image_token}{own.image_token}{own.fake_image_token}"
-        return replace(super().collator(), placeholder=re.escape(own.video_token), write=partial(timed_frames, frame))
+        return replace(
+            super().collator(), placeholder=re.escape(own.video_token), write=partial(frames_with_times, frame)
+        )
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         frames = inputs["pixel_values"]
@@ -63,7 +65,7 @@ class SmolVLM(Backbone):
         return square_layout(vision.image_size, vision.patch_size, self.hf.config.scale_factor)
 
 
-def timed_frames(frame: str, times_s: Sequence[float]) -> str:
+def frames_with_times(frame: str, times_s: Sequence[float]) -> str:
     """Write a video as the model's processor does: with the time of each frame."""
     count, length = num2words(len(times_s)), timedelta(seconds=int(times_s[-1]))
     intro = f"You are provided the following series of {count} frames from a {length} [H:MM:SS] video.\n"

@@ -34,8 +34,8 @@ def expand_configs(args: list[str]) -> list[str]:
             # What is left of a composed file has no name of its own: it is handed over as text.
             changed = [
                 values.pop("configs", None) is not None,
-                _in_lower_case(values.get("model"), "schedule"),
-                _renamed(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
+                _lower(values.get("model"), "schedule"),
+                _rename(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
             ]
             own = yaml.safe_dump(values) if any(changed) else str(part)
             expanded.append(f"--config={own}")
@@ -43,8 +43,8 @@ def expand_configs(args: list[str]) -> list[str]:
     return expanded
 
 
-def _in_lower_case(values: Any, key: str) -> bool:
-    """Whether a value was in capitals, as runs of earlier versions have the names of schedules; it no longer is."""
+def _lower(values: Any, key: str) -> bool:
+    """Lower a value in capitals, as earlier versions wrote schedules; return whether it was."""
     value = values.get(key) if isinstance(values, dict) else None
     if not isinstance(value, str) or not value.isupper():
         return False
@@ -52,8 +52,8 @@ def _in_lower_case(values: Any, key: str) -> bool:
     return True
 
 
-def _renamed(values: Any, old: str, new: str) -> bool:
-    """Whether a key had the name of earlier versions; it no longer has."""
+def _rename(values: Any, old: str, new: str) -> bool:
+    """Rename a key of earlier versions; return whether it was there."""
     if not isinstance(values, dict) or old not in values:
         return False
     values[new] = values.pop(old)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
+from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze
-from gaze_vlm.datamodules.loading import EvenBatches, StepLoader
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
 from gaze_vlm.gaze.view import Grid, View

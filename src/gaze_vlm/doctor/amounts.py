@@ -8,7 +8,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.doctor.memory import GB
 from gaze_vlm.training.checks import Training
-from gaze_vlm.training.checks.training import refusals
+from gaze_vlm.training.checks.problem import refusals
 
 LIGHTNINGS_EPOCHS = 1000  # where neither steps nor epochs are limited
 
@@ -85,7 +85,7 @@ def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
     return float(dataset.decode(0).nbytes * min(cached_clips, len(dataset.records)))
 
 
-def kept_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
+def cache_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
     """Describe the memory of kept vision outputs; the model must be built.
 
     Args:

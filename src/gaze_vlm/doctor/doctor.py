@@ -8,7 +8,7 @@ from torch import nn
 from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
+from gaze_vlm.doctor.amounts import amounts_in_words, cache_in_words
 from gaze_vlm.doctor.memory import GB, estimate
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -22,7 +22,7 @@ EXAMPLE_ANSWER = "cut the red onion with the knife on the board"
 class Diagnosis:
     """What a training would be.
 
-    `parameters` are (total, learning) by part; `memory` is in bytes, by what takes it. Both are empty where the model
+    `parameters` are (total, trainable) by part; `memory` is in bytes, by what takes it. Both are empty where the model
     cannot be built, and `facts` are then those of the configuration alone.
     """
 
@@ -35,8 +35,10 @@ class Diagnosis:
         """Readable lines."""
         lines = [f"{name:24} {fact}" for name, fact in self.facts.items()]
         if self.parameters:
-            lines += ["", f"{'parameters':24} {'total':>16} {'learning':>16}"]
-            lines += [f"  {name:22} {total:16,} {learning:16,}" for name, (total, learning) in self.parameters.items()]
+            lines += ["", f"{'parameters':24} {'total':>16} {'trainable':>16}"]
+            lines += [
+                f"  {name:22} {total:16,} {trainable:16,}" for name, (total, trainable) in self.parameters.items()
+            ]
             lines += [
                 "",
                 "memory of a GPU, estimated (formulas: gaze_vlm/doctor/memory.py; some GB of CUDA's own come on top)",
@@ -83,7 +85,7 @@ def diagnose(training: Training) -> Diagnosis:
     question, prompt, answer = longest_sample(backbone, data, frames)
     facts |= {
         **model_facts(backbone, frames, known),
-        **kept_in_words(backbone, frames * sum(len(dataset.records) for dataset in data.datasets.values())),
+        **cache_in_words(backbone, frames * sum(len(dataset.records) for dataset in data.datasets.values())),
         "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)
@@ -140,9 +142,9 @@ def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tup
 
 def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
     """Count each part's parameters, in total and trainable, LoRA's included."""
-    parts, learning = backbone.parameters_by_part(), backbone.trainable_parameters()
-    counts = {name: (numbers(parameters), numbers(learning[name])) for name, parameters in parts.items()}
-    everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in learning.values())
+    parts, trainable = backbone.parameters_by_part(), backbone.trainable_parameters()
+    counts = {name: (numbers(parameters), numbers(trainable[name])) for name, parameters in parts.items()}
+    everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in trainable.values())
     return {**counts, "all": everything}  # some models have a parameter that no clip meets, and no part
 
 

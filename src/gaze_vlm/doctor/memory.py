@@ -26,17 +26,17 @@ def weight_bytes(parameters: Iterable[nn.Parameter], quantized: Collection[Tenso
     return sum(p.numel() * (FOUR_BIT_BYTES if p in quantized else p.element_size()) for p in parameters)
 
 
-def gradient_bytes(learning: Iterable[nn.Parameter]) -> float:
+def gradient_bytes(trainable: Iterable[nn.Parameter]) -> float:
     """Σ trainable numbers · bytes of their dtype."""
-    return float(sum(p.numel() * p.element_size() for p in learning))
+    return float(sum(p.numel() * p.element_size() for p in trainable))
 
 
-def cast_bytes(learning: Iterable[nn.Parameter], autocast: bool) -> float:
+def cast_bytes(trainable: Iterable[nn.Parameter], autocast: bool) -> float:
     """2 · trainable numbers of 32 bits under autocast, else 0.
 
     It keeps a copy of 16 bits of each for a step.
     """
-    return float(sum(2 * p.numel() for p in learning if p.dtype == torch.float32)) if autocast else 0.0
+    return float(sum(2 * p.numel() for p in trainable if p.dtype == torch.float32)) if autocast else 0.0
 
 
 def states_per_number(make_optimizer: Callable[..., torch.optim.Optimizer]) -> int:
@@ -151,26 +151,26 @@ def estimate(
         answer: those of the answer.
     """
     backbone = module.backbone
-    learning_of = backbone.trainable_parameters()
-    learning = [parameter for parameters in learning_of.values() for parameter in parameters]
+    trainable_of = backbone.trainable_parameters()
+    trainable = [parameter for parameters in trainable_of.values() for parameter in parameters]
     language, config = backbone.parts()["language"][0], backbone.hf.config
     linear = [module for module in language.modules() if isinstance(module, nn.Linear)]
     quantized = {m.weight for m in linear if not m.weight.requires_grad} if backbone.options.quantization else set()
     autocast = "mixed" in precision
     half = "16" in precision or backbone.options.dtype == "bfloat16"
-    vision, text = (getattr(config, half) for half in backbone.config_names)
+    vision, text = (getattr(config, name) for name in backbone.config_names)
     attentions = backbone.language_attention_modules()
     towers = [tower_of(backbone.hf, attentions, width_of(text), batch_size * sequence)]
-    if learning_of["vision"]:
+    if trainable_of["vision"]:
         patches = frames // backbone.layout.frames_per_group * len(backbone.layout.vit)
         attentions = backbone.vit_attention_modules()
         towers.append(tower_of(backbone.hf, attentions, width_of(vision), batch_size * patches))
     kept, checkpointed = (activation_bytes(towers, 2 if half else 4, checkpointing) for checkpointing in (False, True))
     rest = {
         "weights": weight_bytes(backbone.parameters(), quantized),
-        "gradients": gradient_bytes(learning),
-        "optimiser states": states_per_number(module.make_optimizer) * gradient_bytes(learning),
-        "weights cast to 16 bits": cast_bytes(learning, autocast),
+        "gradients": gradient_bytes(trainable),
+        "optimiser states": states_per_number(module.make_optimizer) * gradient_bytes(trainable),
+        "weights cast to 16 bits": cast_bytes(trainable, autocast),
         "logits": logit_bytes(batch_size * answer, text.vocab_size),
     }
     checkpointing = backbone.options.gradient_checkpointing

@@ -58,7 +58,9 @@ def patch_distribution(
     view: View,
     grid: Grid,
 ) -> tuple[Float[Tensor, "*frame patch"], Float[Tensor, "*frame"]]:
-    """Mass of a gaze mixture in each patch of the view, exactly (paper §3: H̃, without drawing a map).
+    """Compute the mass of a gaze mixture in each patch of the view, exactly.
+
+    It is the H̃ of the paper, §3, without drawing a map.
 
     The mass of an isotropic Gaussian in an axis-aligned patch is a product of two differences of the normal CDF.
     Mass outside the view is lost and the rest renormalised.

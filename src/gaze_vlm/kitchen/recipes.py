@@ -36,14 +36,14 @@ TRAY_PLACES = 2
 """How many objects a recipe may pick up: each of them moves to its own place on the tray."""
 
 
-class Action(NamedTuple):
+class RecipeAction(NamedTuple):
     """One thing to do: a verb of `VERBS` and a kind of `KINDS`."""
 
     verb: str
     kind: str
 
 
-POSSIBLE_ACTIONS = tuple(Action(verb, kind) for kind in KINDS for verb in AFFORDANCES[kind])
+POSSIBLE_ACTIONS = tuple(RecipeAction(verb, kind) for kind in KINDS for verb in AFFORDANCES[kind])
 
 
 def noun(colour: str, kind: str) -> str:
@@ -54,12 +54,12 @@ def noun(colour: str, kind: str) -> str:
 NOUNS = tuple(noun(colour, kind) for kind in KINDS for colour in COLOURS)
 
 
-def random_recipe(rng: np.random.Generator, actions: int = RECIPE_ACTIONS) -> tuple[Action, ...]:
+def random_recipe(rng: np.random.Generator, actions: int = RECIPE_ACTIONS) -> tuple[RecipeAction, ...]:
     """Draw distinct actions in random order, never two in a row on one kind."""
     return _order(rng, list(rng.permutation(len(POSSIBLE_ACTIONS))), actions)
 
 
-def swap_neighbours(recipe: tuple[Action, ...], rng: np.random.Generator) -> tuple[Action, ...]:
+def swap_neighbours(recipe: tuple[RecipeAction, ...], rng: np.random.Generator) -> tuple[RecipeAction, ...]:
     """Swap one pair of neighbouring actions; none if no swap is legal."""
     for first in rng.permutation(len(recipe) - 1):
         swapped = list(recipe)
@@ -69,12 +69,12 @@ def swap_neighbours(recipe: tuple[Action, ...], rng: np.random.Generator) -> tup
     return recipe
 
 
-def _order(rng: np.random.Generator, preference: list[int], length: int) -> tuple[Action, ...]:
+def _order(rng: np.random.Generator, preference: list[int], length: int) -> tuple[RecipeAction, ...]:
     """Takes actions in the order of preference within a random choice of kinds, and shuffles them."""
     most = min(MAX_ACTIONS_PER_KIND, (length + 1) // 2)  # else two actions could be two of one kind
     while True:
         kinds = set(rng.permutation(KINDS)[:RECIPE_KINDS].tolist())
-        taken: list[Action] = []
+        taken: list[RecipeAction] = []
         for index in preference:
             action = POSSIBLE_ACTIONS[index]
             if (
@@ -93,11 +93,11 @@ def _order(rng: np.random.Generator, preference: list[int], length: int) -> tupl
                 return tuple(ordered)
 
 
-def _kinds_alternate(actions: list[Action]) -> bool:
+def _kinds_alternate(actions: list[RecipeAction]) -> bool:
     return all(first.kind != second.kind for first, second in pairwise(actions))
 
 
-def _fixed_recipes() -> tuple[tuple[Action, ...], ...]:
+def _fixed_recipes() -> tuple[tuple[RecipeAction, ...], ...]:
     """One recipe a name; actions seldom used so far come first, so that each action occurs in few recipes."""
     rng = np.random.default_rng(RECIPE_SEED)
     uses = np.zeros(len(POSSIBLE_ACTIONS))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gaze_vlm.kitchen.motion import minimum_jerk
-from gaze_vlm.kitchen.recipes import AFFORDANCES, COLOURS, KINDS, Action
+from gaze_vlm.kitchen.recipes import AFFORDANCES, COLOURS, KINDS, RecipeAction
 
 OBJECT_RADIUS = 0.078
 LEAST_DISTANCE = 0.235
@@ -33,7 +33,7 @@ class Script:
     radius: Float[np.ndarray, " object"]
     place: Float[np.ndarray, "object 2"]
     done_before: tuple[frozenset[str], ...]
-    actions: tuple[Action, ...]
+    actions: tuple[RecipeAction, ...]
     action_object: Int[np.ndarray, " action"]
     action_start_s: Float[np.ndarray, " action_and_end"]
 
@@ -73,7 +73,7 @@ class Script:
 
 
 def random_script(
-    rng: np.random.Generator, actions: tuple[Action, ...], least_duration_s: float, marks: bool = False
+    rng: np.random.Generator, actions: tuple[RecipeAction, ...], least_duration_s: float, marks: bool = False
 ) -> Script:
     """Draw objects for `actions`; with `marks`, some show what was done before."""
     needed = sorted({action.kind for action in actions})
@@ -112,6 +112,6 @@ def _scatter(rng: np.random.Generator, count: int) -> Float[np.ndarray, "object 
     return np.array(places)
 
 
-def _earlier_marks(rng: np.random.Generator, kind: str, actions: tuple[Action, ...]) -> frozenset[str]:
+def _earlier_marks(rng: np.random.Generator, kind: str, actions: tuple[RecipeAction, ...]) -> frozenset[str]:
     planned = {action.verb for action in actions if action.kind == kind}
     return frozenset(verb for verb in AFFORDANCES[kind] if verb not in planned | {"Pick up"} and rng.random() < 0.15)

@@ -8,7 +8,7 @@ import av
 
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX
 from gaze_vlm.kitchen.session import Session
-from gaze_vlm.output import draft_of
+from gaze_vlm.output import draft_of, writing
 
 
 class SessionNotes(NamedTuple):
@@ -26,7 +26,7 @@ class SessionNotes(NamedTuple):
 
 def write_video(path: Path, session: Session, codec: str, options: Mapping[str, str]) -> None:
     """Write all frames of the session, 128×96 px, at the session's rate."""
-    with draft_of(path) as draft, av.open(str(draft), "w", format="mp4") as container:
+    with draft_of(path) as draft, writing(path), av.open(str(draft), "w", format="mp4") as container:
         stream = container.add_stream(codec, rate=session.scene.rates.frame_hz, options=dict(options))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH_PX, FRAME_HEIGHT_PX, "yuv420p"

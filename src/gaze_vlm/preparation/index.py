@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gaze_vlm.formats.recording import Reader, Recording
+from gaze_vlm.json_files import write_json
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality_report import VideoQuality, quality_report
@@ -19,7 +20,6 @@ from gaze_vlm.preparation.store import (
     reencoded_file,
     video_file,
     write_clips,
-    write_json,
     write_manifest,
 )
 from gaze_vlm.preparation.timeline import require_clips, video_clips
@@ -85,7 +85,7 @@ def write_index(
     report = quality_report(quality, clips, dropped, quarantined, left_out, labels)
     for video_id, entry in videos.items():  # an id is not always the name of the file
         report["by_video"][video_id]["file"] = entry.path
-    write_json(store / "quality.json", report)
+    write_json(store / "quality.json", report, sort_keys=True)
     require_clips(clips, dropped, quarantined, required_splits(parameters), store)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

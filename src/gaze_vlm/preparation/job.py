@@ -9,14 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.video import TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import GazeSamples
-from gaze_vlm.output import OutputError, draft_of, writing
+from gaze_vlm.output import draft_of, writing
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.gaze_time import check_times

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gaze_vlm.cores import cores
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Reader, Recording, group_by_missing
-from gaze_vlm.output import OutputError, write_atomically
+from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.cluster import run_on_ray
 from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.engine import run_in_process, run_local

@@ -5,10 +5,9 @@ Files are written beside their place and moved there, so a killed preparation le
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +17,7 @@ from safetensors.numpy import save
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.json_files import from_json, parse_json, read_json
+from gaze_vlm.json_files import from_json, parse_json, read_json, write_json
 from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
@@ -182,7 +181,7 @@ def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
 
 def write_manifest(store: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, last of all, so that a store with one is complete."""
-    write_atomically(store / "manifest.json", _json(asdict(manifest)))
+    write_json(store / "manifest.json", asdict(manifest), sort_keys=True)
 
 
 def read_manifest(store: Path) -> Manifest:
@@ -227,15 +226,6 @@ def read_clips(path: Path) -> list[ClipRecord]:
         return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in table.to_pylist()]
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys."""
-    write_atomically(path, _json(values))
-
-
-def _json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _check_version(version: object, read: int, path: Path) -> None:

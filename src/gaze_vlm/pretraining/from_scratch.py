@@ -31,7 +31,7 @@ from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining, make_family
 from gaze_vlm.pretraining.optimisation import best_device, steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
-from gaze_vlm.pretraining.questions import vocabulary
+from gaze_vlm.pretraining.questions import all_words
 from gaze_vlm.pretraining.stills import render_stills
 from gaze_vlm.ranges import above_zero, at_least, is_seed
 
@@ -95,7 +95,7 @@ def make_backbone(
     with checkpoint_folder(output, facts) as folder:
         if folder is not None:
             torch.manual_seed(seed)
-            words = [*vocabulary(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
+            words = [*all_words(), *" ".join(PROMPTS.values()).replace("?", " ?").lower().split()]
             if family is None:
                 facts |= make_llava(folder, words, seed, pretraining)
             else:

@@ -1,6 +1,6 @@
 """A kitchen's checkpoint of any family, from scratch in one stage, through the backbone's own interface.
 
-Each step answers a question about stills, as the second stage of `pretraining` does, and at the same time names what
+Each step answers a question about stills, as the second stage of `from_scratch` does, and at the same time names what
 each visual token shows, as its first stage does for patches. It knows stills, no recipe and no gaze.
 """
 

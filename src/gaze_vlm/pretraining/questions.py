@@ -74,7 +74,7 @@ def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
     return CAPTION, " ".join(f"{colour} {kind}" for _, colour, kind in sorted(shown))
 
 
-def vocabulary() -> list[str]:
+def all_words() -> list[str]:
     """List every word of the questions, their answers, and the targets of the kitchen's tasks."""
     texts = [CAPTION, CROP, COLOUR.format(kind=""), TOOL, *TOOLS.values(), *VERBS, *COLOURS, *KINDS]
     return " ".join(texts).lower().split()

@@ -22,9 +22,9 @@ from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.from_scratch import FRAMES, clip_features
 from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.optimisation import steps as optimiser_steps
-from gaze_vlm.pretraining.packaged import read_dinov2, read_smollm2
 from gaze_vlm.pretraining.patch_labels import patch_labels
 from gaze_vlm.pretraining.questions import TOOLS
+from gaze_vlm.pretraining.real_parts import read_dinov2, read_smollm2
 from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import above_zero, at_least, is_seed

@@ -97,7 +97,7 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
     """Refuse a frame that a clip does not have.
 
     Raises:
-        InputError: so it is.
+        InputError: when a clip lacks it.
     """
     for clip in clips:
         frames = len(clip.frames)

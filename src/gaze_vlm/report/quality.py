@@ -16,7 +16,7 @@ from gaze_vlm.report.quality_sheet import draw_sheet
 
 KINDS = (".html", ".htm")
 VIDEOS, FRAMES = 4, 5
-FEW_VALID = 0.5
+LOW_SHARE = 0.5
 
 
 def report_quality(
@@ -74,7 +74,7 @@ def render(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> s
     environment = Environment(loader=PackageLoader("gaze_vlm", "report"), autoescape=True, trim_blocks=True)
     environment.filters.update(percent=percent, number=number)
     return environment.get_template("quality.html").render(
-        name=name, reader=reader, report=report, few_valid=FEW_VALID, sheet=b64encode(sheet).decode("ascii")
+        name=name, reader=reader, report=report, few_valid=LOW_SHARE, sheet=b64encode(sheet).decode("ascii")
     )
 
 

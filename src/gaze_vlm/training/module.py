@@ -258,9 +258,8 @@ class GazeVLM(L.LightningModule):
     def log_means(self, stage: str) -> None:
         """Log the mean of every score of every task, and `score` over all tasks.
 
-        `score`, the semantic similarity, chooses the best checkpoint. Each process has the predictions of all.
-
-        `score` is the semantic similarity over all tasks. Each process has the predictions of all.
+        `score` is the mean semantic similarity over all tasks; it chooses the best checkpoint. Each process has the
+        predictions of all.
         """
         self.predictions = sorted(self.gathered(self.predictions), key=lambda one: (one.clip_id, one.task))
         for task, means in mean_scores(self.predictions).items():

@@ -71,7 +71,7 @@ class LastCheckpoint(Callback):
         if (self.stopping or due) and not is_last_step(trainer):  # its validation would not be repeated
             self.save(trainer)
 
-    # The step is logged after `on_train_batch_end`: the training stops where it goes on from there.
+    # A step is logged after `on_train_batch_end`, so the training stops at the start of the next batch.
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self.stop(trainer)

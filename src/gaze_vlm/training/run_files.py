@@ -1,6 +1,5 @@
 """What a run writes into its directory beside checkpoints: its configuration and the results of a test."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.output import write_atomically
+from gaze_vlm.json_files import write_json
 from gaze_vlm.ranges import at_least
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import Prediction, mean_scores, write_lines
@@ -111,8 +110,3 @@ def write_scores(run: RunDirectory, predictions: Sequence[Prediction], loader: A
     limited = {} if len(predictions) == served else {"limited": {"samples": len(predictions), "of": served}}
     write_lines(run.predictions, (one.row() for one in predictions))
     write_json(run.scores, {**mean_scores(predictions), **limited})
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write readable JSON, all or nothing."""
-    write_atomically(path, json.dumps(values, indent=1) + "\n")

@@ -23,8 +23,6 @@ def build_tiny_internvl(
     """Build an InternVL and its processor.
 
     Frames of `image` px a side are cut into patches of `patch` px, four of which make a visual token.
-
-    Frames of `image` px a side are cut into patches of `patch` px, four of which make a visual token.
     """
     special = {
         "start_image_token": "<img>",

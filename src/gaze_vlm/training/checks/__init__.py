@@ -12,7 +12,7 @@ import torch
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.configuration import (
-    four_bits,
+    four_bit_weights,
     prepared_store,
     run_directory,
     valid_gaze,
@@ -22,15 +22,15 @@ from gaze_vlm.training.checks.configuration import (
     whole_steps,
 )
 from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
+from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.texts import long_texts, special_tokens, unknown_words
-from gaze_vlm.training.checks.training import Check, Problem, Training, refusals
 
 __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
 CONFIGURATION: tuple[Check, ...] = (
     versions_fit,
     run_directory,
-    four_bits,
+    four_bit_weights,
     weights_there,
     validation_interval,
     prepared_store,

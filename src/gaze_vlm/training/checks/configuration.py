@@ -7,7 +7,7 @@ from pathlib import Path
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
-from gaze_vlm.training.checks.training import Problem, Training, refusals
+from gaze_vlm.training.checks.problem import Problem, Training, refusals
 from gaze_vlm.training.checks.versions import misfits
 
 
@@ -19,7 +19,7 @@ def versions_fit(training: Training) -> Iterable[Problem]:
     return (Problem(f"{misfit}: `make install` installs versions that fit", fatal=False) for misfit in misfits())
 
 
-def four_bits(training: Training) -> Iterable[Problem]:
+def four_bit_weights(training: Training) -> Iterable[Problem]:
     """Check that weights of 4 bits are frozen, with a GPU and bitsandbytes for them."""
     backbone = training.module.backbone
     return () if backbone.options.quantization is None else refusals(partial(check_four_bits, backbone.options.train))

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 from functools import partial
 
-from gaze_vlm.training.checks.training import Problem, Training, refusals
+from gaze_vlm.training.checks.problem import Problem, Training, refusals
 
 
 def something_trainable(training: Training) -> Iterable[Problem]:
-    """At least one parameter is trainable."""
+    """Check that at least one parameter is trainable."""
     if not any(training.module.backbone.trainable_parameters().values()):
         yield Problem("nothing is trainable: name a part in `train` or `lora`, or give the backbone a `block`")
 
 
 def divergence_has_gradient(training: Training) -> Iterable[Problem]:
-    """Something trainable lies below the regularized attention."""
+    """Check that something trainable lies below the regularized attention."""
     regularizer, backbone = training.module.regularizer, training.module.backbone
     is_active = regularizer is not None and regularizer.is_active
     if is_active and backbone.options.vit_layers and not backbone.trainable_parameters()["vision"]:
@@ -37,5 +37,5 @@ def clips_fit(training: Training) -> Iterable[Problem]:
 
 
 def learning_rates(training: Training) -> Iterable[Problem]:
-    """Each learning rate is that of a part with trainable parameters."""
+    """Check that each learning rate is that of a part with trainable parameters."""
     return refusals(training.module.parameter_groups)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from gaze_vlm.metrics.sentence_encoder import MiniLM
-from gaze_vlm.training.checks.training import Problem, Training
+from gaze_vlm.training.checks.problem import Problem, Training
 
 SHOWN = 5
 
