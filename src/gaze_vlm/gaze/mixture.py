@@ -94,8 +94,11 @@ def patch_distribution(
 def average_groups(
     distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, " frame"], frames_per_group: int
 ) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, " group"]]:
-    """Patch distribution of each group of several frames, for a model that takes them as one: the mean over the valid
-    frames of the group (over all where none is), and whether any is valid."""
+    """Average the patch distributions of each group of frames, for a model that takes them as one.
+
+    Returns:
+        The mean over the valid frames of a group (over all where none is), and whether any is valid.
+    """
     valid = rearrange(valid, "(group frame) -> group frame", frame=frames_per_group)
     counts = valid | ~valid.any(1, keepdim=True)
     weight = counts / counts.sum(1, keepdim=True)
