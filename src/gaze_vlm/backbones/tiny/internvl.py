@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.internvl import InternVL
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_internvl(
@@ -30,18 +30,18 @@ def build_tiny_internvl(
         "context_image_token": "<IMG_CONTEXT>",
         "video_token": "<video>",
     }
-    tokenizer = parts.build_tokenizer(words, special)
+    tokenizer = common.build_tokenizer(words, special)
     tokens = (image // patch // 2) ** 2
     processor = InternVLProcessor(
-        image_processor=GotOcr2ImageProcessor(size=parts.square(image)),
+        image_processor=GotOcr2ImageProcessor(size=common.square(image)),
         tokenizer=tokenizer,
-        video_processor=InternVLVideoProcessor(size=parts.square(image)),
+        video_processor=InternVLVideoProcessor(size=common.square(image)),
         image_seq_length=tokens,
-        chat_template=parts.chat_template("<IMG_CONTEXT>"),
+        chat_template=common.chat_template("<IMG_CONTEXT>"),
     )
     config = InternVLConfig(
-        vision_config=InternVLVisionConfig(**parts.vision_sizes(width, [image, image], [patch, patch])),
-        text_config=parts.tiny_qwen2(tokenizer, width),
+        vision_config=InternVLVisionConfig(**common.vision_sizes(width, [image, image], [patch, patch])),
+        text_config=common.tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=tokens,
     )
@@ -52,9 +52,9 @@ def build_tiny_internvl(
         nn.init.normal_(model.model.vision_tower.embeddings.cls_token)
         return model
 
-    return parts.draw_weights(build, seed), processor
+    return common.draw_weights(build, seed), processor
 
 
 FAMILIES = {
-    "internvl3": TinyFamily(InternVL, partial(build_tiny_internvl, width=parts.KITCHEN_WIDTH, image=96, patch=6))
+    "internvl3": TinyFamily(InternVL, partial(build_tiny_internvl, width=common.KITCHEN_WIDTH, image=96, patch=6))
 }

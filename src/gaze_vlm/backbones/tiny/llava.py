@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class TinyLlavaSize:
 
 def build_processor(words: Sequence[str], size: TinyLlavaSize) -> LlavaProcessor:
     """Build a processor with one token a word; other words become `<unk>`."""
-    side = parts.square(size.image)
+    side = common.square(size.image)
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(size=side, crop_size=side, do_center_crop=False),
-        tokenizer=parts.build_tokenizer(words, {"image_token": "<image>"}),
+        tokenizer=common.build_tokenizer(words, {"image_token": "<image>"}),
         patch_size=size.patch,
         vision_feature_select_strategy="default",
-        chat_template=parts.chat_template("<image>"),
+        chat_template=common.chat_template("<image>"),
         image_token="<image>",
         num_additional_image_tokens=1,
     )
@@ -50,20 +50,20 @@ def build_tiny_llava(
     """Build a LLaVA and its processor."""
     processor = build_processor(words, size)
     tokenizer = processor.tokenizer
-    vision = parts.vision_sizes(size.vision_width, size.image, size.patch, size.vision_layers, size.heads)
+    vision = common.vision_sizes(size.vision_width, size.image, size.patch, size.vision_layers, size.heads)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**vision),
         text_config=LlamaConfig(
-            **parts.language_sizes(tokenizer, size.language_width, size.language_layers, size.heads)
+            **common.language_sizes(tokenizer, size.language_width, size.language_layers, size.heads)
         ),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,  # few layers: none is spared
         image_seq_length=(size.image // size.patch) ** 2,
     )
-    return parts.draw_weights(lambda: LlavaForConditionalGeneration(config), seed), processor
+    return common.draw_weights(lambda: LlavaForConditionalGeneration(config), seed), processor
 
 
 KITCHEN_SIZE = TinyLlavaSize(
-    vision_width=parts.KITCHEN_WIDTH, vision_layers=2, language_width=parts.KITCHEN_WIDTH, heads=2
+    vision_width=common.KITCHEN_WIDTH, vision_layers=2, language_width=common.KITCHEN_WIDTH, heads=2
 )
 FAMILIES = {"llava": TinyFamily(Llava, partial(build_tiny_llava, size=KITCHEN_SIZE))}

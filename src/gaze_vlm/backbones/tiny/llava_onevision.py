@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.llava_onevision import LlavaOnevision
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_llava_onevision(
@@ -24,28 +24,28 @@ def build_tiny_llava_onevision(
     Frames of 50 × 50 px (`image`) make 7 × 7 patches, which leave a pixel uncovered as the real ones do, and 4 × 4
     visual tokens.
     """
-    tokenizer = parts.build_tokenizer(words, {"image_token": "<image>", "video_token": "<video>"})
+    tokenizer = common.build_tokenizer(words, {"image_token": "<image>", "video_token": "<video>"})
     tiles = [[image, image]]
     processor = LlavaOnevisionProcessor(
-        image_processor=LlavaOnevisionImageProcessor(size=parts.square(image), image_grid_pinpoints=tiles),
+        image_processor=LlavaOnevisionImageProcessor(size=common.square(image), image_grid_pinpoints=tiles),
         tokenizer=tokenizer,
-        video_processor=LlavaOnevisionVideoProcessor(size=parts.square(image)),
+        video_processor=LlavaOnevisionVideoProcessor(size=common.square(image)),
         num_image_tokens=(image // patch) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=parts.chat_template(video="<video>"),
+        chat_template=common.chat_template(video="<video>"),
     )
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**parts.vision_sizes(width, image, patch), vision_use_head=False),
-        text_config=parts.tiny_qwen2(tokenizer, width),
+        vision_config=SiglipVisionConfig(**common.vision_sizes(width, image, patch), vision_use_head=False),
+        text_config=common.tiny_qwen2(tokenizer, width),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
         image_grid_pinpoints=tiles,
     )
-    return parts.draw_weights(lambda: LlavaOnevisionForConditionalGeneration(config), seed), processor
+    return common.draw_weights(lambda: LlavaOnevisionForConditionalGeneration(config), seed), processor
 
 
 FAMILIES = {
     "llava-onevision": TinyFamily(
-        LlavaOnevision, partial(build_tiny_llava_onevision, width=parts.KITCHEN_WIDTH, image=105)
+        LlavaOnevision, partial(build_tiny_llava_onevision, width=common.KITCHEN_WIDTH, image=105)
     )
 }

@@ -8,7 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, ProcessorMixin, VisionEnco
 
 from gaze_vlm.backbones.compose import join_narrator, timm_tower
 from gaze_vlm.backbones.narrator import Narrator
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_narrator(
@@ -25,33 +25,33 @@ def build_tiny_narrator(
 
     Frames of 32 × 32 px (`image`) make 4 × 4 patches (of `patch` px). `options` are more of the timm model's own.
     """
-    tokenizer = parts.build_tokenizer(words, {})
+    tokenizer = common.build_tokenizer(words, {})
     language = GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=language_width,
-        n_layer=parts.LAYERS,
-        n_head=parts.HEADS,
+        n_layer=common.LAYERS,
+        n_head=common.HEADS,
         n_positions=256,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         add_cross_attention=True,
-        **parts.token_settings(tokenizer, language_width),
+        **common.token_settings(tokenizer, language_width),
     )
     vision: dict[str, Any] = {
         "img_size": image,
         "patch_size": patch,
         "embed_dim": vision_width,
-        "depth": parts.LAYERS,
-        "num_heads": parts.HEADS,
+        "depth": common.LAYERS,
+        "num_heads": common.HEADS,
     }
 
     def build() -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
         tower = timm_tower(architecture, **options, **vision)
         return join_narrator(tower, GPT2LMHeadModel(language), tokenizer)
 
-    return parts.draw_weights(build, seed)  # type: ignore[no-any-return]
+    return common.draw_weights(build, seed)  # type: ignore[no-any-return]
 
 
-KITCHEN = {"vision_width": parts.KITCHEN_WIDTH, "language_width": parts.KITCHEN_WIDTH, "image": 96, "patch": 12}
+KITCHEN = {"vision_width": common.KITCHEN_WIDTH, "language_width": common.KITCHEN_WIDTH, "image": 96, "patch": 12}
 FAMILIES = {"narrator": TinyFamily(Narrator, partial(build_tiny_narrator, **KITCHEN))}  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.qwen_vl import QwenVL
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 Generation = Literal["2", "2.5", "3"]
 MERGE, LAYERS = 2, 3
@@ -47,13 +47,13 @@ def build_tiny_qwen_vl(
         "vision_start_token": "<|vision_start|>",
         "vision_end_token": "<|vision_end|>",
     }
-    tokenizer = parts.build_tokenizer(words, special)
+    tokenizer = common.build_tokenizer(words, special)
     sides: dict[str, Any] = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": MERGE}
     processor = processor_of(
         image_processor=Qwen2VLImageProcessor(**sides),
         tokenizer=tokenizer,
         video_processor=videos_of(**sides),
-        chat_template=parts.chat_template(
+        chat_template=common.chat_template(
             image="<|vision_start|><|image_pad|><|vision_end|>",
             video="<|video_pad|>" if generation == "3" else "<|vision_start|><|video_pad|><|vision_end|>",
         ),
@@ -66,7 +66,7 @@ def build_tiny_qwen_vl(
     }
     vision = {
         "depth": LAYERS,
-        "num_heads": parts.HEADS,
+        "num_heads": common.HEADS,
         "patch_size": patch,
         "temporal_patch_size": 2,
         "spatial_merge_size": MERGE,
@@ -75,17 +75,17 @@ def build_tiny_qwen_vl(
     }
     sections = [share * width // 32 for share in (2, 3, 3)]
     text = {
-        **parts.language_sizes(tokenizer, width),
+        **common.language_sizes(tokenizer, width),
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections},
-        **({"head_dim": width // parts.HEADS} if generation == "3" else {}),
+        **({"head_dim": width // common.HEADS} if generation == "3" else {}),
     }
     ids: dict[str, Any] = {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
     config = config_of(vision_config=vision, text_config=text, **ids)
-    return parts.draw_weights(lambda: model_of(config), seed), processor
+    return common.draw_weights(lambda: model_of(config), seed), processor
 
 
 def _family(generation: Generation, pools: bool = True) -> TinyFamily:
-    build = partial(build_tiny_qwen_vl, generation=generation, width=parts.KITCHEN_WIDTH, patch=6, window=4)
+    build = partial(build_tiny_qwen_vl, generation=generation, width=common.KITCHEN_WIDTH, patch=6, window=4)
     return TinyFamily(QwenVL, build, (96, 96), pools)
 
 

@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.smolvlm import SmolVLM
-from gaze_vlm.backbones.tiny import TinyFamily, parts
+from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_smolvlm(
@@ -31,7 +31,7 @@ def build_tiny_smolvlm(
         "global_image_token": "<global-img>",
         "end_of_utterance_token": "<end_of_utterance>",
     }
-    tokenizer = parts.build_tokenizer(words, special)
+    tokenizer = common.build_tokenizer(words, special)
     tokenizer.eos_token = "<end_of_utterance>"  # of the chat template that the processor brings for videos
     processor = SmolVLMProcessor(
         image_processor=SmolVLMImageProcessor(max_image_size={"longest_edge": image}),
@@ -40,17 +40,17 @@ def build_tiny_smolvlm(
         image_seq_len=(image // patch // shuffled) ** 2,
     )
     config = SmolVLMConfig(
-        vision_config=SmolVLMVisionConfig(**parts.vision_sizes(width, image, patch)),
-        text_config=parts.tiny_qwen2(tokenizer, width),
+        vision_config=SmolVLMVisionConfig(**common.vision_sizes(width, image, patch)),
+        text_config=common.tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<image>"],
         pad_token_id=tokenizer.pad_token_id,  # type: ignore[call-arg]  # else older versions pad with the real one
         scale_factor=shuffled,
     )
-    return parts.draw_weights(lambda: SmolVLMForConditionalGeneration(config), seed), processor
+    return common.draw_weights(lambda: SmolVLMForConditionalGeneration(config), seed), processor
 
 
 FAMILIES = {
     "smolvlm2": TinyFamily(
-        SmolVLM, partial(build_tiny_smolvlm, width=parts.KITCHEN_WIDTH, image=96, patch=6, shuffled=2)
+        SmolVLM, partial(build_tiny_smolvlm, width=common.KITCHEN_WIDTH, image=96, patch=6, shuffled=2)
     )
 }
