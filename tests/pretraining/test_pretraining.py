@@ -10,7 +10,7 @@ from gaze_vlm.gaze.view import Grid
 from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
-from gaze_vlm.pretraining.questions import ask_of_crop, ask_of_scene, vocabulary
+from gaze_vlm.pretraining.questions import all_words, ask_of_crop, ask_of_scene
 from gaze_vlm.pretraining.stills import stills
 
 QUICK = Pretraining(clips=8, encoder_steps=2, alignment_steps=4, batch_size=4)
@@ -29,7 +29,7 @@ def test_patch_labels_agree_with_the_map() -> None:
 
 
 def test_questions_use_known_words_and_never_the_tasks() -> None:
-    rng, words = np.random.default_rng(0), set(vocabulary())
+    rng, words = np.random.default_rng(0), set(all_words())
     for _ in range(50):
         one = stills(rng, 1)[0]
         crop, scene = ask_of_crop(one, rng)[:2], ask_of_scene(one, rng)

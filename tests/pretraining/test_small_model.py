@@ -19,13 +19,13 @@ from transformers import (
 from gaze_vlm.backbones.tiny.common import build_tokenizer, tiny_qwen2
 from gaze_vlm.cli import main
 from gaze_vlm.pretraining import small_model
-from gaze_vlm.pretraining.questions import vocabulary
+from gaze_vlm.pretraining.questions import all_words
 from gaze_vlm.pretraining.stills import stills
 
 
 @pytest.fixture
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = build_tokenizer([*vocabulary(), "<|im_start|>", "<|im_end|>"], {})
+    tokenizer = build_tokenizer([*all_words(), "<|im_start|>", "<|im_end|>"], {})
     tower = Dinov2Config(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14, use_mask_token=False
     )
