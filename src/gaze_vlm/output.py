@@ -63,6 +63,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def drafts_of(path: Path) -> list[Path]:
+    """List what killed processes left half written of a file."""
+    return [*path.parent.glob(f".{path.name}.*.tmp")]
+
+
 def remove_drafts(folder: Path) -> None:
     """Delete what killed processes left half written below a folder."""
     for draft in folder.rglob(".*.tmp"):

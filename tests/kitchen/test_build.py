@@ -1,16 +1,20 @@
 import hashlib
 import json
 import re
+import resource
 import shutil
 
 import av
 import numpy as np
 import pytest
 
+from gaze_vlm.errors import OutputError
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.kitchen.egtea import gaze_text
 from gaze_vlm.kitchen.session import simulate_session
+from gaze_vlm.kitchen.sheet import write_sheet
+from gaze_vlm.kitchen.writer import write_video
 
 CLIP = re.compile(r"^(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})$")
 
@@ -134,3 +138,19 @@ def test_an_interrupted_kitchen_is_finished(kitchen, tmp_path):
 def test_impossible_numbers_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
         build_kitchen(tmp_path / "root", **wrong)
+
+
+def test_a_file_that_finds_no_room_is_named(tmp_path):
+    session, before = simulate_session(0, 1, 1), resource.getrlimit(resource.RLIMIT_FSIZE)
+    writers = {
+        "video.mp4": lambda file: write_video(file, session, "libx264", {"preset": "ultrafast"}),
+        "sheet.png": lambda file: write_sheet(file, [(1, 1)], 0, session.scene.rates),
+    }
+    for name, write in writers.items():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            with pytest.raises(OutputError, match=rf"{tmp_path / name} cannot be written .*: make room"):
+                write(tmp_path / name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert not list(tmp_path.iterdir())

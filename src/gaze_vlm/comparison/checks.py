@@ -53,11 +53,11 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
     yield from _other_than_asked(run, comparison, configured)
     checkpoint = configured.model.backbone.options.checkpoint
     model, data = (run.backbone, run.arm, checkpoint), (run.backbone, run.arm, "data", str(run.train_clips))
-    to_make = Path(checkpoint) in _outputs(command) and not Path(checkpoint).exists()
-    if model not in seen and not to_make:
+    is_there, outputs = Path(checkpoint).exists(), _outputs(command)
+    if model not in seen and (is_there or Path(checkpoint) not in outputs):
         found, built = problems(configured.training)
-        if not built and comparison.before_seed and not Path(checkpoint).exists():
-            if comparison.before_seed[0] == "gaze-vlm" and (outputs := _outputs(command)):
+        if not built and comparison.before_seed and not is_there:
+            if comparison.before_seed[0] == "gaze-vlm" and outputs:
                 yield Problem(f"no model in {checkpoint}, and before_seed makes {outputs[-1]}: give both the same path")
             found = _of_configuration(configured)
     else:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Rates
 from gaze_vlm.kitchen.session import Session, simulate_session
-from gaze_vlm.output import draft_of
+from gaze_vlm.output import draft_of, writing
 
 SESSIONS = 12
 FRAMES = 4
@@ -51,7 +51,7 @@ def write_sheet(path: Path, sessions: Sequence[tuple[int, int]], seed: int, rate
             if nth == 0:
                 axes.text(0, 1.15, session.name, fontsize=9, fontweight="bold", color=INK, transform=axes.transAxes)
     _head(figure, 1 - HEADER_IN / 2 / height_in)
-    with draft_of(path) as draft:
+    with draft_of(path) as draft, writing(path):
         figure.savefig(draft, dpi=100, format="png")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.output import write_atomically
+from gaze_vlm.output import drafts_of, remove_drafts, write_atomically
 
 State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
 
@@ -97,7 +97,9 @@ class RunDirectory:
         self.write_state("running")
         if state != "empty":
             _delete(self._results if resumes else (*self._results, *self._of_training))
-            _delete(self._drafts)
+            own = (*self._results, *self._of_training, self.state_file)
+            _delete(draft for file in own for draft in drafts_of(file))
+            remove_drafts(self.checkpoints)
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
@@ -115,15 +117,6 @@ class RunDirectory:
     @property
     def _of_training(self) -> tuple[Path, ...]:
         return (*(self.path / name for name in self.CONFIGS), self.metrics, self.checkpoints)
-
-    @property
-    def _drafts(self) -> list[Path]:
-        """What killed processes left half written of the run's own files."""
-        own = (*self._results, *self._of_training, self.state_file)
-        return [
-            *(draft for file in own for draft in file.parent.glob(f".{file.name}.*.tmp")),
-            *self.checkpoints.glob(".*.tmp"),
-        ]
 
     @property
     def _results(self) -> tuple[Path, ...]:
