@@ -35,18 +35,10 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 	$(MAKE) --no-print-directory test
 
 demo: install  ## the main job on a small kitchen, one seed: table and picture (about 20 minutes on 2 cores)
-	$(MAKE) --no-print-directory -j 2 demo-store demo-backbone
-	$(RUN) compare --config lightning_configs/compare/demo.yaml
-	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
-
-.PHONY: demo-store demo-backbone
-demo-store: install
 	$(RUN) kitchen --root data/demo --participants 16
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
-
-demo-backbone: install
-	OMP_NUM_THREADS=1 $(RUN) backbone --output checkpoints/demo-llava \
-		--pretraining.encoder_steps 700 --pretraining.alignment_steps 600
+	$(RUN) compare --config lightning_configs/compare/demo.yaml
+	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
 
 table: install  ## the README's table: five arms, three seeds, the data-size curve, the test in Ego4D's files
 	$(RUN) kitchen --root data/kitchen

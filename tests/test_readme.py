@@ -12,8 +12,9 @@ import pytest
 
 from gaze_vlm.cli import COMMANDS, main
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.planned_runs import before_seed_command, fit_options, planned_runs
+from gaze_vlm.comparison.planned_runs import fit_options, planned_runs
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.configured import ConfiguredTraining, configure
 from training_files import ROOT
 
@@ -37,7 +38,7 @@ class Follower:
 
     def trains(self, fit: ConfiguredTraining) -> None:
         self.reads(fit.datamodule.store_path)
-        self.reads(fit.model.backbone.options.checkpoint)
+        assert fit.model.backbone.options.checkpoint in shipped_checkpoints()
         self.finishes(fit.options.dir)
 
     def finishes(self, run: Path) -> None:
@@ -53,17 +54,11 @@ class Follower:
                 self.reads(value)
         self.made.add(store)
 
-    def backbone(self, output: Path, **_: Any) -> None:
-        self.made.add(output)
-
     def compare(self, config: Path, seeds: list[int], **_: Any) -> None:
         comparison = load_comparison(config)
         for store in comparison.also_test.values():
             self.reads(store)
         wanted = planned_runs(comparison, seeds)
-        for backbone, seed in {(run.backbone, run.seed) for run in wanted}:
-            command = before_seed_command(comparison, backbone, seed)
-            assert main(command[3:]) == 0
         for run in {run.arm: run for run in wanted}.values():
             self.trains(configure(fit_options(run, comparison)))
         for run in wanted:
@@ -78,7 +73,7 @@ class Follower:
 def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
     monkeypatch.chdir(ROOT)
     follower = Follower()
-    for command in ("kitchen", "prepare", "backbone", "compare", "attention"):
+    for command in ("kitchen", "prepare", "compare", "attention"):
         module, name = COMMANDS[command][0].split(":")
         real = getattr(import_module(module), name)
         followed = getattr(follower, command)

@@ -48,6 +48,15 @@ def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest
     assert len(expand_configs([f"--config={composed}"])) == len(here)
 
 
+def test_the_name_of_a_shipped_checkpoint_is_no_path_that_moved(files: Path) -> None:
+    (files / "kitchen-llava").mkdir()
+    run = files / "runs" / "one"
+    (run / "checkpoints").mkdir(parents=True)
+    named = {"run": {"dir": str(run)}, "model": {"backbone": {"init_args": {"checkpoint": "kitchen-llava"}}}}
+    (run / "config.yaml").write_text(yaml.safe_dump(named))
+    assert expand_configs([f"--config={run / 'config.yaml'}"]) == [f"--config={run / 'config.yaml'}"]
+
+
 def test_a_run_of_an_earlier_version_has_an_old_name(files: Path) -> None:
     Path("run.yaml").write_text("model: {backbone: {init_args: {least_in_view: 0.3}}}\n")
     (text,) = expand_configs(["--config=run.yaml"])

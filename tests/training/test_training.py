@@ -245,6 +245,7 @@ def test_a_moved_checkpoint_is_the_same() -> None:
     assert is_same_place("/new/project/checkpoints/llava", "checkpoints/llava")
     assert not is_same_place("checkpoints/llava-seed0", "/new/project/checkpoints/llava-seed1")
     assert not is_same_place(None, "checkpoints/llava")
+    assert not is_same_place("kitchen-llava", "/new/project/kitchen-llava")  # the first ships
 
 
 def test_a_run_says_nothing_but_what_concerns_it(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

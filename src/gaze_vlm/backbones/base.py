@@ -50,7 +50,7 @@ class Backbone(ModelFamily):
     """A vision-language model that describes clips and reports where it looked.
 
     Args:
-        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
+        checkpoint: folder, hub name or shipped name of a native `transformers` checkpoint with its processor.
         options: the others of `BackboneOptions`.
     """
 

@@ -13,11 +13,12 @@ from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import writing
+from gaze_vlm.shipped.checkpoints import locate_checkpoint
 from gaze_vlm.suggestions import nearest_path
 
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
-MAKE = "`gaze-vlm backbone --output FOLDER` makes the kitchen's"
+OF_THE_KITCHEN = "for the kitchen kitchen-llava ships, and `gaze-vlm backbone` makes others"
 
 
 def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
@@ -50,7 +51,7 @@ def load_checkpoint(
 
     Args:
         model_class: the model's, or an Auto class.
-        checkpoint: folder or hub name.
+        checkpoint: folder, hub name, or name of a shipped checkpoint.
         dtype: of the weights.
         attention: the attention function of each tower, by the name of its config; None leaves it its own.
         weights: read them; without, the model lies on the meta device and takes no memory.
@@ -79,14 +80,15 @@ def save_checkpoint(model: Any, processor: Any, folder: Path) -> None:
 
 def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
     """What the library loads of a checkpoint, with our word on where it is not."""
-    is_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/"))
-    if (Path(checkpoint).exists() or not is_hub_name) and not Path(checkpoint, "config.json").is_file():
-        close = "" if Path(checkpoint).exists() else nearest_path(Path(checkpoint))
-        raise MissingFileError(f"no model in {checkpoint}: it has no config.json; {MAKE}{close}")
+    place = locate_checkpoint(checkpoint)
+    is_hub_name = place.count("/") == 1 and not place.startswith((".", "/"))
+    if (Path(place).exists() or not is_hub_name) and not Path(place, "config.json").is_file():
+        close = "" if Path(place).exists() else nearest_path(Path(place))
+        raise MissingFileError(f"no model in {place}: it has no config.json; {OF_THE_KITCHEN}{close}")
     try:
-        return load(checkpoint)
+        return load(place)
     except OSError as error:
-        raise MissingFileError(f"no model in {checkpoint}: {how_to_fetch(checkpoint, error)}; {MAKE}") from error
+        raise MissingFileError(f"no model in {place}: {how_to_fetch(place, error)}; {OF_THE_KITCHEN}") from error
 
 
 def how_to_fetch(name: str, error: OSError) -> str:

@@ -20,7 +20,7 @@ class BackboneOptions:
     """What a user chooses of a backbone.
 
     Args:
-        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
+        checkpoint: folder, hub name or shipped name of a native `transformers` checkpoint with its processor.
         block: makes the gaze block from the width of a visual token; None inserts none.
         vit_layers: use the attention of these vision layers instead of the block's. Negative ones count from the last
             of those that can be captured. Several stand beside each other as more heads.

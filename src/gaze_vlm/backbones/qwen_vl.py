@@ -39,7 +39,7 @@ class QwenVL(Backbone):
     block, which must leave the patch tokens in place (`modulate`).
 
     Args:
-        checkpoint: folder (or hub name) of a native `transformers` checkpoint with its processor.
+        checkpoint: folder, hub name or shipped name of a native `transformers` checkpoint with its processor.
         media: whether a frame is an image, or a clip one video.
         options: those of every backbone.
     """

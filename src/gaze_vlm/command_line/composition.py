@@ -10,6 +10,7 @@ import yaml
 
 from gaze_vlm.errors import InputError, MissingFileError, OptionError
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.suggestions import nearest_path
 
 PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
@@ -140,7 +141,7 @@ def where_it_is_now(file: Path) -> list[str]:
         options.append(f"--run.dir={folder}")
     for key in PATHS:
         value = _value(values, key)
-        if not isinstance(value, str) or Path(value).exists():
+        if not isinstance(value, str) or Path(value).exists() or value in shipped_checkpoints():
             continue
         alike = Path(value).is_absolute() == old.is_absolute()
         same_way = Path(os.path.normpath(folder.absolute() / os.path.relpath(value, old)))

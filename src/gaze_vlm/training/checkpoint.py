@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.finite import refuse_unfinite_weights
 
 
@@ -98,9 +99,9 @@ def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: 
 def is_same_place(first: Any, second: Any) -> bool:
     """Return whether two paths may name one place, one relative to a folder above.
 
-    The run was moved, or is used from elsewhere.
+    The run was moved, or is used from elsewhere. The name of a shipped checkpoint is no path.
     """
-    if not (isinstance(first, str) and isinstance(second, str)):
+    if not (isinstance(first, str) and isinstance(second, str)) or {first, second} & shipped_checkpoints().keys():
         return False
     short, long = sorted((Path(first).parts, Path(second).parts), key=len)
     return long[-len(short) :] == short
