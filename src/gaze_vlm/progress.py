@@ -6,30 +6,14 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 Item = TypeVar("Item")
 LINE_SHARE = 0.1
 LINE_INTERVAL_S = 10.0
-_COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TextColumn("left"),
-    TimeRemainingColumn(),
-)
 
 
 def track(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
@@ -76,7 +60,7 @@ def work_progress(description: str, total: int | None) -> Iterator[WorkProgress]
     On a terminal there is a bar for all and one for each worker, elsewhere lines.
     """
     if sys.stderr.isatty():
-        with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
+        with _bars() as bars:
             yield _Bars(bars, description, total)
         return
     shown = _WorkLines(description, total)
@@ -85,8 +69,23 @@ def work_progress(description: str, total: int | None) -> Iterator[WorkProgress]
         say(shown.lines.line())
 
 
+def _bars() -> "Progress":
+    from rich.console import Console  # slow to import, and of use on a terminal alone
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    numbers = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), *numbers, console=Console(stderr=True))
+
+
 class _Bars:
-    def __init__(self, bars: Progress, description: str, total: int | None) -> None:
+    def __init__(self, bars: "Progress", description: str, total: int | None) -> None:
         self.bars = bars
         self.all = bars.add_task(description, total=total)
         self.workers: dict[int, TaskID] = {}

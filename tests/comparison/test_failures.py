@@ -84,8 +84,8 @@ def test_a_fault_of_ours_is_not_a_failed_run(project):
 
 def test_the_command_prints_the_table_names_the_log_and_ends_with_1(project, monkeypatch, capsys):
     write_config(curve=None)
-    monkeypatch.setattr(compare, "Subprocesses", lambda: nullcontext(one_fails()))
-    monkeypatch.setattr(compare, "refuse_failing_runs", accept)
+    monkeypatch.setattr(compare, "Subprocesses", lambda warmed: nullcontext(one_fails()))
+    monkeypatch.setattr(compare.WarmedProcess, "call", lambda *_: None)
     monkeypatch.setattr(compare, "default_encoder", lambda: None)
     options = ["compare", f"--config={project}", "--seeds", "0", "1"]
     assert main(options) == 1
@@ -93,7 +93,7 @@ def test_the_command_prints_the_table_names_the_log_and_ends_with_1(project, mon
     assert "| gaze (1 of 2 seeds) |" in said.out
     assert "gaze-vlm compare: error: results/kitchen.md is incomplete, 1 result is missing:" in said.err
     assert said.err.rstrip().endswith(f"the run failed, {FAILING}/log.txt")
-    monkeypatch.setattr(compare, "Subprocesses", lambda: nullcontext(Stub()))
+    monkeypatch.setattr(compare, "Subprocesses", lambda warmed: nullcontext(Stub()))
     assert main(options) == 0
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -13,9 +13,6 @@ from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.progress import say
 from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
 from gaze_vlm.training.configured import ConfiguredTraining, configure
-
-RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
-"""Refuses runs that would fail."""
 
 
 def refuse_failing_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:

@@ -1,28 +1,26 @@
-"""`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve."""
+"""`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve.
+
+This process imports no torch while it trains: what needs it happens in processes of its own, or at the end.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import torch
-from rich.console import Console
-from rich.markdown import Markdown
-
-from gaze_vlm.comparison.checks import RunsCheck, refuse_failing_runs
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
-from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
-from gaze_vlm.comparison.jobs import Launch, Subprocesses
-from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
+from gaze_vlm.comparison.jobs import Launch, Subprocesses, thread_environment
 from gaze_vlm.comparison.missing import Missing, count
 from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
-from gaze_vlm.comparison.runs import Run
-from gaze_vlm.comparison.table import build_table
-from gaze_vlm.cores import cores
+from gaze_vlm.comparison.warmed import WarmedProcess
+from gaze_vlm.cores import cores, has_gpu
 from gaze_vlm.errors import CommandError, InputError
-from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
+
+RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
+"""Refuses runs that would fail."""
 
 
 def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = None) -> None:
@@ -37,18 +35,32 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
         InputError: a run would fail as it is configured; none was begun.
         CommandError: some runs or tests failed; the table is of the others.
     """
-    with Subprocesses() as launch:
-        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), refuse_failing_runs)
+    gpu = has_gpu()
+    if jobs is None:
+        jobs = 1 if gpu else cores()
+    if jobs < 1:
+        raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
+    warmed = WarmedProcess(thread_environment(jobs))
+    with Subprocesses(None if gpu else warmed) as launch:
+        check = partial(warmed.call, check_runs)
+        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), check)
     _show(page)
     if missing:
         lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
         raise CommandError("\n".join(lines))
 
 
+def check_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:
+    """`refuse_failing_runs`, imported where it is called: in the warmed process."""
+    from gaze_vlm.comparison.checks import refuse_failing_runs
+
+    refuse_failing_runs(comparison, missing)
+
+
 def run_comparison(
     config: Path,
     seeds: list[int] | None,
-    jobs: int | None,
+    jobs: int,
     launch: Launch,
     encoder: Encoder | None,
     check: RunsCheck,
@@ -56,9 +68,9 @@ def run_comparison(
     """`compare` with its parts passed in.
 
     Args:
-        config: see `compare`, also for `seeds` and `jobs`.
+        config: see `compare`, also for `seeds`.
         seeds: None is the config's.
-        jobs: None is one on a GPU, else one a core.
+        jobs: runs at a time.
         launch: runs one command.
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
         check: refuses runs that would fail, before the first begins.
@@ -70,10 +82,6 @@ def run_comparison(
         CommandError: every run failed, so that there is nothing to write.
     """
     comparison = load_comparison(config)
-    if jobs is None:
-        jobs = 1 if torch.cuda.is_available() else cores()
-    if jobs < 1:
-        raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
     chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
     if not chosen:
         raise InputError(f"{config}: no seed to compare: give --seeds 0 1 2")
@@ -85,7 +93,8 @@ def run_comparison(
     for run in planned:
         if run not in missing:
             read_planned(run, comparison)  # what cannot be compared is refused before anything is trained
-    check(comparison, missing)
+    if missing:
+        check(comparison, missing)
     failed = train_missing(comparison, missing, jobs, launch)
     runs = {run: read_planned(run, comparison) for run in planned if run not in failed}
     if not runs:
@@ -97,58 +106,18 @@ def run_comparison(
     lacking = [Missing(run, comparison.dataset, reason) for run, reason in failed.items()]
     lacking += [Missing(test.run, test.dataset, reason) for test, reason in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
+    from gaze_vlm.comparison.results import write_results  # imports scipy, matplotlib, and torch for its scores
+
     with writing(comparison.output):
         return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
-
-
-def write_results(
-    comparison: Comparison,
-    runs: dict[PlannedRun, Run],
-    elsewhere: Sequence[Run],
-    command: str,
-    encoder: Encoder | None,
-    missing: Sequence[Missing] = (),
-) -> Path:
-    """Write the page and the CSV; the curve's CSV and picture where there is one.
-
-    Args:
-        comparison: what was compared.
-        runs: the finished runs of the comparison.
-        elsewhere: those of the main table, tested on other data sets.
-        command: that makes these results again.
-        encoder: see `run_comparison`.
-        missing: what the page says that it lacks.
-    """
-    output = comparison.output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
-    shown = [*main, *elsewhere]
-    table = build_table(shown, comparison.control, comparison.reach_s, encoder)
-    table.write_csv(output.with_name(f"{output.name}.csv"))
-    curve: Sequence[CurvePoint] = ()
-    picture = None
-    # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
-    points = [
-        run
-        for planned, run in runs.items()
-        if planned.arm in comparison.curve.arms and planned.train_clips in comparison.curve.train_clips
-    ]
-    if points:
-        metric = headline_metric(points)
-        curve = curve_points(points, comparison.control, metric)
-        picture = f"{output.name}_curve.png"
-        write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
-        title = f"{SCORES[metric].title} on {comparison.dataset}, {comparison.backbone}"
-        plot_curve(curve, title, output.with_name(picture))
-    page = output.with_name(f"{output.name}.md")
-    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)
-    page.write_text(text, encoding="utf-8")
-    return page
 
 
 def _show(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
         Console().print(Markdown(text))
     else:
         print(text)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Self, TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
+from gaze_vlm.comparison.warmed import SIGNALS, WarmedProcess, WarmedRun
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.json_files import parse_object
@@ -23,7 +24,6 @@ from gaze_vlm.progress import say, track
 from gaze_vlm.runs.directory import RunDirectory
 
 SHOWN_LINES = 20
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Launch = Callable[[list[str], Path, Mapping[str, str]], int]
 """Runs a command with more environment variables, appends its output to a log file; the exit status."""
@@ -126,10 +126,14 @@ class Subprocesses:
 
     Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
     signal kills.
+
+    Args:
+        warmed: starts the commands of this package; None starts an interpreter for each.
     """
 
-    def __init__(self) -> None:
-        self.running: set[subprocess.Popen[bytes]] = set()
+    def __init__(self, warmed: WarmedProcess | None = None) -> None:
+        self.warmed = warmed
+        self.running: set[subprocess.Popen[bytes] | WarmedRun] = set()
         self.stopped_by: int | None = None
         self.handlers: dict[int, Any] = {}
 
@@ -145,14 +149,7 @@ class Subprocesses:
         """Run a command with its output appended to the log; its exit status."""
         if self.stopped_by is not None:
             return 128 + self.stopped_by
-        with log.open("a", encoding="utf-8") as stream:
-            process = subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
+        process = self._start(command, log, environment)
         self.running.add(process)
         if self.stopped_by is not None:  # while it started
             _send(process, self.stopped_by)
@@ -160,6 +157,21 @@ class Subprocesses:
             return process.wait()
         finally:
             self.running.discard(process)
+
+    def _start(
+        self, command: list[str], log: Path, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | WarmedRun:
+        program, args = tuple(command[: len(PROGRAM)]), command[len(PROGRAM) :]
+        if self.warmed is not None and program == PROGRAM:
+            return self.warmed.start(args, log, environment)
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         sent = number if self.stopped_by is None else signal.SIGKILL
@@ -171,6 +183,6 @@ class Subprocesses:
         raise SystemExit(128 + number)
 
 
-def _send(process: subprocess.Popen[bytes], number: int) -> None:
+def _send(process: subprocess.Popen[bytes] | WarmedRun, number: int) -> None:
     with suppress(ProcessLookupError):  # it has just ended
         os.killpg(process.pid, number)

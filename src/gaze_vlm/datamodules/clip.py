@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from gaze_vlm.gaze.mixture import GazeMixture
-
-Task = Literal["activity", "future"]
+from gaze_vlm.preparation.records import Task
 
 
 @dataclass

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from torchmetrics.functional.text import rouge_score
-
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.formats.words import normalise, words
 
@@ -49,6 +47,8 @@ def rouge_l(prediction: str, target: str) -> float:
     of the texts' `words`, which are of any script. A target without words has the score of an exact match. Only this
     variant is asked for: ROUGE-Lsum would split sentences with nltk data that has to be downloaded.
     """
+    from torchmetrics.functional.text import rouge_score  # imports torch
+
     if not words(target):
         return exact_match(prediction, target)
     score = rouge_score(prediction, target, rouge_keys="rougeL", normalizer=str, tokenizer=words)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Split = Literal["train", "validation", "test"]
+Task = Literal["activity", "future"]
 
 
 @dataclass(frozen=True, slots=True)  # a data set has hundreds of thousands
@@ -38,7 +39,7 @@ class ClipRecord:
     future_starts_in_s: float
     nouns: tuple[str, ...]
 
-    def text(self, task: Literal["activity", "future"]) -> str:
+    def text(self, task: Task) -> str:
         """Return the target text of a task."""
         return self.activity_text if task == "activity" else self.future_text
 

@@ -12,7 +12,6 @@ from gaze_vlm.json_files import read_json
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import at_least, is_seed
-from gaze_vlm.report.quality_sheet import draw_sheet
 
 KINDS = (".html", ".htm")
 VIDEOS, FRAMES = 4, 5
@@ -49,6 +48,8 @@ def report_quality(
     is_seed(seed)
     if output is not None:
         check_output_file(output, KINDS)
+    from gaze_vlm.report.quality_sheet import draw_sheet  # imports torch and matplotlib
+
     opened = Store(store)
     report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
     output = output or opened.path / "quality.html"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from gaze_vlm.datamodules.clip import Task
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_object
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.output import write_atomically
+from gaze_vlm.preparation.records import Task
 
 TASKS: tuple[Task, ...] = get_args(Task)
 

@@ -1,0 +1,59 @@
+"""The files of a comparison: the page and the CSV; the curve's CSV and picture where there is one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gaze_vlm.comparison.config import Comparison
+from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
+from gaze_vlm.comparison.missing import Missing
+from gaze_vlm.comparison.planned_runs import PlannedRun
+from gaze_vlm.comparison.runs import Run
+from gaze_vlm.comparison.table import build_table
+from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.semantic import Encoder
+
+
+def write_results(
+    comparison: Comparison,
+    runs: dict[PlannedRun, Run],
+    elsewhere: Sequence[Run],
+    command: str,
+    encoder: Encoder | None,
+    missing: Sequence[Missing] = (),
+) -> Path:
+    """Write the page and the CSV; the curve's CSV and picture where there is one.
+
+    Args:
+        comparison: what was compared.
+        runs: the finished runs of the comparison.
+        elsewhere: those of the main table, tested on other data sets.
+        command: that makes these results again.
+        encoder: see `run_comparison`.
+        missing: what the page says that it lacks.
+    """
+    output = comparison.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
+    shown = [*main, *elsewhere]
+    table = build_table(shown, comparison.control, comparison.reach_s, encoder)
+    table.write_csv(output.with_name(f"{output.name}.csv"))
+    curve: Sequence[CurvePoint] = ()
+    picture = None
+    # Only the curve's own points: an arm may be in the main table at a size that the curve leaves out.
+    points = [
+        run
+        for planned, run in runs.items()
+        if planned.arm in comparison.curve.arms and planned.train_clips in comparison.curve.train_clips
+    ]
+    if points:
+        metric = headline_metric(points)
+        curve = curve_points(points, comparison.control, metric)
+        picture = f"{output.name}_curve.png"
+        write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
+        title = f"{SCORES[metric].title} on {comparison.dataset}, {comparison.backbone}"
+        plot_curve(curve, title, output.with_name(picture))
+    page = output.with_name(f"{output.name}.md")
+    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)
+    page.write_text(text, encoding="utf-8")
+    return page

@@ -1,0 +1,160 @@
+"""Runs that start warm: each is a fork of one process that has imported what a training imports.
+
+That process is Python's own fork server. It imports and never computes: a fork has none of the threads of a
+computation, and would wait for them for ever.
+"""
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import TypeVar
+
+from gaze_vlm.errors import CommandError
+from gaze_vlm.progress import say
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What stops a comparison: passed on to its runs."""
+IMPORTED = ["gaze_vlm.training.lightning_cli", "sentence_transformers"]
+"""What the process imports: `fit` and `test`, and what they import later."""
+SERVER_DIED = 255
+"""Exit status that multiprocessing reports of a process whose fork server is gone."""
+DIED = "the process that runs are started from has died: make sure that there is enough memory"
+CONTEXT = multiprocessing.get_context("forkserver")
+
+Result = TypeVar("Result")
+
+
+class WarmedProcess:
+    """Starts commands of this package and calls functions, each in a fork of one process.
+
+    It is started by the first of them, and ends with this process.
+
+    Args:
+        environment: variables of that process, beside this one's: torch reads its number of threads at import.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.lock = threading.Lock()  # multiprocessing looks after all its processes whenever it starts one
+        CONTEXT.set_forkserver_preload(IMPORTED)
+
+    def call(self, function: Callable[..., Result], *args: object) -> Result:
+        """Return what a function returns, or raise what it raises.
+
+        Raises:
+            CommandError: its process was killed.
+        """
+        with ProcessPoolExecutor(1, CONTEXT, initializer=_begin, initargs=(Path.cwd(),)) as pool:
+            try:
+                with self._starting():
+                    result = pool.submit(function, *args)
+                return result.result()
+            except BrokenProcessPool as error:
+                raise CommandError(DIED) from error
+            except (KeyboardInterrupt, SystemExit):
+                for child in CONTEXT.active_children():
+                    child.kill()
+                raise
+
+    def start(self, args: Sequence[str], log: Path, environment: Mapping[str, str]) -> "WarmedRun":
+        """Start a command of this package in a process group of its own, its output appended to a log.
+
+        Raises:
+            CommandError: it could not be started.
+        """
+        begun, theirs = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(target=_run, args=(theirs, args, log.absolute(), dict(environment), Path.cwd()))
+        with self._starting():
+            process.start()
+        theirs.close()
+        try:
+            begun.recv()
+        except EOFError as error:
+            raise CommandError(DIED) from error
+        return WarmedRun(process, self.lock)
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Start a process, from one thread at a time, with the fork server running.
+
+        The server gets no signals, nor has a fork any until `_begin`: they are the comparison's to pass on.
+
+        Raises:
+            CommandError: the server died.
+        """
+        with self.lock:
+            before, allowed = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            os.environ.update(self.environment)
+            try:
+                forkserver.ensure_running()
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+                signal.pthread_sigmask(signal.SIG_SETMASK, allowed)
+            try:
+                yield
+            except (OSError, EOFError) as error:
+                raise CommandError(DIED) from error
+
+
+class WarmedRun:
+    """A command that was started; the part of `subprocess.Popen` that a comparison needs."""
+
+    def __init__(self, process: ForkServerProcess, lock: threading.Lock) -> None:
+        assert process.pid is not None
+        self.process = process
+        self.pid = process.pid
+        self.lock = lock
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status, negative for a signal."""
+        wait([self.process.sentinel])
+        with self.lock:
+            self.process.join()
+        status = self.process.exitcode
+        assert status is not None
+        if status == SERVER_DIED:
+            say(DIED)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        return status
+
+
+def _run(begun: Connection, args: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> None:
+    """Do in a fork what `python -m gaze_vlm` would do in a process of its own."""
+    _begin(folder)
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    begun.send(None)
+    begun.close()
+    os.environ.update(environment)
+    multiprocessing.set_start_method(None, force=True)  # loaders' processes start as they do elsewhere
+    sys.argv = ["gaze_vlm", *args]
+    runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
+
+
+def _begin(folder: Path) -> None:
+    """Make a process group, allow signals, and see to it that the fork does not outlive the comparison."""
+    os.setsid()
+    os.chdir(folder)
+    threading.Thread(target=_end_with_comparison, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _end_with_comparison() -> None:
+    comparison = multiprocessing.parent_process()
+    assert comparison is not None
+    comparison.join()
+    os.killpg(0, signal.SIGKILL)
