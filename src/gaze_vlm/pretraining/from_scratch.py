@@ -1,7 +1,7 @@
 """The kitchen's own LLaVA, from scratch: an encoder that has seen kitchens, and a language model aligned to it.
 
-A real run starts from a pretrained checkpoint. None can ship, so this makes one of the real classes. It knows stills
-of random kitchens, no recipe and no gaze, and is the same for all arms that are compared:
+A real run starts from a pretrained checkpoint. This makes one of the real classes, small enough to ship: it made
+`shipped/kitchen-llava`. It knows stills of random kitchens, no recipe and no gaze:
 
 1. *encoder*: the vision tower learns to name what each patch shows (dense labels from the renderer);
 2. *alignment*: projector and language model learn to answer questions about scenes, the tower frozen.
