@@ -6,20 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
-
-import cv2
+from typing import Any, get_args
 
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
-from gaze_vlm.kitchen.ego4d import Ego4dFormat
-from gaze_vlm.kitchen.egtea import EgteaFormat
+from gaze_vlm.kitchen.job import FILE_FORMATS, Done, FileFormatName, Job, write_session
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
-from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.sheet import write_sheet
-from gaze_vlm.kitchen.truth import session_truth
-from gaze_vlm.kitchen.writer import SessionNotes
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
@@ -28,23 +22,6 @@ VERSION = 2
 """Raise it when the same parameters no longer give the same kitchen."""
 DESCRIPTION_FILE = "kitchen.json"
 EARLY_END_EVERY = 10
-FileFormatName = Literal["egtea", "ego4d"]
-FILE_FORMATS: dict[FileFormatName, EgteaFormat | Ego4dFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
-
-
-class _Job(NamedTuple):
-    root: Path
-    file_format: FileFormatName
-    seed: int
-    participant: int
-    recipe: int
-    gaze_ends_early: bool
-
-
-class _Done(NamedTuple):
-    job: _Job
-    notes: SessionNotes
-    truth: dict[str, Any]
 
 
 def build_kitchen(
@@ -94,7 +71,7 @@ def build_kitchen(
     remove_drafts(root)
     _describe(root, parameters, complete=False, sessions={})
     jobs = [
-        _Job(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
+        Job(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
         for index, (participant, recipe) in enumerate(product(range(1, participants + 1), range(1, recipes + 1)))
     ]
     results = track(_run(jobs, workers or cores()), "Rendering sessions", len(jobs))
@@ -107,35 +84,18 @@ def build_kitchen(
     return root
 
 
-def _write_session(job: _Job) -> _Done:
-    files = FILE_FORMATS[job.file_format]
-    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, files.rates)
-    files.write_session(job.root, session)
-    notes = SessionNotes(
-        video_id=files.video_id(session),
-        frame_count=session.scene.frame_count,
-        actions=session.actions,
-        occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
-    )
-    return _Done(job, notes, session_truth(session))
-
-
-def _run(jobs: list[_Job], workers: int) -> Iterator[_Done]:
+def _run(jobs: list[Job], workers: int) -> Iterator[Done]:
     """Results in the order in which they are done."""
     if workers == 1:
-        yield from map(_write_session, jobs)
+        yield from map(write_session, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
         try:
-            for future in as_completed([pool.submit(_write_session, job) for job in jobs]):
+            for future in as_completed([pool.submit(write_session, job) for job in jobs]):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
 
 
 def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:

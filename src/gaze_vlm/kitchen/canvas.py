@@ -1,12 +1,13 @@
-"""A list of shapes that can be painted twice: as a picture, and as the ids of what is seen."""
+"""Sketches of things: drawn once in units of their own, and painted twice, as a picture and as ids of what is seen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Complex, Int32, UInt8
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
@@ -15,110 +16,137 @@ SUBPIXEL_BITS = 4
 CIRCLE_CORNERS = 24
 """Enough for a circle of 20 pixels to be off by a sixth of a pixel."""
 _TURN = np.linspace(0, 2 * np.pi, CIRCLE_CORNERS, endpoint=False)
-UNIT_CIRCLE = np.column_stack([np.cos(_TURN), np.sin(_TURN), np.ones(CIRCLE_CORNERS)])
 LOWER_HALF = CIRCLE_CORNERS // 2 + 1
 FILLED = 0.0
 
 
 class _Shape(NamedTuple):
-    """Corners `first` to `last` of the canvas, or of its ellipse number `ellipse` if that is not negative."""
-
-    ellipse: int
-    first: int
-    last: int
+    corners: slice
+    closed: bool
     thickness: float
     colour: Colour
-    label: int
+    labelled: bool
 
 
-class Canvas:
-    """Collects shapes in pixels, origin at the top left; later shapes cover earlier ones.
+class Sketch:
+    """Collects shapes that move as one, y downwards; later shapes cover earlier ones.
 
-    Every shape has a colour, and takes the value of `label` at its time as its id. All corners are computed
-    together when the canvas is painted, which is several times faster than shape by shape.
+    A sketch is turned and scaled when it is painted. Its lines and polygons turn with it. Of circles and ellipses the
+    middle alone turns, unless they are drawn with `turns`.
     """
 
     def __init__(self) -> None:
-        self.label = 0
+        self.labelled = True
+        """Whether the shapes drawn from now on have the id of the thing, or 0 as the table has."""
         self._shapes: list[_Shape] = []
-        self._corners: list[Point] = []
-        self._ellipses: list[tuple[Point, Point, Point]] = []
+        self._corners: list[Complex[np.ndarray, "corner 3"]] = []
+        """Of each corner: 1, the part that turns with the sketch, and the part that is scaled alone."""
+        self._count = 0
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
         """Add a filled polygon."""
-        self._add_corners(points, FILLED, colour)
+        self._add_line(points, FILLED, colour)
 
     def stroke(self, start: Point, end: Point, thickness: float, colour: Colour) -> None:
         """Add a straight line with round ends."""
-        self._add_corners((start, end), thickness, colour)
+        self._add_line((start, end), thickness, colour)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """Add a filled circle."""
-        self._add_ellipse(centre, (radius, radius), 0.0, CIRCLE_CORNERS, FILLED, colour)
+        self._add_ellipse(centre, _outline((radius, radius)), FILLED, colour)
 
-    def ellipse(self, centre: Point, axes: Point, colour: Colour, angle_deg: float = 0.0) -> None:
+    def ellipse(self, centre: Point, axes: Point, colour: Colour, angle_deg: float = 0.0, turns: bool = False) -> None:
         """Add a filled ellipse with two half axes, the first along `angle_deg` (clockwise)."""
-        self._add_ellipse(centre, axes, angle_deg, CIRCLE_CORNERS, FILLED, colour)
+        self._add_ellipse(centre, _outline(axes, angle_deg), FILLED, colour, turns)
 
     def half_ellipse(self, centre: Point, axes: Point, colour: Colour) -> None:
         """Add the lower half of a filled ellipse."""
-        self._add_ellipse(centre, axes, 0.0, LOWER_HALF, FILLED, colour)
+        self._add_ellipse(centre, _outline(axes)[:LOWER_HALF], FILLED, colour)
 
     def ring(self, centre: Point, axes: Point, thickness: float, colour: Colour) -> None:
         """Add the outline of an ellipse."""
-        self._add_ellipse(centre, axes, 0.0, CIRCLE_CORNERS, thickness, colour)
+        self._add_ellipse(centre, _outline(axes), thickness, colour)
 
-    def paint_picture(self, image: UInt8[np.ndarray, "height width 3"], scale: float) -> None:
-        """Draw all shapes into an RGB image, antialiased, `scale` times as large."""
-        self._paint(image, scale, as_labels=False)
+    @cached_property
+    def reach(self) -> float:
+        """How far the finished sketch extends from its origin."""
+        return float(np.abs(self._basis[:, 1:]).sum(axis=1).max()) + max(shape.thickness for shape in self._shapes)
 
-    def paint_labels(self, labels: UInt8[np.ndarray, "height width"]) -> None:
-        """Draw the id of every shape into a map, with hard edges."""
-        self._paint(labels, 1.0, as_labels=True)
+    def paint(self, image: np.ndarray, origin: complex, turn: complex, scale: float, label: int | None) -> None:
+        """Paint the finished sketch: with a `label` its ids with hard edges, else its colours, antialiased."""
+        corners = self._place(scale * origin, scale * turn)
+        unit = scale * abs(turn)
+        line_type = cv2.LINE_AA if label is None else cv2.LINE_8
+        for span, closed, thickness, colour, labelled in self._shapes:
+            ink = colour if label is None else label * labelled
+            if thickness == FILLED:
+                cv2.fillPoly(image, [corners[span]], ink, line_type, SUBPIXEL_BITS)
+            else:
+                width = max(1, round(unit * thickness))
+                cv2.polylines(image, [corners[span]], closed, ink, width, line_type, SUBPIXEL_BITS)
 
-    def _add_corners(self, points: Sequence[Point], thickness: float, colour: Colour) -> None:
-        first = len(self._corners)
-        self._corners.extend(points)
-        self._shapes.append(_Shape(-1, first, len(self._corners), thickness, colour, self.label))
+    def _place(self, origin: complex, turn: complex) -> Int32[np.ndarray, "corner 2"]:
+        """Corners in fractions of a pixel: all at once, which is several times faster than shape by shape."""
+        unit = 1 << SUBPIXEL_BITS
+        placed = self._basis @ np.array((unit * origin, unit * turn, unit * abs(turn)))
+        return placed.view(np.float64).reshape(-1, 2).astype(np.int32)
+
+    @cached_property
+    def _basis(self) -> Complex[np.ndarray, "corner 3"]:
+        return self._corners[0] if len(self._corners) == 1 else np.concatenate(self._corners)
+
+    def _add_line(self, points: Sequence[Point], thickness: float, colour: Colour) -> None:
+        self._add(np.array([(1, complex(x, y), 0) for x, y in points]), False, thickness, colour)
 
     def _add_ellipse(
-        self, centre: Point, axes: Point, angle_deg: float, corners: int, thickness: float, colour: Colour
+        self,
+        centre: Point,
+        outline: Complex[np.ndarray, " corner"],
+        thickness: float,
+        colour: Colour,
+        turns: bool = False,
     ) -> None:
-        along, across = axes
-        angle = math.radians(angle_deg)
-        cos, sin = math.cos(angle), math.sin(angle)
-        self._ellipses.append(((along * cos, along * sin), (-across * sin, across * cos), centre))
-        self._shapes.append(_Shape(len(self._ellipses) - 1, 0, corners, thickness, colour, self.label))
+        corners = np.empty((len(outline), 3), complex)
+        corners[:] = 1, complex(*centre), 0
+        corners[:, 1 if turns else 2] += outline
+        self._add(corners, True, thickness, colour)
 
-    def _paint(self, image: np.ndarray, scale: float, as_labels: bool) -> None:
-        unit = scale * (1 << SUBPIXEL_BITS)
-        corners = (unit * np.array(self._corners).reshape(-1, 2)).astype(np.int32)
-        ellipses = (UNIT_CIRCLE @ (unit * np.array(self._ellipses).reshape(-1, 3, 2))).astype(np.int32)
-        line_type = cv2.LINE_8 if as_labels else cv2.LINE_AA
-        for ellipse, first, last, thickness, colour, label in self._shapes:
-            outline = [(corners if ellipse < 0 else ellipses[ellipse])[first:last]]
-            ink = label if as_labels else colour
-            if thickness == FILLED:
-                cv2.fillPoly(image, outline, ink, line_type, SUBPIXEL_BITS)
-            else:
-                width = max(1, round(scale * thickness))
-                cv2.polylines(image, outline, ellipse >= 0, ink, width, line_type, SUBPIXEL_BITS)
+    def _add(self, corners: Complex[np.ndarray, "corner 3"], closed: bool, thickness: float, colour: Colour) -> None:
+        span = slice(self._count, self._count + len(corners))
+        self._corners.append(corners)
+        self._count = span.stop
+        self._shapes.append(_Shape(span, closed, thickness, colour, self.labelled))
 
 
-class Frame2D:
-    """A local coordinate frame: `at(a, b)` is `a` units along its axis and `b` units to the right of it."""
+class Layer(NamedTuple):
+    """A sketch where it is in a frame.
 
-    def __init__(self, origin: Point, angle: float, unit: float) -> None:
-        self.origin = origin
-        self.unit = unit
-        self.angle_deg = math.degrees(angle)
-        self._cos = math.cos(angle) * unit
-        self._sin = math.sin(angle) * unit
+    `origin`: x + iy of its origin, in pixels. `turn`: pixels a unit, times e^(i angle). `label`: the id of the thing.
+    """
 
-    def at(self, a: float, b: float) -> Point:
-        """Return the point `a` units along the axis and `b` units to its right."""
-        x, y = self.origin
-        return x + a * self._cos - b * self._sin, y + a * self._sin + b * self._cos
+    sketch: Sketch
+    origin: complex
+    turn: complex
+    label: int
+
+
+def outline_layer(points: Sequence[complex], colour: Colour, label: int) -> Layer:
+    """Make a layer of one polygon, its corners in pixels."""
+    sketch = Sketch()
+    sketch.polygon([(point.real, point.imag) for point in points], colour)
+    return Layer(sketch, 0, 1, label)
+
+
+def paint_picture(image: UInt8[np.ndarray, "height width 3"], layers: Iterable[Layer], scale: float) -> None:
+    """Draw the layers into an RGB image, antialiased, `scale` times as large; later ones cover earlier ones."""
+    for layer in layers:
+        layer.sketch.paint(image, layer.origin, layer.turn, scale, None)
+
+
+def paint_labels(labels: UInt8[np.ndarray, "height width"], layers: Iterable[Layer]) -> None:
+    """Draw the id of every layer into a map, with hard edges."""
+    for layer in layers:
+        layer.sketch.paint(labels, layer.origin, layer.turn, 1.0, layer.label)
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -128,3 +156,9 @@ def shade(colour: Colour, factor: float) -> Colour:
     mix = factor - 1
     red, green, blue = (int(value + (255 - value) * mix) for value in colour)
     return red, green, blue
+
+
+def _outline(axes: Point, angle_deg: float = 0.0) -> Complex[np.ndarray, " corner"]:
+    along, across = axes
+    angle = math.radians(angle_deg)
+    return (along * np.cos(_TURN) + 1j * across * np.sin(_TURN)) * complex(math.cos(angle), math.sin(angle))

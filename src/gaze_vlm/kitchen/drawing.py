@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
-from gaze_vlm.kitchen.canvas import Canvas, Colour, Point, shade
+from gaze_vlm.kitchen.canvas import Colour, Point, Sketch, shade
 from gaze_vlm.kitchen.recipes import COLOURS
+from gaze_vlm.kitchen.script import TRAY
 
 STEEL: Colour = (196, 201, 208)
 WOOD: Colour = (146, 96, 52)
@@ -32,106 +33,120 @@ def palette(colour: str) -> Palette:
     return Palette(base, shade(base, 1.35), shade(base, 0.72), shade(base, 0.42))
 
 
-def draw_object(
-    canvas: Canvas, kind: str, colour: str, centre: Point, radius: float, done: frozenset[str], shadow: Colour
-) -> None:
-    """Draw an object with the marks of the verbs in `done`; in pixels of the canvas."""
-    x, y = centre
-    label, canvas.label = canvas.label, 0
-    canvas.ellipse((x + 0.18 * radius, y + 0.72 * radius), (1.12 * radius, 0.5 * radius), shadow)
+@lru_cache(maxsize=256)
+def object_sketch(kind: str, colour: str, done: frozenset[str], shadow: Colour) -> Sketch:
+    """Draw an object with the marks of the verbs in `done`; its radius is the unit."""
+    sketch = Sketch()
+    sketch.labelled = False
+    sketch.ellipse((0.18, 0.72), (1.12, 0.5), shadow)
     if "Wash" in done:
-        canvas.ring((x, y + 0.62 * radius), (1.45 * radius, 0.72 * radius), 0.16 * radius, (170, 216, 240))
-    canvas.label = label
+        sketch.ring((0.0, 0.62), (1.45, 0.72), 0.16, (170, 216, 240))
+    sketch.labelled = True
     tones = palette(colour)
     is_open = "Open" in done
     if "Cut" in done:
-        half = 0.72 * radius
+        half = 0.72
         for side in (-1, 1):
-            piece = (x + 0.78 * side * radius, y + 0.24 * side * radius)
-            _SHAPES[kind](canvas, piece, half, tones, is_open)
-            face = (piece[0] - 0.62 * side * half, piece[1] + 0.1 * half)
-            canvas.ellipse(face, (0.22 * half, 0.72 * half), CREAM, 8.0)
+            piece = (0.78 * side, 0.24 * side)
+            _SHAPES[kind](sketch, piece, half, tones, is_open)
+            sketch.ellipse(
+                (piece[0] - 0.62 * side * half, piece[1] + 0.1 * half), (0.22 * half, 0.72 * half), CREAM, 8.0
+            )
     else:
-        _SHAPES[kind](canvas, centre, radius, tones, is_open)
+        _SHAPES[kind](sketch, (0.0, 0.0), 1.0, tones, is_open)
     if "Pour into" in done:
-        axes = {"cup": (0.6, 0.17), "bowl": (0.92, 0.25), "pan": (0.62, 0.5)}[kind]
-        height = {"cup": -0.76, "bowl": -0.28, "pan": 0.0}[kind]
-        across = -0.12 if kind == "pan" else 0.0
-        canvas.ellipse((x + across * radius, y + height * radius), _scaled(axes, radius), LIQUID)
+        centre, axes = {
+            "cup": ((0.0, -0.76), (0.6, 0.17)),
+            "bowl": ((0.0, -0.28), (0.92, 0.25)),
+            "pan": ((-0.12, 0.0), (0.62, 0.5)),
+        }[kind]
+        sketch.ellipse(centre, axes, LIQUID)
     if is_open:
-        canvas.ellipse((x + 1.2 * radius, y + 0.95 * radius), (0.55 * radius, 0.32 * radius), LID)
-        canvas.ellipse((x + 1.2 * radius, y + 0.9 * radius), (0.36 * radius, 0.18 * radius), shade(LID, 1.4))
+        sketch.ellipse((1.2, 0.95), (0.55, 0.32), LID)
+        sketch.ellipse((1.2, 0.9), (0.36, 0.18), shade(LID, 1.4))
     if "Stir" in done:
-        canvas.stroke((x + 0.05 * radius, y - 0.3 * radius), (x - 0.8 * radius, y - 1.6 * radius), 0.24 * radius, WOOD)
-        canvas.disc((x - 0.8 * radius, y - 1.6 * radius), 0.2 * radius, shade(WOOD, 0.8))
+        sketch.stroke((0.05, -0.3), (-0.8, -1.6), 0.24, WOOD)
+        sketch.disc((-0.8, -1.6), 0.2, shade(WOOD, 0.8))
     if "Wash" in done:
-        for across, up in ((-0.62, -0.2), (0.5, 0.35)):
-            _sparkle(canvas, (x + across * radius, y + up * radius), 0.3 * radius)
+        for centre in ((-0.62, -0.2), (0.5, 0.35)):
+            _sparkle(sketch, centre, 0.3)
+    return sketch
 
 
-def draw_occluder(canvas: Canvas, centre: Point, radius: float, colour: Colour) -> None:
-    """Draw a round serving tray that somebody carries past the camera."""
+@lru_cache(maxsize=64)
+def tray_sketch(colour: Colour) -> Sketch:
+    """Draw the tray on the table, in units of the world."""
+    left, top, right, bottom = TRAY
+    sketch = Sketch()
+    sketch.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+    return sketch
+
+
+@cache
+def occluder_sketch(colour: Colour) -> Sketch:
+    """Draw a round serving tray that somebody carries past the camera; its radius is the unit."""
+    sketch = Sketch()
+    sketch.disc((0.0, 0.0), 1.0, shade(colour, 0.62))
+    sketch.disc((0.0, 0.0), 0.93, colour)
+    sketch.ring((0.0, 0.0), (0.72, 0.72), 0.03, shade(colour, 0.8))
+    for centre in ((-0.3, -0.3), (0.35, -0.15), (0.05, 0.38)):
+        sketch.disc(centre, 0.17, shade(colour, 1.28))
+        sketch.disc(centre, 0.1, shade(colour, 0.75))
+    return sketch
+
+
+def _cup(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
-    canvas.disc(centre, radius, shade(colour, 0.62))
-    canvas.disc(centre, 0.93 * radius, colour)
-    canvas.ring(centre, (0.72 * radius, 0.72 * radius), 0.03 * radius, shade(colour, 0.8))
-    for across, up in ((-0.3, -0.3), (0.35, -0.15), (0.05, 0.38)):
-        canvas.disc((x + across * radius, y + up * radius), 0.17 * radius, shade(colour, 1.28))
-        canvas.disc((x + across * radius, y + up * radius), 0.1 * radius, shade(colour, 0.75))
+    sketch.ring((x + 0.78 * r, y + 0.02 * r), (0.42 * r, 0.44 * r), 0.24 * r, tones.dark)
+    _box(sketch, centre, r, ((-0.74, -0.8), (0.74, -0.8), (0.56, 0.92), (-0.56, 0.92)), tones.base)
+    sketch.ellipse((x, y + 0.9 * r), (0.56 * r, 0.16 * r), tones.base)
+    _box(sketch, centre, r, ((-0.58, -0.6), (-0.36, -0.58), (-0.3, 0.8), (-0.44, 0.78)), tones.light)
+    sketch.ellipse((x, y - 0.8 * r), (0.74 * r, 0.24 * r), tones.dark)
+    sketch.ellipse((x, y - 0.77 * r), (0.6 * r, 0.17 * r), tones.darkest)
 
 
-def _cup(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _bowl(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
-    canvas.ring((x + 0.78 * r, y + 0.02 * r), (0.42 * r, 0.44 * r), 0.24 * r, tones.dark)
-    _box(canvas, centre, r, ((-0.74, -0.8), (0.74, -0.8), (0.56, 0.92), (-0.56, 0.92)), tones.base)
-    canvas.ellipse((x, y + 0.9 * r), (0.56 * r, 0.16 * r), tones.base)
-    _box(canvas, centre, r, ((-0.58, -0.6), (-0.36, -0.58), (-0.3, 0.8), (-0.44, 0.78)), tones.light)
-    canvas.ellipse((x, y - 0.8 * r), (0.74 * r, 0.24 * r), tones.dark)
-    canvas.ellipse((x, y - 0.77 * r), (0.6 * r, 0.17 * r), tones.darkest)
+    _box(sketch, centre, r, ((-0.42, 0.6), (0.42, 0.6), (0.5, 0.9), (-0.5, 0.9)), tones.dark)
+    sketch.half_ellipse((x, y - 0.32 * r), (1.16 * r, 1.12 * r), tones.base)
+    sketch.ellipse((x - 0.68 * r, y + 0.14 * r), (0.1 * r, 0.3 * r), tones.light, -28.0)
+    sketch.ellipse((x, y - 0.32 * r), (1.16 * r, 0.38 * r), tones.light)
+    sketch.ellipse((x, y - 0.28 * r), (1.0 * r, 0.29 * r), tones.darkest)
 
 
-def _bowl(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _plate(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
-    _box(canvas, centre, r, ((-0.42, 0.6), (0.42, 0.6), (0.5, 0.9), (-0.5, 0.9)), tones.dark)
-    canvas.half_ellipse((x, y - 0.32 * r), (1.16 * r, 1.12 * r), tones.base)
-    canvas.ellipse((x - 0.68 * r, y + 0.14 * r), (0.1 * r, 0.3 * r), tones.light, -28.0)
-    canvas.ellipse((x, y - 0.32 * r), (1.16 * r, 0.38 * r), tones.light)
-    canvas.ellipse((x, y - 0.28 * r), (1.0 * r, 0.29 * r), tones.darkest)
+    sketch.ellipse((x, y + 0.1 * r), (1.3 * r, 0.86 * r), tones.darkest)
+    sketch.ellipse(centre, (1.3 * r, 0.86 * r), tones.base)
+    sketch.ellipse((x, y + 0.02 * r), (0.84 * r, 0.53 * r), tones.dark)
+    sketch.ellipse((x, y + 0.07 * r), (0.78 * r, 0.48 * r), tones.light)
 
 
-def _plate(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
-    x, y = centre
-    canvas.ellipse((x, y + 0.1 * r), (1.3 * r, 0.86 * r), tones.darkest)
-    canvas.ellipse(centre, (1.3 * r, 0.86 * r), tones.base)
-    canvas.ellipse((x, y + 0.02 * r), (0.84 * r, 0.53 * r), tones.dark)
-    canvas.ellipse((x, y + 0.07 * r), (0.78 * r, 0.48 * r), tones.light)
-
-
-def _bottle(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _bottle(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
     outline = (
         (-0.22, -1.2), (0.22, -1.2), (0.24, -0.6), (0.54, -0.25), (0.54, 1.15), (-0.54, 1.15), (-0.54, -0.25),
         (-0.24, -0.6),
     )  # fmt: skip
-    _box(canvas, centre, r, outline, tones.base)
-    _box(canvas, centre, r, ((-0.42, -0.15), (-0.24, -0.2), (-0.24, 1.02), (-0.42, 1.02)), tones.light)
-    _box(canvas, centre, r, ((-0.54, 0.2), (0.54, 0.2), (0.54, 0.75), (-0.54, 0.75)), tones.darkest)
+    _box(sketch, centre, r, outline, tones.base)
+    _box(sketch, centre, r, ((-0.42, -0.15), (-0.24, -0.2), (-0.24, 1.02), (-0.42, 1.02)), tones.light)
+    _box(sketch, centre, r, ((-0.54, 0.2), (0.54, 0.2), (0.54, 0.75), (-0.54, 0.75)), tones.darkest)
     if is_open:
-        canvas.ellipse((x, y - 1.2 * r), (0.22 * r, 0.09 * r), tones.darkest)
+        sketch.ellipse((x, y - 1.2 * r), (0.22 * r, 0.09 * r), tones.darkest)
     else:
-        _box(canvas, centre, r, ((-0.29, -1.48), (0.29, -1.48), (0.29, -1.12), (-0.29, -1.12)), LID)
+        _box(sketch, centre, r, ((-0.29, -1.48), (0.29, -1.48), (0.29, -1.12), (-0.29, -1.12)), LID)
 
 
-def _pan(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _pan(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
-    canvas.stroke((x + 0.6 * r, y - 0.5 * r), (x + 1.55 * r, y - 1.15 * r), 0.34 * r, LID)
-    canvas.ellipse((x - 0.12 * r, y + 0.1 * r), (1.04 * r, 0.9 * r), tones.darkest)
-    canvas.ellipse((x - 0.12 * r, y), (1.04 * r, 0.9 * r), tones.base)
-    canvas.ellipse((x - 0.12 * r, y + 0.02 * r), (0.76 * r, 0.64 * r), (52, 52, 58))
-    canvas.ellipse((x - 0.34 * r, y - 0.2 * r), (0.26 * r, 0.1 * r), (92, 92, 100), -35.0)
+    sketch.stroke((x + 0.6 * r, y - 0.5 * r), (x + 1.55 * r, y - 1.15 * r), 0.34 * r, LID)
+    sketch.ellipse((x - 0.12 * r, y + 0.1 * r), (1.04 * r, 0.9 * r), tones.darkest)
+    sketch.ellipse((x - 0.12 * r, y), (1.04 * r, 0.9 * r), tones.base)
+    sketch.ellipse((x - 0.12 * r, y + 0.02 * r), (0.76 * r, 0.64 * r), (52, 52, 58))
+    sketch.ellipse((x - 0.34 * r, y - 0.2 * r), (0.26 * r, 0.1 * r), (92, 92, 100), -35.0)
 
 
-def _jar(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _jar(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
     outline = (
         (-0.66, -0.6),
@@ -143,38 +158,38 @@ def _jar(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool)
         (-0.84, 0.8),
         (-0.84, -0.35),
     )
-    _box(canvas, centre, r, outline, tones.base)
-    _box(canvas, centre, r, ((-0.5, -0.05), (0.5, -0.05), (0.5, 0.6), (-0.5, 0.6)), CREAM)
-    canvas.stroke((x - 0.28 * r, y + 0.18 * r), (x + 0.28 * r, y + 0.18 * r), 0.1 * r, LID)
-    canvas.stroke((x - 0.28 * r, y + 0.38 * r), (x + 0.14 * r, y + 0.38 * r), 0.1 * r, LID)
+    _box(sketch, centre, r, outline, tones.base)
+    _box(sketch, centre, r, ((-0.5, -0.05), (0.5, -0.05), (0.5, 0.6), (-0.5, 0.6)), CREAM)
+    sketch.stroke((x - 0.28 * r, y + 0.18 * r), (x + 0.28 * r, y + 0.18 * r), 0.1 * r, LID)
+    sketch.stroke((x - 0.28 * r, y + 0.38 * r), (x + 0.14 * r, y + 0.38 * r), 0.1 * r, LID)
     if is_open:
-        canvas.ellipse((x, y - 0.6 * r), (0.66 * r, 0.2 * r), tones.darkest)
+        sketch.ellipse((x, y - 0.6 * r), (0.66 * r, 0.2 * r), tones.darkest)
     else:
-        _box(canvas, centre, r, ((-0.76, -1.02), (0.76, -1.02), (0.76, -0.52), (-0.76, -0.52)), LID)
-        _box(canvas, centre, r, ((-0.76, -1.02), (0.76, -1.02), (0.7, -0.88), (-0.7, -0.88)), shade(LID, 1.4))
+        _box(sketch, centre, r, ((-0.76, -1.02), (0.76, -1.02), (0.76, -0.52), (-0.76, -0.52)), LID)
+        _box(sketch, centre, r, ((-0.76, -1.02), (0.76, -1.02), (0.7, -0.88), (-0.7, -0.88)), shade(LID, 1.4))
 
 
-def _carton(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
-    _box(canvas, centre, r, ((-1.0, -0.42), (0.58, -0.42), (0.58, 0.95), (-1.0, 0.95)), tones.base)
-    _box(canvas, centre, r, ((0.58, -0.42), (1.04, -0.88), (1.04, 0.46), (0.58, 0.95)), tones.darkest)
+def _carton(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+    _box(sketch, centre, r, ((-1.0, -0.42), (0.58, -0.42), (0.58, 0.95), (-1.0, 0.95)), tones.base)
+    _box(sketch, centre, r, ((0.58, -0.42), (1.04, -0.88), (1.04, 0.46), (0.58, 0.95)), tones.darkest)
     top = tones.darkest if is_open else tones.light
-    _box(canvas, centre, r, ((-1.0, -0.42), (-0.54, -0.88), (1.04, -0.88), (0.58, -0.42)), top)
+    _box(sketch, centre, r, ((-1.0, -0.42), (-0.54, -0.88), (1.04, -0.88), (0.58, -0.42)), top)
     if is_open:
-        _box(canvas, centre, r, ((-0.54, -0.88), (1.04, -0.88), (0.82, -1.3), (-0.72, -1.3)), tones.light)
-    _box(canvas, centre, r, ((-0.32, -0.42), (-0.08, -0.42), (-0.08, 0.95), (-0.32, 0.95)), tones.dark)
+        _box(sketch, centre, r, ((-0.54, -0.88), (1.04, -0.88), (0.82, -1.3), (-0.72, -1.3)), tones.light)
+    _box(sketch, centre, r, ((-0.32, -0.42), (-0.08, -0.42), (-0.08, 0.95), (-0.32, 0.95)), tones.dark)
 
 
-def _pepper(canvas: Canvas, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
+def _pepper(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool) -> None:
     x, y = centre
-    canvas.ellipse((x - 0.5 * r, y + 0.12 * r), (0.52 * r, 0.84 * r), tones.dark, 8.0)
-    canvas.ellipse((x + 0.5 * r, y + 0.12 * r), (0.52 * r, 0.84 * r), tones.dark, -8.0)
-    canvas.ellipse((x, y + 0.16 * r), (0.5 * r, 0.88 * r), tones.base)
-    canvas.ellipse((x - 0.62 * r, y - 0.16 * r), (0.11 * r, 0.3 * r), tones.light, 16.0)
-    canvas.ellipse((x, y - 0.58 * r), (0.42 * r, 0.2 * r), LEAF)
-    canvas.stroke((x, y - 0.6 * r), (x + 0.16 * r, y - 1.15 * r), 0.26 * r, LEAF)
+    sketch.ellipse((x - 0.5 * r, y + 0.12 * r), (0.52 * r, 0.84 * r), tones.dark, 8.0)
+    sketch.ellipse((x + 0.5 * r, y + 0.12 * r), (0.52 * r, 0.84 * r), tones.dark, -8.0)
+    sketch.ellipse((x, y + 0.16 * r), (0.5 * r, 0.88 * r), tones.base)
+    sketch.ellipse((x - 0.62 * r, y - 0.16 * r), (0.11 * r, 0.3 * r), tones.light, 16.0)
+    sketch.ellipse((x, y - 0.58 * r), (0.42 * r, 0.2 * r), LEAF)
+    sketch.stroke((x, y - 0.6 * r), (x + 0.16 * r, y - 1.15 * r), 0.26 * r, LEAF)
 
 
-_SHAPES: dict[str, Callable[[Canvas, Point, float, Palette, bool], None]] = {
+_SHAPES: dict[str, Callable[[Sketch, Point, float, Palette, bool], None]] = {
     "cup": _cup,
     "bowl": _bowl,
     "plate": _plate,
@@ -186,16 +201,12 @@ _SHAPES: dict[str, Callable[[Canvas, Point, float, Palette, bool], None]] = {
 }
 
 
-def _box(canvas: Canvas, centre: Point, r: float, corners: tuple[Point, ...], colour: Colour) -> None:
+def _box(sketch: Sketch, centre: Point, r: float, corners: tuple[Point, ...], colour: Colour) -> None:
     x, y = centre
-    canvas.polygon([(x + across * r, y + down * r) for across, down in corners], colour)
+    sketch.polygon([(x + across * r, y + down * r) for across, down in corners], colour)
 
 
-def _sparkle(canvas: Canvas, centre: Point, size: float) -> None:
+def _sparkle(sketch: Sketch, centre: Point, size: float) -> None:
     x, y = centre
-    canvas.stroke((x - size, y), (x + size, y), 0.3 * size, (255, 255, 255))
-    canvas.stroke((x, y - size), (x, y + size), 0.3 * size, (255, 255, 255))
-
-
-def _scaled(axes: Point, r: float) -> Point:
-    return axes[0] * r, axes[1] * r
+    sketch.stroke((x - size, y), (x + size, y), 0.3 * size, (255, 255, 255))
+    sketch.stroke((x, y - size), (x, y + size), 0.3 * size, (255, 255, 255))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.signal import lfilter
 
 VIEW_HEIGHT = 0.75
 """Height of the view in frame widths: 4:3. All geometry is in frame widths, where pixels are square."""
@@ -45,13 +44,13 @@ class Camera:
         x, y = offset[..., 0], offset[..., 1]
         return np.stack([0.5 + cos * x - sin * y, 0.5 * VIEW_HEIGHT + sin * x + cos * y], axis=-1)
 
-    def affine(self, tick: int) -> Float[np.ndarray, "2 3"]:
+    def affine(self, tick: Int[np.ndarray, "..."] | int) -> Float[np.ndarray, "... 2 3"]:
         """Return the same map as a matrix, for warping the table."""
         cos = np.cos(self.roll[tick]) * self.zoom[tick]
         sin = np.sin(self.roll[tick]) * self.zoom[tick]
-        turn = np.array([[cos, -sin], [sin, cos]])
-        shift = np.array([0.5, 0.5 * VIEW_HEIGHT]) - turn @ self.centre[tick]
-        return np.column_stack([turn, shift])
+        turn = np.stack([np.stack([cos, -sin], axis=-1), np.stack([sin, cos], axis=-1)], axis=-2)
+        shift = np.array([[0.5], [0.5 * VIEW_HEIGHT]]) - turn @ self.centre[tick][..., None]
+        return np.concatenate([turn, shift], axis=-1)
 
 
 def follow(rng: np.random.Generator, t_s: Float[np.ndarray, " tick"], target: Float[np.ndarray, "tick 2"]) -> Camera:
@@ -61,10 +60,19 @@ def follow(rng: np.random.Generator, t_s: Float[np.ndarray, " tick"], target: Fl
     goal = rest + part * (target - rest)
     gain = 1 - np.exp(-(t_s[1] - t_s[0]) / lag_s)
     start = rest + rng.normal(0.0, 0.03, 2)
-    turned, _ = lfilter([gain], [1, gain - 1], goal, axis=0, zi=(1 - gain) * start[None])
+    turned = np.column_stack([_lag(*axis, gain) for axis in zip(start.tolist(), goal.T.tolist(), strict=True)])
     sway = smooth_walk(rng, t_s, 0.025, 0.6, 2) + smooth_walk(rng, t_s, 0.006, 0.13, 2)
     return Camera(
         centre=turned + sway,
         roll=smooth_walk(rng, t_s, 0.05, 0.7, 1)[:, 0],
         zoom=0.96 + smooth_walk(rng, t_s, 0.035, 1.0, 1)[:, 0],
     )
+
+
+def _lag(start: float, goals: list[float], gain: float) -> list[float]:
+    """Go `gain` of the way to the goal in each tick; SciPy's `lfilter` does the same, but takes seconds to import."""
+    places, left = [], 1 - gain
+    for goal in goals:
+        start = gain * goal + left * start
+        places.append(start)
+    return places

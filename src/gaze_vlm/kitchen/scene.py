@@ -1,5 +1,6 @@
 """A stretch of cooking that can be looked at: every frame as a picture, and as a map of what is where."""
 
+import cmath
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -7,15 +8,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Complex, Float, UInt8
 
-from gaze_vlm.kitchen.canvas import Canvas, Point
-from gaze_vlm.kitchen.drawing import draw_object, draw_occluder
-from gaze_vlm.kitchen.hand import draw_hand
+from gaze_vlm.kitchen.canvas import Layer, paint_labels, paint_picture
+from gaze_vlm.kitchen.drawing import object_sketch, occluder_sketch, tray_sketch
+from gaze_vlm.kitchen.hand import hand_layers
 from gaze_vlm.kitchen.look import TABLE_ORIGIN, TABLE_PX_PER_UNIT, Look, light_table, table_texture
 from gaze_vlm.kitchen.motion import VIEW_HEIGHT, Camera, follow, smooth_walk
 from gaze_vlm.kitchen.occluders import Occluder, random_occluders
-from gaze_vlm.kitchen.script import TRAY, Script
+from gaze_vlm.kitchen.script import Script
 from gaze_vlm.kitchen.wearer import Fixations, HandPath, gaze_path, look_around, move_hand
 
 FRAME_WIDTH_PX, FRAME_HEIGHT_PX = 128, 96
@@ -23,8 +24,8 @@ SUPERSAMPLING = 2
 HAND_RADIUS = 0.05
 HAND_LABEL = 255
 NOISE_SIGMA = 2.5
-DRAWN_RADII = 2.0
-"""How far an object with its marks extends from its centre."""
+MARGIN_PX = 2.0
+"""How far beyond its outline an antialiased shape colours pixels, and more."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,22 @@ class Scene:
 
     def frame(self, index: int) -> UInt8[np.ndarray, "96 128 3"]:
         """Render frame `index` of the video, RGB in [0, 255]."""
-        tick = self.tick(index)
-        size = (SUPERSAMPLING * FRAME_WIDTH_PX, SUPERSAMPLING * FRAME_HEIGHT_PX)
-        image = cv2.resize(self._table_in_view(tick), size, interpolation=cv2.INTER_NEAREST)
-        self._drawing(tick).paint_picture(image, SUPERSAMPLING)
-        image = cv2.resize(image, (FRAME_WIDTH_PX, FRAME_HEIGHT_PX), interpolation=cv2.INTER_AREA)
-        image = cv2.LUT(image, light_table(self.look))
-        return cv2.add(image, _noise(self.look.seed + index), dtype=cv2.CV_8U)
+        large, large_rgba = self._canvases
+        size = (FRAME_WIDTH_PX, FRAME_HEIGHT_PX)
+        image = cv2.warpAffine(self._table, self._table_turns[index], size, borderMode=cv2.BORDER_REFLECT)
+        cv2.resize(image, None, large_rgba, SUPERSAMPLING, SUPERSAMPLING, cv2.INTER_NEAREST)
+        cv2.cvtColor(large_rgba, cv2.COLOR_RGBA2RGB, large)
+        paint_picture(large, self._layers(index), SUPERSAMPLING)
+        image = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
+        image = cv2.LUT(image, self._light)
+        brighter, darker = _noise(self.look.seed + index)
+        return cv2.subtract(cv2.add(image, brighter), darker)
 
     def labels(self, index: int) -> Labels:
         """Label what frame `index` shows, with the shapes of the frame and hard edges."""
         tick = self.tick(index)
         object_map = np.zeros((FRAME_HEIGHT_PX, FRAME_WIDTH_PX), np.uint8)
-        self._drawing(tick).paint_labels(object_map)
+        paint_labels(object_map, self._layers(index))
         height = np.array([1.0, VIEW_HEIGHT])
         seen = self.camera.to_view(self.paths[:, tick], tick) / height
         hand_x, hand_y = (self.camera.to_view(self.hand.xy[tick], tick) / height).tolist()
@@ -118,52 +122,58 @@ class Scene:
         return Labels(object_map, objects, self.hand.verb(self.script, tick), (hand_x, hand_y))
 
     @cached_property
-    def _table(self) -> UInt8[np.ndarray, "height width 3"]:
-        return table_texture(self.look)
+    def _table(self) -> UInt8[np.ndarray, "height width 4"]:
+        """RGB and a fourth channel that OpenCV needs to be quick."""
+        return cv2.cvtColor(table_texture(self.look), cv2.COLOR_RGB2RGBA)
 
-    def _table_in_view(self, tick: int) -> UInt8[np.ndarray, "96 128 3"]:
-        turn = self.camera.affine(tick)
-        turn[:, 2] += turn[:, :2] @ np.array(TABLE_ORIGIN)
-        turn[:, :2] /= TABLE_PX_PER_UNIT
-        size = (FRAME_WIDTH_PX, FRAME_HEIGHT_PX)
-        return cv2.warpAffine(self._table, FRAME_WIDTH_PX * turn, size, borderMode=cv2.BORDER_REFLECT)
+    @cached_property
+    def _canvases(self) -> tuple[UInt8[np.ndarray, "192 256 3"], UInt8[np.ndarray, "192 256 4"]]:
+        """Kept from frame to frame: fresh memory of this size costs more than what is done in it."""
+        height, width = SUPERSAMPLING * FRAME_HEIGHT_PX, SUPERSAMPLING * FRAME_WIDTH_PX
+        return np.empty((height, width, 3), np.uint8), np.empty((height, width, 4), np.uint8)
 
-    def _drawing(self, tick: int) -> Canvas:
-        """Everything on the table and before it, in pixels of the frame."""
-        t_s = float(self.t_s[tick])
+    @cached_property
+    def _light(self) -> UInt8[np.ndarray, "1 256 3"]:
+        return light_table(self.look)
+
+    @cached_property
+    def _points_px(self) -> Complex[np.ndarray, "frame point"]:
+        """Where the world's origin, both hands and elbows, and the objects are in each frame: x + iy."""
+        ticks = self.tick(np.arange(self.frame_count))
+        still = np.broadcast_to([(0.0, 0.0), self.hand.elbow, self.idle_elbow], (len(ticks), 3, 2))
+        moving = np.stack([self.hand.xy[ticks], self.idle_hand[ticks], *self.paths[:, ticks]], axis=1)
+        world = np.concatenate([still, moving], axis=1)
+        return (FRAME_WIDTH_PX * self.camera.to_view(world, ticks[:, None])) @ np.array([1, 1j])
+
+    @cached_property
+    def _table_turns(self) -> Float[np.ndarray, "frame 2 3"]:
+        """The map from the table's pixels to those of each frame."""
+        turns = self.camera.affine(self.tick(np.arange(self.frame_count)))
+        turns[..., 2] += turns[..., :2] @ np.array(TABLE_ORIGIN)
+        turns[..., :2] /= TABLE_PX_PER_UNIT
+        return FRAME_WIDTH_PX * turns
+
+    def _layers(self, index: int) -> list[Layer]:
+        """Everything on the table and before it, from the bottom up."""
+        tick = self.tick(index)
+        t_s, zoom_px = float(self.t_s[tick]), FRAME_WIDTH_PX * float(self.camera.zoom[tick])
         look, script = self.look, self.script
-        left, top, right, bottom = TRAY
-        world = [
-            *((left, top), (right, top), (right, bottom), (left, bottom)),
-            *(self.hand.xy[tick], self.hand.elbow, self.idle_hand[tick], self.idle_elbow),
-            *self.paths[:, tick],
-        ]
-        points: list[Point] = [
-            (x, y) for x, y in (FRAME_WIDTH_PX * self.camera.to_view(np.array(world), tick)).tolist()
-        ]
-        zoom_px = FRAME_WIDTH_PX * float(self.camera.zoom[tick])
-        canvas = Canvas()
-        canvas.polygon(points[:4], look.tray)
-        hand, elbow, idle_hand, idle_elbow = points[4:8]
-        things = points[8:]
-        for item in sorted(range(len(things)), key=lambda index: things[index][1]):
+        origin, elbow, idle_elbow, hand, idle_hand, *things = self._points_px[index].tolist()
+        layers = [Layer(tray_sketch(look.tray), origin, cmath.rect(zoom_px, self.camera.roll[tick]), 0)]
+        for item in sorted(range(len(things)), key=lambda index: things[index].imag):
+            sketch = object_sketch(script.kinds[item], script.colours[item], script.done(item, t_s), look.shadow)
             radius = float(script.radius[item]) * zoom_px
-            if not _in_view(things[item], DRAWN_RADII * radius):
-                continue
-            canvas.label = item + 1
-            kind, colour = script.kinds[item], script.colours[item]
-            draw_object(canvas, kind, colour, things[item], radius, script.done(item, t_s), look.shadow)
-        canvas.label = HAND_LABEL
-        radius = HAND_RADIUS * zoom_px
-        draw_hand(canvas, idle_hand, idle_elbow, 0.0, None, radius, look.skin, look.sleeve)
-        verb, angle = self.hand.verb(script, tick), float(self.hand.angle[tick])
-        draw_hand(canvas, hand, elbow, angle, verb, radius, look.skin, look.sleeve)
-        canvas.label = 0
+            if _in_view(things[item], sketch.reach * radius):
+                layers.append(Layer(sketch, things[item], radius, item + 1))
+        radius, verb, angle = HAND_RADIUS * zoom_px, self.hand.verb(script, tick), float(self.hand.angle[tick])
+        layers += hand_layers(idle_hand, idle_elbow, 0.0, None, radius, look.skin, look.sleeve, HAND_LABEL)
+        layers += hand_layers(hand, elbow, angle, verb, radius, look.skin, look.sleeve, HAND_LABEL)
         for occluder in self.occluders:
             if occluder.start_s <= t_s <= occluder.end_s:
-                x, y = (FRAME_WIDTH_PX * occluder.centre(np.array([t_s]))[0]).tolist()
-                draw_occluder(canvas, (x, y), FRAME_WIDTH_PX * occluder.radius, occluder.colour)
-        return canvas
+                x, y = occluder.centre(np.array([t_s]))[0].tolist()
+                centre, radius = FRAME_WIDTH_PX * complex(x, y), FRAME_WIDTH_PX * occluder.radius
+                layers.append(Layer(occluder_sketch(occluder.colour), centre, radius, 0))
+        return layers
 
 
 def act_out(
@@ -191,20 +201,23 @@ def act_out(
     )
 
 
-def _in_view(centre: Point, reach_px: float) -> bool:
-    x, y = centre
-    return -reach_px < x < FRAME_WIDTH_PX + reach_px and -reach_px < y < FRAME_HEIGHT_PX + reach_px
+def _in_view(centre: complex, reach_px: float) -> bool:
+    margin = reach_px + MARGIN_PX
+    return -margin < centre.real < FRAME_WIDTH_PX + margin and -margin < centre.imag < FRAME_HEIGHT_PX + margin
 
 
-def _noise(seed: int) -> np.ndarray:
-    """Sensor noise [96, 128, 3]: a seeded piece of one sheet, for fresh noise costs as much as drawing."""
-    sheet = _noise_sheet()
-    start = (seed * 7919) % (len(sheet) - FRAME_HEIGHT_PX * FRAME_WIDTH_PX * 3)
-    piece = sheet[start : start + FRAME_HEIGHT_PX * FRAME_WIDTH_PX * 3]
-    return piece.reshape(FRAME_HEIGHT_PX, FRAME_WIDTH_PX, 3)
+def _noise(seed: int) -> tuple[UInt8[np.ndarray, "96 128 3"], UInt8[np.ndarray, "96 128 3"]]:
+    """Sensor noise to add and to subtract: seeded pieces of one sheet, for fresh noise costs as much as drawing."""
+    sheets = _noise_sheets()
+    size = FRAME_HEIGHT_PX * FRAME_WIDTH_PX * 3
+    start = (seed * 7919) % (sheets.shape[1] - size)
+    brighter, darker = sheets[:, start : start + size].reshape(2, FRAME_HEIGHT_PX, FRAME_WIDTH_PX, 3)
+    return brighter, darker
 
 
 @cache
-def _noise_sheet() -> np.ndarray:
+def _noise_sheets() -> UInt8[np.ndarray, "2 value"]:
+    """The values above zero and those below: twice faster to apply than one sheet with signs."""
     rng = np.random.default_rng(0)
-    return np.rint(NOISE_SIGMA * rng.standard_normal(1 << 18, dtype=np.float32)).astype(np.int16)
+    noise = np.rint(NOISE_SIGMA * rng.standard_normal(1 << 18, dtype=np.float32))
+    return np.stack([np.maximum(noise, 0), np.maximum(-noise, 0)]).astype(np.uint8)

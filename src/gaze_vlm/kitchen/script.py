@@ -48,14 +48,16 @@ class Script:
 
     def done(self, item: int, t_s: float) -> frozenset[str]:
         """Return the verbs whose marks an object shows, each from halfway through its action."""
-        now = {verb for other, verb, mark_s in self._marks if other == item and t_s > mark_s}
-        return self.done_before[item] | now
+        return self.done_before[item].union(verb for verb, mark_s in self._marks[item] if t_s > mark_s)
 
     @cached_property
-    def _marks(self) -> list[tuple[int, str, float]]:
-        half_s = (self.action_start_s[:-1] + self.action_start_s[1:]) / 2
-        verbs = [action.verb for action in self.actions]
-        return list(zip(self.action_object.tolist(), verbs, half_s.tolist(), strict=True))
+    def _marks(self) -> list[list[tuple[str, float]]]:
+        """Of each object, the verbs that mark it, and when."""
+        half_s = ((self.action_start_s[:-1] + self.action_start_s[1:]) / 2).tolist()
+        marks: list[list[tuple[str, float]]] = [[] for _ in self.kinds]
+        for item, action, mark_s in zip(self.action_object, self.actions, half_s, strict=True):
+            marks[item].append((action.verb, mark_s))
+        return marks
 
     def paths(self, t_s: Float[np.ndarray, " tick"]) -> Float[np.ndarray, "object tick 2"]:
         """Return where each object is: still, or carried to the tray."""

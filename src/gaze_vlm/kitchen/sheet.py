@@ -100,7 +100,7 @@ def _draw(axes: Axes, session: Session, t_s: float) -> None:
     axes.axis("off")
     _, _, verb, noun = session.actions[max(session.scene.script.action_at(now_s), 0)]
     action = f"{now_s:.1f} s   {verb.lower()} {noun.replace('_', ' ')}"
-    axes.set_title(action, loc="left", fontsize=8.5, color=INK, pad=3)
+    axes.set_title(action, loc="left", fontsize=8.5, color=INK, pad=3, y=1.0)
 
 
 def _enlarged(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "tall wide 3"]:

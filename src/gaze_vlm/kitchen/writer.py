@@ -32,5 +32,5 @@ def write_video(path: Path, session: Session, codec: str, options: Mapping[str, 
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH_PX, FRAME_HEIGHT_PX, "yuv420p"
         stream.thread_count = 1
         for index in range(session.scene.frame_count):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(session.scene.frame(index), format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_numpy_buffer(session.scene.frame(index), format="rgb24")))
         container.mux(stream.encode(None))

@@ -1,0 +1,49 @@
+"""One session of a kitchen: simulated, rendered and written by a process of its own, which imports little."""
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+
+from gaze_vlm.kitchen.ego4d import Ego4dFormat
+from gaze_vlm.kitchen.egtea import EgteaFormat
+from gaze_vlm.kitchen.session import simulate_session
+from gaze_vlm.kitchen.truth import session_truth
+from gaze_vlm.kitchen.writer import SessionNotes
+
+FileFormatName = Literal["egtea", "ego4d"]
+FILE_FORMATS: dict[FileFormatName, EgteaFormat | Ego4dFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
+
+
+class Job(NamedTuple):
+    """A session to write."""
+
+    root: Path
+    file_format: FileFormatName
+    seed: int
+    participant: int
+    recipe: int
+    gaze_ends_early: bool
+
+
+class Done(NamedTuple):
+    """A session that is written, with what the files about all sessions need of it."""
+
+    job: Job
+    notes: SessionNotes
+    truth: dict[str, Any]
+
+
+def write_session(job: Job) -> Done:
+    """Write a session's video and gaze, on one thread."""
+    cv2.setNumThreads(1)
+    files = FILE_FORMATS[job.file_format]
+    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, files.rates)
+    files.write_session(job.root, session)
+    notes = SessionNotes(
+        video_id=files.video_id(session),
+        frame_count=session.scene.frame_count,
+        actions=session.actions,
+        occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
+    )
+    return Done(job, notes, session_truth(session))
