@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex, Float, UInt8
+from jaxtyping import Complex, Float, Int, UInt8
 
 from gaze_vlm.kitchen.canvas import Layer, paint_labels, paint_picture
 from gaze_vlm.kitchen.drawing import object_sketch, occluder_sketch, tray_sketch
@@ -137,9 +137,13 @@ class Scene:
         return light_table(self.look)
 
     @cached_property
+    def _ticks(self) -> Int[np.ndarray, " frame"]:
+        return np.arange(self.frame_count) * self.rates.tick_hz // self.rates.frame_hz
+
+    @cached_property
     def _points_px(self) -> Complex[np.ndarray, "frame point"]:
         """Where the world's origin, both hands and elbows, and the objects are in each frame: x + iy."""
-        ticks = self.tick(np.arange(self.frame_count))
+        ticks = self._ticks
         still = np.broadcast_to([(0.0, 0.0), self.hand.elbow, self.idle_elbow], (len(ticks), 3, 2))
         moving = np.stack([self.hand.xy[ticks], self.idle_hand[ticks], *self.paths[:, ticks]], axis=1)
         world = np.concatenate([still, moving], axis=1)
@@ -148,7 +152,7 @@ class Scene:
     @cached_property
     def _table_turns(self) -> Float[np.ndarray, "frame 2 3"]:
         """The map from the table's pixels to those of each frame."""
-        turns = self.camera.affine(self.tick(np.arange(self.frame_count)))
+        turns = self.camera.affine(self._ticks)
         turns[..., 2] += turns[..., :2] @ np.array(TABLE_ORIGIN)
         turns[..., :2] /= TABLE_PX_PER_UNIT
         return FRAME_WIDTH_PX * turns
