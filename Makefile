@@ -118,6 +118,7 @@ type: install  ## check types
 bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/patch_distribution.py
 	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/kitchen.py
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/preparation.py memory
 	$(BIN)/python benchmarks/attention.py
