@@ -85,7 +85,8 @@ def test_a_fault_of_ours_is_not_a_failed_run(project):
 def test_the_command_prints_the_table_names_the_log_and_ends_with_1(project, monkeypatch, capsys):
     write_config(curve=None)
     monkeypatch.setattr(compare, "Subprocesses", lambda warmed: nullcontext(one_fails()))
-    monkeypatch.setattr(compare.WarmedProcess, "call", lambda *_: None)
+    monkeypatch.setattr(compare, "check_runs", accept)
+    monkeypatch.setattr(compare.WarmedProcess, "call", lambda _, function, *args: function(*args))
     monkeypatch.setattr(compare, "default_encoder", lambda: None)
     options = ["compare", f"--config={project}", "--seeds", "0", "1"]
     assert main(options) == 1

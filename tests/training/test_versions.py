@@ -7,6 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from gaze_vlm.training.checks import versions
 from gaze_vlm.training.checks.versions import misfits
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def test_a_pair_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> N
             raise metadata.PackageNotFoundError(name)
         return installed[name]
 
-    monkeypatch.setattr(metadata, "distribution", distribution)
+    monkeypatch.setattr(versions, "distribution", distribution)
     assert misfits("lab") == [
         'accelerate 1.15 needs deepspeed; extra == "deep", which is not installed',
         "torchvision 0.29.1 needs torch==2.14.1, 2.13.0+cpu is installed",

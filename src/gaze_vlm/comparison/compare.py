@@ -1,12 +1,12 @@
 """`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve.
 
-This process imports no torch while it trains: what needs it happens in processes of its own, or at the end.
+This process imports no torch: what needs it is done where it is imported already, in a `WarmedProcess`.
 """
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
@@ -19,6 +19,9 @@ from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
 
+Result = TypeVar("Result")
+Call = Callable[..., Any]
+"""Calls a function, the first argument, with the others."""
 RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
 """Refuses runs that would fail."""
 
@@ -42,8 +45,7 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
         raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
     warmed = WarmedProcess(thread_environment(jobs))
     with Subprocesses(None if gpu else warmed) as launch:
-        check = partial(warmed.call, check_runs)
-        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), check)
+        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), check_runs, warmed.call)
     _show(page)
     if missing:
         lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
@@ -51,10 +53,22 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
 
 
 def check_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:
-    """`refuse_failing_runs`, imported where it is called: in the warmed process."""
+    """Call `refuse_failing_runs`, which imports torch."""
     from gaze_vlm.comparison.checks import refuse_failing_runs
 
     refuse_failing_runs(comparison, missing)
+
+
+def write_table(*args: Any) -> Path:
+    """Call `write_results`, which imports torch for its scores."""
+    from gaze_vlm.comparison.results import write_results
+
+    return write_results(*args)
+
+
+def call_here(function: Callable[..., Result], *args: object) -> Result:
+    """Call a function in this process."""
+    return function(*args)
 
 
 def run_comparison(
@@ -64,6 +78,7 @@ def run_comparison(
     launch: Launch,
     encoder: Encoder | None,
     check: RunsCheck,
+    call: Call = call_here,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
 
@@ -74,6 +89,7 @@ def run_comparison(
         launch: runs one command.
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
         check: refuses runs that would fail, before the first begins.
+        call: calls what imports torch.
 
     Returns:
         The page that was written, and what it lacks because a command failed.
@@ -94,7 +110,7 @@ def run_comparison(
         if run not in missing:
             read_planned(run, comparison)  # what cannot be compared is refused before anything is trained
     if missing:
-        check(comparison, missing)
+        call(check, comparison, missing)
     failed = train_missing(comparison, missing, jobs, launch)
     runs = {run: read_planned(run, comparison) for run in planned if run not in failed}
     if not runs:
@@ -106,10 +122,8 @@ def run_comparison(
     lacking = [Missing(run, comparison.dataset, reason) for run, reason in failed.items()]
     lacking += [Missing(test.run, test.dataset, reason) for test, reason in untested.items()]
     command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
-    from gaze_vlm.comparison.results import write_results  # imports scipy, matplotlib, and torch for its scores
-
     with writing(comparison.output):
-        return write_results(comparison, runs, elsewhere, command, encoder, lacking), lacking
+        return call(write_table, comparison, runs, elsewhere, command, encoder, lacking), lacking
 
 
 def _show(page: Path) -> None:

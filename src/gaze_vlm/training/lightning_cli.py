@@ -48,6 +48,11 @@ class TrainingParser(OneLineParser, LightningArgumentParser):
 class GazeCLI(LightningCLI):
     """Lightning's CLI with a run directory for logs, checkpoints and results."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the command that was given alone: each has a large parser of its own."""
+        return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name in sys.argv[1:2]}
+
     def _parse_ckpt_path(self) -> None:
         """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
 

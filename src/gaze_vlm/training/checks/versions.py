@@ -1,7 +1,7 @@
 """Whether the packages that are installed fit each other."""
 
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -18,6 +18,7 @@ def misfits(package: str = PACKAGE) -> list[str]:
     Returns:
         A sentence for each pair of versions that does not fit.
     """
+    installed = cache(read_installed)  # many packages need the same ones
     found: dict[str, None] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
     waiting: list[tuple[str, frozenset[str]]] = [(package, frozenset())]
@@ -26,22 +27,30 @@ def misfits(package: str = PACKAGE) -> list[str]:
         if one in seen:
             continue
         seen.add(one)
-        for needed in requirements(name, extras):
+        own, requirements = installed(name)
+        for needed in (requirement for requirement in requirements if is_meant(requirement, extras)):
             try:
-                installed = version(needed.name)
+                version, _ = installed(canonicalize_name(needed.name))
             except PackageNotFoundError:
-                found[f"{name} {version(name)} needs {needed}, which is not installed"] = None
+                found[f"{name} {own} needs {needed}, which is not installed"] = None
                 continue
-            if not needed.specifier.contains(installed, prereleases=True):
-                found[f"{name} {version(name)} needs {needed.name}{needed.specifier}, {installed} is installed"] = None
+            if not needed.specifier.contains(version, prereleases=True):
+                found[f"{name} {own} needs {needed.name}{needed.specifier}, {version} is installed"] = None
             waiting.append((canonicalize_name(needed.name), frozenset(needed.extras)))
     return sorted(found)
 
 
-def requirements(package: str, extras: frozenset[str] = frozenset()) -> Iterator[Requirement]:
-    """Yield a distribution's requirements on this machine, with those of extras."""
-    for line in requires(package) or []:
-        requirement = Requirement(line)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in (extras or {""})):
-            yield requirement
+def read_installed(package: str) -> tuple[str, list[Requirement]]:
+    """Return a distribution's version and all its requirements, extras' included.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    found = distribution(package)
+    return found.version, [Requirement(line) for line in found.requires or []]
+
+
+def is_meant(requirement: Requirement, extras: frozenset[str]) -> bool:
+    """Return whether a requirement holds on this machine, with some extras."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in (extras or {""}))

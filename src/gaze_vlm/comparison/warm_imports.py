@@ -1,0 +1,17 @@
+"""What a run imports and reads before its first step, whatever it trains: the warmed process imports this.
+
+Nothing here computes with torch: a fork would lack the threads of the computation.
+"""
+# ruff: noqa: F401
+
+import einops
+import pyarrow.dataset
+import sentence_transformers
+import transformers.models.clip.modeling_clip
+import transformers.models.llama.modeling_llama
+import transformers.models.llava.processing_llava
+
+import gaze_vlm.training.lightning_cli
+from gaze_vlm.formats.vocabulary import lemmas
+
+lemmas("warm", "VERB")  # reads the dictionary
