@@ -44,7 +44,8 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
     if jobs < 1:
         raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
     warmed = WarmedProcess(thread_environment(jobs))
-    with Subprocesses(None if gpu else warmed) as launch:
+    forks = sys.platform == "linux" and not gpu  # no fork of a process that holds a GPU, or a Mac's frameworks
+    with Subprocesses(warmed if forks else None) as launch:
         page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), check_runs, warmed.call)
     _show(page)
     if missing:
