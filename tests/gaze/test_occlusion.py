@@ -53,6 +53,13 @@ def test_sample_is_bilinear() -> None:
     np.testing.assert_allclose(sample(ramp, points), points, atol=1 / 32)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sample_takes_any_number_of_channels(channels: int) -> None:
+    field = np.random.default_rng(0).normal(size=(HEIGHT_PX, WIDTH_PX, channels)).astype(np.float32)
+    rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(float)
+    np.testing.assert_allclose(sample(field, np.stack([columns, rows], axis=-1)), field, atol=1e-6)
+
+
 def test_carry_along_a_constant_flow() -> None:
     points = np.array([[10.25, 20.5], [126.0, 95.0]])
     np.testing.assert_allclose(carry(points, constant_flow(3.5, -2)), points + np.array([3.5, -2]), atol=1e-4)

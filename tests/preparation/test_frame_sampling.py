@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from egtea_files import shift_px, texture, write_video
-from gaze_vlm.formats.video import timed_frames
-from gaze_vlm.gaze.occlusion import visible
+from gaze_vlm.formats.video import Pixels, timed_frames
+from gaze_vlm.gaze.flow import FlowName
+from gaze_vlm.gaze.occlusion import to_px, visible
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation.frame_sampling import prepare_video, sample_frames
+from gaze_vlm.gaze.transport import Carried
+from gaze_vlm.preparation.frame_sampling import GreyFrames, carry_window, prepare_video, sample_frames
 from gaze_vlm.preparation.parameters import PreparationParameters
 
 PARAMETERS = PreparationParameters()
@@ -133,16 +135,32 @@ def test_events_are_kept_and_points_that_leave_are_marked(panning: Path) -> None
     assert np.isnan(gaze.xy[0, 1]).all()
 
 
-def test_a_point_at_the_border_has_a_finite_error(panning: Path) -> None:
+@pytest.mark.parametrize("flow", ["dis_points", "dis"])
+def test_a_point_at_the_border_has_a_finite_error(panning: Path, flow: FlowName) -> None:
     """The pan moves it to the border, and most of the disc around it out of the frame: occluded, not infinitely so."""
-    rows = [(20 / 24, (shift_px(24) - shift_px(20) + x) / 128, 0.5, GazeEvent.FIXATION) for x in (0.1, 0.3, 0.5, 20)]
-    gaze = prepare_video(panning, gaze_of(rows), PARAMETERS)
+    left = (shift_px(24) - shift_px(20) + np.arange(0.1, 1, 0.1)) / 128
+    rows = [(20 / 24, x, y, GazeEvent.FIXATION) for x in left for y in (0.1, 0.5, 0.9)]
+    gaze = prepare_video(panning, gaze_of(rows), PreparationParameters(flow=flow))
     tracked = gaze.event[0] <= GazeEvent.UNKNOWN
     assert tracked.any()
-    assert gaze.error[0][tracked].max() == 1
-    assert np.isinf(gaze.error[0][~tracked]).all()
+    assert gaze.error[0][tracked].max() <= 1
     assert not gaze.invalid_points().any()
-    assert (gaze.valid_points()[0] == (gaze.error[0] < 1)).all()
+    assert (gaze.valid_points()[0] == (tracked & (gaze.error[0] < 1 / 96))).all()
+
+
+def test_a_point_without_a_way_back_has_the_largest_error(panning: Path) -> None:
+    """A frame's width, for a point that stays in the frame; ∞ for one that leaves it."""
+    target, gone = np.array([[0.5, 0.5], [1.5, 0.5]]), np.full(2, np.inf)
+    rows = [(20 / 24, x, 0.5, GazeEvent.FIXATION) for x in (0.3, 0.6)]
+    [sampled] = list(sample_frames(panning, timed_frames(panning), 1.0, 0.2))[:1]
+    points = carry_window(
+        sampled,
+        gaze_of(rows),
+        GreyFrames(Pixels("gray", 128, 96)),
+        lambda *_: Carried(to_px(target, 128, 96), gone, 0.5),
+    )
+    assert points.event.tolist() == [GazeEvent.FIXATION, GazeEvent.OUT_OF_FRAME]
+    assert points.error.tolist() == [1, np.inf]
 
 
 def test_occluded_point_has_a_large_error(tmp_path: Path) -> None:
@@ -156,6 +174,13 @@ def test_occluded_point_has_a_large_error(tmp_path: Path) -> None:
     gaze = prepare_video(path, gaze_of(rows), PARAMETERS)
     assert visible(gaze.error[0], gaze.occluded_share[0], "local").tolist() == [False, True]
     assert visible(gaze.error[0], gaze.occluded_share[0], "frame").tolist() == [True, True]
+
+
+def test_a_window_without_earlier_gaze_carries_nothing(panning: Path) -> None:
+    gaze = prepare_video(panning, gaze_of([(t_s, 0.3, 0.6, GazeEvent.FIXATION) for t_s in (1.0, 2.0, 3.0)]), PARAMETERS)
+    assert gaze.counts.carried == 0
+    np.testing.assert_array_equal(gaze.xy, gaze.raw_xy)
+    assert not gaze.error.any()
 
 
 def test_wide_frames_are_reduced_for_the_flow(panning: Path) -> None:

@@ -28,7 +28,9 @@ from gaze_vlm.preparation.parameters import PreparationParameters
         ({"field_of_view_deg": 0, "saccade_velocity": 100}, "field_of_view_deg is 0"),
         ({"max_quarantined": 2}, "max_quarantined is 2"),
         ({"flow_max_width_px": 4}, "flow_max_width_px is 4"),
-        ({"flow": "farneback"}, "flow is 'farneback'; expected one of dis, raft_small, raft_large"),
+        ({"flow": "farneback"}, "flow is 'farneback'; expected one of dis_points, dis, raft_small, raft_large"),
+        ({"flow_preset": "fast"}, "flow_preset is 'fast'; expected 'medium', unless flow is dis"),
+        ({"flow_refine": True}, "flow_refine is True; expected False, unless flow is dis"),
         ({"flow": "raft_small"}, "flow_weights is None; expected a file of raft_small's"),
         ({"flow": "raft_small", "flow_weights": "no.pth"}, "flow_weights is PosixPath"),
         ({"video_short_side_px": 4}, "video_short_side_px is 4"),
@@ -62,6 +64,7 @@ def test_digest_follows_what_the_video_file_depends_on() -> None:
     assert replace(base, stride_s=2, split_seed=7, observation_s=3).video_digest(1, (100, "a"), gaze) == digest
     for values in ({"saccade_velocity": None}, {"saccade_velocity": 100, "field_of_view_deg": 90}):
         assert replace(base, **values).video_digest(1, (100, "a"), gaze) != digest
+    assert replace(base, flow="dis").video_digest(1, (100, "a"), gaze) != digest
     assert replace(base, window_s=0.4).video_digest(1, (100, "a"), gaze) != digest
     assert replace(base, video_short_side_px=240).video_digest(1, (100, "a"), gaze) != digest
     assert base.video_digest(2, (100, "a"), gaze) != digest

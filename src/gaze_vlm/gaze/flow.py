@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from gaze_vlm.errors import InputError
 
-FlowName = Literal["dis", "raft_small", "raft_large"]
+FlowName = Literal["dis_points", "dis", "raft_small", "raft_large"]
 FLOWS: tuple[FlowName, ...] = get_args(FlowName)
 DisPreset = Literal["ultrafast", "fast", "medium"]
 DIS_PRESETS: dict[str, int] = {
@@ -38,17 +38,36 @@ class DisFlow:
     of occluders in both directions alike, which hides them from the forward-backward check, and takes half
     the time.
 
+    Args:
+        preset: OpenCV's.
+        refine: whether to smooth the flow.
+        finest_scale: flow is computed on frames halved so often; the preset's if None.
+        stride: pixels from one patch to the next; the preset's if None.
+        iterations: of the search for a patch; the preset's if None.
+
     Raises:
         InputError: when the preset is unknown, or frames are not grey, differ in size or are below 16 px.
     """
 
-    def __init__(self, preset: DisPreset = "medium", refine: bool = False) -> None:
+    def __init__(
+        self,
+        preset: DisPreset = "medium",
+        refine: bool = False,
+        finest_scale: int | None = None,
+        stride: int | None = None,
+        iterations: int | None = None,
+    ) -> None:
         if preset not in DIS_PRESETS:
             raise InputError(f"flow preset {preset!r} is unknown; use one of {', '.join(DIS_PRESETS)}")
         self.preset = preset
-        self._dis = cv2.DISOpticalFlow.create(DIS_PRESETS[preset])
+        self._dis = dis = cv2.DISOpticalFlow.create(DIS_PRESETS[preset])
         if not refine:
-            self._dis.setVariationalRefinementIterations(0)
+            dis.setVariationalRefinementIterations(0)
+        self._patch_px = dis.getPatchSize()
+        self._finest_scale = dis.getFinestScale() if finest_scale is None else finest_scale
+        self._stride = dis.getPatchStride() if stride is None else stride
+        if iterations is not None:
+            dis.setGradientDescentIterations(iterations)
 
     def __call__(
         self, source: UInt8[np.ndarray, "height width"], target: UInt8[np.ndarray, "height width"]
@@ -56,6 +75,10 @@ class DisFlow:
         """Return the flow from `source` to `target` in pixels, (x, y)."""
         if source.shape != target.shape or source.ndim != 2 or min(source.shape) < 16:
             raise InputError(f"flow needs two grey frames of one size, 16 px or more: {source.shape}, {target.shape}")
+        # For a small frame DIS chooses other scales and patches, and keeps them: each call must set its own.
+        self._dis.setFinestScale(self._finest_scale)
+        self._dis.setPatchSize(self._patch_px)
+        self._dis.setPatchStride(self._stride)
         # DIS takes contiguous images only; a crop is none.
         images = np.ascontiguousarray(source), np.ascontiguousarray(target)
         return self._dis.calc(*images, None)  # type: ignore[call-overload]
@@ -65,10 +88,10 @@ class DisFlow:
 class FlowOptions:
     """Which estimator, and its settings; see `PreparationParameters`.
 
-    `weights` and `device` are RAFT's, `preset` and `refine` DIS's.
+    `weights` and `device` are RAFT's, `preset` and `refine` those of DIS on whole frames.
     """
 
-    name: FlowName = "dis"
+    name: FlowName = "dis_points"
     weights: Path | None = None
     device: str = "cpu"
     preset: DisPreset = "medium"
@@ -76,7 +99,7 @@ class FlowOptions:
 
 
 def flow_estimator(options: FlowOptions) -> FlowEstimator:
-    """Return the estimator that `options` ask for.
+    """Return the estimator of dense flow that `options` ask for; `dis_points` is none (gaze/transport.py).
 
     Raises:
         InputError: when the name is unknown, or weights are missing or of another network.

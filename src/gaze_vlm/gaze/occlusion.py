@@ -41,7 +41,8 @@ def sample(
     """Sample `field` bilinearly at `points_px`; beyond it the border is repeated."""
     # The rows of an image stay rows: OpenCV takes no map with a side of 32767 or more.
     maps = np.ascontiguousarray(points_px, dtype=np.float32).reshape(-1, points_px.shape[-2], 2)
-    values = cv2.remap(field, maps, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # None, though its types forbid it: OpenCV 5 takes an empty array for a map where a field has 1, 3 or 4 channels.
+    values = cv2.remap(field, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return values.reshape(*points_px.shape[:-1], field.shape[2])
 
 

@@ -12,17 +12,9 @@ from jaxtyping import UInt8
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.gaze.flow import FlowEstimator, flow_estimator
-from gaze_vlm.gaze.occlusion import (
-    carry,
-    error_at,
-    forward_backward_error,
-    from_px,
-    inside,
-    occluded_share,
-    to_px,
-)
+from gaze_vlm.gaze.occlusion import from_px, inside, to_px
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.gaze.transport import Transport, transport_by
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.video_gaze import NO_PTS, WORST_ERROR, FramePoints, VideoGaze
 
@@ -124,7 +116,7 @@ def prepare_video(
     width = min(info.width_px, parameters.flow_max_width_px)
     height = round(info.height_px * width / info.width_px)
     grey = GreyFrames(Pixels("gray", width, height))
-    flow = flow_estimator(parameters.flow_options)
+    transport = transport_by(parameters.flow_options, parameters.error_radius, parameters.frame_epsilon)
     seen = Counter[bool]()
 
     def frames() -> Iterator[TimedFrame]:
@@ -140,23 +132,14 @@ def prepare_video(
         for sampled in sample_frames(path, frames(), parameters.frame_hz, parameters.window_s):
             grey.forget_before(sampled.shown[0].pts)
             window = gaze.window(sampled.t_s - parameters.window_s + TIME_TOLERANCE_S, sampled.t_s + TIME_TOLERANCE_S)
-            yield carry_window(sampled, window, grey, flow, parameters)
+            yield carry_window(sampled, window, grey, transport)
 
     packed = VideoGaze.pack(rows(), info.duration_s, gaze)
     return replace(packed, counts=replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True]))
 
 
-def carry_window(
-    sampled: SampledFrame,
-    gaze: GazeSamples,
-    grey: GreyFrames,
-    flow: FlowEstimator,
-    parameters: PreparationParameters,
-) -> FramePoints:
-    """Carry the gaze of one window to the sampled frame.
-
-    Flow between two frames is computed once for all points.
-    """
+def carry_window(sampled: SampledFrame, gaze: GazeSamples, grey: GreyFrames, transport: Transport) -> FramePoints:
+    """Carry the gaze of one window to the sampled frame, all points of an earlier frame together."""
     starts = np.array([frame.t_s for frame in sampled.shown])
     intact = np.array([frame.frame is not None for frame in sampled.shown])
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)
@@ -172,15 +155,11 @@ def carry_window(
         target = grey(sampled.target)
         height, width = target.shape
         points = np.flatnonzero((shown == index) & gaze.tracked)
-        forward, backward = flow(grey(source), target), flow(target, grey(source))
-        delta = forward_backward_error(forward, backward)
         carried += len(points)
-        points_px = to_px(raw[points], width, height)
-        carried_px = carry(points_px, forward)
-        xy[points] = from_px(carried_px, width, height)
-        error[points] = error_at(points_px, delta, parameters.error_radius * width) / width
-        share[points] = occluded_share(delta, parameters.frame_epsilon * width)
-        left = ~inside(carried_px, width, height)
+        moved = transport(grey(source), target, to_px(raw[points], width, height))
+        xy[points] = from_px(moved.points_px, width, height)
+        error[points], share[points] = moved.error, moved.occluded_share
+        left = ~inside(moved.points_px, width, height)
         event[points[left]] = GazeEvent.OUT_OF_FRAME
         # A point may stay while most of the disc around it leaves: that is the largest error of a point in the frame.
         error[points[~left]] = np.minimum(error[points[~left]], WORST_ERROR)

@@ -42,12 +42,12 @@ class PreparationParameters:
     Args:
         frame_hz: rate of the sampled frames, in Hz.
         window_s: gaze up to this many seconds before a sampled frame is carried to it (δ in the paper).
-        flow: estimator of the optical flow: `dis` (OpenCV's, no weights), or torchvision's `raft_small` or
-            `raft_large`, which want `flow_weights`.
+        flow: estimator of the optical flow: `dis_points` (OpenCV's DIS about the points, no weights), `dis` (DIS on
+            whole frames), or torchvision's `raft_small` or `raft_large`, which want `flow_weights`.
         flow_weights: file of RAFT's weights (.pth or .safetensors); nothing is downloaded.
         flow_device: what RAFT runs on, as torch names it; results agree up to rounding.
-        flow_preset: preset of the DIS optical flow.
-        flow_refine: smooth the DIS flow; twice as slow, and it hides occluders from the occlusion test.
+        flow_preset: preset of `dis`.
+        flow_refine: smooth the flow of `dis`; twice as slow, and it hides occluders from the occlusion test.
         flow_max_width_px: wider frames are reduced to this width before the flow.
         frame_epsilon: forward-backward error above which a pixel counts as occluded in a frame's share, as a
             fraction of the frame's width. The paper: 20 px of 1088.
@@ -72,7 +72,7 @@ class PreparationParameters:
 
     frame_hz: float = 1.0
     window_s: float = 0.2
-    flow: FlowName = "dis"
+    flow: FlowName = "dis_points"
     flow_weights: Path | None = None
     flow_device: str = "cpu"
     flow_preset: DisPreset = "medium"
@@ -119,7 +119,10 @@ class PreparationParameters:
             if self.field_of_view_deg is not None:
                 _require(0 < self.field_of_view_deg <= 360, "field_of_view_deg", self.field_of_view_deg, "in (0, 360]")
         _require(self.flow in FLOWS, "flow", self.flow, f"one of {', '.join(FLOWS)}")
-        if self.flow != "dis":
+        if self.flow == "dis_points":
+            for name, default in (("flow_preset", "medium"), ("flow_refine", False)):
+                _require(getattr(self, name) == default, name, getattr(self, name), f"{default!r}, unless flow is dis")
+        elif self.flow != "dis":
             weights = self.flow_weights
             _require(weights is not None and weights.is_file(), "flow_weights", weights, f"a file of {self.flow}'s")
         short_side_px = self.video_short_side_px
