@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from gaze_vlm.gaze.flow import DisFlow, FlowEstimator, FlowOptions, flow_estimator
 from gaze_vlm.gaze.occlusion import carry, error_at, forward_backward_error, from_px, occluded_share, to_px
 
-MARGIN_PX = 28  # of a window about the points; 3.5 of the flow's patches, enough for what coarse flow misses
+MARGIN_PX = 24  # of a window about the points; 3 of the flow's patches, enough for what coarse flow misses
 COARSE_SCALE = 3 / 8  # of the frame
 COARSE_SHARE = 1 / 3  # of the coarse flow's error, which is noisier: unrelated windows agree by chance, frames do not
 COARSE_LEAST_PX = 64  # longer side of a coarse frame, below which its flow is of few patches
