@@ -3,7 +3,6 @@ eager one, and where a bright square is seen."""
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, TimmWrapperModel
 from transformers.masking_utils import eager_mask
 
-from backbone_families import Family, collate, make_backbone, make_batch, make_clip, randomize_lora
+from backbone_families import Family, asked, collate, make_backbone, make_batch, make_clip, randomize_lora
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.datamodules.clip import Batch, Clip
@@ -64,14 +63,14 @@ def set_timm_attention(module: Any, name: str) -> None:
 @torch.no_grad()
 def run_model(backbone: Backbone, batch: Batch) -> None:
     """The model's own forward pass, nothing captured."""
-    with backbone.prepared(batch.prompts) as prepared:
-        backbone.generative_model(**prepared)
+    with backbone.reading(batch) as visual:
+        backbone.generative_model(**backbone.prepare({**batch.prompts, **visual}))
 
 
 def visual_positions(backbone: Backbone, batch: Batch) -> Tensor:
     """Where the visual tokens of each clip stand among what the language model attends to."""
     if backbone.visual_token == NO_PLACEHOLDER:
-        memory = backbone.prepare(batch.prompts)["encoder_hidden_states"]
+        memory = backbone.prepare(asked(batch))["encoder_hidden_states"]
         return torch.arange(memory.shape[1]).expand(len(memory), -1)
     return (batch.inputs["input_ids"] == backbone.visual_token).nonzero()[:, 1].unflatten(0, (len(batch), -1))
 
@@ -83,7 +82,8 @@ def eager_weights(backbone: Backbone, tower: str, modules: list[nn.Module]) -> l
         set_attention(backbone, EAGER)
     else:
         backbone.parts()["language"][0].set_attn_implementation(EAGER)  # type: ignore[operator]
-    inputs = dict(make_batch(backbone).inputs)
+    batch = make_batch(backbone)
+    inputs = {**batch.inputs, **batch.visual}
     inputs.pop("labels")
     with torch.no_grad():
         backbone.generative_model(**backbone.prepare(inputs))
@@ -150,7 +150,7 @@ def lit_clips(backbone: Backbone, cells: Sequence[int]) -> tuple[Clip, Clip]:
     on it."""
     grid, layout = backbone.grid, backbone.layout
     height, width, frames = 240, 320, len(cells) * layout.frames_per_group
-    dark, lit = make_clip(0, frames=frames), make_clip(0, frames=frames)
+    dark, lit = make_clip(0, frames=frames), make_clip(1, frames=frames)
     dark.frames = torch.zeros(frames, 3, height, width, dtype=torch.uint8)
     lit.frames = dark.frames.clone()
     places = torch.tensor([divmod(cell, grid.columns) for cell in cells]).repeat_interleave(layout.frames_per_group, 0)
@@ -162,10 +162,6 @@ def lit_clips(backbone: Backbone, cells: Sequence[int]) -> tuple[Clip, Clip]:
     return dark, lit
 
 
-class _Seen(Exception):  # noqa: N818
-    """Ends a forward pass of which no more is needed."""
-
-
 def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tuple[list[int], list[int]]:
     """Where a bright square in each of these cells is: by gaze, and by the tokens that it moves most, in the vision
     tower for a backbone with `vit_layers`, else before the block. No patch may see another."""
@@ -174,14 +170,9 @@ def moved_cells(family: Family, backbone: Backbone, cells: Sequence[int]) -> tup
     at = family.first_layer(backbone.hf) if backbone.options.vit_layers else backbone.block
     assert at is not None
     batch = collate(backbone, list(lit_clips(backbone, cells)))
-
-    def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(inputs[0])
-        raise _Seen
-
-    with at.register_forward_pre_hook(see), suppress(_Seen):
+    with at.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
         run_model(backbone, batch)
-    tokens = seen[0].reshape(2, len(cells), -1, seen[0].shape[-1])
+    tokens = torch.cat([one.flatten(0, -2) for one in seen]).reshape(2, len(cells), -1, seen[0].shape[-1])
     if backbone.options.vit_layers:
         tokens = tokens[:, :, backbone.prefix_tokens :]
         tokens = tokens if backbone.patch_positions is None else tokens[:, :, backbone.patch_positions]

@@ -230,3 +230,8 @@ def make_batch(backbone: Backbone, clips: int = 3) -> Batch:
 def collate(backbone: Backbone, clips: list[Clip]) -> Batch:
     """A batch on the device of the tests."""
     return move_data_to_device(backbone.collator()(clips), DEVICE)
+
+
+def asked(batch: Batch) -> dict[str, torch.Tensor]:
+    """What a model is prepared with to answer a batch of clips."""
+    return {**batch.prompts, **batch.visual}

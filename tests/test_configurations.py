@@ -33,7 +33,7 @@ def test_a_run_on_real_data(file: Path) -> None:
     assert data.gaze.sigma == 20 / 1088
     assert data.train_clips is None
     assert data.cached_clips == 0
-    assert cli.model.backbone.options.cached_frames == 0
+    assert data.features == Path("data/features")
     assert cli.model.backbone.options.max_new_tokens == 32
     assert training.validate_every_n_steps == 500
     assert training.trainer["val_check_interval"] is None

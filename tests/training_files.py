@@ -16,6 +16,7 @@ def arguments(run: Path, checkpoint: Path, store: Path, arm: str = "gaze", steps
         f"--run.dir={run}",
         f"--model.backbone.init_args.checkpoint={checkpoint}",
         f"--data.store={store}",
+        f"--data.features={run.parent / 'features'}",
         "--data.batch_size=2",
         "--data.train_clips=null",
         f"--trainer.max_steps={steps}",

@@ -1,5 +1,6 @@
 """What every model family must hold; what one family alone can do is in test_<family>.py."""
 
+import json
 import pickle
 from io import BytesIO
 from pathlib import Path
@@ -11,8 +12,9 @@ from torch import nn
 from transformers.video_utils import VideoMetadata
 
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
-from backbone_families import DEVICE, FRAMES, Family, collate, make_backbone, make_batch, make_clip
+from backbone_families import DEVICE, FRAMES, Family, asked, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones import Backbone, Lora
+from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.training.checkpoint import trainable_state
 
 
@@ -56,13 +58,13 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
     else:
         assert made.attention.log_probs.shape == (3, family.groups, 2, patches)
         assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones(3, family.groups, 2, device=DEVICE))
-    assert len(backbone.generate(batch.prompts)) == 3
+    assert len(backbone.generate(batch)) == 3
 
 
 def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
     batch = make_batch(plain)
     made = plain(batch)
-    inputs = dict(batch.inputs)
+    inputs = {**batch.inputs, **batch.visual}
     labels = inputs.pop("labels")
     loss = plain.generative_model(**plain.prepare(inputs), labels=labels).loss
     assert (made.cross_entropy.sum() / made.tokens).item() == pytest.approx(loss.item(), rel=1e-5)
@@ -78,7 +80,7 @@ def test_inputs_are_the_processors_own(plain: Backbone) -> None:
         times = {"fps": rate_hz, "frames_indices": [1, 2, 3, 4], "total_num_frames": FRAMES}
         media = {"videos": [[frames]], "video_metadata": [VideoMetadata(**times)]}
     own = plain.processor(**media, text=question, return_tensors="pt", **collator.image_options)
-    prompts = collate(plain, [clip]).prompts
+    prompts = asked(collate(plain, [clip]))
     ours = {"pixel_values": prompts["pixel_values"].flatten(0, 1), **plain.prepare(prompts)}
     for name, value in own.items():
         assert torch.allclose(torch.as_tensor(value), ours[name].cpu()), name
@@ -98,19 +100,19 @@ def test_generation_takes_no_gaze(family: Family, checkpoint: Path) -> None:
     for output in family.outputs:
         backbone = make_backbone(family, checkpoint, output)
         batch = make_batch(backbone)
-        logits, answers = backbone(batch).cross_entropy, backbone.generate(batch.prompts)
+        logits, answers = backbone(batch).cross_entropy, backbone.generate(batch)
         batch.gaze, batch.valid = torch.full_like(batch.gaze, float("nan")), torch.zeros_like(batch.valid)
         assert torch.equal(backbone(batch).cross_entropy, logits)
-        assert backbone.generate(batch.prompts) == answers
-        assert "gaze" not in {*batch.prompts, *batch.inputs}
+        assert backbone.generate(batch) == answers
+        assert "gaze" not in {*batch.prompts, *batch.inputs, *batch.visual}
 
 
 def test_batched_generation_equals_single(family: Family, checkpoint: Path) -> None:
     backbone = make_backbone(family, checkpoint, family.outputs[-1])
     clips = [make_clip(0), make_clip(1)]
     clips[1].prompt = "What will the camera wearer do next?"  # longer: the other is padded
-    together = backbone.generate(collate(backbone, clips).prompts)
-    assert together == [backbone.generate(collate(backbone, [one]).prompts)[0] for one in clips]
+    together = backbone.generate(collate(backbone, clips))
+    assert together == [backbone.generate(collate(backbone, [one]))[0] for one in clips]
 
 
 @pytest.mark.parametrize("source", ["vit", "block"])
@@ -151,20 +153,74 @@ def test_capture_is_off_outside_its_context(plain: Backbone) -> None:
         capture.pop()
 
 
-def test_frozen_modules_remember_what_they_made(family: Family, checkpoint: Path) -> None:
-    output = family.outputs[-1]
-    plain = make_backbone(family, checkpoint, output, train=("language",))
-    cached = make_backbone(family, checkpoint, output, train=("language",), cached_frames=20)
+def two_tasks(backbone: Backbone) -> Batch:
+    """Two clips with both tasks each, of different lengths."""
+    clips = [make_clip(seed, target) for seed in (0, 1) for target in ("cut onion", "pick up red cup")]
+    for clip in clips[1::2]:
+        clip.prompt = "What will the camera wearer do next?"
+    return collate(backbone, clips)
+
+
+def counted(module: nn.Module) -> list[int]:
+    """The number of elements that each call of a module is given, from now on."""
     calls: list[int] = []
-    family.first_layer(cached.hf).register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0].numel()))
-    for clips in (2, 2, 3):
-        batch = make_batch(plain, clips)
-        assert torch.allclose(plain(batch).cross_entropy, cached(batch).cross_entropy, atol=1e-5)
-    once = sum(calls)
-    cached(make_batch(plain, 3))
-    assert sum(calls) == once
-    with pytest.raises(ValueError, match="out of train"):
-        make_backbone(family, checkpoint, output, train=("vision",), cached_frames=20)
+    module.register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0].numel() if inputs else 1))
+    return calls
+
+
+@pytest.mark.parametrize("source", ["block", "vit", "language"])
+def test_evaluation_reads_frames_and_prompts_once(family: Family, checkpoint: Path, source: str) -> None:
+    """And is what a training step and an answer are by themselves, for each sample."""
+    layers = {f"{source}_layers": (family.layers[-1] if source == "vit" else 1,)} if source != "block" else {}
+    backbone = make_backbone(family, checkpoint, family.outputs[-1] if source == "block" else None, **layers)
+    batch = two_tasks(backbone)
+    assert batch.rows.tolist() == [0, 0, 1, 1]
+    with torch.no_grad():
+        made, answers = backbone(batch), backbone.generate(batch)
+    tower, words = counted(family.first_layer(backbone.hf)), counted(backbone.parts()["language"][-1])
+    both, same_answers = backbone.evaluate(batch)
+    clips = sum(tower)
+    tower.clear()
+    with torch.no_grad():
+        backbone.encode_clips(batch.visual["pixel_values"])
+    assert clips == sum(tower)
+    assert torch.allclose(both.cross_entropy, made.cross_entropy, atol=1e-4)
+    assert both.tokens == made.tokens
+    assert torch.allclose(both.attention.log_probs, made.attention.log_probs, atol=1e-5)
+    assert same_answers == answers
+    if words:  # one pass over the prompts, one a further word, one over the targets
+        assert len(words) <= backbone.options.max_new_tokens + 1
+
+
+def test_given_features_are_those_of_the_model(family: Family, checkpoint: Path) -> None:
+    backbone = make_backbone(family, checkpoint, family.outputs[-1], train=("language",))
+    trained = make_backbone(family, checkpoint, family.outputs[-1], train=("vision", "projector", "language"))
+    assert backbone.has_frozen_features
+    assert not trained.has_frozen_features
+    batch = make_batch(backbone)
+    made = backbone(batch)
+    assert torch.allclose(trained(batch).cross_entropy, made.cross_entropy, atol=1e-5)  # in the model's own pass
+    features = backbone.encode_clips(batch.visual["pixel_values"])
+    assert features.shape[1:] == (family.groups, *backbone.features_of_group)
+    calls = counted(family.first_layer(backbone.hf))
+    batch.visual = {"features": features, **{name: batch.visual[name] for name in ("group_s",) if name in batch.visual}}
+    given = backbone(batch)
+    assert torch.equal(given.cross_entropy, made.cross_entropy)
+    assert torch.equal(given.attention.log_probs, made.attention.log_probs)
+    given.cross_entropy.sum().backward()
+    assert reached(backbone.block)
+    assert not calls
+
+
+def test_features_are_known_by_what_makes_them(family: Family, checkpoint: Path) -> None:
+    backbone = make_backbone(family, checkpoint, family.outputs[-1], train=())
+    same = make_backbone(family, checkpoint, family.outputs[-1], train=("language",))
+    identity = backbone.features_identity()
+    assert same.features_identity() == identity
+    json.dumps(identity)
+    with torch.no_grad():
+        next(family.first_layer(same.hf).parameters()).add_(1e-3)
+    assert same.features_identity() != identity
 
 
 def reached(module: nn.Module) -> bool:
@@ -214,7 +270,7 @@ def test_trained_weights_are_saved_and_loaded(
     fresh.load_state_dict(torch.load(tmp_path / "learned.pt", weights_only=True, map_location=DEVICE), strict=False)
     assert torch.equal(fresh(batch).cross_entropy, backbone(batch).cross_entropy)
     assert torch.equal(fresh(batch).attention.log_probs, backbone(batch).attention.log_probs)
-    assert fresh.generate(batch.prompts) == backbone.generate(batch.prompts)
+    assert fresh.generate(batch) == backbone.generate(batch)
 
 
 def test_another_frame_size_is_refused_and_the_legal_ones_named(family: Family, checkpoint: Path) -> None:
@@ -239,7 +295,7 @@ def test_half_weights_run_under_autocast(family: Family, checkpoint: Path) -> No
         batch = make_batch(backbone)
         with torch.autocast(DEVICE.type, torch.bfloat16):
             made = backbone(batch)
-            assert len(backbone.generate(batch.prompts)) == 3
+            assert len(backbone.generate(batch)) == 3
         assert made.cross_entropy.dtype == made.attention.log_probs.dtype == torch.float32
         assert made.cross_entropy.isfinite().all()
         assert torch.allclose(made.attention.log_probs.exp().sum(-1), torch.ones((), device=DEVICE), atol=1e-5)

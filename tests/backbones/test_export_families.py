@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from backbone_families import Family, make_backbone, make_batch, randomize_lora
+from backbone_families import Family, asked, collate, make_backbone, make_batch, make_clip, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.training.export import export_backbone
 
@@ -35,17 +35,18 @@ def trained(family: Family, checkpoint: Path, output: str | None, **options: Any
 @pytest.mark.parametrize("source", [{"vit_layers": (-1,)}, {"language_layers": (-1,)}], ids=["vit", "language"])
 def test_plain_transformers_answers_as_the_run(family: Family, checkpoint: Path, source: dict, tmp_path: Path) -> None:
     backbone = trained(family, checkpoint, None, **source)
-    batch = make_batch(backbone, 1)
+    clip = make_clip(0)
+    batch = collate(backbone, [clip])
     before = backbone(batch).cross_entropy
-    answer = backbone.generate(batch.prompts)[0]
+    answer = backbone.generate(batch)[0]
     with torch.no_grad():
-        logits = backbone.generative_model(**backbone.prepare(batch.prompts)).logits
+        logits = backbone.generative_model(**backbone.prepare(asked(batch))).logits
     export_backbone(backbone, tmp_path)
     if family.name == "narrator":  # which needs this package
         again = run_documented(WITH_BLOCK, folder=tmp_path)["backbone"]
-        assert again.generate(batch.prompts) == [answer]
+        assert again.generate(batch) == [answer]
         return
-    frames = backbone.options.view.pixels(batch.clips[0].frames, *backbone.frame_size_px)
+    frames = backbone.options.view.pixels(clip.frames, *backbone.frame_size_px)
     made = run_documented(WITHOUT_BLOCK, folder=tmp_path, frames=frames, rate_hz=2.5)
     assert type(made["model"]) is type(backbone.hf)
     with torch.no_grad():
@@ -65,4 +66,4 @@ def test_a_block_is_put_back(family: Family, checkpoint: Path, tmp_path: Path) -
     after = again(batch)
     assert torch.allclose(after.cross_entropy, before.cross_entropy, atol=1e-3)
     assert torch.allclose(after.attention.log_probs, before.attention.log_probs, atol=1e-3)
-    assert again.generate(batch.prompts) == backbone.generate(batch.prompts)
+    assert again.generate(batch) == backbone.generate(batch)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
-from backbone_families import FAMILIES, WORDS, collate, make_backbone, make_batch, make_clip
+from backbone_families import FAMILIES, WORDS, asked, collate, make_backbone, make_batch, make_clip
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.narrator import Narrator
 from gaze_vlm.backbones.tiny.narrator import build_tiny_narrator
@@ -49,7 +49,7 @@ def test_attention_of_any_vision_transformer_is_its_unfused_attention(
     for module in modules:
         module.fused_attn = False  # type: ignore[assignment]
         module.attn_drop.register_forward_hook(lambda _, __, output: weights.append(output))  # type: ignore[union-attr, operator]
-    backbone.prepare(batch.prompts)
+    backbone.prepare(asked(batch))
     assert captured.amax(-1).mean() > 1.5 / len(backbone.grid)
     for ours, unfused in zip(captured.chunk(2, dim=2), weights, strict=True):
         patches = unfused[..., prefix:]
@@ -62,7 +62,7 @@ def test_a_bias_on_the_attention_is_refused(tmp_path: Path) -> None:
     backbone = make_narrator(tmp_path, "beit_base_patch16_224", vit_layers=(-1,))
     with pytest.raises(ValueError, match="adds a mask or bias to its attention"):
         backbone(make_batch(backbone))
-    assert backbone.generate(make_batch(backbone).prompts)  # the capture is off again
+    assert backbone.generate(make_batch(backbone))  # the capture is off again
 
 
 @pytest.mark.parametrize("architecture", ["vit_base_patch16_siglip_224", "vit_base_patch16_reg4_gap_256"])
@@ -90,14 +90,14 @@ def test_the_decoder_sees_the_order_of_the_frames(tmp_path: Path) -> None:
         backbone = make_narrator(tmp_path, "vit_tiny_patch16_224", output)
         batch = make_batch(backbone, 1)
         forward = backbone(batch).cross_entropy
-        batch.inputs["pixel_values"] = batch.inputs["pixel_values"].flip(1)
+        batch.visual["pixel_values"] = batch.visual["pixel_values"].flip(1)
         assert (backbone(batch).cross_entropy - forward).abs() > 1e-4
 
 
 def test_a_single_frame_is_what_the_library_makes_of_it(tmp_path: Path) -> None:
     """Of a tower without prefix tokens, which the library leaves in the memory."""
     backbone = make_narrator(tmp_path, "vit_base_patch16_siglip_224")
-    prompts = collate(backbone, [make_clip(0, frames=1)]).prompts
+    prompts = asked(collate(backbone, [make_clip(0, frames=1)]))
     plain = VisionEncoderDecoderModel.from_pretrained(tmp_path)
     logits = plain(pixel_values=prompts["pixel_values"][:, 0], decoder_input_ids=prompts["input_ids"]).logits
     assert torch.allclose(backbone.generative_model(**backbone.prepare(prompts)).logits, logits, atol=1e-5)
@@ -127,7 +127,7 @@ def test_a_composed_narrator_begins_as_its_gpt2(gpt2: Path, tmp_path: Path) -> N
     text = backbone.processor.tokenizer.decode(batch.inputs["input_ids"][0]).split()
     assert text == "what is the camera wearer doing ? cut onion </s>".split()
     own = GPT2LMHeadModel.from_pretrained(gpt2)(input_ids=batch.prompts["input_ids"]).logits
-    assert torch.allclose(backbone.generative_model(**backbone.prepare(batch.prompts)).logits, own, atol=1e-5)
+    assert torch.allclose(backbone.generative_model(**backbone.prepare(asked(batch))).logits, own, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from backbone_families import FRAMES, collate, make_backbone, make_batch, make_clip, qwen
+from backbone_families import FRAMES, asked, collate, make_backbone, make_batch, make_clip, qwen
 from gaze_vlm.backbones import QwenVL, qwen_vl
 from gaze_vlm.backbones.layout import sequence_positions
 from gaze_vlm.backbones.loading import save_checkpoint
@@ -56,7 +56,7 @@ def test_patches_have_positions_in_the_image_and_other_tokens_those_of_text(
 ) -> None:
     """3 × 4 patches take 4 positions of the sequence (their longer side), a pooled or appended token takes 1."""
     backbone = make_backbone(QWEN2_5, checkpoint, output)
-    inputs = backbone.prepare(make_batch(backbone, 1).prompts)
+    inputs = backbone.prepare(asked(make_batch(backbone, 1)))
     of_rope = {name: inputs[name] for name in ("input_ids", "image_grid_thw", "mm_token_type_ids", "attention_mask")}
     positions, _ = backbone.hf.model.get_rope_index(**of_rope)
     text_and_marks = int((inputs["input_ids"] != backbone.visual_token).sum())
@@ -99,7 +99,7 @@ def test_groups_of_a_video_have_positions_by_their_time(checkpoint: Path) -> Non
     backbone = make_backbone(QWEN2_5_VIDEO, checkpoint, None)
     clips = [make_clip(0), make_clip(1)]
     clips[1].frame_times_s = [5 * t for t in clips[1].frame_times_s]
-    inputs = backbone.prepare(collate(backbone, clips).prompts)
+    inputs = backbone.prepare(asked(collate(backbone, clips)))
     names = ("input_ids", "video_grid_thw", "mm_token_type_ids", "attention_mask", "second_per_grid_ts")
     positions, _ = backbone.hf.model.get_rope_index(**{name: inputs[name] for name in names})
     in_time = positions[0][inputs["input_ids"] == backbone.visual_token].unflatten(0, (2, 2, 12))

@@ -18,10 +18,10 @@ def test_a_frame_of_zeros_is_no_padding(tmp_path: Path) -> None:
     save_checkpoint(model, processor, tmp_path)
     backbone = make_backbone(SMOLVLM, tmp_path)
     batch = make_batch(backbone)
-    batch.inputs["pixel_values"][1, 2] = 0
+    batch.visual["pixel_values"][1, 2] = 0
     black = backbone(batch)
     assert black.attention.log_probs.shape[1] == FRAMES
-    batch.inputs["pixel_values"][1, 2] = 1e-6
+    batch.visual["pixel_values"][1, 2] = 1e-6
     nearly = backbone(batch)
     assert torch.allclose(black.attention.log_probs, nearly.attention.log_probs, atol=1e-4)
     assert torch.allclose(black.cross_entropy, nearly.cross_entropy, atol=1e-4)

@@ -1,5 +1,6 @@
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -127,22 +128,25 @@ def test_transport_is_a_choice() -> None:
     assert torch.allclose(stayed - carried, torch.tensor(0.05))
 
 
-@pytest.mark.parametrize("samples", [1, 7, 32, 33, 100])
+@pytest.mark.parametrize("clips", [1, 7, 32, 33, 100])
 @pytest.mark.parametrize("processes", [1, 2, 5])
-def test_even_batches(samples: int, processes: int) -> None:
-    if samples < processes:
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_even_batches(clips: int, processes: int, batch_size: int) -> None:
+    if clips < processes:
         with pytest.raises(ValueError, match="evaluate on at most 1 processes"):
-            EvenBatches(samples, 8, 0, processes)
+            EvenBatches(clips, 2, batch_size, 0, processes)
         return
-    ranks = [list(EvenBatches(samples, 8, rank, processes)) for rank in range(processes)]
+    ranks = [list(EvenBatches(clips, 2, batch_size, rank, processes)) for rank in range(processes)]
     assert len({len(batches) for batches in ranks}) == 1
-    assert sorted(i for batches in ranks for batch in batches for i in batch) == list(range(samples))
-    assert all(1 <= len(batch) <= 8 for batches in ranks for batch in batches)
+    batches = [batch for of_rank in ranks for batch in of_rank]
+    assert sorted(i for batch in batches for i in batch) == list(range(2 * clips))
+    assert all(batch and batch[1::2] == [first + 1 for first in batch[::2]] for batch in batches)  # a clip's tasks
+    assert batch_size == 1 or max(map(len, batches)) <= batch_size
 
 
 def test_what_is_still_chosen_is_tested_on_validation(prepared: Path) -> None:
     made = module(prepared, test_split="validation")
-    made.make_collator = lambda: lambda clips: clips  # type: ignore[assignment, return-value]
+    made.make_collator = Mock()
     made.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
     assert made.test_dataloader().dataset is made.val_dataloader().dataset is made.datasets["validation"]
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from egtea_files import HEIGHT_PX, WIDTH_PX
-from gaze_vlm.doctor.amounts import amounts, decoded_bytes
+from gaze_vlm.doctor.amounts import amounts, kept_in_words
 from gaze_vlm.doctor.doctor import doctor
 from gaze_vlm.training.configured import configure
 from training_files import arguments
@@ -43,14 +42,20 @@ def test_the_page_says_how_much(tiny_llava: Path, prepared: Path, tmp_path: Path
     assert facts["validation"] == "4 times, after every 10 optimiser steps and after the last"
     assert facts["clips in memory"].endswith("of the host's (cached_clips 5 in 6 loaders)")
     assert facts["gaze"].startswith("valid in ")
-    assert "frames in memory" in facts
+    assert facts["features"].endswith(f"GB in {tmp_path.parent / 'features'}, at most 50 GB (features_gb)")
+    trained = ["--model.backbone.init_args.train=[vision]"]
+    facts = doctor([*arguments(tmp_path, tiny_llava, prepared), *trained]).facts
+    assert facts["features"] == "none is kept: what makes them is trained"
 
 
-def test_the_memory_of_decoded_clips(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    """Clips of 4 frames, 3 bytes a pixel; no more of them than the store has."""
-    training = configure(arguments(tmp_path, tiny_llava, prepared)).training
+def test_what_is_kept_of_clips(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """Of 4 frames: 17 tokens of 32 numbers each as features, 48 × 48 × 3 numbers each as pixels; 4 bytes a number."""
+    training = configure([*arguments(tmp_path, tiny_llava, prepared), "--data.cached_clips=1000000"]).training
     training.data.setup("fit")
-    dataset = training.data.datasets["train"]
-    one = 4 * WIDTH_PX * HEIGHT_PX * 3  # of the videos; the gaze's frame is larger
-    assert decoded_bytes(dataset, 2) == 2 * one
-    assert decoded_bytes(dataset, 1_000_000) == len(dataset.records) * one
+    training.module.backbone.load(weights=False)
+    clips = sum(len(dataset.records) for dataset in training.data.datasets.values())
+    assert kept_in_words(training, 400_000)["features"].startswith(f"about {clips * 4 * 0.4 * 17 * 32 / 1000:.2f} GB")
+    training.data.features = None
+    assert kept_in_words(training, 400_000)["clips in memory"].startswith(
+        f"up to {clips * 4 * 0.4 * 48 * 48 * 3 / 1000:.2f} GB"
+    )

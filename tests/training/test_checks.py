@@ -28,7 +28,6 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
         ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
         ("--data.train_noise.offset=5", "has valid gaze, so λ > 0 would pull toward nothing"),  # out of every view
-        (f"{MODEL}.vit_layers=[0]", "vit_layers look into it: set one of them"),
     ],
 )
 def test_fit_and_doctor_refuse_alike(
@@ -103,6 +102,7 @@ def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path
     assert 0 < valid.sum() < len(valid)
     assert data.valid_share(View(), 0.1) == pytest.approx(valid.float().mean().item())
     dataset.gaze = "centre"
+    dataset.described.cache_clear()
     assert data.valid_share(View(), 0.5) == 1
 
 

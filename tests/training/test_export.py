@@ -18,7 +18,6 @@ LORA = [
     f"{MODEL}.train=[projector]",
     f"{MODEL}.lora={{parts: [vision, language], rank: 2}}",
     f"{MODEL}.gradient_checkpointing=true",
-    f"{MODEL}.cached_frames=0",
     "--model.learning_rates={language: 1.0e-2}",
 ]
 
@@ -55,7 +54,7 @@ def test_a_run_is_exported(lora_run: Path, tmp_path: Path, capsys: pytest.Captur
     backbone = load_run(lora_run, max_new_tokens=3).model.backbone
     assert backbone.options.max_new_tokens == 3  # as an export loads full weights in place of 4 bits
     exported = AutoModelForImageTextToText.from_pretrained(tmp_path).model.vision_tower.eval()
-    pixels = backbone.collator()([make_clip(0)]).inputs["pixel_values"][0]
+    pixels = backbone.collator()([make_clip(0)]).visual["pixel_values"][0]
     with torch.no_grad():
         before, after = (tower(pixels).last_hidden_state for tower in (backbone.hf.model.vision_tower, exported))
     assert torch.allclose(before, after, atol=1e-5)

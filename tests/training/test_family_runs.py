@@ -23,6 +23,7 @@ def test_a_family_is_trained_and_tested_by_its_configuration(family: str, prepar
         "--run.test_after_fit=true",
         f"--model.backbone.init_args.checkpoint={tmp_path / 'checkpoint'}",
         f"--data.store={prepared}",
+        f"--data.features={tmp_path / 'features'}",
         "--data.train_clips=null",
         "--data.batch_size=2",
         "--trainer.max_steps=2",

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from einops import einsum, rearrange, repeat
@@ -27,6 +28,8 @@ NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language mo
 @dataclass(kw_only=True, eq=False)
 class AttentionSource(ABC):
     """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named."""
+
+    looks_at_answers: ClassVar[bool] = False  # whether it is where an answer's tokens look, else where frames are read
 
     grid: Grid
     heads: Sequence[int] = ()
@@ -139,6 +142,8 @@ class LanguageSource(CapturedSource):
         tokens_per_frame: placeholders of a frame, whose first are the patches, row by row.
     """
 
+    looks_at_answers: ClassVar[bool] = True
+
     visual_token: int
     tokens_per_frame: int
 
@@ -152,7 +157,9 @@ class LanguageSource(CapturedSource):
         predicting = torch.zeros_like(labels, dtype=torch.bool)
         predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
         visual = visual[..., : len(self.grid)]
-        return [answer_attention(query, key, predicting, visual) for query, key in self.capture.pop()]
+        return [  # the last tokens alone may have been read, behind what was read before
+            answer_attention(query, key, predicting[:, -query.shape[2] :], visual) for query, key in self.capture.pop()
+        ]
 
 
 def class_token_attention(

@@ -1,23 +1,19 @@
 """One interface over every model family: load, forward pass with attention, generation."""
 
+import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial, wraps
 from typing import Any
 
 import torch
-from einops import rearrange
-from jaxtyping import Float
+import transformers
 from torch import Tensor, nn
-from torch.nn import functional
 
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
-from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import (
-    IGNORED,
     NO_PLACEHOLDER,
     AttentionSource,
     BlockSource,
@@ -26,27 +22,17 @@ from gaze_vlm.attention.sources import (
     choose_layers,
 )
 from gaze_vlm.backbones.collator import Collator, one_per_group
-from gaze_vlm.backbones.family import ModelFamily
 from gaze_vlm.backbones.layout import check_frame_size
 from gaze_vlm.backbones.loading import check_model_type, four_bit_config, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import parameters_by_part
-from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.backbones.passes import ModelPasses
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
 
 
-@dataclass
-class BackboneOutput:
-    """Cross-entropy of each answer (the sum over its tokens), how many answer tokens there are, and the attention."""
-
-    cross_entropy: Float[Tensor, " batch"]
-    tokens: Float[Tensor, ""]
-    attention: PatchAttention | None
-
-
-class Backbone(ModelFamily):
+class Backbone(ModelPasses):
     """A vision-language model that describes clips and reports where it looked.
 
     Args:
@@ -61,7 +47,6 @@ class Backbone(ModelFamily):
         self.processor: Any = None
         self.block: GazeBlock | None = None
         self.source: AttentionSource | None = None
-        self.clips: int | None = None  # within `prepared`: the library asks for tokens of images, not of clips
 
     def check_checkpoint(self) -> str:
         """Refuse a checkpoint that the backbone cannot serve, before its weights are read.
@@ -88,7 +73,12 @@ class Backbone(ModelFamily):
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.options.checkpoint)
         with nullcontext() if weights else torch.device("meta"):
             self.add_trainable_weights()
-        self.save_work()
+        if self.options.gradient_checkpointing:
+            self.checkpoint_activations()
+        if self.has_frozen_features:
+            for module in self.encoding_modules():
+                module.eval()  # without dropout: a clip's features are the same whenever they are made
+        self.seam = self.feature_seam()
         if self.block is not None:
             self.rewrite_visual_tokens()
         self.source = self.attention_source()
@@ -110,16 +100,6 @@ class Backbone(ModelFamily):
         set_trainable(self.hf, self.parts(), options.train, options.lora, set(self.unused_parameters()))
         if options.block is not None:
             self.block = options.block(self.hf.get_input_embeddings().embedding_dim)
-
-    def save_work(self) -> None:
-        """Set up gradient checkpointing and the cache, where they are asked for."""
-        options = self.options
-        if options.gradient_checkpointing:
-            self.checkpoint_activations()
-        if options.cached_frames:
-            if options.vit_layers:
-                raise InputError("cached_frames skips the vision tower, vit_layers look into it: set one of them")
-            self.cache_vision_outputs(options.cached_frames)
 
     def attention_source(self) -> AttentionSource | None:
         """Make the source of the attention that is regularized; None without one.
@@ -218,6 +198,35 @@ class Backbone(ModelFamily):
             image_options=self.image_options,
         )
 
+    @property
+    def why_no_frozen_features(self) -> str | None:
+        """Why features cannot be kept from one epoch to the next; None where they can."""
+        if self.options.vit_layers:
+            return "vit_layers look into the vision tower, which must run"
+        return None if self.has_frozen_features else "what makes them is trained"
+
+    def features_identity(self) -> dict[str, Any]:
+        """Return plain values that the features of a clip depend on, beside its frames."""
+        digest = hashlib.sha256()
+        for module in self.encoding_modules():
+            for name, tensor in module.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        collator = self.collator()
+        processor = getattr(self.processor, f"{self.media}_processor").to_dict()
+        return {
+            "backbone": type(self).__name__,
+            "weights": digest.hexdigest(),
+            "dtype": self.options.dtype,
+            "layer": str(getattr(self.hf.config, "vision_feature_layer", None)),
+            "frame_size_px": [collator.height_px, collator.width_px],
+            "view": asdict(self.options.view),
+            "processor": {name: value for name, value in processor.items() if not name.startswith("_")},
+            "image_options": dict(collator.image_options),
+            "frames_per_group": collator.frames_per_group,
+            "transformers": transformers.__version__,
+        }
+
     def rewrite_visual_tokens(self) -> None:
         """Pass the model's visual tokens through the block wherever the library asks for them."""
         original = getattr(self.hf.model, self.features_method)
@@ -225,8 +234,8 @@ class Backbone(ModelFamily):
         @wraps(original)  # generation reads the signature
         def with_block(*args: Any, **kwargs: Any) -> Any:
             features = original(*args, **kwargs)
-            assert self.clips is not None, "the model runs outside of `prepared`"
-            features.pooler_output = self.through_block(features.pooler_output, self.clips)
+            assert self.samples is not None, "the model runs outside of `reading`"
+            features.pooler_output = self.through_block(features.pooler_output, self.samples)
             return features
 
         setattr(self.hf.model, self.features_method, with_block)
@@ -248,53 +257,3 @@ class Backbone(ModelFamily):
         tokens, _ = self.block(tokens.reshape(clips, -1, len(self.layout.language), width))
         tokens = tokens.reshape(count, -1, width)
         return tokens if isinstance(features, Tensor) else list(tokens)
-
-    def forward(self, batch: Batch) -> BackboneOutput:
-        """Compute the cross-entropy of the targets, and the attention, without gaze."""
-        inputs = dict(batch.inputs)
-        labels = inputs.pop("labels")
-        longest = int((labels != IGNORED).sum(1).max())
-        capturing = nullcontext() if self.source is None else self.source.capturing()
-        with capturing, self.prepared(inputs) as prepared:
-            # Answers end at the right edge, so the head runs on that edge alone.
-            logits = self.generative_model(**prepared, logits_to_keep=longest + 1, use_cache=False).logits
-        groups, ids = inputs["pixel_values"].shape[1], inputs["input_ids"]
-        attention = None if self.source is None else self.source.pop(groups, ids, labels)
-        labels = labels[:, -longest:]
-        cross_entropy = functional.cross_entropy(
-            rearrange(logits[:, :-1].float(), "batch token word -> batch word token"),
-            labels,
-            ignore_index=IGNORED,
-            reduction="none",
-        )
-        return BackboneOutput(cross_entropy.sum(1), (labels != IGNORED).sum().float(), attention)
-
-    @contextmanager
-    def prepared(self, inputs: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-        """Prepare a batch for the generative model, which must run within."""
-        self.clips = len(inputs["input_ids"])
-        try:
-            yield self.prepare(inputs)
-        finally:
-            self.clips = None
-
-    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Make the model's own inputs.
-
-        Frames of all clips stand in one row, and positions skip the padding.
-        """
-        return {
-            **inputs,
-            "pixel_values": rearrange(inputs["pixel_values"], "batch group ... -> (batch group) ..."),
-            "position_ids": (inputs["attention_mask"].cumsum(1) - 1).clamp_min(0),
-        }
-
-    @torch.no_grad()
-    def generate(self, prompts: dict[str, Tensor]) -> list[str]:
-        """Answer greedily from frames and text alone."""
-        with self.prepared(prompts) as inputs:
-            inputs.pop("position_ids", None)  # generation makes them, from the same mask
-            limit = self.options.max_new_tokens
-            answers = self.generative_model.generate(**inputs, max_new_tokens=limit, do_sample=False)
-        answers = answers[:, prompts["input_ids"].shape[1] :]
-        return [text.strip() for text in self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)]

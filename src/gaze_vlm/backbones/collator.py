@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import torch
@@ -13,10 +13,11 @@ from torch import Tensor
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.mixture import average_groups
+from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.gaze.view import Grid, View
 
 Media = Literal["image", "video"]
+KEPT_TEXTS = 2**16  # samples whose token ids are kept
 TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the space before it and its end
 
 
@@ -66,22 +67,30 @@ class Collator:
 
     def __call__(self, clips: list[Clip]) -> Batch:
         for clip in clips:
-            self.check_frames(clip.clip_id, len(clip.frames))
+            self.check_frames(clip.clip_id, len(clip.frame_times_s))
             self.check_text(clip.clip_id, clip.target)
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
-        visual = {"pixel_values": self.pixel_values([clip.frames for clip in clips])}
+        gaze, valid = self.gaze(clips)
+        shown = {clip.clip_id: clip for clip in clips}  # by several samples, where a clip has several tasks
+        row = {clip_id: number for number, clip_id in enumerate(shown)}
+        return Batch(
+            inputs=self.with_labels(tokens),
+            prompts=self.pad([question for question, _ in tokens]),
+            visual=self.visual([*shown.values()]),
+            rows=None if len(shown) == len(clips) else torch.tensor([row[clip.clip_id] for clip in clips]),
+            gaze=gaze,
+            valid=valid,
+            clips=[replace(clip, frames=None, visual={}) for clip in clips],
+            tokens=torch.tensor(float(sum(len(answer) for _, answer in tokens))),
+        )
+
+    def visual(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
+        """Make what the model reads of clips' frames, where a clip does not have it yet."""
+        made = [clip.visual or {"pixel_values": self.pixel_values(clip.frames)} for clip in clips]  # type: ignore[arg-type]
+        visual = {name: torch.stack([one[name] for one in made]) for name in made[0]}
         if self.frames_per_group > 1:
             visual["group_s"] = torch.tensor([self.group_s(clip.frame_times_s) for clip in clips])
-        gaze, valid = zip(*map(self.gaze, clips), strict=True)
-        answers = sum(len(answer) for _, answer in tokens)
-        return Batch(
-            inputs={**self.with_labels(tokens), **visual},
-            prompts={**self.pad([question for question, _ in tokens]), **visual},
-            gaze=torch.stack(gaze),
-            valid=torch.stack(valid),
-            clips=clips,
-            tokens=torch.tensor(float(answers)),
-        )
+        return visual
 
     def check_frames(self, clip_id: str, frames: int) -> None:
         """Refuse a clip whose frames are not whole frame groups.
@@ -118,10 +127,11 @@ class Collator:
                 "change the text in the data set, and prepare it again"
             )
 
-    def gaze(self, clip: Clip) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, " group"]]:
+    def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
         """Return the patch distribution of each frame group, and whether it is valid."""
+        mixture = GazeMixture.stack([clip.gaze for clip in clips])
         return average_groups(
-            *clip.gaze.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group
+            *mixture.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group
         )
 
     def group_s(self, times_s: Sequence[float]) -> float:
@@ -139,17 +149,25 @@ class Collator:
 
         The prompt has the visual tokens of frames at these times, the answer its end of text.
         """
-        tokenizer = self.processor.tokenizer
-        question, answer = self.render(prompt, target, len(times_s))
-        ids: list[int] = tokenizer(self.with_media(question, times_s))["input_ids"]
+        question, answer = self.token_ids(prompt, target, tuple(times_s))
         tokens_of_groups = [self.tokens_per_frame] * (len(times_s) // self.frames_per_group)
         tokens_of_groups[-1] += self.tokens_after_clip
         counts = iter(tokens_of_groups)
-        expanded = [token for id_ in ids for token in [id_] * (next(counts) if id_ == self.visual_token else 1)]
-        answer_ids = self.answer_ids(answer)
-        if len(answer_ids) > self.max_target_tokens:
-            answer_ids = [*answer_ids[: self.max_target_tokens - 1], tokenizer.eos_token_id]
-        return expanded, answer_ids
+        expanded = [token for id_ in question for token in [id_] * (next(counts) if id_ == self.visual_token else 1)]
+        if len(answer) > self.max_target_tokens:
+            answer = [*answer[: self.max_target_tokens - 1], self.processor.tokenizer.eos_token_id]
+        return expanded, answer
+
+    @cached_property
+    def token_ids(self) -> Callable[[str, str, tuple[float, ...]], tuple[list[int], list[int]]]:
+        """`tokenize` with one placeholder a frame group; the samples of an epoch are tokenized once."""
+        return lru_cache(maxsize=KEPT_TEXTS)(self._token_ids)
+
+    def _token_ids(self, prompt: str, target: str, times_s: tuple[float, ...]) -> tuple[list[int], list[int]]:
+        tokenizer = self.processor.tokenizer
+        question, answer = self.render(prompt, target, len(times_s))
+        ids: list[int] = tokenizer(self.with_media(question, times_s))["input_ids"]
+        return ids, self.answer_ids(answer)
 
     def answer_ids(self, answer: str) -> list[int]:
         """Return all token ids of a rendered answer, with its end of text."""
@@ -198,20 +216,19 @@ class Collator:
             )
         return question, whole.removeprefix(question)
 
-    def pixel_values(self, clips: list[UInt8[Tensor, "frame 3 _height _width"]]) -> Float[Tensor, "clip group ..."]:
-        """Normalise pixels, which the view resizes, as images or as rows of patches."""
-        frames = torch.cat([self.view.pixels(clip, self.height_px, self.width_px) for clip in clips])
+    def pixel_values(self, frames: UInt8[Tensor, "frame 3 _height _width"]) -> Float[Tensor, "group ..."]:
+        """Normalise the pixels of a clip, which the view resizes, as images or as rows of patches."""
+        frames = self.view.pixels(frames, self.height_px, self.width_px)
         if self.media == "video":
-            videos = list(frames.unflatten(0, (len(clips), -1)))
-            processed = self.processor.video_processor(videos, return_tensors="pt", **self.image_options)
+            processed = self.processor.video_processor([frames], return_tensors="pt", **self.image_options)
             name = "pixel_values_videos" if "pixel_values_videos" in processed else "pixel_values"
         else:
             processed = self.processor.image_processor(list(frames), return_tensors="pt", **self.image_options)
             name = "pixel_values"
         pixel_values: Tensor = processed[name]
         if pixel_values.ndim == 2:  # a row a patch
-            return pixel_values.unflatten(0, (len(clips), len(clips[0]) // self.frames_per_group, -1))
-        return pixel_values if self.media == "video" else pixel_values.unflatten(0, (len(clips), -1))
+            return pixel_values.unflatten(0, (len(frames) // self.frames_per_group, -1))
+        return pixel_values[0] if self.media == "video" else pixel_values
 
     def pad(self, sequences: list[list[int]], fill: int | None = None) -> dict[str, Int[Tensor, "batch token"]]:
         """Pad sequences on the left to one length, and make their attention mask."""

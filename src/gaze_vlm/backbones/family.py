@@ -4,17 +4,19 @@ CONTRIBUTING.md, "Add a backbone", lists the steps.
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any, ClassVar
 
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
-from gaze_vlm.backbones.cached_vision import cache_visual_tokens
 from gaze_vlm.backbones.collator import Media
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.loading import checkpoint_activations
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import ModelParts
+from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, visual_tokens, visual_tokens_output
 
 
 class ModelFamily(nn.Module, ABC):
@@ -30,9 +32,11 @@ class ModelFamily(nn.Module, ABC):
     vision_attention: ClassVar[str | None] = CAPTURING_SDPA  # the tower's attention function; None leaves it its own
     vision_capture: ClassVar[type[AttentionCapture]] = AttentionCapture
     tokens_after_clip: ClassVar[int] = 0  # placeholders behind those of a clip's frames
+    tokens_by_image: ClassVar[bool] = False  # whether the features method returns a tensor for each image
 
     options: BackboneOptions
     hf: Any  # the `transformers` model
+    seam: FeatureSeam
 
     @property
     def model_types(self) -> tuple[str, ...]:
@@ -119,10 +123,35 @@ class ModelFamily(nn.Module, ABC):
         """The model that generates from what `prepare` makes."""
         return self.hf
 
-    def cache_vision_outputs(self, frames: int) -> None:
-        """Make frozen modules cache their outputs of so many frames; here the visual tokens."""
+    def encoding_modules(self) -> list[nn.Module]:
+        """List the modules that make the features of frames, which need not run where features are given."""
         parts = self.parts()
-        cache_visual_tokens(self.hf.model, self.features_method, [*parts["vision"], *parts["projector"]], frames)
+        return [*parts["vision"], *parts["projector"]]
+
+    @property
+    def features_of_group(self) -> tuple[int, int]:
+        """Tokens and width of the features of a frame group."""
+        return len(self.layout.language), self.hf.get_input_embeddings().embedding_dim
+
+    def feature_seam(self) -> FeatureSeam:
+        """Make the place at which features are given; here of the visual tokens."""
+        width = self.hf.get_input_embeddings().embedding_dim
+        output = partial(visual_tokens_output, width=width, by_image=self.tokens_by_image)
+        return FeatureSeam(self.hf.model, self.features_method, output)
+
+    def visual_inputs(self, pixel_values: Float[Tensor, "clip group ..."]) -> dict[str, Tensor]:
+        """Make the model's own inputs of pixels; frames of all clips stand in one row."""
+        return {"pixel_values": pixel_values.flatten(0, 1)}
+
+    def encode(self, pixel_values: Float[Tensor, "clip group ..."]) -> ClipFeatures:
+        """Make the features of frames that `feature_seam` can give; here the visual tokens."""
+        clips, groups = pixel_values.shape[:2]
+        output = self.seam.original(**self.visual_inputs(pixel_values))
+        return visual_tokens(output, clips * groups).unflatten(0, (clips, groups))
+
+    def next_positions(self, positions: Int[Tensor, "batch token"]) -> Int[Tensor, "..."]:
+        """Return positions as the model takes them, of tokens that stand at these places behind what was read."""
+        return positions
 
     def checkpoint_activations(self) -> None:
         """Make both towers run their layers again in the backward pass."""

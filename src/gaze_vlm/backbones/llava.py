@@ -1,14 +1,16 @@
 """LLaVA 1.5: vision tower of CLIP or DINOv2, MLP projector, one prompt image a frame."""
 
+from functools import partial
 from typing import Any, ClassVar
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.cached_vision import cache_hidden_states
 from gaze_vlm.backbones.layout import Layout, square_layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
+from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
 
 
 class Llava(Backbone):
@@ -22,8 +24,22 @@ class Llava(Backbone):
     pooled: ClassVar[int] = 1  # patches that make a visual token, along a side
     has_class_token = True
 
-    def cache_vision_outputs(self, frames: int) -> None:
-        cache_hidden_states(self.hf.model.vision_tower, self.hf.config.vision_feature_layer, frames)
+    def encoding_modules(self) -> list[nn.Module]:
+        return [self.hf.model.vision_tower]
+
+    @property
+    def features_of_group(self) -> tuple[int, int]:
+        return self.prefix_tokens + len(self.layout.vit), self.hf.config.vision_config.hidden_size
+
+    def feature_seam(self) -> FeatureSeam:
+        """Give what the tower makes: it may be frozen where the projector is not."""
+        layer = self.hf.config.vision_feature_layer
+        return FeatureSeam(self.hf.model.vision_tower, "forward", partial(hidden_states_output, layer=layer))
+
+    def encode(self, pixel_values: Float[Tensor, "clip group ..."]) -> ClipFeatures:
+        output = self.seam.original(pixel_values.flatten(0, 1), output_hidden_states=True)
+        hidden: Tensor = output.hidden_states[self.hf.config.vision_feature_layer]
+        return hidden.unflatten(0, pixel_values.shape[:2])
 
     def vit_attention_modules(self) -> dict[int, nn.Module]:
         encoder = self.hf.model.vision_tower.encoder
@@ -44,12 +60,8 @@ class Llava(Backbone):
         above = unused_layers(tower.encoder.layer, feature_layer)
         return [*parameters_of([*above, tower.layernorm]), *([] if mask is None else [mask])]
 
-    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        if self.media == "image":
-            return super().prepare(inputs)
-        prepared = {**super().prepare(inputs), "pixel_values_videos": inputs["pixel_values"]}
-        del prepared["pixel_values"]
-        return prepared
+    def visual_inputs(self, pixel_values: Float[Tensor, "clip frame ..."]) -> dict[str, Tensor]:
+        return super().visual_inputs(pixel_values) if self.media == "image" else {"pixel_values_videos": pixel_values}
 
     @property
     def layout(self) -> Layout:

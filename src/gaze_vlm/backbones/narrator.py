@@ -1,5 +1,6 @@
 """A narrator: a vision transformer of timm, and GPT-2 with cross-attention over all frames' patch tokens."""
 
+from functools import partial
 from math import log
 from typing import Any, ClassVar
 
@@ -14,10 +15,10 @@ from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.fused_capture import FusedCapture
 from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.cached_vision import cache_hidden_states
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import ModelParts, parameters_of
+from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
@@ -78,8 +79,20 @@ class Narrator(Backbone):
     def rewrite_visual_tokens(self) -> None:
         """Do nothing: `prepare` passes them through the block."""
 
-    def cache_vision_outputs(self, frames: int) -> None:
-        cache_hidden_states(self.hf.encoder, None, frames)
+    def encoding_modules(self) -> list[nn.Module]:
+        return [self.hf.encoder]
+
+    @property
+    def features_of_group(self) -> tuple[int, int]:
+        return self.prefix_tokens + len(self.layout.vit), self.hf.encoder.timm_model.num_features
+
+    def feature_seam(self) -> FeatureSeam:
+        """Give what the tower makes: it may be frozen where the projector is not."""
+        return FeatureSeam(self.hf.encoder, "forward", partial(hidden_states_output, layer=None))
+
+    def encode(self, pixel_values: Float[Tensor, "clip group ..."]) -> ClipFeatures:
+        hidden: Tensor = self.seam.original(pixel_values.flatten(0, 1)).last_hidden_state
+        return hidden.unflatten(0, pixel_values.shape[:2])
 
     def checkpoint_activations(self) -> None:
         """Checkpoint both towers; the library knows the decoder alone.

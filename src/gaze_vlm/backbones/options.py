@@ -37,8 +37,6 @@ class BackboneOptions:
         lora: parts that are trained through low-rank additions, beside those of `train`.
         quantization: `4bit` holds the frozen language model in 4 bits a weight; needs a GPU and bitsandbytes.
         gradient_checkpointing: run each layer again in the backward pass rather than keep what it computed.
-        cached_frames: cache what the frozen vision tower and projector (LLaVA: the tower) make of so many frames, or
-            clips where a clip is one video. For data that fit in memory.
 
     Raises:
         InputError: a part is in both `train` and `lora.parts`, or a number is out of its range.
@@ -59,7 +57,6 @@ class BackboneOptions:
     lora: Lora | None = None
     quantization: Quantization | None = None
     gradient_checkpointing: bool = False
-    cached_frames: int = 0
 
     def __post_init__(self) -> None:
         both = set(self.train) & set(() if self.lora is None else self.lora.parts)
@@ -71,7 +68,6 @@ class BackboneOptions:
             )
         check_min_mass_in_view(self.min_mass_in_view)
         at_least(1, max_new_tokens=self.max_new_tokens)
-        at_least(0, cached_frames=self.cached_frames)
         for side_px in self.frame_size_px or ():
             at_least(1, frame_size_px=side_px)
         for head in self.heads:

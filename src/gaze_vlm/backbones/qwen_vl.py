@@ -6,7 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 import transformers
+from jaxtyping import Float, Int
 from packaging.version import Version
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
@@ -48,6 +50,7 @@ class QwenVL(Backbone):
 
     model_types = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
     has_class_token = False
+    tokens_by_image = True
 
     def __init__(self, checkpoint: str, media: Media = "image", **options: Any) -> None:
         super().__init__(checkpoint, **options)
@@ -127,6 +130,23 @@ class QwenVL(Backbone):
         placeholder = f"({re.escape(group)}|{collator.placeholder})"
         return replace(collator, placeholder=placeholder, write=partial(groups_with_times, group))
 
+    @property
+    def features_of_group(self) -> tuple[int, int]:
+        tokens, width = super().features_of_group
+        deep = getattr(self.hf.config.vision_config, "deepstack_visual_indexes", ())
+        return tokens, width * (1 + len(deep))  # what DeepStack adds stands behind the tokens
+
+    def visual_inputs(self, pixel_values: Float[Tensor, "clip group ..."]) -> dict[str, Tensor]:
+        """Take each frame group for an image or a video of its own: the tower attends within it alone."""
+        rows, (clips, groups) = pixel_values.flatten(0, 2), pixel_values.shape[:2]
+        grid = torch.tensor([[1, self.layout.vit.rows, self.layout.vit.columns]], device=rows.device)
+        name = "pixel_values" if self.media == "image" else "pixel_values_videos"
+        return {name: rows, f"{self.media}_grid_thw": grid.expand(clips * groups, -1)}
+
+    def next_positions(self, positions: Int[Tensor, "batch token"]) -> Int[Tensor, "3 batch token"]:
+        """Move them by what the three dimensions of the frames that were read saved, the same in each."""
+        return (positions + self.hf.model.rope_deltas.to(positions)).expand(3, -1, -1)
+
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add the grid of each image or video, and which placeholders are patches.
 
@@ -134,15 +154,12 @@ class QwenVL(Backbone):
         """
         prepared = super().prepare(inputs)
         del prepared["position_ids"]
-        pixel_values, group_s = prepared.pop("pixel_values"), prepared.pop("group_s", None)
-        layout, input_ids = self.layout, prepared["input_ids"]
+        group_s, layout, input_ids = prepared.pop("group_s", None), self.layout, prepared["input_ids"]
         patches = len(layout.language) if self.tokens_per_frame >= len(layout.language) else 0
         # Frame groups that the block's tokens part are to the positions each a video of its own.
-        parted = self.media == "image" or self.tokens_per_frame > patches > 0
-        groups = 1 if parted else inputs["pixel_values"].shape[1]
-        grid = input_ids.new_tensor([[groups, layout.vit.rows, layout.vit.columns]])
-        prepared[f"{self.media}_grid_thw"] = grid.expand(len(pixel_values) // groups, -1)
-        prepared["pixel_values" if self.media == "image" else "pixel_values_videos"] = pixel_values.flatten(0, 1)
+        if not (self.media == "image" or self.tokens_per_frame > patches > 0):
+            grid = input_ids.new_tensor([[inputs["pixel_values"].shape[1], layout.vit.rows, layout.vit.columns]])
+            prepared["video_grid_thw"] = grid.expand(len(input_ids), -1)
         visual = input_ids == self.visual_token
         place = (visual.cumsum(1) - 1) % self.tokens_per_frame
         prepared["mm_token_type_ids"] = (visual & (place < patches)) * (1 if self.media == "image" else 2)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from einops import reduce
+from jaxtyping import Float
 from num2words import num2words
 from torch import Tensor, nn
 from transformers import SmolVLMForConditionalGeneration
@@ -49,11 +50,10 @@ class SmolVLM(Backbone):
             super().collator(), placeholder=re.escape(own.video_token), write=partial(frames_with_times, frame)
         )
 
-    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        frames = inputs["pixel_values"]
+    def visual_inputs(self, pixel_values: Float[Tensor, "clip frame ..."]) -> dict[str, Tensor]:
         # The model takes a frame of nothing but zeros for padding, and would drop it.
-        empty = reduce(frames == 0, "clip frame channel y x -> clip frame 1 1 1", torch.all)
-        return {**super().prepare(inputs), "pixel_values": frames.masked_fill(empty, torch.finfo(frames.dtype).tiny)}
+        empty = reduce(pixel_values == 0, "clip frame channel y x -> clip frame 1 1 1", torch.all)
+        return {"pixel_values": pixel_values.masked_fill(empty, torch.finfo(pixel_values.dtype).tiny)}
 
     @property
     def visual_token(self) -> int:

@@ -37,6 +37,7 @@ def expand_configs(args: list[str]) -> list[str]:
                 values.pop("configs", None) is not None,
                 _lower(values.get("model"), "schedule"),
                 _rename(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
+                _drop(_value(values, "model.backbone.init_args"), "cached_frames"),  # data.features came in its place
             ]
             own = yaml.safe_dump(values) if any(changed) else str(part)
             expanded.append(f"--config={own}")
@@ -59,6 +60,11 @@ def _rename(values: Any, old: str, new: str) -> bool:
         return False
     values[new] = values.pop(old)
     return True
+
+
+def _drop(values: Any, key: str) -> bool:
+    """Drop a key of earlier versions; return whether it was there."""
+    return isinstance(values, dict) and values.pop(key, None) is not None
 
 
 @contextmanager

@@ -43,19 +43,28 @@ class StepLoader(DataLoader[Clip]):
 
 
 class EvenBatches(Sampler[list[int]]):
-    """Batches for evaluation: each sample once, as many batches on each process.
+    """Batches for evaluation: each clip once with all its tasks, as many batches on each process.
 
-    Sizes differ by at most one, so that nothing is repeated to fill up and no process waits for another.
+    Sizes differ by at most one clip, so that nothing is repeated to fill up and no process waits for another.
+
+    Args:
+        clips: how many; their samples stand in order, those of a clip together.
+        tasks: samples of a clip.
+        batch_size: most samples of a batch, unless a clip has more.
+        rank: of this process.
+        processes: how many there are.
 
     Raises:
-        InputError: fewer samples than processes.
+        InputError: fewer clips than processes.
     """
 
-    def __init__(self, samples: int, batch_size: int, rank: int, processes: int) -> None:
-        if samples < processes:
-            raise InputError(f"{samples} samples for {processes} processes: evaluate on at most {samples} processes")
-        batches = processes * ceil(samples / (batch_size * processes))
-        self.batches = [part.tolist() for part in np.array_split(np.arange(samples), batches)][rank::processes]
+    def __init__(self, clips: int, tasks: int, batch_size: int, rank: int, processes: int) -> None:
+        if clips < processes:
+            raise InputError(f"{clips} clips for {processes} processes: evaluate on at most {clips} processes")
+        batches = processes * ceil(clips / (max(1, batch_size // tasks) * processes))
+        samples = np.arange(clips * tasks).reshape(clips, tasks)
+        parts = np.array_split(samples, min(batches, clips // processes * processes))
+        self.batches = [part.flatten().tolist() for part in parts][rank::processes]
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(self.batches)

@@ -1,10 +1,11 @@
 """A clip, which a datamodule serves, and a batch, which a backbone's collator makes of some."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -15,18 +16,19 @@ from gaze_vlm.preparation.records import Task
 class Clip:
     """One clip with one task.
 
-    `frames` are RGB in [0, 255] at the video's own size, in time order; `frame_times_s` count from the clip's start, so
-    that the last is its length. `verb` and `noun` are None where the data
-    set labels none; `future_starts_in_s` counts from the end of the clip to the start of the future action, not above 0
-    where that has begun. `session` is what the video was recorded in: clips of one are not independent. `nouns` are the
-    noun labels of all that is annotated from the clip's start to the time of the future action.
+    `frames` are RGB in [0, 255] at the video's own size, in time order. None: `visual` has what a model reads of them,
+    `pixel_values` or the `features` of a frozen vision tower. `frame_times_s` count from the clip's start, so that the
+    last is its length. `verb` and `noun` are None where the data set labels none; `future_starts_in_s` counts from the
+    end of the clip to the start of the future action, not above 0 where that has begun. `session` is what the video was
+    recorded in: clips of one are not independent. `nouns` are the noun labels of all that is annotated from the clip's
+    start to the time of the future action.
     """
 
     clip_id: str
     video_id: str
     session: str
     task: Task
-    frames: UInt8[Tensor, "frame 3 height width"]
+    frames: UInt8[Tensor, "frame 3 height width"] | None
     frame_times_s: Sequence[float]
     gaze: GazeMixture
     prompt: str
@@ -36,6 +38,7 @@ class Clip:
     same_step: bool
     future_starts_in_s: float
     nouns: tuple[str, ...] = ()
+    visual: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,12 +61,16 @@ class Batch:
     """A collated batch, with gaze beside the model's inputs, never inside them.
 
     `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation. Sequences end at the
-    right edge. Gaze is there for each frame group of the model: a frame, or as many as its vision tower takes as one.
-    `tokens` counts the answers' tokens; `step` is None where the batch is an optimiser step by itself.
+    right edge. `visual` has `pixel_values` or `features`, and times where the model reads them, of each clip once;
+    `rows` says which of them a sample shows, None that each has its own. Gaze is there for each frame group of the
+    model: a frame, or as many as its vision tower takes as one. `tokens` counts the answers' tokens. `clips` have no
+    frames. `step` is None where the batch is an optimiser step by itself.
     """
 
     inputs: dict[str, Tensor]
     prompts: dict[str, Tensor]
+    visual: dict[str, Tensor]
+    rows: Int[Tensor, " batch"] | None
     gaze: Float[Tensor, "batch group patch"]
     valid: Bool[Tensor, "batch group"]
     clips: list[Clip]
@@ -76,7 +83,18 @@ class Batch:
         return self.step or totals_of([self])[0]
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.valid)
+
+    def map_tensors(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with a function applied to every tensor but the clips'."""
+        clips, self.clips = self.clips, []
+        mapped: Batch = apply_to_collection(self, Tensor, function)
+        self.clips = mapped.clips = clips
+        return mapped
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in page-locked memory, from which a copy to a GPU need not wait."""
+        return self.map_tensors(Tensor.pin_memory)
 
 
 def totals_of(batches: Sequence[Batch]) -> list[StepTotals]:

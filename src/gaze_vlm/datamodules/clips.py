@@ -1,21 +1,26 @@
 """The datamodule: clips of a prepared store, split and loaded for any backbone."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import move_data_to_device
+from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
 from gaze_vlm.datamodules.dataset import ClipDataset
+from gaze_vlm.datamodules.feature_files import FeatureFiles
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
+from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
@@ -25,6 +30,16 @@ PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
     "future": "What will the camera wearer do next?",
 }
+
+
+class ClipCollator(Protocol):
+    """Makes a model's inputs."""
+
+    def __call__(self, clips: list[Clip], /) -> Batch:
+        """Return the batch of some clips."""
+
+    def pixel_values(self, frames: Tensor, /) -> Tensor:
+        """Return what the model reads of a clip's frames."""
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -42,12 +57,17 @@ class ClipDataModule(L.LightningDataModule):
         train_noise: errors put on the gaze that the training sees; validation and test have none.
         prompts: the question of each task.
         workers: loader processes; 0 decodes in the main process.
-        cached_clips: decoded clips kept in memory a dataset; for small frames, where decoding outweighs the model.
+        cached_clips: clips kept in memory, as the model reads them, in each loader; for small frames.
+        features: folder where a frozen vision tower's features are kept, of each clip once, for all runs that have the
+            same tower. None keeps none.
+        features_gb: most that this folder may hold; where a run's would not fit, none of them is kept.
         seed: draws the training clips, their order and the shuffling.
     """
 
     trainer: L.Trainer  # type: ignore[assignment]  # the loaders are asked for by a trainer
-    make_collator: Callable[[], Callable[[list[Clip]], Batch]]  # once the backbone is loaded; the command line sets it
+    # The command line sets both; they are called once the backbone is loaded.
+    make_collator: Callable[[], ClipCollator]
+    keep_features: Callable[[Sequence[ClipDataset]], FeatureFiles | None] = staticmethod(lambda _: None)
 
     def __init__(
         self,
@@ -62,11 +82,13 @@ class ClipDataModule(L.LightningDataModule):
         prompts: dict[Task, str] | None = None,
         workers: int = 0,
         cached_clips: int = 0,
+        features: Path | None = None,
+        features_gb: float = 50.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         at_least(1, batch_size=batch_size, train_clips=train_clips)
-        at_least(0, workers=workers, cached_clips=cached_clips)
+        at_least(0, workers=workers, cached_clips=cached_clips, features_gb=features_gb)
         is_seed(seed)
         if not tasks:
             raise InputError("tasks is empty: name activity, future or both")
@@ -81,6 +103,8 @@ class ClipDataModule(L.LightningDataModule):
         self.prompts = PROMPTS | (prompts or {})
         self.workers = workers
         self.cached_clips = cached_clips
+        self.features = features
+        self.features_gb = features_gb
         self.seed = seed
         self.datasets: dict[Split, ClipDataset] = {}
 
@@ -151,9 +175,10 @@ class ClipDataModule(L.LightningDataModule):
         )
         accumulated = self.trainer.accumulate_grad_batches
         self.steps_of_training(self.trainer.world_size, accumulated)
-        return StepLoader(
-            dataset, accumulated, batch_size=self.batch_size, sampler=sampler, drop_last=True, **self._loading()
-        )
+        # Those of the validation too, so that the training does not wait for them half-way.
+        self.keep_features([dataset, self.datasets["validation"]])
+        loading = self._loading(dataset)
+        return StepLoader(dataset, accumulated, batch_size=self.batch_size, sampler=sampler, drop_last=True, **loading)
 
     def steps_of_training(self, processes: int, accumulated: int) -> int:
         """Count the optimiser steps of an epoch; a partial one is dropped.
@@ -180,10 +205,12 @@ class ClipDataModule(L.LightningDataModule):
             view: how a frame goes into the model.
             min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
-        dataset = self.datasets["train"]
+        dataset, by_frames = self.datasets["train"], dict[int, list[GazeMixture]]()
+        for position, record in enumerate(dataset.records):
+            by_frames.setdefault(record.frames, []).append(dataset.described(position).gaze)
         valid = [
-            dataset.mixture(position).distribution_on(Grid(1, 1), view, min_mass_in_view)[1]
-            for position in range(len(dataset.records))
+            GazeMixture.stack(mixtures).distribution_on(Grid(1, 1), view, min_mass_in_view)[1].flatten()
+            for mixtures in by_frames.values()
         ]
         return float(torch.cat(valid).float().mean())
 
@@ -197,36 +224,36 @@ class ClipDataModule(L.LightningDataModule):
         return self._evaluation(self.test_split)
 
     def _evaluation(self, split: Split) -> DataLoader[Clip]:
+        dataset = self.datasets[split]
         batches = self.batches_of_evaluation(split, self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(self.datasets[split], batch_sampler=batches, **self._loading())
+        return DataLoader(dataset, batch_sampler=batches, **self._loading(dataset))
 
     def batches_of_evaluation(self, split: Split, rank: int, processes: int) -> EvenBatches:
-        """Return the batches that one of some processes evaluates.
+        """Return the batches that one of some processes evaluates; the tasks of a clip stand together.
 
         Raises:
-            InputError: fewer samples than processes.
+            InputError: fewer clips than processes.
         """
-        samples = len(self.datasets[split])
-        if not samples:
+        clips = len(self.datasets[split].records)
+        if not clips:
             raise InputError(
                 f"{self.store_path} has no {split} clips: prepare with a share of split_fractions for them"
             )
-        return EvenBatches(samples, self.batch_size, rank, processes)
+        return EvenBatches(clips, len(self.tasks), self.batch_size, rank, processes)
 
-    def _loading(self) -> dict[str, Any]:
+    def _loading(self, dataset: ClipDataset) -> dict[str, Any]:
+        collator = self.make_collator()
+        dataset.prepare_for(collator.pixel_values, self.keep_features([dataset]))
         return {
-            "collate_fn": self.make_collator(),
+            "collate_fn": collator,
             "num_workers": self.workers,
             "persistent_workers": self.workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move the tensors to the device; the clips, with their frames, stay."""
-        clips, batch.clips = batch.clips, []
-        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        batch.clips = clips
-        return batch
+        """Move the tensors to the device; the clips stay."""
+        return batch.map_tensors(partial(move_data_to_device, device=device))
 
 
 def _shift_to_other_sessions(records: list[ClipRecord], draw: np.random.Generator) -> int:

@@ -1,21 +1,46 @@
-"""Clips of a prepared store, decoded on demand."""
+"""Clips of a prepared store, decoded on demand, as they are or as a model reads them."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from gaze_vlm.datamodules.clip import Clip, Task
+from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import to_frames
+from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.store import Store
 
+DESCRIBED_CLIPS = 2**16  # about a kilobyte each
+
+
+@dataclass(frozen=True)
+class DescribedClip:
+    """What is known of a clip's frames without decoding them.
+
+    Their timestamps in the video, their times from the clip's start, a digest of the video's file and of which frames
+    they are, and the gaze that the arm trains with.
+    """
+
+    pts: list[int]
+    frame_times_s: list[float]
+    content: str
+    gaze: GazeMixture
+
 
 class ClipDataset(Dataset[Clip]):
-    """Clips × tasks, decoded by pts on demand; the last `cached_clips` are kept."""
+    """Clips × tasks, decoded by pts on demand.
+
+    They have their frames, or after `prepare_for` what a model reads of them, of which the last `cached_clips` are
+    kept in memory.
+    """
 
     def __init__(
         self,
@@ -36,41 +61,81 @@ class ClipDataset(Dataset[Clip]):
         self.gaze = gaze
         self.shift = shift
         self.noise = noise
-        self.frames = lru_cache(maxsize=cached_clips)(self.decode)
+        self.cached_clips = cached_clips
+        self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
+        self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
+
+    def prepare_for(self, pixel_values: Callable[[Tensor], Tensor], features: FeatureFiles | None) -> None:
+        """Serve what a model reads of a clip's frames, rather than these.
+
+        Args:
+            pixel_values: makes the model's pixels of frames.
+            features: where the features of every clip are, which are served in their place.
+        """
+
+        def visual(position: int) -> Mapping[str, Tensor]:
+            if features is not None:
+                return {"features": features.read(self.described(position).content)}
+            return {"pixel_values": pixel_values(self.decode(position))}
+
+        self.visual = lru_cache(maxsize=self.cached_clips)(visual)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Clip:
-        position, task = self.samples[index]
-        record = self.records[position]
-        return Clip(
-            clip_id=record.clip_id,
-            video_id=record.video_id,
-            session=record.session,
-            task=task,
-            frames=self.frames(position),
-            frame_times_s=self.frame_times_s(record),
-            gaze=self.mixture(position),
-            prompt=self.tasks[task],
-            target=record.text(task),
-            verb=record.activity_verb if task == "activity" else record.future_verb,
-            noun=record.activity_noun if task == "activity" else record.future_noun,
-            same_step=record.same_step,
-            future_starts_in_s=record.future_starts_in_s,
-            nouns=record.nouns,
-        )
+        return self.__getitems__([index])[0]
 
-    def decode(self, position: int) -> torch.Tensor:
+    def __getitems__(self, indices: Sequence[int]) -> list[Clip]:
+        """Return the samples of a batch; those that show the same clip share its frames."""
+        positions = dict.fromkeys(self.samples[index][0] for index in indices)
+        frames: dict[int, Tensor] = {}
+        visual: dict[int, Mapping[str, Tensor]] = {}
+        for position in positions:
+            if self.visual is None:
+                frames[position] = self.decode(position)
+            else:
+                visual[position] = self.visual(position)
+        clips = []
+        for index in indices:
+            position, task = self.samples[index]
+            record, described = self.records[position], self.described(position)
+            clips.append(
+                Clip(
+                    clip_id=record.clip_id,
+                    video_id=record.video_id,
+                    session=record.session,
+                    task=task,
+                    frames=frames.get(position),
+                    frame_times_s=described.frame_times_s,
+                    gaze=described.gaze,
+                    prompt=self.tasks[task],
+                    target=record.text(task),
+                    verb=record.activity_verb if task == "activity" else record.future_verb,
+                    noun=record.activity_noun if task == "activity" else record.future_noun,
+                    same_step=record.same_step,
+                    future_starts_in_s=record.future_starts_in_s,
+                    nouns=record.nouns,
+                    visual=visual.get(position, {}),
+                )
+            )
+        return clips
+
+    def describe(self, position: int) -> DescribedClip:
+        """Return what is known of a record's frames without decoding them."""
+        record = self.records[position]
+        video, entry = self.store.video(record.video_id), self.store.manifest.videos[record.video_id]
+        times_s = [float(t) for t in video.frame_t_s[record.sampled_frames] - record.start_s]
+        of_file = (entry.file_bytes, entry.file_ends)
+        if not entry.file_ends:  # an older store lacks them
+            of_file = fingerprint(self.store.video_path(record.video_id))
+        pts = video.frame_pts[record.sampled_frames].tolist()
+        return DescribedClip(pts, times_s, digest_of([*of_file, *pts]), self.mixture(position))
+
+    def decode(self, position: int) -> Tensor:
         """Decode the frames of a record, uint8 [frame, 3, height, width]."""
-        record = self.records[position]
-        pts = self.store.video(record.video_id).frame_pts[record.sampled_frames].tolist()
-        return to_frames(torch.from_numpy(frames_at(self.store.video_path(record.video_id), pts)))
-
-    def frame_times_s(self, record: ClipRecord) -> list[float]:
-        """Return the times of a record's frames from its clip's start."""
-        times_s = self.store.video(record.video_id).frame_t_s[record.sampled_frames]
-        return [float(t) for t in times_s - record.start_s]
+        path = self.store.video_path(self.records[position].video_id)
+        return to_frames(torch.from_numpy(frames_at(path, self.described(position).pts)))
 
     def mixture(self, position: int) -> GazeMixture:
         """Return the gaze that the arm trains with."""

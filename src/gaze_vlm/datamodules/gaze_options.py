@@ -95,6 +95,8 @@ class GazeNoise:
 
     def __call__(self, mixture: GazeMixture, clip_id: str, video_id: str) -> GazeMixture:
         """The mixture with these errors; a point that they move out of the frame keeps its weight there."""
+        if not (self.noise or self.offset or self.dropped):
+            return mixture
         angle = self._draw(video_id).uniform(0, 2 * math.pi)
         draw = self._draw(clip_id)
         error = draw.normal(0, self.noise, mixture.xy.shape) + self.offset * np.array(

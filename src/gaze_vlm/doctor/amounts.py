@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
 
-from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.doctor.memory import GB
 from gaze_vlm.training.checks import Training
-from gaze_vlm.training.checks.problem import refusals
 
 LIGHTNINGS_EPOCHS = 1000  # where neither steps nor epochs are limited
 
@@ -64,38 +61,33 @@ def amounts_in_words(training: Training) -> dict[str, str]:
         "training": f"{much.steps:,} optimiser steps of {of_step} samples, {much.passes:.1f} passes over the clips",
         "validation": f"{much.validations:,} times, after every {much.interval:,} optimiser steps and after the last",
     }
-    if data.cached_clips and not list(refusals(lambda: train.decode(0))):
-        # Every worker of every process has caches of its own, of both data sets.
-        copies = max(1, data.workers) * training.processes
-        held = copies * sum(decoded_bytes(dataset, data.cached_clips) for dataset in (train, validation))
-        facts["clips in memory"] = (
-            f"up to {held / GB:.1f} GB of the host's (cached_clips {data.cached_clips:,} in {copies} loaders)"
-        )
     return facts
 
 
-def decoded_bytes(dataset: ClipDataset, cached_clips: int) -> float:
-    """Return the bytes of decoded frames of so many clips, or of all there are.
-
-    Each counts as the first, which is decoded: the manifest has the size of the gaze's frame, and a video may be a
-    smaller copy of it.
-    """
-    if not dataset.records:
-        return 0.0
-    return float(dataset.decode(0).nbytes * min(cached_clips, len(dataset.records)))
-
-
-def cache_in_words(backbone: Backbone, frames: int) -> dict[str, str]:
-    """Describe the memory of kept vision outputs; the model must be built.
-
-    Args:
-        backbone: the model.
-        frames: of all the clips that are trained and validated on, which are not more.
-    """
-    cached_frames = backbone.options.cached_frames
-    if not cached_frames:
-        return {}
-    kept = min(cached_frames, frames)
-    width = backbone.hf.get_input_embeddings().embedding_dim
-    held = 4.0 * kept * len(backbone.layout.vit) * width
-    return {"frames in memory": f"about {held / GB:.1f} GB beside the model (cached_frames {cached_frames:,})"}
+def kept_in_words(training: Training, frames: int) -> dict[str, str]:
+    """Describe what is kept of clips of so many frames, on disk and in memory; the model must be built."""
+    backbone, data = training.module.backbone, training.data
+    clips = sum(len(dataset.records) for dataset in data.datasets.values())
+    height_px, width_px = backbone.frame_size_px
+    clip_bytes = 4.0 * frames * 3 * height_px * width_px
+    facts = {}
+    if data.features is not None and backbone.why_no_frozen_features is None:
+        tokens, width = backbone.features_of_group
+        groups, number_bytes = (
+            frames // backbone.layout.frames_per_group,
+            4 if backbone.options.dtype == "float32" else 2,
+        )
+        clip_bytes = number_bytes * groups * tokens * width
+        facts["features"] = (
+            f"about {clips * clip_bytes / GB:.2f} GB in {data.features}, at most {data.features_gb:g} GB (features_gb)"
+        )
+    elif data.features is not None:
+        facts["features"] = f"none is kept: {backbone.why_no_frozen_features}"
+    if data.cached_clips:
+        # Every worker of every process has its own, of both data sets.
+        loaders = max(1, data.workers) * training.processes
+        held = loaders * clip_bytes * sum(min(data.cached_clips, len(one.records)) for one in data.datasets.values())
+        facts["clips in memory"] = (
+            f"up to {held / GB:.2f} GB of the host's (cached_clips {data.cached_clips:,} in {loaders} loaders)"
+        )
+    return facts

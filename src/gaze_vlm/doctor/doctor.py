@@ -8,7 +8,7 @@ from torch import nn
 from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.doctor.amounts import amounts_in_words, cache_in_words
+from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -85,7 +85,7 @@ def diagnose(training: Training) -> Diagnosis:
     question, prompt, answer = longest_sample(backbone, data, frames)
     facts |= {
         **model_facts(backbone, frames, known),
-        **cache_in_words(backbone, frames * sum(len(dataset.records) for dataset in data.datasets.values())),
+        **kept_in_words(training, frames),
         "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)

@@ -1,11 +1,13 @@
 """Gaze mixtures, and their exact mass on any patch grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
@@ -13,21 +15,36 @@ from gaze_vlm.gaze.view import Grid, View
 
 @dataclass
 class GazeMixture:
-    """Gaze of the frames of one clip: weighted Gaussians, isotropic in the pixels of the full frame.
+    """Gaze of the frames of a clip, or of several: weighted Gaussians, isotropic in the pixels of the full frame.
 
-    Shapes and units: `xy` [frame, point, 2] normalised to the full frame, origin top left; `weight` [frame, point],
-    0 for a point that does not count; `sigma` in frame widths (the paper: 20 px of 1088, 0.0184); `aspect` is the
-    frame's width over its height.
+    Shapes and units: `xy` [*clip, frame, point, 2] normalised to the full frame, origin top left; `weight` [*clip,
+    frame, point], 0 for a point that does not count; `sigma` in frame widths (the paper: 20 px of 1088, 0.0184);
+    `aspect` is the frame's width over its height, a number, or one a clip [clip, 1, 1].
     """
 
-    xy: Float[Tensor, "frame point 2"]
-    weight: Float[Tensor, "frame point"]
+    xy: Float[Tensor, "*clip frame point 2"]
+    weight: Float[Tensor, "*clip frame point"]
     sigma: float
-    aspect: float
+    aspect: float | Float[Tensor, "clip 1 1"]
+
+    @classmethod
+    def stack(cls, mixtures: Sequence["GazeMixture"]) -> "GazeMixture":
+        """Return the mixture of several clips of as many frames, and of one sigma.
+
+        Where they differ in points, points that do not count are added.
+        """
+        points = max(mixture.weight.shape[-1] for mixture in mixtures)
+        missing = [points - mixture.weight.shape[-1] for mixture in mixtures]
+        xy = [functional.pad(one.xy, (0, 0, 0, more)) for one, more in zip(mixtures, missing, strict=True)]
+        weight = [functional.pad(one.weight, (0, more)) for one, more in zip(mixtures, missing, strict=True)]
+        aspects = {float(mixture.aspect) for mixture in mixtures}
+        each = torch.tensor([float(mixture.aspect) for mixture in mixtures], dtype=torch.float64)
+        aspect = aspects.pop() if len(aspects) == 1 else rearrange(each, "clip -> clip 1 1")
+        return cls(torch.stack(xy), torch.stack(weight), mixtures[0].sigma, aspect)
 
     def distribution_on(
         self, grid: Grid, view: View, min_mass_in_view: float
-    ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, " frame"]]:
+    ) -> tuple[Float[Tensor, "*clip frame patch"], Bool[Tensor, "*clip frame"]]:
         """Return each frame's patch distribution, and whether the frame is valid.
 
         It is valid if some point counts and the share of the mass in view is at least `min_mass_in_view`, in (0, 1].
@@ -54,7 +71,7 @@ def patch_distribution(
     xy: Float[Tensor, "*frame point 2"],
     weight: Float[Tensor, "*frame point"],
     sigma: float,
-    aspect: float,
+    aspect: float | Float[Tensor, "*#frame #point"],
     view: View,
     grid: Grid,
 ) -> tuple[Float[Tensor, "*frame patch"], Float[Tensor, "*frame"]]:
@@ -92,22 +109,25 @@ def patch_distribution(
 
 
 def average_groups(
-    distribution: Float[Tensor, "frame patch"], valid: Bool[Tensor, " frame"], frames_per_group: int
-) -> tuple[Float[Tensor, "group patch"], Bool[Tensor, " group"]]:
+    distribution: Float[Tensor, "*clip frame patch"], valid: Bool[Tensor, "*clip frame"], frames_per_group: int
+) -> tuple[Float[Tensor, "*clip group patch"], Bool[Tensor, "*clip group"]]:
     """Average the patch distributions of each group of frames, for a model that takes them as one.
 
     Returns:
         The mean over the valid frames of a group (over all where none is), and whether any is valid.
     """
-    valid = rearrange(valid, "(group frame) -> group frame", frame=frames_per_group)
-    counts = valid | ~valid.any(1, keepdim=True)
-    weight = counts / counts.sum(1, keepdim=True)
-    distribution = rearrange(distribution, "(group frame) patch -> group frame patch", frame=frames_per_group)
-    return einsum(distribution, weight, "group frame patch, group frame -> group patch"), valid.any(1)
+    valid = rearrange(valid, "... (group frame) -> ... group frame", frame=frames_per_group)
+    counts = valid | ~valid.any(-1, keepdim=True)
+    weight = counts / counts.sum(-1, keepdim=True)
+    distribution = rearrange(distribution, "... (group frame) patch -> ... group frame patch", frame=frames_per_group)
+    return einsum(distribution, weight, "... group frame patch, ... group frame -> ... group patch"), valid.any(-1)
 
 
-def _axis_mass(centre: Float[Tensor, "*frame point"], sigma: float, cells: int) -> Float[Tensor, "*frame point cell"]:
+def _axis_mass(
+    centre: Float[Tensor, "*frame point"], sigma: float | Float[Tensor, "*#frame #point"], cells: int
+) -> Float[Tensor, "*frame point cell"]:
     """Mass of one-dimensional Gaussians in each of `cells` equal cells of [0, 1]."""
     edges = torch.linspace(0, 1, cells + 1, device=centre.device)
-    cdf = torch.special.ndtr((edges - centre[..., None]) / sigma)
+    distance = edges - centre[..., None]
+    cdf = torch.special.ndtr(distance / (sigma[..., None].to(distance) if isinstance(sigma, Tensor) else sigma))
     return cdf.diff(dim=-1)

@@ -112,9 +112,8 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     backbone.load()
     backbone.to(best_device())
     collator = backbone.collator()
-    pixels = collator.pixel_values(
-        [to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips]
-    )
+    images = (to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips)
+    pixels = torch.stack([collator.pixel_values(image) for image in images])
     labels = torch.from_numpy(np.stack([[patch_labels(still, backbone.grid.rows) for still in clip] for clip in clips]))
     facts = train_encoder(backbone.hf, pixels, labels, pretraining)
     features = clip_features(backbone.hf, pixels)

@@ -159,11 +159,11 @@ def ask(
     collator.tokens_per_frame = backbone.tokens_per_frame
     inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
-    inputs["pixel_values"] = collator.pixel_values(images)
-    inputs = move_data_to_device(inputs, backbone.hf.device)
+    visual = {"pixel_values": torch.stack([collator.pixel_values(image) for image in images])}
+    inputs, visual = move_data_to_device((inputs, visual), backbone.hf.device)
     gaze, valid = torch.empty(len(clips), 0, 0), torch.empty(len(clips), 0, dtype=torch.bool)  # stills have none
     tokens = (inputs["labels"] != IGNORED).sum().float()
-    return Batch(inputs=inputs, prompts={}, gaze=gaze, valid=valid, clips=[], tokens=tokens)
+    return Batch(inputs=inputs, prompts={}, visual=visual, rows=None, gaze=gaze, valid=valid, clips=[], tokens=tokens)
 
 
 def named_right(

@@ -120,7 +120,7 @@ def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "cli
     collator = backbone.collator()
     images = (np.stack([still.image for still in clip]) for clip in track(clips, "encoding stills"))
     frames = (to_frames(torch.from_numpy(image)) for image in images)
-    return torch.cat([clip_features(backbone.hf, collator.pixel_values([clip])) for clip in frames])
+    return torch.cat([clip_features(backbone.hf, collator.pixel_values(clip)[None]) for clip in frames])
 
 
 def learn_words(

@@ -100,7 +100,7 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
         InputError: when a clip lacks it.
     """
     for clip in clips:
-        frames = len(clip.frames)
+        frames = len(clip.frame_times_s)
         if not -frames <= frame < frames:
             raise InputError(
                 f"frame is {frame}, clip {clip.clip_id} has {frames}: give 0 to {frames - 1}, or -1 to {-frames} from "
@@ -123,13 +123,13 @@ def look(cli: GazeCLI, clips: Sequence[Clip], frame: int, run: Path) -> Looked:
         raise InputError(
             f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
         )
-    group = frame % len(clips[0].frames) // collator.frames_per_group
+    group = frame % len(clips[0].frame_times_s) // collator.frames_per_group
     on_grid = "clip (row column) -> clip row column"
     rows = collator.grid.rows
     return Looked(
         arm=cli.options.arm,
         run=run,
-        answers=backbone.generate(batch.prompts),
+        answers=backbone.generate(batch),
         attention=rearrange(attention.head_mean()[:, group].exp(), on_grid, row=rows).numpy(),
         gaze=rearrange(batch.gaze[:, group], on_grid, row=rows).numpy(),
         valid=batch.valid[:, group].numpy(),

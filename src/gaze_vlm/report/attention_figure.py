@@ -63,7 +63,7 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
     norm = PowerNorm(0.5, vmin=0, vmax=highest)
     for index, clip in enumerate(clips):
         points, distribution, *arms = axes[index]
-        image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")
+        image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")  # type: ignore[index]
         show_points(points, image, clip, frame)
         points.set_ylabel(
             f"{clip.clip_id}\n{clip.frame_times_s[frame]:.1f} s into the clip", fontsize=8, parse_math=False

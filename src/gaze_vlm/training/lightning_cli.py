@@ -31,6 +31,7 @@ from gaze_vlm.training.checkpoint import store_digest
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
 from gaze_vlm.training.checks import Training, refuse_what_would_fail
 from gaze_vlm.training.finite import FiniteCheck
+from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.resuming import LastCheckpoint, RunLogger
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
@@ -144,10 +145,11 @@ class GazeCLI(LightningCLI):
         self.connect()
 
     def connect(self) -> None:
-        """Give the module the labels, and the datamodule the collator."""
+        """Give the module the labels, and the datamodule what makes a model's inputs."""
         self.datamodule.setup(self.subcommand)
         self.model.labels = self.datamodule.labels
         self.datamodule.make_collator = self.model.backbone.collator
+        self.datamodule.keep_features = FrozenFeatures(self.model, self.datamodule)
 
     before_validate = before_test = before_predict = connect
 

@@ -205,7 +205,7 @@ class GazeVLM(L.LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
         answers = [
             {"clip_id": clip.clip_id, "task": clip.task, "prediction": answer}
-            for clip, answer in zip(batch.clips, self.backbone.generate(batch.prompts), strict=True)
+            for clip, answer in zip(batch.clips, self.backbone.generate(batch), strict=True)
         ]
         self.answers += answers
         return answers
@@ -216,9 +216,8 @@ class GazeVLM(L.LightningModule):
     def score(self, batch: Batch) -> list[Prediction]:
         """Predict and score each sample of a batch."""
         assert self.labels is not None
-        output = self.backbone(batch)
+        output, answers = self.backbone.evaluate(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
-        answers = self.backbone.generate(batch.prompts)
         semantic = semantic_similarity(answers, [clip.target for clip in batch.clips], self.encoder)
         predictions = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):

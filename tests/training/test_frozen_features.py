@@ -1,0 +1,159 @@
+"""Features of a frozen vision tower on disk: made once, shared, and without any influence on what is trained."""
+
+import json
+import os
+import pickle
+from io import BytesIO
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import pytest
+import torch
+from transformers.models.clip.modeling_clip import CLIPVisionModel
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+
+from backbone_families import WORDS
+from gaze_vlm.backbones import Llava
+from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.tiny import tiny_families
+from gaze_vlm.cli import main
+from gaze_vlm.datamodules import ClipDataModule
+from gaze_vlm.datamodules.feature_files import FeatureFiles
+from gaze_vlm.preparation.store import Store
+from training_files import ROOT, arguments, fit
+
+
+@pytest.fixture
+def tower_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls of vision towers, by class."""
+    calls: list[str] = []
+    for tower in (CLIPVisionModel, Qwen2_5_VisionTransformerPretrainedModel):
+        forward = tower.forward
+
+        def counted(self, *args, forward=forward, **kwargs):  # type: ignore[no-untyped-def]
+            calls.append(type(self).__name__)
+            return forward(self, *args, **kwargs)
+
+        monkeypatch.setattr(tower, "forward", counted)
+    return calls
+
+
+def clips_of(store: Path, *splits: str) -> int:
+    return sum(record.split in splits for record in Store(store).clips)
+
+
+def test_a_sweep_of_lambda_runs_the_frozen_tower_once(
+    prepared: Path, tmp_path: Path, tower_calls: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    save_checkpoint(*tiny_families()["qwen2.5-vl"].build(WORDS, seed=0), tmp_path / "checkpoint")
+    for weight in (0, 0.1, 1, 10, 100):
+        options = [
+            f"--config={ROOT / 'lightning_configs' / 'runs' / 'kitchen_qwen2.5-vl.yaml'}",
+            *arguments(tmp_path / f"run{weight}", tmp_path / "checkpoint", prepared)[2:],
+            f"--model.regularizer.init_args.weight={weight}",
+            "--run.test_after_fit=true",
+        ]
+        assert main(["fit", *options]) == 0
+        assert len(tower_calls) == clips_of(prepared, "train", "validation", "test")
+    assert "features of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_with_features_equals_one_without(tiny_llava: Path, prepared: Path, tmp_path: Path, workers: int) -> None:
+    option = f"--data.workers={workers}"
+    kept = fit(tmp_path / "kept", tiny_llava, prepared, option)
+    none = fit(tmp_path / "none", tiny_llava, prepared, option, "--data.features=null")
+    for file in ("metrics.csv", "predictions.jsonl"):
+        assert (kept / file).read_bytes() == (none / file).read_bytes()
+    assert [*(tmp_path / "features").rglob("*.safetensors")]
+
+
+def test_features_of_another_tower_are_made_anew(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, tower_calls: list[str]
+) -> None:
+    clips = clips_of(prepared, "train", "validation")
+    view = "--model.backbone.init_args.view={left: 0.1, top: 0, right: 0.9, bottom: 1}"
+    other = ["--model.backbone.init_args.train=[vision,projector,language]"]
+    for number, (options, calls) in enumerate([([], clips), ([], 0), ([view], clips), ([view], 0)]):
+        tower_calls.clear()
+        assert main(["fit", *arguments(tmp_path / str(number), tiny_llava, prepared), *options]) == 0
+        assert len(tower_calls) == calls
+    assert main(["fit", *arguments(tmp_path / "trained", tiny_llava, prepared), *other]) == 0
+    assert len([*(tmp_path / "features").iterdir()]) == 2
+
+
+def test_features_that_are_too_large_are_not_kept(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    few = fit(tmp_path / "few", tiny_llava, prepared, "--data.features_gb=0.00001")
+    assert "more than features_gb 1e-05: none is kept, and the frozen tower runs" in capsys.readouterr().err
+    assert not [*(tmp_path / "features").rglob("*.safetensors")]
+    kept = fit(tmp_path / "kept", tiny_llava, prepared)
+    assert (kept / "predictions.jsonl").read_bytes() == (few / "predictions.jsonl").read_bytes()
+
+
+def test_what_a_killed_run_left_is_kept_and_the_rest_is_made(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, tower_calls: list[str]
+) -> None:
+    run = [*arguments(tmp_path / "run", tiny_llava, prepared), "--run.overwrite=true"]
+    assert main(["fit", *run]) == 0
+    files = sorted((tmp_path / "features").rglob("*.safetensors"))
+    for file in files[::2]:
+        os.truncate(file.rename(file.with_name(f".{file.name}.1.tmp")), 10)  # as a killed writer leaves it
+    tower_calls.clear()
+    assert main(["fit", *run]) == 0
+    assert len(tower_calls) == len(files[::2])
+
+
+def test_damaged_features_are_named(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = [*arguments(tmp_path / "run", tiny_llava, prepared), "--run.overwrite=true"]
+    assert main(["fit", *run]) == 0
+    file = sorted((tmp_path / "features").rglob("*.safetensors"))[0]
+    for file in (tmp_path / "features").rglob("*.safetensors"):
+        os.truncate(file, 10)
+    assert main(["fit", *run]) == 1
+    assert "is gone or damaged" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_two_writers_do_not_mix(tmp_path: Path) -> None:
+    one, other = (FeatureFiles(tmp_path, {"weights": "a"}) for _ in range(2))
+    features = torch.randn(2, 3, 4)
+    for files in (one, other, one):
+        files.write("ab12", features)
+        assert torch.equal(other.read("ab12"), features)
+    assert len([*tmp_path.rglob("*.safetensors")]) == 1
+    assert json.loads(next(tmp_path.rglob("model.json")).read_text()) == {"weights": "a"}
+
+
+def test_a_batch_is_light(tiny_llava: Path, prepared: Path) -> None:
+    """From a loader's process come the model's inputs, each clip's once, and no raw frames."""
+    backbone = Llava(str(tiny_llava))
+    backbone.load()
+    data = ClipDataModule(prepared)
+    data.setup("fit")
+    dataset, collator = data.datasets["train"], backbone.collator()
+    dataset.prepare_for(collator.pixel_values, None)
+    batch = collator(dataset.__getitems__(range(8)))
+    pixels = batch.visual["pixel_values"]
+    assert len(pixels) == 4  # two tasks a clip
+    raw = dataset.decode(0).nbytes
+    held = pixels.nbytes + batch.gaze.nbytes
+    sent = BytesIO()
+    tensors = [tensor for part in (batch.inputs, batch.prompts) for tensor in part.values()]
+    assert held + sum(tensor.nbytes for tensor in tensors) < 1.2 * pixels.nbytes
+    ForkingPickler(sent, pickle.HIGHEST_PROTOCOL).dump(batch.clips)
+    assert sent.tell() < raw / 4
+    assert all(clip.frames is None and not clip.visual for clip in batch.clips)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="page-locked memory needs a GPU")
+def test_a_batch_is_pinned(tiny_llava: Path, prepared: Path) -> None:
+    backbone = Llava(str(tiny_llava))
+    backbone.load()
+    data = ClipDataModule(prepared)
+    data.setup("fit")
+    batch = backbone.collator()(data.datasets["train"].__getitems__(range(2))).pin_memory()
+    assert batch.visual["pixel_values"].is_pinned()
+    assert batch.inputs["labels"].is_pinned()
