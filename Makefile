@@ -123,6 +123,7 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/preparation.py memory
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/capture_cost.py
+	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/start.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
