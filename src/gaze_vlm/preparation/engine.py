@@ -106,6 +106,7 @@ def _without_interrupts() -> Iterator[None]:
 
 def _work(connection: Connection, job: PrepareRecording) -> None:
     """A worker process: videos in, shares and outcomes out, until there is no one to work for."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # by which it is stopped, whoever began its server
     try:
         while True:
             connection.send(job(connection.recv(), connection.send))
