@@ -60,11 +60,18 @@ def test_a_sweep_of_lambda_runs_the_frozen_tower_once(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_with_features_equals_one_without(tiny_llava: Path, prepared: Path, tmp_path: Path, workers: int) -> None:
-    option = f"--data.workers={workers}"
-    kept = fit(tmp_path / "kept", tiny_llava, prepared, option)
-    none = fit(tmp_path / "none", tiny_llava, prepared, option, "--data.features=null")
+    """Bit for bit, with draws of a dropout: where features are made, where they are there, and where none are kept."""
+    lora = "{parts: [language], rank: 2, dropout: 0.5}"
+    options = [
+        f"--data.workers={workers}",
+        "--model.backbone.init_args.train=[projector]",
+        f"--model.backbone.init_args.lora={lora}",
+    ]
+    made = fit(tmp_path / "made", tiny_llava, prepared, *options)
+    there = fit(tmp_path / "there", tiny_llava, prepared, *options)
+    none = fit(tmp_path / "none", tiny_llava, prepared, *options, "--data.features=null")
     for file in ("metrics.csv", "predictions.jsonl"):
-        assert (kept / file).read_bytes() == (none / file).read_bytes()
+        assert (made / file).read_bytes() == (there / file).read_bytes() == (none / file).read_bytes()
     assert [*(tmp_path / "features").rglob("*.safetensors")]
 
 

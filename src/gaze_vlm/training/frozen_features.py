@@ -4,8 +4,10 @@ import os
 import random
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -37,13 +39,10 @@ class FrozenFeatures:
 
     def __call__(self, datasets: Sequence[ClipDataset]) -> FeatureFiles | None:
         """Make what is missing for some data sets; None where none is kept, with the reason on stderr."""
-        backbone, data = self.module.backbone, self.data
-        if data.features is None or backbone.why_no_frozen_features is not None or self.too_large:
+        data = self.data
+        if data.features is None or self.module.backbone.why_no_frozen_features is not None or self.too_large:
             return None
-        files = FeatureFiles(
-            data.features, {**backbone.features_identity(), "precision": self.module.trainer.precision}
-        )
-        missing = MissingClips(files, datasets, data.make_collator().pixel_values)
+        missing = MissingClips(self.files, datasets, data.make_collator().pixel_values)
         trainer, first = self.module.trainer, None
         if len(missing):
             clip, dataset, position = missing.clips[0]
@@ -51,14 +50,22 @@ class FrozenFeatures:
         # The first process decides for all of them.
         self.too_large = trainer.strategy.broadcast(first is not None and not self.fits(missing, first[1].nbytes))
         if first is not None and not self.too_large:
-            files.write(*first)
+            self.files.write(*first)
             missing.take(trainer.global_rank, trainer.world_size)
-            loader = DataLoader(missing, batch_size=None, num_workers=data.workers)
+            # A generator of its own: a training draws the same, whether features were missing or not.
+            loader = DataLoader(missing, batch_size=None, num_workers=data.workers, generator=torch.Generator())
             for clip, pixel_values in track(loader, "features", len(missing)):
                 if pixel_values is not None:
-                    files.write(clip, self.encode(pixel_values))
+                    self.files.write(clip, self.encode(pixel_values))
         trainer.strategy.barrier("features")
-        return None if self.too_large else files
+        return None if self.too_large else self.files
+
+    @cached_property
+    def files(self) -> FeatureFiles:
+        """Those of the model as it is trained."""
+        assert self.data.features is not None
+        precision = self.module.trainer.precision
+        return FeatureFiles(self.data.features, {**self.module.backbone.features_identity(), "precision": precision})
 
     def encode(self, pixel_values: Tensor) -> Tensor:
         """Make the features of a clip as a step would."""
