@@ -64,7 +64,7 @@ def fit(store: Path, folder: Path, arm: str) -> TimedCLI:
         ROOT / "lightning_configs" / "arms" / f"{arm}.yaml",
     ]
     options = [f"--data.store={store}", f"--data.features={folder / 'features'}", f"--run.dir={folder / arm}"]
-    options += ["--run.overwrite=true", "--data.train_clips=null", "--trainer.limit_val_batches=1"]
+    options += ["--run.overwrite=true", "--trainer.limit_val_batches=1"]
     options += [f"--trainer.max_steps={STEPS}", f"--validate_every_n_steps={STEPS}"]
     sys.argv = ["fit", "fit", *expand_configs([*(f"--config={config}" for config in configs), *options])]
     made: TimedCLI = make_cli(TimedCLI, None, run=True)

@@ -160,7 +160,7 @@ class Collator:
 
     @cached_property
     def token_ids(self) -> Callable[[str, str, tuple[float, ...]], tuple[list[int], list[int]]]:
-        """`tokenize` with one placeholder a frame group; the samples of an epoch are tokenized once."""
+        """`tokenize` with one placeholder a frame group, remembered by sample."""
         return lru_cache(maxsize=KEPT_TEXTS)(self._token_ids)
 
     def _token_ids(self, prompt: str, target: str, times_s: tuple[float, ...]) -> tuple[list[int], list[int]]:
@@ -217,7 +217,7 @@ class Collator:
         return question, whole.removeprefix(question)
 
     def pixel_values(self, frames: UInt8[Tensor, "frame 3 _height _width"]) -> Float[Tensor, "group ..."]:
-        """Normalise the pixels of a clip, which the view resizes, as images or as rows of patches."""
+        """Resize and normalise the pixels of a clip, as images or as rows of patches."""
         frames = self.view.pixels(frames, self.height_px, self.width_px)
         if self.media == "video":
             processed = self.processor.video_processor([frames], return_tensors="pt", **self.image_options)

@@ -124,7 +124,7 @@ class ModelFamily(nn.Module, ABC):
         return self.hf
 
     def encoding_modules(self) -> list[nn.Module]:
-        """List the modules that make the features of frames, which need not run where features are given."""
+        """List the modules that make features of frames; they do not run where these are given."""
         parts = self.parts()
         return [*parts["vision"], *parts["projector"]]
 
@@ -150,7 +150,7 @@ class ModelFamily(nn.Module, ABC):
         return visual_tokens(output, clips * groups).unflatten(0, (clips, groups))
 
     def next_positions(self, positions: Int[Tensor, "batch token"]) -> Int[Tensor, "..."]:
-        """Return positions as the model takes them, of tokens that stand at these places behind what was read."""
+        """Return the model's positions of tokens at these places behind what was read."""
         return positions
 
     def checkpoint_activations(self) -> None:

@@ -42,17 +42,20 @@ class ModelPasses(ModelFamily, ABC):
 
     @property
     def has_frozen_features(self) -> bool:
-        """Whether nothing trainable makes the features of frames: they are the same in every epoch."""
+        """Whether the features of frames stay the same, since nothing trainable makes them."""
         return not any(p.requires_grad for module in self.encoding_modules() for p in module.parameters())
 
     @torch.no_grad()
     def encode_clips(self, pixel_values: Float[Tensor, "clip group ..."]) -> ClipFeatures:
-        """Make the features of clips one by one: those of a clip do not depend on what it is batched with."""
+        """Make the features of clips one by one.
+
+        Those of a clip do not depend on what it is batched with.
+        """
         return torch.cat([self.encode(clip) for clip in pixel_values.split(1)])
 
     @contextmanager
     def reading(self, batch: Batch) -> Iterator[dict[str, Tensor]]:
-        """Yield the visual inputs of a batch's samples for `prepare`; the model must run within.
+        """Yield what `prepare` takes of a batch's frames; the model must run within.
 
         Where no gradient flows into the features of frames, each clip's are made once, and given to the model.
         """
@@ -90,7 +93,10 @@ class ModelPasses(ModelFamily, ABC):
         input_ids: Int[Tensor, "batch token"],
         labels: Int[Tensor, "batch token"],
     ) -> BackboneOutput:
-        """Make the output of a pass that read the texts to their end, from its last logits and what was captured."""
+        """Make the output of a pass that read the texts to their end.
+
+        It is made of the pass's last logits, and of what was captured.
+        """
         attention = None
         if self.source is not None:
             attention = self.source.pop(batch.valid.shape[1], input_ids, labels)
@@ -118,7 +124,7 @@ class ModelPasses(ModelFamily, ABC):
             return self.answer(self.prepare({**batch.prompts, **visual}))[0]
 
     def answer(self, prepared: dict[str, Tensor]) -> tuple[list[str], Any]:
-        """Answer prepared prompts; return the texts, and the keys and values of what was read."""
+        """Answer prepared prompts; return texts, and the cache of what was read."""
         inputs = {name: value for name, value in prepared.items() if name != "position_ids"}  # made from the mask
         limit, read = self.options.max_new_tokens, inputs["input_ids"].shape[1]
         made = self.generative_model.generate(
@@ -129,7 +135,7 @@ class ModelPasses(ModelFamily, ABC):
 
     @torch.no_grad()
     def evaluate(self, batch: Batch) -> tuple[BackboneOutput, list[str]]:
-        """Compute what `forward` and `generate` do, while frames and prompts are read once.
+        """Compute what `forward` and `generate` do, reading frames and prompts once.
 
         The targets are read behind the prompts' keys and values, which the answers leave.
         """

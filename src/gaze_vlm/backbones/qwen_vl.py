@@ -137,14 +137,17 @@ class QwenVL(Backbone):
         return tokens, width * (1 + len(deep))  # what DeepStack adds stands behind the tokens
 
     def visual_inputs(self, pixel_values: Float[Tensor, "clip group ..."]) -> dict[str, Tensor]:
-        """Take each frame group for an image or a video of its own: the tower attends within it alone."""
+        """Take each frame group for an image or a video of its own.
+
+        The tower attends within it alone.
+        """
         rows, (clips, groups) = pixel_values.flatten(0, 2), pixel_values.shape[:2]
         grid = torch.tensor([[1, self.layout.vit.rows, self.layout.vit.columns]], device=rows.device)
         name = "pixel_values" if self.media == "image" else "pixel_values_videos"
         return {name: rows, f"{self.media}_grid_thw": grid.expand(clips * groups, -1)}
 
     def next_positions(self, positions: Int[Tensor, "batch token"]) -> Int[Tensor, "3 batch token"]:
-        """Move them by what the three dimensions of the frames that were read saved, the same in each."""
+        """Move them by what the three dimensions of the frames saved, the same in each."""
         return (positions + self.hf.model.rope_deltas.to(positions)).expand(3, -1, -1)
 
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -47,8 +47,9 @@ class FeatureSeam:
 
 
 def hidden_states_output(features: ClipFeatures, layer: int | None) -> BaseModelOutputWithPooling:
-    """Return a vision tower's output whose hidden state `layer` is the features; None is its last output.
+    """Return a vision tower's output with features as its hidden state `layer`.
 
+    None is its last output.
     The model indexes with `layer`: a row of the same state answers any index.
     """
     hidden = features.flatten(0, 1)
@@ -57,8 +58,9 @@ def hidden_states_output(features: ClipFeatures, layer: int | None) -> BaseModel
 
 
 def visual_tokens(output: Any, images: int) -> Float[Tensor, "image token width"]:
-    """Return the visual tokens of a features method's output, which are equally many of each image.
+    """Return the visual tokens of a features method's output.
 
+    They are equally many of each image.
     What DeepStack adds to them in the language model has the same shape, and stands behind them.
     """
     parts = (output.pooler_output, *(getattr(output, "deepstack_features", None) or ()))
