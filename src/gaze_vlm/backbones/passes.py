@@ -65,7 +65,7 @@ class ModelPasses(ModelFamily, ABC):
         with ExitStack() as given:
             if features is not None:
                 visual = {"group_s": visual["group_s"]} if "group_s" in visual else {}
-                # The model is told how many frame groups there are; their pixels would be seen as NaN.
+                # It only counts the frame groups of these; were their pixels read, all would become NaN.
                 visual["pixel_values"] = features.new_full((1,), torch.nan).expand(*features.shape[:2], 1, 1, 1)
                 given.enter_context(self.seam.giving(of_samples(features, batch.rows)))
             self.samples = len(batch)

@@ -73,11 +73,8 @@ def kept_in_words(training: Training, frames: int) -> dict[str, str]:
     facts = {}
     if data.features is not None and backbone.why_no_frozen_features is None:
         tokens, width = backbone.features_of_group
-        groups, number_bytes = (
-            frames // backbone.layout.frames_per_group,
-            4 if backbone.options.dtype == "float32" else 2,
-        )
-        clip_bytes = number_bytes * groups * tokens * width
+        groups = frames // backbone.layout.frames_per_group
+        clip_bytes = (4 if backbone.options.dtype == "float32" else 2) * groups * tokens * width
         facts["features"] = (
             f"about {clips * clip_bytes / GB:.2f} GB in {data.features}, at most {data.features_gb:g} GB (features_gb)"
         )

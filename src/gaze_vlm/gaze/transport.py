@@ -1,6 +1,7 @@
 """Carrying points from one frame to another by optical flow: over whole frames, or about the points alone."""
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,9 +29,19 @@ class Carried(NamedTuple):
     occluded_share: float
 
 
-class Transport(Protocol):
-    """Any way of carrying points between two frames."""
+class Transport(ABC):
+    """A way of carrying points between two frames.
 
+    Args:
+        error_radius: the error at a point is the median over a disc of this radius, a fraction of the width.
+        frame_epsilon: error above which a pixel counts as occluded, a fraction of the width.
+    """
+
+    def __init__(self, error_radius: float, frame_epsilon: float) -> None:
+        self._error_radius = error_radius
+        self._frame_epsilon = frame_epsilon
+
+    @abstractmethod
     def __call__(
         self,
         source: UInt8[np.ndarray, "height width"],
@@ -38,22 +49,19 @@ class Transport(Protocol):
         points_px: Float[np.ndarray, "point 2"],
     ) -> Carried:
         """Carry points of `source`, at least one, all inside it, to `target`."""
-        ...
 
 
-class WholeFrame:
+class WholeFrame(Transport):
     """Flow of the whole frames, as in the paper.
 
     Args:
         flow: the estimator.
-        error_radius: the error at a point is the median over a disc of this radius, a fraction of the width.
-        frame_epsilon: error above which a pixel counts as occluded, a fraction of the width.
+        error_radius, frame_epsilon: those of every transport.
     """
 
     def __init__(self, flow: FlowEstimator, error_radius: float, frame_epsilon: float) -> None:
+        super().__init__(error_radius, frame_epsilon)
         self._flow = flow
-        self._error_radius = error_radius
-        self._frame_epsilon = frame_epsilon
 
     def __call__(
         self,
@@ -69,23 +77,18 @@ class WholeFrame:
         return Carried(carry(points_px, forward), at_points, occluded_share(error, self._frame_epsilon * width))
 
 
-class AroundPoints:
+class AroundPoints(Transport):
     """DIS flow in a window about the points, down to single pixels, and coarse flow of the whole frame.
 
     The coarse flow gives the share of occluded pixels. Its median within the window is how far the window moves, so
     that the fine flow need only find what moves otherwise: a hand, an object, an occluder. The error is the fine
     flow's, or a third of the coarse one's if that is larger. Points far apart have a larger window, up to the frame.
-
-    Args:
-        error_radius: the error at a point is the median over a disc of this radius, a fraction of the width.
-        frame_epsilon: error above which a pixel counts as occluded, a fraction of the width.
     """
 
     def __init__(self, error_radius: float, frame_epsilon: float) -> None:
+        super().__init__(error_radius, frame_epsilon)
         self._coarse_flow = DisFlow("medium", stride=4)
         self._fine_flow = DisFlow("medium", stride=4, finest_scale=0, iterations=12)
-        self._error_radius = error_radius
-        self._frame_epsilon = frame_epsilon
 
     def __call__(
         self,
