@@ -11,7 +11,7 @@ from gaze_vlm.comparison.missing import Missing, notice
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Row, Table, points
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import HEADLINES, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
 PACKAGES = (
@@ -62,7 +62,7 @@ def render(
     picture: str | None = None,
     missing: Sequence[Missing] = (),
 ) -> str:
-    """Return the page: facts, a table a task with its oracles, and the curve.
+    """Return the page: facts, tables of each task with its oracles, and the curve.
 
     Each data set that was tested on has a section of its own; the curve belongs to the first.
 
@@ -89,7 +89,7 @@ def render(
             absent = [m for m in missing if (m.dataset, m.run.backbone, m.run.train_clips) == (dataset, backbone, size)]
             lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
             for task in SPLIT_TASKS:
-                lines += _task(table, dataset, backbone, task, metric, reach_s, absent)
+                lines += _task(table, dataset, backbone, task, reach_s, absent)
         if curve and dataset == datasets[0]:
             lines += _curve(curve, table.control, picture)
     return "\n".join(lines).rstrip() + "\n"
@@ -143,7 +143,6 @@ def _task(
     dataset: str,
     backbone: str,
     task: str,
-    metric: str,
     reach_s: float,
     missing: Sequence[Missing],
 ) -> list[str]:
@@ -152,24 +151,40 @@ def _task(
     lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
     if not clips:
         return lines
-    against = f"{SCORES[metric].title} vs {table.control} [95 % interval]"
     shown = table.of(dataset, backbone, task)
-    metrics = [name for name in METRICS if any(name in rows for rows in shown.values())]
-    lines += _header(["Arm", *(SCORES[name].title for name in metrics), against])
+    for group, headline in HEADLINES.items():
+        grouped = (name for name in METRICS if SCORES[name].group == group)
+        if metrics := [name for name in grouped if any(name in rows for rows in shown.values())]:
+            oracles = {oracle: table.oracles[dataset, task, oracle] for oracle in oracles_of(task)}
+            lines += [*_scores(shown, metrics, headline, table.control, oracles, missing), ""]
+    return lines
+
+
+def _scores(
+    arms: dict[str, dict[str, Row]],
+    metrics: Sequence[str],
+    headline: str,
+    control: str,
+    oracles: dict[str, dict[str, float]],
+    missing: Sequence[Missing],
+) -> list[str]:
+    """A table of one group of scores: a row an arm, and one an oracle that has any of them."""
+    against = f"{SCORES[headline].title} vs {control} [95 % interval]"
+    lines = _header(["Arm", *(SCORES[name].title for name in metrics), against])
     lacking = Counter(one.run.arm for one in missing)
-    for arm, rows in shown.items():
+    for arm, rows in arms.items():
         cells = [_mean(rows.get(name)) for name in metrics]
         seeds = next(iter(rows.values())).seeds
         short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
-        lines.append(_line([arm + short, *cells, _difference(rows.get(metric))]))
+        lines.append(_line([arm + short, *cells, _difference(rows.get(headline))]))
     for arm in lacking:
-        if arm not in shown:
+        if arm not in arms:
             lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), NOTHING]))
-    for oracle in oracles_of(task):
-        scores = table.oracles[dataset, task, oracle]
-        cells = [f"{scores[name]:z.1f}" if name in scores else NOTHING for name in metrics]
-        lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
-    return [*lines, ""]
+    for oracle, scores in oracles.items():
+        if not scores.keys().isdisjoint(metrics):
+            cells = [f"{scores[name]:z.1f}" if name in scores else NOTHING for name in metrics]
+            lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
+    return lines
 
 
 def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> list[str]:
@@ -208,20 +223,20 @@ def _line(cells: Sequence[str]) -> str:
 def _mean(row: Row | None) -> str:
     if row is None:
         return NOTHING
-    decimals = 1 if SCORES[row.metric].in_points else 2
+    decimals = _decimals(row.metric)
     deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
     return f"{row.mean:z.{decimals}f}{deviation}"
 
 
 def _difference(row: Row | None) -> str:
-    return NOTHING if row is None else _signed(row.diff, row.diff_low, row.diff_high)
+    return NOTHING if row is None else _signed(row.metric, row.diff, row.diff_low, row.diff_high)
 
 
 def _gain(point: CurvePoint | None, metric: str) -> str:
     if point is None or point.difference is None:
         return NOTHING
     gain = point.difference
-    return _signed(*(points(metric, value) for value in (gain.mean, gain.low, gain.high)))
+    return _signed(metric, *(points(metric, value) for value in (gain.mean, gain.low, gain.high)))
 
 
 def _interval(point: CurvePoint | None, metric: str) -> str:
@@ -231,10 +246,15 @@ def _interval(point: CurvePoint | None, metric: str) -> str:
     return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
 
 
-def _signed(mean: float, low: float, high: float) -> str:
+def _signed(metric: str, mean: float, low: float, high: float) -> str:
     if isnan(mean):
         return NOTHING
-    return f"{mean:+z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:+z.1f} [{low:+z.1f}, {high:+z.1f}]"
+    shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
+    return f"{shown} {NO_INTERVAL}" if isnan(low) else f"{shown} [{from_}, {to}]"
+
+
+def _decimals(metric: str) -> int:
+    return 1 if SCORES[metric].in_points else 2
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:

@@ -11,7 +11,7 @@ from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import Prediction, read_predictions
 
-METRICS = tuple(name for name in SCORES if name != "cross_entropy")  # which is of training, not of answers
+METRICS = tuple(name for name, score in SCORES.items() if score.group is not None)
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,42 @@
 """The scores of one sample, as they stand in predictions.jsonl."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.formats.words import normalise, words
 
+Group = Literal["labels", "texts", "attention"]
+
 
 class Score(NamedTuple):
-    """A score's column in the table, its value for the target, and its unit.
+    """A score's column, the group of scores that share a table, its value for the target, and its unit.
 
-    `of_target` is None for what is not of the answer's text alone. What is not a share is shown as it is.
+    `group` is None for what is in no table. `of_target` is None for what is not of the answer's text alone. What is not
+    a share is shown as it is.
     """
 
     title: str
+    group: Group | None
     of_target: float | None = 1.0
     in_points: bool = True
 
 
 SCORES = {
-    "noun": Score("Noun"),
-    "noun_any": Score("Noun anywhere"),
-    "noun_absent": Score("Absent noun", of_target=0.0),
-    "verb": Score("Verb"),
-    "exact_match": Score("Exact match"),
-    "rouge_l": Score("ROUGE-L"),
-    "semantic": Score("Semantic"),
-    "attention_kl": Score("KL", of_target=None, in_points=False),
-    "cross_entropy": Score("Cross-entropy", of_target=None, in_points=False),
+    "noun": Score("Noun", "labels"),
+    "noun_any": Score("Noun anywhere", "labels"),
+    "noun_absent": Score("Absent noun", "labels", of_target=0.0),
+    "verb": Score("Verb", "labels"),
+    "exact_match": Score("Exact match", "texts"),
+    "rouge_l": Score("ROUGE-L", "texts"),
+    "semantic": Score("Semantic", "texts"),
+    "attention_kl": Score("KL", "attention", of_target=None, in_points=False),
+    "cross_entropy": Score("Cross-entropy", None, of_target=None, in_points=False),
 }
-"""All scores of predictions.jsonl, in the order of the table's columns; docs/scores.md describes them."""
+"""All scores of predictions.jsonl, in the order of the tables' columns; docs/scores.md describes them."""
+
+HEADLINES: dict[Group, str] = {"labels": "noun", "texts": "semantic", "attention": "attention_kl"}
+"""The groups in the order of a page's tables, and of each the score whose difference from the control is shown."""
 
 
 def exact_match(prediction: str, target: str) -> float:
