@@ -26,6 +26,8 @@ MODEL = "--model.backbone.init_args"
         ("--data.batch_size=500", "do not fill one batch of 500"),
         ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
         ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
+        ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val is -1; expected 0 or more"),
+        ("--model.optimizer.init_args.lr=-1", "model.optimizer: Invalid learning rate: -1"),
         ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
         ("--data.train_noise.offset=5", "has valid gaze, so λ > 0 would pull toward nothing"),  # out of every view
     ],

@@ -89,15 +89,23 @@ class GazeVLM(L.LightningModule):
         self.backbone.load()
 
     def configure_optimizers(self) -> Any:
-        try:
-            optimizer = self.make_optimizer(self.parameter_groups())
-        except (ValueError, TypeError) as error:  # such as a learning rate below 0
-            raise InputError(f"optimizer: {error}") from error
+        optimizer = self.optimizer_of(self.parameter_groups())
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = get_scheduler(
             self.schedule, optimizer, num_warmup_steps=round(self.warmup * steps), num_training_steps=steps
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def optimizer_of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Make the optimiser of groups of parameters.
+
+        Raises:
+            InputError: it does not take its options, such as a learning rate below 0.
+        """
+        try:
+            return self.make_optimizer(groups)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"model.optimizer: {error}; correct it") from error
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the trainable parameters: parts with a learning rate, and the rest.

@@ -13,6 +13,7 @@ import torch
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.configuration import (
     four_bit_weights,
+    gradient_clipping,
     prepared_store,
     run_directory,
     valid_gaze,
@@ -21,7 +22,7 @@ from gaze_vlm.training.checks.configuration import (
     weights_there,
     whole_steps,
 )
-from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, learning_rates, something_trainable
+from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, optimizer_fits, something_trainable
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.texts import long_texts, special_tokens, unknown_words
 
@@ -33,6 +34,7 @@ CONFIGURATION: tuple[Check, ...] = (
     four_bit_weights,
     weights_there,
     validation_interval,
+    gradient_clipping,
     prepared_store,
     whole_steps,
     valid_gaze,
@@ -40,7 +42,7 @@ CONFIGURATION: tuple[Check, ...] = (
 MODEL: tuple[Check, ...] = (
     something_trainable,
     divergence_has_gradient,
-    learning_rates,
+    optimizer_fits,
     clips_fit,
     special_tokens,
     long_texts,

@@ -7,6 +7,7 @@ from pathlib import Path
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
+from gaze_vlm.ranges import at_least
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 from gaze_vlm.training.checks.versions import misfits
 
@@ -109,3 +110,9 @@ def validation_interval(training: Training) -> Iterable[Problem]:
             f"trainer.val_check_interval is {interval}: it counts batches or time, and not optimiser steps; set "
             "validate_every_n_steps instead"
         )
+
+
+def gradient_clipping(training: Training) -> Iterable[Problem]:
+    """Check the gradient's largest norm: by one below 0, Lightning would scale gradients to point the other way."""
+    limit = training.trainer.get("gradient_clip_val")
+    return refusals(partial(at_least, 0, **{"trainer.gradient_clip_val": limit}))

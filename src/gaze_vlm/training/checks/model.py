@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from functools import partial
 
+import torch
+from torch.nn import Parameter
+
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 
 
@@ -36,6 +39,12 @@ def clips_fit(training: Training) -> Iterable[Problem]:
                 yield from refusals(partial(collator.tokenize, data.prompts[task], record.activity_text, times_s))
 
 
-def learning_rates(training: Training) -> Iterable[Problem]:
-    """Check that each learning rate is that of a part with trainable parameters."""
-    return refusals(training.module.parameter_groups)
+def optimizer_fits(training: Training) -> Iterable[Problem]:
+    """Check that the optimiser takes its options, and that each learning rate is of a part that is trainable."""
+    module = training.module
+
+    def make() -> None:
+        # Of one small parameter for all of a group: the model's own are on no device yet.
+        module.optimizer_of([{**group, "params": [Parameter(torch.zeros(1))]} for group in module.parameter_groups()])
+
+    return refusals(make)
