@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.choice import Choice
 from gaze_vlm.comparison.compare import run_comparison
 
 CLIPS, ELSEWHERE = 24, 12
@@ -29,9 +30,9 @@ def write_config(**changed):
     Path("compare.yaml").write_text(text)
 
 
-def compared(config, seeds, jobs, launch):
+def compared(config, seeds, jobs, launch, **chosen):
     """The page of a comparison of which nothing is missing; its configs are not those of real runs."""
-    page, missing = run_comparison(config, seeds, jobs, launch, None, accept)
+    page, missing = run_comparison(config, seeds, jobs, launch, None, accept, choice=Choice(**chosen))
     assert missing == []
     return page
 
@@ -43,8 +44,8 @@ def accept(comparison, missing):
 class Stub:
     """Writes the files of a run where the real commands would train it; a command with a part in `fail` fails."""
 
-    def __init__(self, fail=()):
-        self.fail = fail
+    def __init__(self, fail=(), elsewhere=ELSEWHERE):
+        self.fail, self.elsewhere = fail, elsewhere
         self.calls = []
 
     def __call__(self, command, log, environment):
@@ -58,14 +59,17 @@ class Stub:
         if command[3] == "fit":
             run = log.parent
             arm, _, size = run.parent.name.partition("-")
-            named = [part for part in command if part.startswith("--run.backbone=")]
-            backbone = named[0].partition("=")[2] if named else "tiny-llava"
+            options = dict(part.partition("=")[::2] for part in command)
+            backbone = options.get("--run.backbone", "tiny-llava")
+            dataset = options.get("--run.dataset", "kitchen")
+            size = size or options.get("--data.train_clips", "800")
             seed = int(run.name.removeprefix("seed"))
             share = 0.5 if arm == "control" else 0.8
-            write_run(run, rows(answers(CLIPS, share, seed), kl=1.0), arm, seed, int(size or 800), backbone=backbone)
+            right = rows(answers(CLIPS, share, seed), kl=1.0)
+            write_run(run, right, arm, seed, int(size), backbone=backbone, dataset=dataset)
         if command[3] == "test":
             arm, seed = log.parents[3].name, int(log.parents[2].name.removeprefix("seed"))
-            write_run(log.parent, rows(answers(ELSEWHERE, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
+            write_run(log.parent, rows(answers(self.elsewhere, 0.25 if arm == "control" else 0.5, seed)), arm, seed)
             (log.parent / "config.yaml").rename(log.parent / "test.yaml")  # as a test names it
         return 0
 

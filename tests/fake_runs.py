@@ -51,13 +51,14 @@ def write_run(
     train_clips: int = 800,
     weight: float | None = 0.0,
     backbone: str = "tiny-llava",
+    dataset: str = "kitchen",
 ) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     about = {
         "arm": arm,
         "seed": seed,
         "backbone": backbone,
-        "dataset": "kitchen",
+        "dataset": dataset,
         "lambda": weight,
         "floor": None if weight is None else 1e-3,
         "train_clips": train_clips,

@@ -79,7 +79,7 @@ def test_a_run_of_other_settings_is_not_taken_for_the_asked_one(project):
 
 def test_the_command_of_a_run(project):
     comparison = load_comparison(project)
-    run = PlannedRun("tiny-llava", "gaze", 2, 400, RunDirectory(Path("runs/kitchen/gaze-400/seed2")))
+    run = PlannedRun("kitchen", "tiny-llava", "gaze", 2, 400, RunDirectory(Path("runs/kitchen/gaze-400/seed2")))
     assert job_of(run, comparison).command == [
         "fit",
         "--config=base.yaml",
@@ -95,7 +95,7 @@ def test_the_command_of_a_run(project):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"seed": 1}, r"compare\.yaml: seed: unknown key, use dataset, "),
+        ({"seed": 1}, r"compare\.yaml: seed: unknown key, use arms, "),
         ({"control": "absent"}, r"compare\.yaml: .*required: control"),
         ({"control": "none"}, r"compare\.yaml: control: 'none' is no arm, name one of control, gaze"),
         ({"train_clips": "many"}, r'compare\.yaml: .*"train_clips".*int.*many'),
@@ -106,7 +106,6 @@ def test_the_command_of_a_run(project):
         ({"also_test": {"kitchen": "s"}}, r"compare\.yaml: also_test: 'kitchen' is the data set of the comparison"),
         ({"also_test": {"../up": "s"}}, r"compare\.yaml: also_test: the name '\.\./up' cannot be a file name"),
         ({"also_test": ["s"]}, r'compare\.yaml: .*"also_test"'),
-        ({"overrides": []}, r"compare\.yaml: overrides: none uses \{train_clips\}"),
         (
             {"overrides": ["{lambda}{train_clips}"]},
             r"compare\.yaml: overrides: '\{lambda\}.*cannot be filled in",
@@ -168,10 +167,18 @@ def test_several_backbones_are_rows_of_one_table(project):
         compared(project, [0], 1, Stub())
 
 
-@pytest.mark.parametrize("backbones", [{}, {"one": "base.yaml"}])
-def test_one_backbone_or_several_are_named(project, backbones):
-    write_config(backbone="absent" if not backbones else "tiny-llava", backbones=backbones, curve="absent")
-    with pytest.raises(ValueError, match="give the name of one, or the names and YAML files of several"):
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"backbone": "absent"}, r"compare\.yaml names no backbone: give --backbone, or the key backbones"),
+        ({"dataset": "absent"}, r"compare\.yaml names no dataset: give --data, or the key datasets"),
+        ({"backbones": {"one": "base.yaml"}}, "backbone and backbones: give the name of one, or the names and paths"),
+        ({"datasets": {"one": "base.yaml"}}, "dataset and datasets: give the name of one, or the names and paths"),
+    ],
+)
+def test_one_backbone_and_data_set_or_several_are_named(project, changed, message):
+    write_config(curve="absent", **changed)
+    with pytest.raises(ValueError, match=message):
         load_comparison(project)
 
 

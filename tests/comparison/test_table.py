@@ -11,7 +11,7 @@ from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.statistics import paired_interval
 from gaze_vlm.comparison.table import build_table
 
-COLUMNS = "backbone,arm,task,dataset,metric,seeds,mean,sd,diff,diff_low,diff_high,clips"
+COLUMNS = "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,diff,diff_low,diff_high,clips"
 CLIPS = 48
 
 

@@ -39,7 +39,7 @@ def refuse_failing_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -
 
 def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
     """Problems of one run, but for those of a model or data that were `seen` with another."""
-    command = before_seed_command(comparison, run.backbone, run.seed)
+    command = before_seed_command(comparison, run)
     if command and shutil.which(command[0]) is None:
         yield Problem(f"before_seed: there is no command {command[0]!r}: correct its name")
     try:
@@ -49,7 +49,8 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
         return
     yield from _other_than_asked(run, comparison, configured)
     checkpoint = configured.model.backbone.options.checkpoint
-    model, data = (run.backbone, run.arm, checkpoint), (run.backbone, run.arm, "data", str(run.train_clips))
+    model = (run.dataset, run.backbone, run.arm, checkpoint)
+    data = (run.dataset, run.backbone, run.arm, "data", str(run.train_clips))
     is_there, outputs = Path(checkpoint).exists(), _outputs(command)
     if model not in seen and (is_there or Path(checkpoint) not in outputs):
         found, built = problems(configured.training)
@@ -61,10 +62,10 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
         found = [] if data in seen else _of_configuration(configured)
     if data not in seen and not any(problem.fatal for problem in found):
         clips = configured.datamodule.clips_in("train")
-        if clips != run.train_clips:
+        if run.train_clips is not None and clips != run.train_clips:
             yield Problem(
-                f"it would train on {clips} clips, the comparison says {run.train_clips}: correct train_clips, or add "
-                "--data.train_clips={train_clips} to overrides"
+                f"it would train on {clips} clips, the comparison says {run.train_clips}: correct train_clips, or take "
+                "--data.train_clips out of overrides"
             )
     seen |= {model, data}
     yield from found
@@ -80,7 +81,7 @@ def _other_than_asked(run: PlannedRun, comparison: Comparison, configured: Confi
     for option, found, asked in (
         ("run.dir", options.dir, run.directory.path),
         ("run.arm", options.arm, run.arm),
-        ("run.dataset", options.dataset, comparison.dataset),
+        ("run.dataset", options.dataset, run.dataset),
         ("run.backbone", options.backbone, run.backbone),
         ("seed_everything", configured.datamodule.seed, run.seed),
     ):

@@ -3,11 +3,13 @@
 This process imports no torch: what needs it is done where it is imported already, in a `WarmedProcess`.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gaze_vlm.comparison.choice import NOTHING, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.jobs import Launch, Subprocesses, thread_environment
@@ -26,12 +28,33 @@ RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
 """Refuses runs that would fail."""
 
 
-def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = None) -> None:
+def compare(
+    config: Path,
+    backbone: list[str] | None = None,
+    data: list[str] | None = None,
+    also_test: list[str] | None = None,
+    arms: list[str] | None = None,
+    train_clips: int | None = None,
+    seeds: list[int] | None = None,
+    output: Path | None = None,
+    jobs: int | None = None,
+) -> None:
     """Train and test every arm and seed that is missing, and write one table.
 
+    Every data set × backbone × arm × seed is a run. What is chosen here stands in place of the config's value, and
+    goes to folders of its own: two data sets or backbones never mix.
+
     Args:
-        config: YAML of the comparison; it says which arms, and where runs and results go.
+        config: YAML of the comparison (docs/compare.md); it says which arms, and where runs and results go.
+        backbone: YAMLs of one or several backbones, `FILE` or `NAME=FILE`: of a backbone, such as
+            lightning_configs/backbones/qwen2.5-vl-3b.yaml, or of a whole run.
+        data: data sets to train and test on, `NAME=STORE`, or a YAML with `data.store` such as
+            lightning_configs/egtea/data.yaml.
+        also_test: data sets to test every run on too, given like `data`.
+        arms: arms to compare; the control stays. By default all of the config.
+        train_clips: number of train clips; by default that of the config.
         seeds: seeds to compare; by default those of the config.
+        output: results, without suffix; by default the config's, below it the chosen data sets and backbones.
         jobs: runs at a time; by default one on a GPU, else one a core.
 
     Raises:
@@ -46,7 +69,16 @@ def compare(config: Path, seeds: list[int] | None = None, jobs: int | None = Non
     warmed = WarmedProcess(thread_environment(jobs))
     forks = sys.platform == "linux" and not gpu  # no fork of a process that holds a GPU, or a Mac's frameworks
     with Subprocesses(warmed if forks else None) as launch:
-        page, missing = run_comparison(config, seeds, jobs, launch, default_encoder(), check_runs, warmed.call)
+        choice = Choice(
+            backbone=tuple(backbone or ()),
+            data=tuple(data or ()),
+            also_test=tuple(also_test or ()),
+            arms=tuple(arms or ()),
+            train_clips=train_clips,
+            output=output,
+        )
+        encoder = default_encoder()
+        page, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice)
     _show(page)
     if missing:
         lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
@@ -80,6 +112,7 @@ def run_comparison(
     encoder: Encoder | None,
     check: RunsCheck,
     call: Call = call_here,
+    choice: Choice = NOTHING,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
 
@@ -91,6 +124,7 @@ def run_comparison(
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
         check: refuses runs that would fail, before the first begins.
         call: calls what imports torch.
+        choice: see `compare`.
 
     Returns:
         The page that was written, and what it lacks because a command failed.
@@ -98,7 +132,7 @@ def run_comparison(
     Raises:
         CommandError: every run failed, so that there is nothing to write.
     """
-    comparison = load_comparison(config)
+    comparison = load_comparison(config, choice)
     chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
     if not chosen:
         raise InputError(f"{config}: no seed to compare: give --seeds 0 1 2")
@@ -120,11 +154,11 @@ def run_comparison(
     tests = cross_dataset_tests(comparison, list(runs))
     untested = run_missing_tests(tests, jobs, launch)
     elsewhere = [read_test(test, runs[test.run]) for test in tests if test not in untested]
-    lacking = [Missing(run, comparison.dataset, reason) for run, reason in failed.items()]
+    lacking = [Missing(run, run.dataset, reason) for run, reason in failed.items()]
     lacking += [Missing(test.run, test.dataset, reason) for test, reason in untested.items()]
-    command = f"gaze-vlm compare --config {config} --seeds {' '.join(map(str, chosen))}"
+    words = ["gaze-vlm", "compare", "--config", str(config), *choice.options, "--seeds", *map(str, chosen)]
     with writing(comparison.output):
-        return call(write_table, comparison, runs, elsewhere, command, encoder, lacking), lacking
+        return call(write_table, comparison, runs, elsewhere, shlex.join(words), encoder, lacking), lacking
 
 
 def _show(page: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from gaze_vlm.comparison.choice import NOTHING, Choice, is_whole_run, store_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.ranges import at_least, is_seed
@@ -31,34 +32,36 @@ class Comparison:
     command. Read one that is not yours before you run it.
 
     Args:
-        dataset: name of the data set, for the page's title and as a check of the runs.
-        backbone: name of the backbone, also as a check; left out where `backbones` names several.
-        runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's; of several
-            backbones `<runs>/<backbone>/<arm>/seed<k>`.
-        output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
-        configs: YAML files that every run is composed of, before its arm's.
         arms: name of the arm → its YAML file.
-        backbones: name of each backbone → its YAML file, which comes before the arm's.
         control: arm that the others are compared with.
-        train_clips: number of train clips of the main table.
+        runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's. With `datasets` or
+            `backbones` their names come before the arm: `<runs>/<dataset>/<backbone>/<arm>/seed<k>`.
+        output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
+        train_clips: number of train clips of the main table; none is that of the configuration.
+        dataset: name of the data set, for the page's title and as a check of the runs.
+        datasets: name of each data set to train on → its store, or a YAML with `data.store`; instead of `dataset`.
+        backbone: name of the backbone, also as a check.
+        backbones: name of each backbone → its YAML file; instead of `backbone`.
+        configs: YAML files that every run is composed of, before those of its data set, backbone and arm.
         seeds: to train every arm with.
         curve: the data-size curve; none leaves it out.
-        before_seed: command to run once before the runs of a backbone and seed; `{seed}` and `{backbone}` are filled
+        before_seed: command to run once before the runs of a seed, filled in like `overrides`.
+        overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}`, `{backbone}` and `{dataset}` are filled
             in.
-        overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}` and `{backbone}` are filled in.
         also_test: name of another data set → its store; every run of the main table is tested on it too.
         reach_s: how long before its action the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
-    dataset: str
-    runs: Path
-    output: Path
     arms: dict[str, Path]
     control: str
-    train_clips: int
+    runs: Path
+    output: Path
+    train_clips: int | None = None
+    dataset: str = ""
+    datasets: dict[str, Path] = field(default_factory=dict)
     backbone: str = ""
-    configs: tuple[Path, ...] = ()
     backbones: dict[str, Path] = field(default_factory=dict)
+    configs: tuple[Path, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     curve: Curve = Curve()
     before_seed: tuple[str, ...] = ()
@@ -67,7 +70,7 @@ class Comparison:
     reach_s: float = 0.8
 
     @property
-    def sizes(self) -> dict[str, tuple[int, ...]]:
+    def sizes(self) -> dict[str, tuple[int | None, ...]]:
         """Numbers of train clips that each arm is trained on, the main table's first."""
         more = {arm: self.curve.train_clips for arm in self.curve.arms}
         return {arm: tuple(dict.fromkeys((self.train_clips, *more.get(arm, ())))) for arm in self.arms}
@@ -77,18 +80,39 @@ class Comparison:
         """Every backbone, in the order of the page."""
         return tuple(self.backbones) or (self.backbone,)
 
-    def folder(self, backbone: str) -> Path:
-        """Return where the runs of a backbone go."""
-        return self.runs / backbone if self.backbones else self.runs
+    @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """Every data set to train on, in the order of the page."""
+        return tuple(self.datasets) or (self.dataset,)
 
-    def files(self, backbone: str, arm: str) -> list[Path]:
-        """Return the YAML files of a run, in the order in which they apply."""
-        own = [self.backbones[backbone]] if self.backbones else []
-        return [*self.configs, *own, self.arms[arm]]
+    def folder(self, dataset: str, backbone: str) -> Path:
+        """Return where the runs on a data set with a backbone go."""
+        folder = self.runs / dataset if self.datasets else self.runs
+        return folder / backbone if self.backbones else folder
+
+    def files(self, dataset: str, backbone: str, arm: str) -> list[Path]:
+        """Return the YAML files of a run, in the order in which they apply.
+
+        A backbone goes on top of the data, for its batch size; a backbone's whole run goes below.
+        """
+        data = [path for name, path in self.datasets.items() if name == dataset and path.is_file()]
+        own = [path for name, path in self.backbones.items() if name == backbone]
+        below = [path for path in own if is_whole_run(path)]
+        return [*self.configs, *below, *data, *(path for path in own if path not in below), self.arms[arm]]
+
+    def data_options(self, dataset: str) -> list[str]:
+        """Return the options of a run that choose one of `datasets`, whatever its files say."""
+        if not self.datasets:
+            return []
+        return [f"--data.store={store_of(self.datasets[dataset])}", f"--run.dataset={dataset}"]
 
 
-def load_comparison(file: Path) -> Comparison:
+def load_comparison(file: Path, choice: Choice = NOTHING) -> Comparison:
     """Read the YAML of a comparison.
+
+    Args:
+        file: the YAML; without `runs` and `output`, those are named like it.
+        choice: what was chosen over it.
 
     Raises:
         InputError: a key is unknown, missing or of the wrong type, keys contradict each other, or a file is missing.
@@ -99,7 +123,11 @@ def load_comparison(file: Path) -> Comparison:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    comparison = _parse(values, file)
+    if not isinstance(values, dict):
+        raise InputError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
+    places = {"runs": f"runs/{file.stem}", "output": f"results/{file.stem}"}
+    given = {key: value for key, value in values.items() if value is not None}
+    comparison = _parse(choice.apply(places | given, file), file)
     _check(comparison, file)
     return comparison
 
@@ -114,48 +142,51 @@ def _check(comparison: Comparison, file: Path) -> None:
         is_seed(seed)
     if comparison.control not in comparison.arms:
         raise InputError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
-    if bool(comparison.backbone) == bool(comparison.backbones):
-        raise InputError(
-            f"{file}: backbone and backbones: give the name of one, or the names and YAML files of several"
-        )
-    if comparison.backbones and comparison.curve.arms:
-        raise InputError(f"{file}: curve: it is of one backbone, take it out or compare one backbone")
+    for key, one, several in (
+        ("backbone", comparison.backbone, comparison.backbones),
+        ("dataset", comparison.dataset, comparison.datasets),
+    ):
+        option = "--backbone" if key == "backbone" else "--data"
+        if one and several:
+            raise InputError(f"{file}: {key} and {key}s: give the name of one, or the names and paths of several")
+        if not (one or several):
+            raise InputError(f"{file} names no {key}: give {option}, or the key {key}s")
+    if comparison.curve.arms and (len(comparison.backbone_names) > 1 or len(comparison.dataset_names) > 1):
+        raise InputError(f"{file}: curve: it is of one backbone and data set, take it out or compare one of each")
     for path in (*comparison.configs, *comparison.backbones.values(), *comparison.arms.values()):
         if not path.is_file():
             raise InputError(
                 f"{file}: configs, backbones and arms: {path} does not exist, fix the path or run from the project"
             )
+    for path in comparison.datasets.values():
+        if not (path.exists() and store_of(path).is_dir()):
+            raise InputError(f"{file}: datasets: {path} is no store and names none: make it with `gaze-vlm prepare`")
     for arm in comparison.curve.arms:
         if arm not in comparison.arms:
             raise InputError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
     if comparison.curve.arms and not comparison.curve.train_clips:
         raise InputError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
-    if comparison.curve.arms and not any("{train_clips}" in override for override in comparison.overrides):
-        raise InputError(
-            f"{file}: overrides: none uses {{train_clips}}, so every point of the curve would train alike: "
-            "add the argument that limits the train clips"
-        )
     for name in comparison.backbones:
         check_name(name, f"{file}: backbones")
+    for name in comparison.datasets:
+        check_name(name, f"{file}: datasets")
     for name in comparison.also_test:
         check_name(name, f"{file}: also_test")
-        if name == comparison.dataset:
+        if comparison.dataset_names == (name,):
             raise InputError(f"{file}: also_test: {name!r} is the data set of the comparison itself, name another")
     for key, templates in (("before_seed", comparison.before_seed), ("overrides", comparison.overrides)):
         for template in templates:
             try:
-                template.format(seed=0, train_clips=1, arm="control", backbone="")
+                template.format(seed=0, train_clips=1, arm="control", backbone="", dataset="")
             except (KeyError, IndexError, ValueError) as error:
                 raise InputError(
                     f"{file}: {key}: {template!r} cannot be filled in ({error}), "
-                    "use {seed}, {train_clips}, {arm} and {backbone}, and double any other brace"
+                    "use {seed}, {train_clips}, {arm}, {backbone} and {dataset}, and double any other brace"
                 ) from error
 
 
-def _parse(values: Any, file: Path) -> Comparison:
+def _parse(values: dict[str, Any], file: Path) -> Comparison:
     """The YAML's mapping as a `Comparison`, types checked by jsonargparse; an empty key is its default."""
-    if not isinstance(values, dict):
-        raise InputError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
     for key in values:
         if key not in _keys():
             raise InputError(f"{file}: {key}: unknown key, use {', '.join(_keys())}")

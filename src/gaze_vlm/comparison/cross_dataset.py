@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gaze_vlm.command_line.commands import testing_arguments
+from gaze_vlm.comparison.choice import store_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.jobs import Job, Launch, in_parallel, thread_environment
 from gaze_vlm.comparison.planned_runs import PlannedRun
@@ -48,9 +49,10 @@ class CrossDatasetTest(NamedTuple):
 
 
 def cross_dataset_tests(comparison: Comparison, planned: Sequence[PlannedRun]) -> list[CrossDatasetTest]:
-    """List every run of the main table with every data set of `also_test`."""
+    """List every run of the main table with every data set of `also_test` that it was not trained on."""
     main = [run for run in planned if run.train_clips == comparison.train_clips]
-    return [CrossDatasetTest(run, name, store) for name, store in comparison.also_test.items() for run in main]
+    stores = {name: store_of(path) for name, path in comparison.also_test.items()}
+    return [CrossDatasetTest(run, name, stores[name]) for name in stores for run in main if run.dataset != name]
 
 
 def check_stores(comparison: Comparison) -> None:
@@ -59,7 +61,8 @@ def check_stores(comparison: Comparison) -> None:
     Raises:
         InputError: a store lacks a file.
     """
-    for name, store in comparison.also_test.items():
+    for name, path in comparison.also_test.items():
+        store = path if not path.exists() else store_of(path)
         for file in STORE_FILES:
             if not (store / file).is_file():
                 raise InputError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")

@@ -77,29 +77,34 @@ def render(
         missing: what is not among the runs because a command failed.
     """
     lines = notice(missing)
-    datasets = list(dict.fromkeys(run.dataset for run in runs))
-    for dataset in datasets:
-        metric = headline_metric([run for run in runs if run.dataset == dataset])
-        backbones = list(dict.fromkeys(run.backbone for run in runs if run.dataset == dataset))
+    tests = list(dict.fromkeys((run.dataset, run.trained_on) for run in runs))
+    for test in tests:
+        of_test = [run for run in runs if (run.dataset, run.trained_on) == test]
+        metric = headline_metric(of_test)
+        backbones = list(dict.fromkeys(run.backbone for run in of_test))
         if len(backbones) > 1:
-            lines += _overview(table, dataset, backbones, metric)
+            lines += _overview(table, *test, backbones, metric)
         for backbone in backbones:
-            own = [run for run in runs if (run.dataset, run.backbone) == (dataset, backbone)]
-            size = own[0].train_clips
-            absent = [m for m in missing if (m.dataset, m.run.backbone, m.run.train_clips) == (dataset, backbone, size)]
-            lines += [f"# {_tested(own[0])}, {backbone}", "", *_facts(table, own, dataset, command, versions), ""]
+            own = [run for run in of_test if run.backbone == backbone]
+            absent = [
+                m
+                for m in missing
+                if (m.dataset, m.run.dataset, m.run.backbone) == (*test, backbone)
+                and m.run.train_clips in (None, own[0].train_clips)
+            ]
+            lines += [f"# {_tested(*test)}, {backbone}", "", *_facts(table, own, test[0], command, versions), ""]
             for task in SPLIT_TASKS:
-                lines += _task(table, dataset, backbone, task, reach_s, absent)
-        if curve and dataset == datasets[0]:
+                lines += _task(table, test, backbone, task, reach_s, absent)
+        if curve and test == tests[0]:
             lines += _curve(curve, table.control, picture)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _overview(table: Table, dataset: str, backbones: Sequence[str], metric: str) -> list[str]:
+def _overview(table: Table, dataset: str, trained_on: str, backbones: Sequence[str], metric: str) -> list[str]:
     """A row a backbone: the headline metric of every arm, the differences, and how far attention is from gaze."""
-    lines = [f"# {dataset}: {len(backbones)} backbones", ""]
+    lines = [f"# {_tested(dataset, trained_on)}: {len(backbones)} backbones", ""]
     for task in TASKS:
-        of_backbone = {backbone: table.of(dataset, backbone, task) for backbone in backbones}
+        of_backbone = {backbone: table.of(dataset, backbone, task, trained_on) for backbone in backbones}
         arms = list(dict.fromkeys(arm for rows in of_backbone.values() for arm in rows))
         others = [arm for arm in arms if arm != table.control]
         against = (f"{arm} vs {table.control} [95 % interval]" for arm in others)
@@ -114,8 +119,8 @@ def _overview(table: Table, dataset: str, backbones: Sequence[str], metric: str)
     return lines
 
 
-def _tested(run: Run) -> str:
-    return run.dataset if run.dataset == run.trained_on else f"Tested on {run.dataset}, trained on {run.trained_on}"
+def _tested(dataset: str, trained_on: str) -> str:
+    return dataset if dataset == trained_on else f"Tested on {dataset}, trained on {trained_on}"
 
 
 def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versions: str) -> list[str]:
@@ -140,18 +145,19 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
 
 def _task(
     table: Table,
-    dataset: str,
+    test: tuple[str, str],
     backbone: str,
     task: str,
     reach_s: float,
     missing: Sequence[Missing],
 ) -> list[str]:
+    dataset, trained_on = test
     clips, sessions = table.tested[dataset, task]
     title = TITLES[task].format(reach_s=reach_s)
     lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
     if not clips:
         return lines
-    shown = table.of(dataset, backbone, task)
+    shown = table.of(dataset, backbone, task, trained_on)
     for group, headline in HEADLINES.items():
         grouped = (name for name in METRICS if SCORES[name].group == group)
         if metrics := [name for name in grouped if any(name in rows for rows in shown.values())]:

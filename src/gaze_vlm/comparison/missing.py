@@ -15,9 +15,9 @@ class Missing(NamedTuple):
 
     def __str__(self) -> str:
         run = self.run
+        clips = "all" if run.train_clips is None else f"{run.train_clips:,}"
         return (
-            f"{run.arm} ({run.backbone}, {run.train_clips:,} train clips), seed {run.seed}, "
-            f"tested on {self.dataset}: {self.reason}"
+            f"{run.arm} ({run.backbone}, {clips} train clips), seed {run.seed}, tested on {self.dataset}: {self.reason}"
         )
 
 

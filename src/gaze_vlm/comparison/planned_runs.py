@@ -17,10 +17,11 @@ from gaze_vlm.runs.directory import RunDirectory
 class PlannedRun:
     """One run that the comparison needs, and where its directory is."""
 
+    dataset: str
     backbone: str
     arm: str
     seed: int
-    train_clips: int
+    train_clips: int | None
     directory: RunDirectory = field(compare=False)
 
     def __str__(self) -> str:
@@ -33,21 +34,23 @@ def planned_runs(comparison: Comparison, seeds: Sequence[int]) -> list[PlannedRu
     They come seed by seed, so that an interrupted comparison holds whole seeds.
     """
     made = []
-    for seed, backbone in product(seeds, comparison.backbone_names):
+    for seed, dataset, backbone in product(seeds, comparison.dataset_names, comparison.backbone_names):
         for arm, sizes in comparison.sizes.items():
             for train_clips in sizes:
                 name = arm if train_clips == comparison.train_clips else f"{arm}-{train_clips}"
-                directory = RunDirectory(comparison.folder(backbone) / name / f"seed{seed}")
-                made.append(PlannedRun(backbone, arm, seed, train_clips, directory))
+                directory = RunDirectory(comparison.folder(dataset, backbone) / name / f"seed{seed}")
+                made.append(PlannedRun(dataset, backbone, arm, seed, train_clips, directory))
     return made
 
 
 def fit_options(run: PlannedRun, comparison: Comparison) -> list[str]:
     """Return the options of `fit` that train a run and test its best checkpoint."""
-    configs = [f"--config={path}" for path in comparison.files(run.backbone, run.arm)]
-    values = {"seed": run.seed, "train_clips": run.train_clips, "arm": run.arm, "backbone": run.backbone}
-    overrides = [override.format(**values) for override in comparison.overrides]
-    return [*configs, *run_options(run.directory, run.seed, run.backbone if comparison.backbones else None), *overrides]
+    configs = [f"--config={path}" for path in comparison.files(run.dataset, run.backbone, run.arm)]
+    overrides = [override.format(**_named(run)) for override in comparison.overrides]
+    if run.train_clips is not None and not any("{train_clips}" in override for override in comparison.overrides):
+        overrides.append(f"--data.train_clips={run.train_clips}")
+    own = run_options(run.directory, run.seed, run.backbone if comparison.backbones else None)
+    return [*configs, *own, *overrides, *comparison.data_options(run.dataset)]
 
 
 def job_of(run: PlannedRun, comparison: Comparison) -> Job:
@@ -55,7 +58,7 @@ def job_of(run: PlannedRun, comparison: Comparison) -> Job:
 
     It depends on the content of all its configs.
     """
-    files = comparison.files(run.backbone, run.arm)
+    files = comparison.files(run.dataset, run.backbone, run.arm)
     return Job(
         command=["fit", *fit_options(run, comparison)],
         directory=run.directory,
@@ -64,9 +67,20 @@ def job_of(run: PlannedRun, comparison: Comparison) -> Job:
     )
 
 
-def before_seed_command(comparison: Comparison, backbone: str, seed: int) -> list[str]:
-    """Return the command to run before a backbone and seed; empty for none."""
-    return this_package([part.format(seed=seed, backbone=backbone) for part in comparison.before_seed])
+def before_seed_command(comparison: Comparison, run: PlannedRun) -> tuple[str, ...]:
+    """Return the command to run before a run's data set, backbone and seed; empty for none."""
+    return tuple(this_package([part.format(**_named(run)) for part in comparison.before_seed]))
+
+
+def _named(run: PlannedRun) -> dict[str, object]:
+    """What is filled in for the names in braces."""
+    return {
+        "seed": run.seed,
+        "train_clips": "null" if run.train_clips is None else run.train_clips,
+        "arm": run.arm,
+        "backbone": run.backbone,
+        "dataset": run.dataset,
+    }
 
 
 def is_complete(run: PlannedRun, comparison: Comparison) -> bool:
@@ -107,10 +121,10 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
         ("arm", run.arm),
         ("seed", run.seed),
         ("train_clips", run.train_clips),
-        ("dataset", comparison.dataset),
+        ("dataset", run.dataset),
         ("backbone", run.backbone),
     ):
-        if getattr(read, key) != asked:
+        if asked is not None and getattr(read, key) != asked:
             raise InputError(
                 f"{run.directory.facts}: {key} is {getattr(read, key)!r}, the comparison asks for {asked!r}: "
                 "fix the comparison's config, or move the run away"
@@ -135,23 +149,19 @@ def train_missing(
         The runs that failed, or whose `before_seed` command did, with the reason, which names the log.
     """
     environment = thread_environment(jobs)
+    commands = {run: before_seed_command(comparison, run) for run in missing if comparison.before_seed}
     logs = {
-        (run.backbone, run.seed): comparison.folder(run.backbone) / f"before-seed{run.seed}.log"
-        for run in missing
-        if comparison.before_seed
+        command: comparison.folder(run.dataset, run.backbone) / f"before-seed{run.seed}.log"
+        for run, command in reversed(commands.items())  # each once, with the log of the first run
     }
 
-    def prepare(one: tuple[str, int]) -> None:
-        run_or_raise(launch, before_seed_command(comparison, *one), logs[one], environment)
+    def prepare(command: tuple[str, ...]) -> None:
+        run_or_raise(launch, list(command), logs[command], environment)
 
     def train(run: PlannedRun) -> None:
         job_of(run, comparison).run(launch, environment)
 
-    unprepared = in_parallel(prepare, list(logs), jobs, "before the runs")
-    failed = {
-        run: f"before_seed failed, {logs[run.backbone, run.seed]}"
-        for run in missing
-        if (run.backbone, run.seed) in unprepared
-    }
+    unprepared = in_parallel(prepare, list(dict.fromkeys(commands.values())), jobs, "before the runs")
+    failed = {run: f"before_seed failed, {logs[command]}" for run, command in commands.items() if command in unprepared}
     broken = in_parallel(train, [run for run in missing if run not in failed], jobs, "runs")
     return failed | {run: f"the run failed, {run.directory.log}" for run in broken}

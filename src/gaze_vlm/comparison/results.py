@@ -51,7 +51,7 @@ def write_results(
         curve = curve_points(points, comparison.control, metric)
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
-        title = f"{SCORES[metric].title} on {comparison.dataset}, {comparison.backbone}"
+        title = f"{SCORES[metric].title} on {points[0].dataset}, {points[0].backbone}"
         plot_curve(curve, title, output.with_name(picture))
     page = output.with_name(f"{output.name}.md")
     text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)

@@ -26,14 +26,15 @@ class Row:
 
     Values are points of a hundred, attention_kl nats.
 
-    `seeds` and `clips`: how many. `sd`: over seeds. `diff`: arm − control on the seeds and clips of both, with its 95 %
-    interval by sessions; NaN for the control itself and where no pair exists.
+    `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `diff`: arm − control on the seeds and
+    clips of both, with its 95 % interval by sessions; NaN for the control itself and where no pair exists.
     """
 
     backbone: str
     arm: str
     task: str
     dataset: str
+    trained_on: str
     metric: str
     seeds: int
     mean: float
@@ -56,11 +57,15 @@ class Table:
     tested: dict[tuple[str, str], tuple[int, int]]
     control: str
 
-    def of(self, dataset: str, backbone: str, task: str) -> dict[str, dict[str, Row]]:
-        """Return the rows of one part of the table: arm → metric → row."""
+    def of(self, dataset: str, backbone: str, task: str, trained_on: str | None = None) -> dict[str, dict[str, Row]]:
+        """Return the rows of one part of the table: arm → metric → row.
+
+        `trained_on` is needed where runs of several data sets were tested on this one.
+        """
         arms: dict[str, dict[str, Row]] = {}
         for row in self.rows:
-            if (row.dataset, row.backbone, row.task) == (dataset, backbone, task):
+            there = (row.dataset, row.backbone, row.task) == (dataset, backbone, task)
+            if there and trained_on in (None, row.trained_on):
                 arms.setdefault(row.arm, {})[row.metric] = row
         return arms
 
@@ -96,8 +101,8 @@ def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Enco
             tested[dataset, task] = (len(chosen), len({p.session for p in chosen}))
             for oracle in oracles_of(task):
                 oracles[dataset, task, oracle] = _shown(ORACLES[oracle](some, task, reach_s, encoder))
-        for backbone in dict.fromkeys(run.backbone for run in of_dataset):
-            arms = by_arm(run for run in of_dataset if run.backbone == backbone)
+        for trained_on, backbone in dict.fromkeys((run.trained_on, run.backbone) for run in of_dataset):
+            arms = by_arm(run for run in of_dataset if (run.trained_on, run.backbone) == (trained_on, backbone))
             for task in SPLIT_TASKS:
                 for arm, seeds in arms.items():
                     against = {} if arm == control else arms.get(control, {})
@@ -150,6 +155,7 @@ def _row(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, r
             arm=run.arm,
             task=task,
             dataset=run.dataset,
+            trained_on=run.trained_on,
             metric=metric,
             seeds=len(arm),
             mean=points(metric, float(values[:, counted].mean())),
