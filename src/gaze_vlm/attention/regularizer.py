@@ -124,11 +124,16 @@ class GazeRegularizer(nn.Module):
         )
         attention = PatchAttention(of_heads.clamp_min(LEAST_LOG), attention.grid)
         if self.per_head:
-            gaze_of_heads = rearrange(gaze, "batch frame patch -> batch frame 1 patch")
-            divergence = gaze_divergence(attention.log_probs, gaze_of_heads, self.direction, self.floor).mean(-1)
+            divergence = self.divergence(attention.log_probs, rearrange(gaze, "b t patch -> b t 1 patch")).mean(-1)
         else:
-            divergence = gaze_divergence(attention.head_mean(), gaze, self.direction, self.floor)
+            divergence = self.divergence(attention.head_mean(), gaze)
         return torch.where(valid, divergence, 0.0), valid.sum().float()
+
+    def divergence(
+        self, log_attention: Float[Tensor, "*#any patch"], gaze: Float[Tensor, "*#any patch"]
+    ) -> Float[Tensor, "*any"]:
+        """Compute the divergence of attention from gaze, by its direction and floor."""
+        return gaze_divergence(log_attention, gaze, self.direction, self.floor)
 
     def weight_at(self, step: int) -> Tensor:
         """Return λ at a step of the optimiser."""

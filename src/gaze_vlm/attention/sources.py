@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from einops import einsum, rearrange, repeat
@@ -21,6 +21,7 @@ from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
+Layers = Sequence[int] | Literal["all"]
 IGNORED = -100  # the label that the cross-entropy skips
 NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language model reads them by cross-attention
 
@@ -213,12 +214,14 @@ def answer_attention(
     return torch.stack(samples)
 
 
-def choose_layers(modules: dict[int, nn.Module], layers: Sequence[int], option: str) -> dict[int, nn.Module]:
-    """Choose attention modules by the index of their layer, or counted from the last.
+def choose_layers(modules: dict[int, nn.Module], layers: Layers, option: str) -> dict[int, nn.Module]:
+    """Choose attention modules by the index of their layer, or counted from the last, or all of them.
 
     Raises:
         InputError: a layer that cannot be captured.
     """
+    if layers == "all":
+        return modules
     known = list(modules)
     for layer in layers:
         if layer not in modules and not -len(known) <= layer < 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -23,7 +24,7 @@ class BackboneOptions:
         checkpoint: folder, hub name or shipped name of a native `transformers` checkpoint with its processor.
         block: makes the gaze block from the width of a visual token; None inserts none.
         vit_layers: use the attention of these vision layers instead of the block's. Negative ones count from the last
-            of those that can be captured. Several stand beside each other as more heads.
+            of those that can be captured, `all` are all of those. Several stand beside each other as more heads.
         language_layers: use that of these language layers: where the tokens that predict the answer look.
         heads: use these heads of the layers or the block alone; all by default.
         train: parts that are trained in full. The block always is.
@@ -44,8 +45,8 @@ class BackboneOptions:
 
     checkpoint: str
     block: Callable[[int], GazeBlock] | None = None
-    vit_layers: tuple[int, ...] = ()
-    language_layers: tuple[int, ...] = ()
+    vit_layers: tuple[int, ...] | Literal["all"] = ()
+    language_layers: tuple[int, ...] | Literal["all"] = ()
     heads: tuple[int, ...] = ()
     train: tuple[ModelPart, ...] = ("projector", "language")
     view: View = View()  # noqa: RUF009 (frozen)

@@ -12,7 +12,7 @@ from transformers import get_scheduler
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.datamodules.clip import Batch, StepTotals
+from gaze_vlm.datamodules.clip import Batch, StepTotals, Task
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.scores import score_sample
@@ -39,6 +39,7 @@ class GazeVLM(L.LightningModule):
     Args:
         backbone: the vision-language model.
         regularizer: the pull toward gaze; None trains on the cross-entropy alone.
+        task_weights: factor of λ for the clips of a task; a task that is left out has 1.
         optimizer: makes the optimiser from the trainable parameters.
         learning_rates: of some parts (`vision`, `projector`, `language`, `block`); the others have the optimiser's own.
         schedule: learning-rate schedule over the whole run, by its name in `transformers`: those that take the
@@ -54,6 +55,7 @@ class GazeVLM(L.LightningModule):
         self,
         backbone: Backbone,
         regularizer: GazeRegularizer | None = None,
+        task_weights: dict[Task, float] | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         learning_rates: dict[str, float] | None = None,
         schedule: LearningRateSchedule = "cosine",
@@ -64,6 +66,7 @@ class GazeVLM(L.LightningModule):
         super().__init__()
         in_unit_interval(warmup=warmup)
         at_least(0, ratio_every_n_steps=ratio_every_n_steps)
+        at_least(0, **{f"task_weights.{task}": weight for task, weight in (task_weights or {}).items()})
         above_zero(**{f"learning_rates.{part}": rate for part, rate in (learning_rates or {}).items()})
         if regularizer is not None and float(regularizer.weight) > 0 and not backbone.has_attention_source:
             raise InputError(
@@ -72,6 +75,7 @@ class GazeVLM(L.LightningModule):
             )
         self.backbone = backbone
         self.regularizer = regularizer
+        self.task_weights = task_weights or {}
         self.make_optimizer = optimizer
         self.learning_rates = learning_rates or {}
         self.schedule: LearningRateSchedule = schedule
@@ -141,6 +145,8 @@ class GazeVLM(L.LightningModule):
         with torch.set_grad_enabled(self.regularizer.is_active):
             frames, _ = self.regularizer(output.attention, batch.gaze, batch.valid)
             self.losses["divergence"] = frames.detach()
+            if self.task_weights:
+                frames = frames * frames.new_tensor([[self.task_weights.get(clip.task, 1.0)] for clip in batch.clips])
             # Without a valid frame the sum is 0; else there is one on at least one process.
             divergence = totals.batches * frames.sum() / valid.clamp_min(1 / self.trainer.world_size)
         of_step["divergence"] = divergence / totals.batches
