@@ -31,9 +31,7 @@ def gradient(regularizer: GazeRegularizer, scores: torch.Tensor) -> float:
     scores = scores.clone().requires_grad_()
     gaze = torch.zeros(1, 1, 64)
     gaze[..., 20] = 1
-    frames, _ = regularizer(
-        PatchAttention(scores.log_softmax(-1), GRID), gaze, torch.ones(1, 1, dtype=torch.bool)
-    )
+    frames, _ = regularizer(PatchAttention(scores.log_softmax(-1), GRID), gaze, torch.ones(1, 1, dtype=torch.bool))
     (made,) = torch.autograd.grad(frames.sum(), scores)
     return float(made.norm())
 

@@ -11,7 +11,7 @@ from backbone_families import FAMILIES, make_backbone, make_batch
 from gaze_vlm.attention import GazeRegularizer
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules.batches import StepLoader
-from gaze_vlm.datamodules.clip import totals_of
+from gaze_vlm.datamodules.clip import Task, totals_of
 from gaze_vlm.training.module import GazeVLM
 from training_files import arguments
 
@@ -94,3 +94,28 @@ def test_the_mean_over_processes_is_exact_with_one_valid_frame(
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     assert gradients
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_lambda_may_differ_by_task(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from gaze_vlm.backbones.loading import save_checkpoint
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    save_checkpoint(*FAMILIES[0].build(), folder)
+    backbone = make_backbone(FAMILIES[0], folder, "mean")
+    batch = make_batch(backbone)
+    batch.clips[1].task = "future"
+
+    def loss(weights: dict[Task, float] | None) -> float:
+        module = GazeVLM(backbone, GazeRegularizer(2.0), weights, ratio_every_n_steps=0)
+        module.log = lambda *_, **__: None  # type: ignore[method-assign]
+        strategy = SimpleNamespace(reduce=lambda here, reduce_op: here)
+        module._trainer = SimpleNamespace(world_size=1, strategy=strategy, global_step=0)  # type: ignore[assignment]
+        return float(module.training_step(batch, 0).detach())
+
+    output = backbone(batch)
+    frames, valid = GazeRegularizer()(output.attention, batch.gaze, batch.valid)
+    cross_entropy = float((output.cross_entropy.sum() / output.tokens).detach())
+    share = (frames.sum(1) / valid).tolist()  # of each sample in the KL
+    assert loss(None) == pytest.approx(cross_entropy + 2 * sum(share), rel=1e-5)
+    assert loss({"future": 0.0}) == pytest.approx(cross_entropy + 2 * (share[0] + share[2]), rel=1e-5)
+    assert loss({"activity": 0.0, "future": 3.0}) == pytest.approx(cross_entropy + 6 * share[1], rel=1e-5)
