@@ -7,7 +7,7 @@ from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.jobs import thread_environment
-from gaze_vlm.comparison.planned_runs import PlannedRun, job_of
+from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs
 from gaze_vlm.runs.directory import RunDirectory
 
 
@@ -90,6 +90,15 @@ def test_the_command_of_a_run(project):
         "--data.train_clips=400",
         "--checkpoint=checkpoints/seed2",
     ]
+
+
+def test_an_arm_of_several_files_has_its_own_name(project):
+    write_config(arms={"both": ["gaze.yaml", "control.yaml"], "control": "control.yaml"}, curve="absent")
+    comparison = load_comparison(project)
+    both, control = (job_of(run, comparison).command for run in planned_runs(comparison, [0]))
+    assert both[1:4] == ["--config=base.yaml", "--config=gaze.yaml", "--config=control.yaml"]
+    assert "--run.arm=both" in both
+    assert not any("--run.arm" in option for option in control), "its file is held to the name"
 
 
 @pytest.mark.parametrize(

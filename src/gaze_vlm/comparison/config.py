@@ -32,7 +32,7 @@ class Comparison:
     command. Read one that is not yours before you run it.
 
     Args:
-        arms: name of the arm → its YAML file.
+        arms: name of the arm → its YAML file, or the files of an arm that changes several things.
         control: arm that the others are compared with.
         runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's. With `datasets` or
             `backbones` their names come before the arm: `<runs>/<dataset>/<backbone>/<arm>/seed<k>`.
@@ -52,7 +52,7 @@ class Comparison:
         reach_s: how long before its action the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
-    arms: dict[str, Path]
+    arms: dict[str, Path | tuple[Path, ...]]
     control: str
     runs: Path
     output: Path
@@ -98,7 +98,13 @@ class Comparison:
         data = [path for name, path in self.datasets.items() if name == dataset and path.is_file()]
         own = [path for name, path in self.backbones.items() if name == backbone]
         below = [path for path in own if is_whole_run(path)]
-        return [*self.configs, *below, *data, *(path for path in own if path not in below), self.arms[arm]]
+        above = [path for path in own if path not in below]
+        return [*self.configs, *below, *data, *above, *self.arm_files(arm)]
+
+    def arm_files(self, arm: str) -> tuple[Path, ...]:
+        """Return the YAML files of an arm."""
+        files = self.arms[arm]
+        return (files,) if isinstance(files, Path) else files
 
     def data_options(self, dataset: str) -> list[str]:
         """Return the options of a run that choose one of `datasets`, whatever its files say."""
@@ -153,7 +159,8 @@ def _check(comparison: Comparison, file: Path) -> None:
             raise InputError(f"{file} names no {key}: give {option}, or the key {key}s")
     if comparison.curve.arms and (len(comparison.backbone_names) > 1 or len(comparison.dataset_names) > 1):
         raise InputError(f"{file}: curve: it is of one backbone and data set, take it out or compare one of each")
-    for path in (*comparison.configs, *comparison.backbones.values(), *comparison.arms.values()):
+    of_arms = [path for arm in comparison.arms for path in comparison.arm_files(arm)]
+    for path in (*comparison.configs, *comparison.backbones.values(), *of_arms):
         if not path.is_file():
             raise InputError(
                 f"{file}: configs, backbones and arms: {path} does not exist, fix the path or run from the project"

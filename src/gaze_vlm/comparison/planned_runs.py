@@ -50,6 +50,8 @@ def fit_options(run: PlannedRun, comparison: Comparison) -> list[str]:
     if run.train_clips is not None and not any("{train_clips}" in override for override in comparison.overrides):
         overrides.append(f"--data.train_clips={run.train_clips}")
     own = run_options(run.directory, run.seed, run.backbone if comparison.backbones else None)
+    if len(comparison.arm_files(run.arm)) > 1:  # each has a name of its own
+        own.append(f"--run.arm={run.arm}")
     return [*configs, *own, *overrides, *comparison.data_options(run.dataset)]
 
 
