@@ -15,7 +15,7 @@ from gaze_vlm.formats.narrations import Narration
 from gaze_vlm.formats.recording import Reader
 from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.metrics.scores import SCORES, score_sample
-from gaze_vlm.metrics.semantic import semantic_similarity
+from gaze_vlm.metrics.semantic import embedding_scores
 from gaze_vlm.preparation.scorable_labels import with_labels
 
 UID = ego4d_files.TRAIN_UIDS[0]
@@ -37,10 +37,13 @@ NOUNS = (
 
 
 class Lengths:
-    """A stand-in for the sentence encoder."""
+    """A stand-in for the encoder of sentences and tokens."""
 
     def encode(self, sentences: list[str]) -> np.ndarray:
         return np.array([[len(sentence), sentence.count("e") + 1] for sentence in sentences], dtype=float)
+
+    def encode_tokens(self, sentences: list[str]) -> list[np.ndarray]:
+        return [np.eye(128)[[ord(letter) % 128 for letter in sentence]] for sentence in sentences]
 
 
 def check(reader: Reader) -> set[str]:
@@ -50,7 +53,8 @@ def check(reader: Reader) -> set[str]:
     seen: set[str] = set()
     for action in (action for recording in recordings for action in recording.actions):
         scores = score_sample(action.text, action.text, action.verb, action.noun, action.nouns, labels)
-        scores["semantic"] = float(semantic_similarity([action.text], [action.text], Lengths())[0])
+        embedded = embedding_scores([action.text], [action.text], Lengths())
+        scores |= {name: float(value) for name, (value,) in embedded.items()}
         seen |= set(scores)
         assert scores == pytest.approx({name: SCORES[name].of_target for name in scores}), action
     return seen

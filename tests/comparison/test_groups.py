@@ -44,7 +44,7 @@ def test_the_three_parts_make_up_the_future(predictions):
 
 def test_repeating_the_current_step_is_right_just_where_it_goes_on(predictions):
     assert repeat_current(predictions, "future/same", 0.8, Same()) == pytest.approx(
-        {"noun": 1, "verb": 1, "exact_match": 1, "rouge_l": 1, "semantic": 1}
+        {"noun": 1, "verb": 1, "exact_match": 1, "rouge_l": 1, "bleu": 1, "chrf": 1, "semantic": 1}
     )
     later = repeat_current(predictions, "future/unseen", 0.8, Same())
     assert (later["noun"], later["verb"], later["exact_match"], later["semantic"]) == (0, 1, 0, 0)
@@ -64,7 +64,7 @@ def test_oracles_without_labels_or_clips(tmp_path):
     for line in lines:
         del line["target_verb"], line["target_noun"]
     unlabelled = read_run(write_run(tmp_path, lines)).predictions
-    assert set(majority(unlabelled, "future", 0.8, None)) == {"exact_match", "rouge_l"}
+    assert set(majority(unlabelled, "future", 0.8, None)) == {"exact_match", "rouge_l", "bleu", "chrf"}
     assert majority(unlabelled[:2], "future/unseen", 0.8, None) == {}
     assert repeat_current(unlabelled[:2], "future/unseen", 0.8, None) == {}
     assert oracles_of("activity") == ["majority"]

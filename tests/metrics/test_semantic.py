@@ -1,9 +1,21 @@
 import socket
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gaze_vlm.metrics.semantic import MiniLM, default_encoder, semantic_similarity
+from gaze_vlm.formats.words import normalise
+from gaze_vlm.metrics import sentence_encoder
+from gaze_vlm.metrics.semantic import (
+    MiniLM,
+    default_encoder,
+    embedding_scores,
+    other_targets,
+    semantic_floor,
+    semantic_similarity,
+)
 
 
 class Letters:
@@ -40,6 +52,48 @@ def test_edges():
 
     with pytest.raises(ValueError, match=r"must return \[sentence, dimension\]"):
         semantic_similarity(["a"], ["b"], Flat())
+
+
+@given(st.lists(st.sampled_from(["a", "A ", "b", "c", "dd"]), max_size=30))
+def test_other_targets_are_a_derangement_of_the_texts(targets):
+    others = other_targets(targets)
+    given_ = [(other, own) for other, own in zip(others, targets, strict=True) if other is not None]
+    assert all(normalise(other) != normalise(own) for other, own in given_)
+    assert not Counter(other for other, _ in given_) - Counter(targets)  # none is given twice
+    most = max(Counter(map(normalise, targets)).values(), default=0)
+    assert others.count(None) == max(0, 2 * most - len(targets))
+    assert other_targets(targets) == others
+
+
+def test_the_floor_is_the_similarity_to_other_targets():
+    targets = ["a", "ab", "a", "c", "b"]
+    others = other_targets(targets)
+    answers = ["a", "b", "c", "ab", "abc"]
+    expected = semantic_similarity(answers, others, Letters())
+    assert semantic_floor(answers, targets, Letters()) == pytest.approx(expected)
+    floor = semantic_floor(["a", "a", "b"], ["a", "a", "b"], Letters())
+    assert np.isnan(floor[:2]).sum() == 1  # one of the two has no other text
+    assert np.nansum(floor) == 0
+    assert np.isnan(semantic_floor(["a", "b"], ["a", "a"], Letters())).all()
+    assert semantic_floor([], [], Letters()).shape == (0,)
+    with pytest.raises(ValueError, match="1 predictions for 2 targets"):
+        semantic_floor(["a"], ["a", "b"], Letters())
+
+
+def test_scores_that_the_encoder_allows():
+    assert set(embedding_scores(["a"], ["b"], Letters())) == {"semantic"}
+    both = embedding_scores(["cut cup"], ["cut cup"], default_encoder())
+    assert both == {"semantic": pytest.approx([1], abs=1e-5), "bert_score": pytest.approx([1])}
+
+
+def test_embeddings_are_the_same_when_few_are_kept(monkeypatch):
+    sentences = ["cut red cup", "wash", "cut red cup", "slice the red cup", "take a knife"]
+    expected = default_encoder().encode(sentences)
+    monkeypatch.setattr(sentence_encoder, "KEPT_TOKENS", 2)
+    monkeypatch.setattr(sentence_encoder, "AT_ONCE", 2)
+    encoder = default_encoder()
+    assert encoder.encode(sentences) == pytest.approx(expected, abs=1e-6)
+    assert [len(tokens) for tokens in encoder.encode_tokens(sentences)] == [3, 1, 3, 4, 3]
 
 
 def test_default_encoder_needs_no_network(monkeypatch):

@@ -1,9 +1,13 @@
+import math
 import socket
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gaze_vlm.formats.words import words
-from gaze_vlm.metrics.scores import exact_match, rouge_l
+from gaze_vlm.metrics.texts import TEXT_SCORES, bleu, chrf, exact_match, rouge_l
 
 
 def longest_common_subsequence(a: list[str], b: list[str]) -> int:
@@ -36,13 +40,77 @@ def test_rouge_l_of_an_empty_prediction_is_zero():
     assert rouge_l("...", "...") == 1  # a target without words
 
 
-def test_rouge_l_asks_for_no_download(monkeypatch):
+def test_scores_of_texts_ask_for_no_download(monkeypatch):
     def refuse(*_):
-        raise AssertionError("rouge_l opened a connection")
+        raise AssertionError("a score opened a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr("torchmetrics.functional.text.rouge._ensure_nltk_punkt_is_downloaded", refuse)
-    assert rouge_l("Cut red cup. Then wash.", "Cut red cup. Then wash.") == pytest.approx(1)
+    text = "Cut red cup. Then wash."
+    assert [score(text, text) for score in TEXT_SCORES.values()] == pytest.approx([1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "expected"),
+    [  # what sacrebleu 2.6 gives: BLEU(effective_order=True, tokenize="none") and CHRF(), of the texts' words
+        ("cut the red cup", "cut red bowl", (0.1899589214, 0.2067670884)),
+        ("pour into pot", "pour into blue pot", (0.4513864406, 0.5327563495)),
+        ("whisk egg", "whisk", (0.5, 0.8155412115)),
+        ("Cut cup.", "cut red cup and blue pot", (0.0956964965, 0.1275084001)),
+        ("take a knife with the red cup", "take a knife with the cup", (0.6434588842, 0.8495770926)),
+        ("玉ねぎを切る", "玉ねぎを洗う", (0.5081327482, 0.35)),
+        ("schält Äpfel", "schält einen Apfel", (0.3032653299, 0.3859713211)),
+        ("режет лук", "режет красный лук", (0.4288819425, 0.2839975403)),
+        ("切", "切る", (0.3678794412, 0.5555555556)),
+    ],
+)
+def test_bleu_and_chrf_are_sacrebleus(prediction, target, expected):
+    assert (bleu(prediction, target), chrf(prediction, target)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.text("ab c切る", max_size=12), st.text("ab c切る", max_size=12))
+def test_bleu_and_chrf_by_their_formulas(prediction, target):
+    def ngrams(units, n):
+        return [tuple(units[i : i + n]) for i in range(len(units) - n + 1)]
+
+    def matching(said, wanted, n):
+        left, found = ngrams(wanted, n), 0
+        for ngram in ngrams(said, n):
+            if ngram in left:
+                left.remove(ngram)
+                found += 1
+        return found
+
+    said, wanted = words(prediction), words(target)
+    if not wanted:
+        return
+    product, missed, order = 1.0, 0, min(4, len(said))
+    for n in range(1, order + 1):
+        found, total = matching(said, wanted, n), len(ngrams(said, n))
+        missed += not found
+        product *= found / total if found else 1 / (2**missed * total)
+    penalty = math.exp(min(0, 1 - len(wanted) / len(said))) if said else 0
+    expected = penalty * product ** (1 / order) if matching(said, wanted, 1) else 0
+    assert bleu(prediction, target) == pytest.approx(expected)
+
+    said, wanted = "".join(said), "".join(wanted)
+    shares = [
+        (matching(said, wanted, n) / len(ngrams(said, n)), matching(said, wanted, n) / len(ngrams(wanted, n)))
+        for n in range(1, 7)
+        if ngrams(said, n) and ngrams(wanted, n)
+    ]
+    precision, recall = np.mean(shares, axis=0) if shares else (0, 0)
+    expected = 5 * precision * recall / (4 * precision + recall) if precision else 0
+    assert chrf(prediction, target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("score", [bleu, chrf])
+def test_bleu_and_chrf_at_their_edges(score):
+    for text in ("whisk", "whisk egg", "切", "切る", "X", "cut the red cup with the blue knife", "कटता है"):
+        assert score(text, text) == pytest.approx(1)
+    assert [score(text, "cut red cup") for text in ("", "...", "zzz 切")] == [0, 0, 0]
+    assert (score("cut", "..."), score("...", "...")) == (0, 1)  # a target without words
+    assert score("CUT red-cup!", "cut red cup") == pytest.approx(1)
 
 
 def test_exact_match_ignores_case_and_white_space_only():
@@ -78,8 +146,8 @@ def test_exact_match_ignores_forms_of_unicode():
 def test_words_of_every_script(text, expected):
     assert "|".join(words(text)) == expected
     if expected:
-        assert rouge_l(text, text) == 1
-        assert rouge_l("cut red cup", text) == 0
+        assert [score(text, text) for score in (rouge_l, bleu, chrf)] == pytest.approx([1, 1, 1])
+        assert (rouge_l("cut red cup", text), bleu("cut red cup", text)) == (0, 0)
 
 
 def test_rouge_l_of_scripts_without_spaces_compares_characters():

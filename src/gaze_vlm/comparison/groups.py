@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from gaze_vlm.formats.words import normalise
-from gaze_vlm.metrics.scores import exact_match, rouge_l
-from gaze_vlm.metrics.semantic import Encoder, semantic_similarity
+from gaze_vlm.metrics.semantic import Encoder, embedding_scores
+from gaze_vlm.metrics.texts import TEXT_SCORES, exact_match
 from gaze_vlm.runs.prediction import TASKS, Prediction
 
 GROUPS = ("same", "reach", "unseen")
@@ -112,12 +112,11 @@ def _label_match(name: str, pairs: Sequence[tuple[str | None, str | None]]) -> d
 def _text_scores(answers: Sequence[str], targets: Sequence[str], encoder: Encoder | None) -> dict[str, float]:
     if not answers:
         return {}
-    pairs = list(zip(answers, targets, strict=True))
-    rouge = {pair: rouge_l(*pair) for pair in set(pairs)}
+    pairs = Counter(zip(answers, targets, strict=True))
     scores = {
-        "exact_match": float(np.mean([exact_match(*pair) for pair in pairs])),
-        "rouge_l": float(np.mean([rouge[pair] for pair in pairs])),
+        name: sum(score(*pair) * count for pair, count in pairs.items()) / len(answers)
+        for name, score in TEXT_SCORES.items()
     }
     if encoder is not None:
-        scores["semantic"] = float(semantic_similarity(answers, targets, encoder).mean())
+        scores |= {name: float(values.mean()) for name, values in embedding_scores(answers, targets, encoder).items()}
     return scores

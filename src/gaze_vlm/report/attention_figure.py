@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.view import View
-from gaze_vlm.metrics.scores import exact_match
+from gaze_vlm.metrics.texts import exact_match
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
 COLOURS, OPACITY = "magma", 0.6

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import Any, get_args
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_object
 from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.semantic import Encoder, semantic_floor
 from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.records import Task
 
@@ -78,6 +80,18 @@ def read_predictions(file: Path) -> tuple[Prediction, ...]:
 def write_lines(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write JSON Lines, all or nothing."""
     write_atomically(file, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def with_semantic_floor(predictions: Sequence[Prediction], encoder: Encoder) -> list[Prediction]:
+    """Add `semantic_floor`, for which all predictions have to be there, in the same order in every arm."""
+    scored = {}
+    for task in dict.fromkeys(one.task for one in predictions):
+        of_task = [one for one in predictions if one.task == task]
+        floor = semantic_floor([one.prediction for one in of_task], [one.target for one in of_task], encoder)
+        for one, value in zip(of_task, floor.tolist(), strict=True):
+            added = {} if isnan(value) else {"semantic_floor": value}
+            scored[one.clip_id, task] = replace(one, scores=one.scores | added)
+    return [scored[one.clip_id, one.task] for one in predictions]
 
 
 def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:

@@ -16,9 +16,9 @@ from gaze_vlm.datamodules.clip import Batch, StepTotals, Task
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.scores import score_sample
-from gaze_vlm.metrics.semantic import Encoder, default_encoder, semantic_similarity
+from gaze_vlm.metrics.semantic import Encoder, default_encoder, embedding_scores
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
-from gaze_vlm.runs.prediction import Prediction, mean_scores
+from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floor
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
 
@@ -46,7 +46,8 @@ class GazeVLM(L.LightningModule):
             numbers of steps alone.
         warmup: share of the run over which the learning rate rises.
         ratio_every_n_steps: how often the ratio of the two losses' gradient norms is measured; 0 never.
-        encoder: sentence encoder of the semantic score; None is all-MiniLM-L6-v2 from an installed package.
+        encoder: sentence encoder of the semantic score, and of BERTScore where it is a `TokenEncoder` too; None is
+            all-MiniLM-L6-v2 from an installed package, which is both.
     """
 
     strict_loading = False  # checkpoints hold the trainable parameters; `check_belongs` sees to the rest
@@ -232,10 +233,11 @@ class GazeVLM(L.LightningModule):
         assert self.labels is not None
         output, answers = self.backbone.evaluate(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
-        semantic = semantic_similarity(answers, [clip.target for clip in batch.clips], self.encoder)
+        embedded = embedding_scores(answers, [clip.target for clip in batch.clips], self.encoder)
         predictions = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
-            scores = {"cross_entropy": float(output.cross_entropy[i]), "semantic": float(semantic[i])}
+            scores = {"cross_entropy": float(output.cross_entropy[i])}
+            scores |= {name: float(values[i]) for name, values in embedded.items()}
             scores |= score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, self.labels)
             kl = self.attention_kl(output.attention, batch, i)
             predictions.append(
@@ -274,7 +276,8 @@ class GazeVLM(L.LightningModule):
         `score` is the mean semantic similarity over all tasks; it chooses the best checkpoint. Each process has the
         predictions of all.
         """
-        self.predictions = sorted(self.gathered(self.predictions), key=lambda one: (one.clip_id, one.task))
+        gathered = sorted(self.gathered(self.predictions), key=lambda one: (one.clip_id, one.task))
+        self.predictions = with_semantic_floor(gathered, self.encoder)
         for task, means in mean_scores(self.predictions).items():
             for name, value in means.items():
                 self.log(f"{stage}/{task}/{name}", value)
