@@ -1,9 +1,10 @@
-"""How often intervals of 95 % cover the mean, with few sessions and many: the choice of `comparison/statistics.py`.
+"""How often intervals of 95 % cover the mean, and how often a difference that is none has p ≤ 0.05.
 
     python benchmarks/interval_coverage.py
 
-Scores are simulated whose mean is known: of 20 clips a session, or of 2 to some 80 (log-normal, sigma 0.7), that differ
-between sessions. A figure is the share of intervals that hold the mean, in percent; its standard error is 0.2.
+It is the choice of `comparison/statistics.py` and `comparison/permutation.py`, with few sessions and many. Scores are
+simulated whose mean is known: of 20 clips a session, or of 2 to some 80 (log-normal, sigma 0.7), that differ between
+sessions. A figure is a share of 10,000 trials in percent; its standard error is 0.2.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 from result import cpu_name, write_result
 from scipy.stats import t as student_t
 
+from gaze_vlm.comparison.permutation import sign_flip_p
 from gaze_vlm.comparison.statistics import cluster_t
 
 TRIALS, SESSIONS, DRAWS, LEVEL = 10_000, (6, 7, 10, 20, 60), 399, 0.95
@@ -58,6 +60,13 @@ def difference(random: np.random.Generator, clips: np.ndarray) -> Simulated:
     return (random.binomial(3 * clips, treated) - random.binomial(3 * clips, control)) / 3, truth
 
 
+def no_difference(random: np.random.Generator, clips: np.ndarray) -> Simulated:
+    """Accuracy of one arm less that of another, three seeds; either may be better in a session, none is in the mean."""
+    session = random.normal(size=clips.shape) - 1
+    arms = [logistic(session + 0.5 * random.normal(size=clips.shape)) for _ in range(2)]
+    return np.subtract(*(random.binomial(3 * clips, arm) for arm in arms)) / 3, 0.0
+
+
 SCORES = {
     "a score": normal,
     "accuracy, 30 % right": accuracy(-1.0),
@@ -98,6 +107,7 @@ def bootstrap_t(totals: np.ndarray, clips: np.ndarray, random: np.random.Generat
     return mean - high * error, mean - low * error
 
 
+NULLS = {"arms alike": no_difference, "mean 0, gains differ": difference}
 METHODS = {"chosen": chosen, "cluster t": plain_t, "bootstrap t": bootstrap_t, "percentile bootstrap": percentile}
 
 
@@ -125,6 +135,16 @@ def main() -> None:
                     low, high = interval(totals, clips, random)
                     covered = float(((low <= truth) & (truth <= high)).mean())
                     figures[f"{name}, {kind}, {sessions} sessions: {method}"] = round(100 * covered, 1)
+    for name, draw in NULLS.items():
+        for kind in ("equal", "unequal"):
+            for sessions in SESSIONS:
+                clips = sizes(random, kind, sessions)
+                totals, truth = draw(random, clips)
+                p = np.array([sign_flip_p(one) for one in totals - truth * clips])
+                mean, half = (totals - truth * clips).sum(axis=1) / clips.sum(axis=1), cluster_t(totals, clips, LEVEL)
+                case = f"false findings, {name}, {kind}, {sessions} sessions"
+                figures[f"{case}: p <= 0.05"] = round(100 * float((p <= 0.05).mean()), 1)
+                figures[f"{case}: interval without 0"] = round(100 * float((np.abs(mean) > half).mean()), 1)
     conditions = {"trials": TRIALS, "level": LEVEL, "draws": DRAWS, "clips_a_session": 20, "seed": 0}
     write_result(
         "interval_coverage",

@@ -166,7 +166,7 @@ def test_several_backbones_are_rows_of_one_table(project):
         ["--config=two.yaml", "--config=gaze.yaml"],
     ]
     assert Path("runs/kitchen/two/gaze/seed0/run.json").is_file()
-    head = "| Backbone | control | gaze | gaze vs control [95 % interval] | KL, control | KL, gaze |"
+    head = "| Backbone | control | gaze | gaze vs control [95 % interval], p (Holm) | KL, control | KL, gaze |"
     assert page.startswith("# kitchen: 2 backbones")
     assert page.count(head) == 2
     overview = page.split("# kitchen, one")[0]

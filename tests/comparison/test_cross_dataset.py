@@ -42,7 +42,7 @@ def test_runs_are_tested_on_other_data_sets(project, store):
     assert "- Train clips: 800" in section
     expected = np.array([answers(ELSEWHERE, 0.5, seed)[0].mean() for seed in (0, 1)])
     assert f"| gaze | {100 * expected.mean():.1f} ± {100 * expected.std(ddof=1):.1f} |" in section
-    assert section.count("| Noun vs control [95 % interval] |") == 5
+    assert section.count("| Noun vs control [95 % interval], p (Holm) |") == 5
     assert "## Data-size curve" in page.removesuffix(section)
     lines = list(csv.DictReader(Path("results/kitchen.csv").read_text().splitlines()))
     assert {line["dataset"] for line in lines} == {"kitchen", "other"}

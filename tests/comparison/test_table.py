@@ -7,11 +7,15 @@ import pytest
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.curve import curve_points, plot_curve, write_curve_csv
 from gaze_vlm.comparison.markdown import headline_metric, render
+from gaze_vlm.comparison.permutation import holm, paired_p
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.statistics import paired_interval
 from gaze_vlm.comparison.table import build_table
 
-COLUMNS = "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,diff,diff_low,diff_high,clips"
+COLUMNS = (
+    "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,p,p_holm,"
+    "baseline_diff,baseline_low,baseline_high,baseline_p,baseline_p_holm,clips"
+)
 CLIPS = 48
 
 
@@ -78,6 +82,22 @@ def test_csv_holds_the_worked_out_numbers(tmp_path, runs, right):
     }
 
 
+def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right):
+    table = build_table(runs, "control", 0.8, baseline="baseline", controls={"gaze": "baseline"})
+    rows = {arm: of["noun"] for arm, of in table.of("kitchen", "tiny-llava", "activity").items()}
+    assert {arm: row.control for arm, row in rows.items()} == {"baseline": "control", "control": "", "gaze": "baseline"}
+    sessions = [f"P{clip // 4:02d}" for clip in range(CLIPS)]
+    matrix = {arm: np.stack([right[arm, seed][0] for seed in (0, 1)]).astype(float) for arm in rows}
+    p = {arm: paired_p(matrix[arm], matrix[row.control], sessions) for arm, row in rows.items() if row.control}
+    assert {arm: row.p for arm, row in rows.items() if row.control} == p
+    assert [rows["baseline"].p_holm, rows["gaze"].p_holm] == holm([p["baseline"], p["gaze"]])
+    assert (rows["gaze"].baseline_diff, rows["gaze"].baseline_p) == (rows["gaze"].diff, rows["gaze"].p)
+    assert math.isnan(rows["baseline"].baseline_p_holm)
+    page = render(table, runs, 0.8, "x", "y")
+    assert page.count("| Noun vs control [95 % interval], p (Holm) | Noun vs baseline [95 % interval], p (Holm) |") == 5
+    assert "(vs baseline) |" in page
+
+
 def test_without_a_shared_seed_there_is_no_difference(runs):
     chosen = [run for run in runs if (run.arm, run.seed) in {("control", 0), ("gaze", 1)}]
     gaze = build_table(chosen, "control", reach_s=0.8).of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
@@ -107,15 +127,15 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
         ("Exact match | ROUGE-L | Semantic", "Semantic"),
         ("KL", "KL"),
     ):
-        assert page.count(f"| Arm | {columns} | {headline} vs control [95 % interval] |") == 5
+        assert page.count(f"| Arm | {columns} | {headline} vs control [95 % interval], p (Holm) |") == 5
     noun = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
     activity = page.split("## ")[1]
     any_ = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun_any"]
     shown = [f"{row.mean:.1f} ± {row.sd:.1f}" for row in (noun, any_)]
-    difference = f"{noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}]"
+    difference = f"{noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
     assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 | {difference} |" in activity
     assert "Absent noun, where less is better" in page
-    assert "| gaze | 1.50 ± 0.00 | -1.00 [-1.00, -1.00] |" in activity
+    assert "| gaze | 1.50 ± 0.00 | -1.00 [-1.00, -1.00], p < 0.001 |" in activity
     assert "repeats the current action" not in activity
     same = page.split("## ")[3]
     assert "| *oracle: repeats the current action* | 100.0 | — | — | 100.0 | — |" in same
@@ -135,7 +155,7 @@ def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
     assert headline_metric(runs) == "semantic"
     page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "Semantic vs control" in page
-    assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval] |" in page
+    assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval], p (Holm) |" in page
 
 
 def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path):
@@ -148,7 +168,7 @@ def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path)
     assert math.isnan(row.diff_low)
     curve = curve_points(runs, "control", "noun")
     page = render(table, runs, 0.8, "x", "y", curve)
-    assert "With fewer than 6 sessions there is none, for it would cover too rarely" in page
+    assert "With fewer than 6 sessions there is neither" in page
     assert f"| {row.diff:+.1f} [too few sessions] |" in page.split("## ")[1]
     assert "[too few sessions]" in page.split("## Data-size curve")[1]
     assert "nan" not in page

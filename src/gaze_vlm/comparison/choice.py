@@ -60,9 +60,11 @@ class Choice:
                 raise InputError(
                     f"--arms: {arm!r} is no arm of {file}: name some of {', '.join(known)}{did_you_mean(arm, known)}"
                 )
-        kept = {*self.arms, values.get("control"), values.get("baseline")}
+        controls = {arm: control for arm, control in (values.get("controls") or {}).items() if arm in self.arms}
+        kept = {*self.arms, values.get("control"), values.get("baseline"), *controls.values()}
         curve = values.get("curve") or {}
         return {
+            "controls": controls,
             "arms": {arm: config for arm, config in known.items() if arm in kept},
             "curve": {**curve, "arms": [arm for arm in curve["arms"] if arm in kept]} if curve.get("arms") else None,
         }

@@ -34,6 +34,8 @@ class Comparison:
     Args:
         arms: name of the arm → its YAML file, or the files of an arm that changes several things.
         control: arm that the others are compared with.
+        baseline: arm that the others are compared with too, such as the model without a gaze block.
+        controls: name of an arm → arm that it is compared with instead of `control`.
         runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's. With `datasets` or
             `backbones` their names come before the arm: `<runs>/<dataset>/<backbone>/<arm>/seed<k>`.
         output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
@@ -56,6 +58,8 @@ class Comparison:
     control: str
     runs: Path
     output: Path
+    baseline: str = ""
+    controls: dict[str, str] = field(default_factory=dict)
     train_clips: int | None = None
     dataset: str = ""
     datasets: dict[str, Path] = field(default_factory=dict)
@@ -146,8 +150,14 @@ def _check(comparison: Comparison, file: Path) -> None:
         at_least(1, **{f"{file}: curve.train_clips": clips})
     for seed in comparison.seeds:
         is_seed(seed)
-    if comparison.control not in comparison.arms:
-        raise InputError(f"{file}: control: {comparison.control!r} is no arm, name {known}")
+    references = {f"controls.{arm}": control for arm, control in comparison.controls.items()}
+    references |= {"control": comparison.control, **({"baseline": comparison.baseline} if comparison.baseline else {})}
+    for key, arm in references.items():
+        if arm not in comparison.arms:
+            raise InputError(f"{file}: {key}: {arm!r} is no arm, name {known}")
+    for arm in comparison.controls:
+        if arm not in comparison.arms:
+            raise InputError(f"{file}: controls: {arm!r} is no arm, name {known}")
     for key, one, several in (
         ("backbone", comparison.backbone, comparison.backbones),
         ("dataset", comparison.dataset, comparison.datasets),

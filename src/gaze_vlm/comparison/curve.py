@@ -8,9 +8,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gaze_vlm.comparison.paired import arm_scores, difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
-from gaze_vlm.comparison.table import difference, points, score_matrix
+from gaze_vlm.comparison.table import points
 from gaze_vlm.runs.prediction import TASKS
 
 COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
@@ -62,11 +63,13 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
     for task in TASKS:
         for train_clips in sorted({run.train_clips for run in runs}):
             arms = by_arm(run for run in runs if run.train_clips == train_clips)
-            for arm, seeds in arms.items():
-                values, sessions = score_matrix(seeds.values(), task, metric, reach_s=0)
-                gain = None if arm == control else difference(seeds, arms.get(control, {}), task, metric, reach_s=0)
-                mean = session_interval(values, sessions)
-                made.append(CurvePoint(arm, task, metric, train_clips, len(seeds), mean, gain))
+            scores = {arm: arm_scores(seeds, task, reach_s=0) for arm, seeds in arms.items()}
+            for arm, own in scores.items():
+                pair = arm != control and control in scores
+                gain = difference(own, scores[control], metric) if pair else None
+                mean = session_interval(own.of(metric), own.sessions)
+                estimate = None if gain is None else gain.estimate
+                made.append(CurvePoint(arm, task, metric, train_clips, len(own.seeds), mean, estimate))
     return made
 
 

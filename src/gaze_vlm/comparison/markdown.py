@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from math import isnan
+from math import isnan, nan
 
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
@@ -34,6 +34,7 @@ ORACLE_NAMES = {
     "majority": "oracle: the commonest answer of this test",
 }
 NOTHING = "—"
+INTERVAL = "[95 % interval], p (Holm)"
 NO_INTERVAL = "[too few sessions]"
 ABSENT = (
     "- Noun: the first noun that the answer names is the target's. Noun anywhere: it names the target's noun at all. "
@@ -107,13 +108,13 @@ def _overview(table: Table, dataset: str, trained_on: str, backbones: Sequence[s
         of_backbone = {backbone: table.of(dataset, backbone, task, trained_on) for backbone in backbones}
         arms = list(dict.fromkeys(arm for rows in of_backbone.values() for arm in rows))
         others = [arm for arm in arms if arm != table.control]
-        against = (f"{arm} vs {table.control} [95 % interval]" for arm in others)
+        against = (f"{arm} vs {table.control} {INTERVAL}" for arm in others)
         lines += [f"## {TITLES[task]}: {SCORES[metric].title.lower()}", ""]
         lines += _header(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)])
         for backbone, rows in of_backbone.items():
             shown = {arm: rows.get(arm, {}) for arm in arms}
             cells = [_mean(shown[arm].get(metric)) for arm in arms]
-            cells += [_difference(shown[arm].get(metric)) for arm in others]
+            cells += [_difference(shown[arm].get(metric), table.control) for arm in others]
             lines.append(_line([backbone, *cells, *(_mean(shown[arm].get("attention_kl")) for arm in arms)]))
         lines.append("")
     return lines
@@ -138,8 +139,9 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
         f"in nats. Differences are paired with `{table.control}` on the same seeds and clips. The interval is a t "
-        "interval clustered by session, seeds averaged first, so it holds for these trained seeds. With fewer than "
-        f"{LEAST_SESSIONS} sessions there is none, for it would cover too rarely (docs/scores.md).",
+        "interval clustered by session, seeds averaged first, so it holds for these trained seeds. p is two-sided, of "
+        "sign flips of whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
+        f"{LEAST_SESSIONS} sessions there is neither (docs/scores.md).",
     ]
 
 
@@ -162,34 +164,37 @@ def _task(
         grouped = (name for name in METRICS if SCORES[name].group == group)
         if metrics := [name for name in grouped if any(name in rows for rows in shown.values())]:
             oracles = {oracle: table.oracles[dataset, task, oracle] for oracle in oracles_of(task)}
-            lines += [*_scores(shown, metrics, headline, table.control, oracles, missing), ""]
+            lines += [*_scores(table, shown, metrics, headline, oracles, missing), ""]
     return lines
 
 
 def _scores(
+    table: Table,
     arms: dict[str, dict[str, Row]],
     metrics: Sequence[str],
     headline: str,
-    control: str,
     oracles: dict[str, dict[str, float]],
     missing: Sequence[Missing],
 ) -> list[str]:
     """A table of one group of scores: a row an arm, and one an oracle that has any of them."""
-    against = f"{SCORES[headline].title} vs {control} [95 % interval]"
-    lines = _header(["Arm", *(SCORES[name].title for name in metrics), against])
+    references = [name for name in (table.control, table.baseline) if name]
+    against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
+    lines = _header(["Arm", *(SCORES[name].title for name in metrics), *against])
     lacking = Counter(one.run.arm for one in missing)
     for arm, rows in arms.items():
         cells = [_mean(rows.get(name)) for name in metrics]
         seeds = next(iter(rows.values())).seeds
         short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
-        lines.append(_line([arm + short, *cells, _difference(rows.get(headline))]))
+        cells.append(_difference(rows.get(headline), table.control))
+        cells += [_baseline_difference(rows.get(headline))] if table.baseline else []
+        lines.append(_line([arm + short, *cells]))
     for arm in lacking:
         if arm not in arms:
-            lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), NOTHING]))
+            lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), *(NOTHING for _ in against)]))
     for oracle, scores in oracles.items():
         if not scores.keys().isdisjoint(metrics):
             cells = [f"{scores[name]:z.1f}" if name in scores else NOTHING for name in metrics]
-            lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, NOTHING]))
+            lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, *(NOTHING for _ in against)]))
     return lines
 
 
@@ -234,8 +239,18 @@ def _mean(row: Row | None) -> str:
     return f"{row.mean:z.{decimals}f}{deviation}"
 
 
-def _difference(row: Row | None) -> str:
-    return NOTHING if row is None else _signed(row.metric, row.diff, row.diff_low, row.diff_high)
+def _difference(row: Row | None, control: str) -> str:
+    """The difference from the arm's control, which is named where it is another than the table's."""
+    if row is None:
+        return NOTHING
+    against = "" if row.control in ("", control) else f" (vs {row.control})"
+    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.p_holm) + against
+
+
+def _baseline_difference(row: Row | None) -> str:
+    if row is None:
+        return NOTHING
+    return _signed(row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_p_holm)
 
 
 def _gain(point: CurvePoint | None, metric: str) -> str:
@@ -252,11 +267,18 @@ def _interval(point: CurvePoint | None, metric: str) -> str:
     return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
 
 
-def _signed(metric: str, mean: float, low: float, high: float) -> str:
+def _signed(metric: str, mean: float, low: float, high: float, p: float = nan) -> str:
     if isnan(mean):
         return NOTHING
     shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
-    return f"{shown} {NO_INTERVAL}" if isnan(low) else f"{shown} [{from_}, {to}]"
+    if isnan(low):
+        return f"{shown} {NO_INTERVAL}"
+    return f"{shown} [{from_}, {to}]" + ("" if isnan(p) else f", {p_text(p)}")
+
+
+def p_text(p: float) -> str:
+    """Return a p value as a page shows it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _decimals(metric: str) -> int:

@@ -9,9 +9,15 @@ from gaze_vlm.comparison.markdown import headline_metric, package_versions, rend
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.runs import Run
-from gaze_vlm.comparison.table import build_table
+from gaze_vlm.comparison.table import Table, build_table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
+
+
+def table_of(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
+    """Build the table of a comparison's runs, each with the arms that it is compared with."""
+    references = comparison.baseline, comparison.controls
+    return build_table(runs, comparison.control, comparison.reach_s, encoder, *references)
 
 
 def write_results(
@@ -36,7 +42,7 @@ def write_results(
     output.parent.mkdir(parents=True, exist_ok=True)
     main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
     shown = [*main, *elsewhere]
-    table = build_table(shown, comparison.control, comparison.reach_s, encoder)
+    table = table_of(comparison, shown, encoder)
     table.write_csv(output.with_name(f"{output.name}.csv"))
     curve: Sequence[CurvePoint] = ()
     picture = None

@@ -54,16 +54,27 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
         raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
     if not 0 < level < 1:
         raise InputError(f"interval level {level} is not between 0 and 1: give 0.95 for a 95 % interval")
+    totals, clips = session_totals(values, sessions)
+    if not clips.size:
+        return Estimate(np.nan, np.nan, np.nan, clips=0, sessions=0)
+    mean, half = float(totals.sum() / clips.sum()), np.nan
+    if len(clips) >= LEAST_SESSIONS:
+        half = float(cluster_t(totals, clips, level))
+    return Estimate(mean, mean - half, mean + half, clips=int(clips.sum()), sessions=len(clips))
+
+
+def session_totals(
+    values: Float[np.ndarray, "seed clip"], sessions: Sequence[str]
+) -> tuple[Float[np.ndarray, " session"], Int[np.ndarray, " session"]]:
+    """Return the sum of each session's values, averaged over seeds, and the number of its clips.
+
+    A clip with a NaN is left out, and so is a session without a clip.
+    """
     counted = ~np.isnan(values).any(axis=0)
     if values.shape[0] == 0 or not counted.any():
-        return Estimate(np.nan, np.nan, np.nan, clips=0, sessions=0)
-    value = values[:, counted].mean(axis=0)
-    names, session = np.unique(np.asarray(sessions)[counted], return_inverse=True)
-    low = high = np.nan
-    if len(names) >= LEAST_SESSIONS:
-        half = float(cluster_t(np.bincount(session, weights=value), np.bincount(session), level))
-        low, high = value.mean() - half, value.mean() + half
-    return Estimate(float(value.mean()), float(low), float(high), clips=len(value), sessions=len(names))
+        return np.zeros(0), np.zeros(0, dtype=int)
+    _, session = np.unique(np.asarray(sessions)[counted], return_inverse=True)
+    return np.bincount(session, weights=values[:, counted].mean(axis=0)), np.bincount(session)
 
 
 def cluster_t(

@@ -1,21 +1,23 @@
 """The table: every arm, task and metric, with its difference from the control arm."""
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from math import isnan, nan
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
+from gaze_vlm.comparison.paired import ArmScores, arm_scores, difference
+from gaze_vlm.comparison.permutation import holm
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import Estimate, paired_interval, sd_over_seeds
+from gaze_vlm.comparison.statistics import sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
-from gaze_vlm.runs.prediction import Prediction
 
+NONE: Mapping[str, str] = MappingProxyType({})
 POINTS = 100
 CSV_DECIMALS = 4
 
@@ -26,8 +28,10 @@ class Row:
 
     Values are points of a hundred, attention_kl nats.
 
-    `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `diff`: arm − control on the seeds and
-    clips of both, with its 95 % interval by sessions; NaN for the control itself and where no pair exists.
+    `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `control`: the arm that this is compared
+    with, blank for the control itself. `diff`: arm − control on the seeds and clips of both, with its 95 % interval by
+    sessions, the p of no difference, and that p corrected over the arms of the task and score. `baseline_…`: the same
+    against the baseline. NaN where no pair exists.
     """
 
     backbone: str
@@ -39,9 +43,17 @@ class Row:
     seeds: int
     mean: float
     sd: float
+    control: str
     diff: float
     diff_low: float
     diff_high: float
+    p: float
+    p_holm: float
+    baseline_diff: float
+    baseline_low: float
+    baseline_high: float
+    baseline_p: float
+    baseline_p_holm: float
     clips: int
 
 
@@ -56,6 +68,7 @@ class Table:
     oracles: dict[tuple[str, str, str], dict[str, float]]
     tested: dict[tuple[str, str], tuple[int, int]]
     control: str
+    baseline: str = ""
 
     def of(self, dataset: str, backbone: str, task: str, trained_on: str | None = None) -> dict[str, dict[str, Row]]:
         """Return the rows of one part of the table: arm → metric → row.
@@ -77,7 +90,14 @@ class Table:
             writer.writerows({name: _cell(value) for name, value in asdict(row).items()} for row in self.rows)
 
 
-def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Encoder | None = None) -> Table:
+def build_table(
+    runs: Sequence[Run],
+    control: str,
+    reach_s: float,
+    encoder: Encoder | None = None,
+    baseline: str = "",
+    controls: Mapping[str, str] = NONE,
+) -> Table:
     """Compare the arms of every data set and backbone among the runs.
 
     Args:
@@ -85,6 +105,8 @@ def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Enco
         control: arm that the others are compared with.
         reach_s: see `groups.future_group`.
         encoder: for the oracles' semantic score; None leaves that out.
+        baseline: arm that the others are compared with too; empty for none.
+        controls: name of an arm → arm that it is compared with instead of `control`.
 
     Raises:
         InputError: runs of a data set were tested on different clips.
@@ -103,73 +125,75 @@ def build_table(runs: Sequence[Run], control: str, reach_s: float, encoder: Enco
                 oracles[dataset, task, oracle] = _shown(ORACLES[oracle](some, task, reach_s, encoder))
         for trained_on, backbone in dict.fromkeys((run.trained_on, run.backbone) for run in of_dataset):
             arms = by_arm(run for run in of_dataset if (run.trained_on, run.backbone) == (trained_on, backbone))
+            references = {arm: controls.get(arm, control) for arm in arms if arm != control}
             for task in SPLIT_TASKS:
-                for arm, seeds in arms.items():
-                    against = {} if arm == control else arms.get(control, {})
-                    for metric in METRICS:
-                        rows += _row(seeds, against, task, metric, reach_s)
-    return Table(tuple(rows), oracles, tested, control)
+                rows += _rows(arms, references, baseline, task, reach_s)
+    return Table(tuple(rows), oracles, tested, control, baseline)
 
 
-def score_matrix(
-    runs: Iterable[Run], task: str, metric: str, reach_s: float
-) -> tuple[Float[np.ndarray, "run clip"], list[str]]:
-    """Return one metric of runs tested on the same clips, and the clips' sessions.
+def _rows(
+    arms: dict[str, dict[int, Run]], references: Mapping[str, str], baseline: str, task: str, reach_s: float
+) -> list[Row]:
+    """The rows of a task, arm by arm, with p values corrected over the arms of each score."""
+    scores = {arm: arm_scores(seeds, task, reach_s) for arm, seeds in arms.items()}
+    found: dict[tuple[str, str], Row] = {}
+    for metric in METRICS:
+        rows = [
+            _row(next(iter(seeds.values())), task, metric, scores, references.get(arm, ""), baseline)
+            for arm, seeds in arms.items()
+            if not np.isnan(scores[arm].of(metric)).any(axis=0).all()
+        ]
+        corrected = zip(rows, holm([row.p for row in rows]), holm([row.baseline_p for row in rows]), strict=True)
+        found |= {(row.arm, metric): replace(row, p_holm=p, baseline_p_holm=base) for row, p, base in corrected}
+    return [found[arm, metric] for arm in arms for metric in METRICS if (arm, metric) in found]
 
-    NaN where a clip has none.
-    """
-    of_run = [_answers(run, task, reach_s) for run in runs]
-    clips = sorted(of_run[0]) if of_run else []
-    values = [[answers[clip].scores.get(metric, nan) for clip in clips] for answers in of_run]
-    matrix = np.array(values, dtype=float).reshape(len(of_run), len(clips))
-    return matrix, [of_run[0][clip].session for clip in clips]
+
+def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], reference: str, baseline: str) -> Row:
+    """The row of one metric of the arm of a run."""
+    own = scores[run.arm]
+    values = own.of(metric)
+    counted = ~np.isnan(values).any(axis=0)
+    diff, low, high, p = _against(own, scores.get(reference), metric)
+    baseline_diff, baseline_low, baseline_high, baseline_p = _against(
+        own, None if run.arm == baseline else scores.get(baseline), metric
+    )
+    return Row(
+        backbone=run.backbone,
+        arm=run.arm,
+        task=task,
+        dataset=run.dataset,
+        trained_on=run.trained_on,
+        metric=metric,
+        seeds=len(own.seeds),
+        mean=points(metric, float(values[:, counted].mean())),
+        sd=points(metric, sd_over_seeds(values)),
+        control=reference,
+        diff=diff,
+        diff_low=low,
+        diff_high=high,
+        p=p,
+        p_holm=nan,
+        baseline_diff=baseline_diff,
+        baseline_low=baseline_low,
+        baseline_high=baseline_high,
+        baseline_p=baseline_p,
+        baseline_p_holm=nan,
+        clips=int(counted.sum()),
+    )
 
 
-def difference(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, reach_s: float) -> Estimate | None:
-    """Estimate arm − control on the seeds of both; None where they share none."""
-    shared = [seed for seed in arm if seed in control]
-    if not shared:
-        return None
-    treated, sessions = score_matrix((arm[seed] for seed in shared), task, metric, reach_s)
-    untreated, _ = score_matrix((control[seed] for seed in shared), task, metric, reach_s)
-    return paired_interval(treated, untreated, sessions)
+def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> tuple[float, float, float, float]:
+    """Difference, its interval and p; NaN where there is no pair."""
+    gain = None if reference is None else difference(arm, reference, metric)
+    if gain is None:
+        return nan, nan, nan, nan
+    mean, low, high = (points(metric, value) for value in (gain.estimate.mean, gain.estimate.low, gain.estimate.high))
+    return mean, low, high, gain.p
 
 
 def points(metric: str, value: float) -> float:
     """Return a metric in points of a hundred, but a KL in nats."""
     return POINTS * value if SCORES[metric].in_points else value
-
-
-def _row(arm: dict[int, Run], control: dict[int, Run], task: str, metric: str, reach_s: float) -> list[Row]:
-    """The row of one metric, or none where no clip has it."""
-    values, _ = score_matrix(arm.values(), task, metric, reach_s)
-    counted = ~np.isnan(values).any(axis=0)
-    if not counted.any():
-        return []
-    gain = difference(arm, control, task, metric, reach_s)
-    diff, low, high = (nan, nan, nan) if gain is None else (gain.mean, gain.low, gain.high)
-    run = next(iter(arm.values()))
-    return [
-        Row(
-            backbone=run.backbone,
-            arm=run.arm,
-            task=task,
-            dataset=run.dataset,
-            trained_on=run.trained_on,
-            metric=metric,
-            seeds=len(arm),
-            mean=points(metric, float(values[:, counted].mean())),
-            sd=points(metric, sd_over_seeds(values)),
-            diff=points(metric, diff),
-            diff_low=points(metric, low),
-            diff_high=points(metric, high),
-            clips=int(counted.sum()),
-        )
-    ]
-
-
-def _answers(run: Run, task: str, reach_s: float) -> dict[str, Prediction]:
-    return {p.clip_id: p for p in run.predictions if in_task(p, task, reach_s)}
 
 
 def _shown(scores: dict[str, float]) -> dict[str, float]:

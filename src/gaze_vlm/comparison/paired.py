@@ -1,0 +1,58 @@
+"""Scores of runs by clip, and the difference of two arms on the seeds and clips of both."""
+
+from collections.abc import Iterable, Mapping
+from math import nan
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from gaze_vlm.comparison.groups import in_task
+from gaze_vlm.comparison.permutation import paired_p
+from gaze_vlm.comparison.runs import METRICS, Run
+from gaze_vlm.comparison.statistics import Estimate, paired_interval
+
+
+class ArmScores(NamedTuple):
+    """All scores of an arm on one task, NaN where a clip has none.
+
+    `seeds` and `sessions` name two of the axes.
+    """
+
+    values: Float[np.ndarray, "metric seed clip"]
+    seeds: tuple[int, ...]
+    sessions: tuple[str, ...]
+
+    def of(self, metric: str) -> Float[np.ndarray, "seed clip"]:
+        """Return one of `METRICS`."""
+        return self.values[METRICS.index(metric)]
+
+
+class Difference(NamedTuple):
+    """Arm − reference with its interval by sessions, and the p of no difference, not corrected."""
+
+    estimate: Estimate
+    p: float
+
+
+def arm_scores(arm: Mapping[int, Run], task: str, reach_s: float) -> ArmScores:
+    """Read the scores of an arm's runs, by seed, which were tested on the same clips."""
+    answers = [{p.clip_id: p for p in run.predictions if in_task(p, task, reach_s)} for run in arm.values()]
+    clips = sorted(answers[0]) if answers else []
+    values = [[[of_run[clip].scores.get(name, nan) for clip in clips] for of_run in answers] for name in METRICS]
+    shaped = np.array(values, dtype=float).reshape(len(METRICS), len(answers), len(clips))
+    return ArmScores(shaped, tuple(arm), tuple(answers[0][clip].session for clip in clips))
+
+
+def difference(arm: ArmScores, reference: ArmScores, metric: str) -> Difference | None:
+    """Estimate arm − reference on the seeds of both; None where they share none."""
+    shared = [seed for seed in arm.seeds if seed in reference.seeds]
+    if not shared:
+        return None
+    treated = arm.of(metric)[_rows(arm.seeds, shared)]
+    untreated = reference.of(metric)[_rows(reference.seeds, shared)]
+    return Difference(paired_interval(treated, untreated, arm.sessions), paired_p(treated, untreated, arm.sessions))
+
+
+def _rows(seeds: tuple[int, ...], chosen: Iterable[int]) -> list[int]:
+    return [seeds.index(seed) for seed in chosen]
