@@ -179,6 +179,7 @@ def read_overhead() -> list[float]:
     """Reading all frames of clips with their mixtures, against the frames alone."""
     from gaze_vlm.datamodules.dataset import ClipDataset
     from gaze_vlm.datamodules.gaze_options import GazeOptions
+    from gaze_vlm.datamodules.gaze_sources import StoredGaze
 
     reader = SyntheticReader(EGTEA, SECONDS, video(EGTEA, SECONDS, "egtea"), 1)
     recordings = reader.recordings()
@@ -189,7 +190,8 @@ def read_overhead() -> list[float]:
             job(recording, lambda share: None)
         write_index(reader, reader.path.parent, store, with_splits(recordings, PARAMETERS), PARAMETERS, {}, 0, {})
         opened = Store(store)
-        dataset = ClipDataset(opened, opened.clips, {"activity": "?"}, GazeOptions())
+        gaze = StoredGaze(opened, opened.clips, GazeOptions(), opened.clips)
+        dataset = ClipDataset(opened, opened.clips, {"activity": "?"}, gaze)
         some = range(0, len(dataset), 3)
         return ratios(lambda: [dataset[i] for i in some], lambda: [dataset.decode(i) for i in some])
 

@@ -9,6 +9,7 @@ from gaze_vlm.comparison.groups import (
     majority,
     oracles_of,
     repeat_current,
+    repeat_previous,
 )
 from gaze_vlm.comparison.runs import read_run
 
@@ -67,4 +68,21 @@ def test_oracles_without_labels_or_clips(tmp_path):
     assert set(majority(unlabelled, "future", 0.8, None)) == {"exact_match", "rouge_l", "bleu", "chrf"}
     assert majority(unlabelled[:2], "future/unseen", 0.8, None) == {}
     assert repeat_current(unlabelled[:2], "future/unseen", 0.8, None) == {}
-    assert oracles_of("activity") == ["majority"]
+    assert oracles_of("activity") == ["repeat_previous", "majority"]
+
+
+def test_the_previous_clip_is_the_last_of_the_session_that_ended(tmp_path):
+    """Two sessions; nouns of the activity take turns by clip, so that the previous one is always wrong."""
+    lines = rows(answers(8, 1, 0))
+    for line in lines:
+        clip = int(line["clip_id"].removeprefix("clip"))
+        line["session_end_s"] = 10.0 - clip  # named the other way round
+    predictions = read_run(write_run(tmp_path, lines)).predictions
+    activity = repeat_previous(predictions, "activity", 0.8, Same())
+    assert activity == pytest.approx({"noun": 0, "verb": 1, "exact_match": 0, "rouge_l": 1 / 3, "semantic": 0})
+    future = repeat_previous(predictions, "future", 0.8, None)  # targets: r g g r | g g r b, from the last clip on
+    assert future["noun"] == pytest.approx(2 / 6)
+
+
+def test_a_test_that_does_not_say_when_clips_end_has_no_previous_clip(predictions):
+    assert repeat_previous(predictions, "activity", 0.8, None) == {}

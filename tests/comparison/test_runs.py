@@ -112,14 +112,14 @@ def test_runs_are_grouped_by_arm_and_seed(tmp_path, directory):
 
 def test_a_prediction_is_read_as_it_was_written(tmp_path):
     scores = {"cross_entropy": 1.5, "semantic": 0.5, "noun": 1.0}
-    one = Prediction("a", "v", "s", "future", "cuts", "cut cup", "cut", "cup", ("cup",), scores, True, -0.5)
+    one = Prediction("a", "v", "s", "future", "cuts", "cut cup", "cut", "cup", ("cup",), scores, True, -0.5, 4.0)
     file = tmp_path / "predictions.jsonl"
     write_lines(file, [one.row()])
     assert file.read_text() == (
         '{"clip_id": "a", "video_id": "v", "session": "s", "task": "future", "prediction": "cuts", '
         '"target": "cut cup", "target_verb": "cut", "target_noun": "cup", "clip_nouns": ["cup"], '
         '"cross_entropy": 1.5, "semantic": 0.5, "noun": 1.0, "attention_kl": null, "same_step": true, '
-        '"future_starts_in_s": -0.5}\n'
+        '"future_starts_in_s": -0.5, "session_end_s": 4.0}\n'
     )
     assert read_predictions(file) == (one,)
 

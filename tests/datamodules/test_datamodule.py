@@ -59,20 +59,34 @@ def test_shuffled_gaze_is_of_another_session_and_only_in_training(prepared: Path
     own, shuffled = module(prepared), module(prepared, train_gaze="shuffled")
     data = shuffled.datasets["train"]
     for position, record in enumerate(data.records):
-        donor = data.records[(position + data.shift) % len(data.records)]
+        donor = data.gaze.donors[position]
         assert donor.session != record.session
         assert torch.equal(
-            data.mixture(position).xy.nan_to_num(),
-            data.options.mixture(data.store.video(donor.video_id), donor.sampled_frames, 4 / 3).xy.nan_to_num(),
+            data.gaze(position).xy.nan_to_num(),
+            GazeOptions().mixture(data.store.video(donor.video_id), donor.sampled_frames, 4 / 3).xy.nan_to_num(),
         )
     for split in ("validation", "test"):
         assert torch.equal(own.datasets[split][0].gaze.xy, shuffled.datasets[split][0].gaze.xy)
 
 
 def test_the_centre_prior_knows_no_gaze(prepared: Path) -> None:
-    mixture = module(prepared, train_gaze="centre").datasets["train"].mixture(0)
+    mixture = module(prepared, train_gaze="centre").datasets["train"].gaze(0)
     assert mixture.xy.eq(0.5).all()
     assert mixture.weight.eq(1).all()
+
+
+def test_blank_frames_show_nothing_in_any_split(prepared: Path) -> None:
+    own, blank = module(prepared), module(prepared, frames="blank")
+    for split, dataset in blank.datasets.items():
+        clip = dataset[0]
+        assert len(clip.frames) == len(own.datasets[split][0].frames)
+        assert clip.frames.unique().tolist() == [127]
+        assert clip.target == own.datasets[split][0].target
+    contents = {
+        dataset.described(i).content for dataset in blank.datasets.values() for i in range(len(dataset.records))
+    }
+    assert len(contents) == 1  # features of the one clip that all of them show
+    assert own.datasets["train"].described(0).content not in contents
 
 
 def points() -> VideoGaze:
@@ -116,7 +130,7 @@ def test_saccades_are_left_out_of_a_prepared_data_set(prepared: Path) -> None:
     whole, fixations = module(prepared), module(prepared, gaze=GazeOptions(saccades=False))
     record = whole.datasets["train"].records[0]
     saccade = torch.from_numpy(whole.store.video(record.video_id).event[record.sampled_frames] == GazeEvent.SACCADE)
-    before, after = (made.datasets["train"].mixture(0).weight for made in (whole, fixations))
+    before, after = (made.datasets["train"].gaze(0).weight for made in (whole, fixations))
     assert before[saccade].sum() > 0
     assert after[saccade].sum() == 0
     assert torch.equal(before[~saccade], after[~saccade])

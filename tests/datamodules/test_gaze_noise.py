@@ -66,12 +66,10 @@ def test_only_training_gaze_is_changed(prepared: Path) -> None:
         made.setup("fit")
     for split in ("train", "validation", "test"):
         for position in range(len(plain.datasets[split].records)):
-            own, changed = (made.datasets[split].mixture(position) for made in (plain, noisy))
+            own, changed = (made.datasets[split].gaze(position) for made in (plain, noisy))
             same = torch.equal(own.xy.nan_to_num(), changed.xy.nan_to_num()) and torch.equal(own.weight, changed.weight)
             assert same == (split != "train")
-    assert torch.equal(
-        noisy.datasets["train"].mixture(1).xy.nan_to_num(), noisy.datasets["train"].mixture(1).xy.nan_to_num()
-    )
+    assert torch.equal(noisy.datasets["train"].gaze(1).xy.nan_to_num(), noisy.datasets["train"].gaze(1).xy.nan_to_num())
 
 
 @pytest.mark.parametrize(("values", "said"), [({"noise": -1}, "noise is -1"), ({"dropped": 1.5}, "dropped is 1.5")])

@@ -8,6 +8,7 @@ import torch
 
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.datamodules.gaze_sources import CentrePrior
 from gaze_vlm.doctor.doctor import doctor
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
@@ -100,10 +101,10 @@ def test_the_share_is_that_of_the_arms_own_gaze(tiny_llava: Path, prepared: Path
     dataset = data.datasets["train"]
     for video_id in {record.video_id for record in dataset.records}:
         data.store.video(video_id).event[1::3] = GazeEvent.BLINK
-    valid = torch.cat([(dataset.mixture(position).weight > 0).any(-1) for position in range(3)])
+    valid = torch.cat([(dataset.gaze(position).weight > 0).any(-1) for position in range(3)])
     assert 0 < valid.sum() < len(valid)
     assert data.valid_share(View(), 0.1) == pytest.approx(valid.float().mean().item())
-    dataset.gaze = "centre"
+    dataset.gaze = CentrePrior(data.store, dataset.records)
     dataset.described.cache_clear()
     assert data.valid_share(View(), 0.5) == 1
 

@@ -4,8 +4,9 @@ Half of all futures are the action that is already going on. A gain there is a g
 in anticipation, so the future is always shown in three parts beside an oracle that repeats the current action.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -62,12 +63,27 @@ def repeat_current(
     predictions = list(predictions)
     current = {p.clip_id: p for p in predictions if p.task == "activity"}
     pairs = [(current[p.clip_id], p) for p in predictions if in_task(p, task, reach_s) and p.clip_id in current]
-    answers, targets = [now.target for now, _ in pairs], [next_.target for _, next_ in pairs]
-    return (
-        _label_match("noun", [(now.target_noun, next_.target_noun) for now, next_ in pairs])
-        | _label_match("verb", [(now.target_verb, next_.target_verb) for now, next_ in pairs])
-        | _text_scores(answers, targets, encoder)
-    )
+    return _copied(pairs, encoder)
+
+
+def repeat_previous(
+    predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None
+) -> dict[str, float]:
+    """Score an oracle that copies the target of the session's previous clip.
+
+    It is the last clip of the session that ends before this one, and the same task's target. Clips without one are left
+    out. Arguments and result as for `repeat_current`; any of `SPLIT_TASKS`. Tests of older versions do not say when a
+    clip ends: they have no such oracle.
+    """
+    of_session = defaultdict(list)
+    for one in predictions:
+        if one.session_end_s is not None:
+            of_session[one.session, one.task].append(one)
+    pairs = []
+    for clips in of_session.values():
+        clips.sort(key=lambda one: one.session_end_s or 0.0)
+        pairs += [(before, one) for before, one in pairwise(clips) if in_task(one, task, reach_s)]
+    return _copied(pairs, encoder)
 
 
 def majority(predictions: Iterable[Prediction], task: str, reach_s: float, encoder: Encoder | None) -> dict[str, float]:
@@ -87,6 +103,7 @@ def majority(predictions: Iterable[Prediction], task: str, reach_s: float, encod
 
 ORACLES: dict[str, Callable[[Iterable[Prediction], str, float, Encoder | None], dict[str, float]]] = {
     "repeat_current": repeat_current,
+    "repeat_previous": repeat_previous,
     "majority": majority,
 }
 
@@ -94,6 +111,15 @@ ORACLES: dict[str, Callable[[Iterable[Prediction], str, float, Encoder | None], 
 def oracles_of(task: str) -> Sequence[str]:
     """List the oracles of a task; repeating the current action is one of the future."""
     return [name for name in ORACLES if name != "repeat_current" or task != "activity"]
+
+
+def _copied(pairs: Sequence[tuple[Prediction, Prediction]], encoder: Encoder | None) -> dict[str, float]:
+    """The scores of answers that copy the first one's target where the second one's is asked for."""
+    return (
+        _label_match("noun", [(copied.target_noun, asked.target_noun) for copied, asked in pairs])
+        | _label_match("verb", [(copied.target_verb, asked.target_verb) for copied, asked in pairs])
+        | _text_scores([copied.target for copied, _ in pairs], [asked.target for _, asked in pairs], encoder)
+    )
 
 
 def _constant(targets: Sequence[str | None]) -> list[tuple[str, str]]:

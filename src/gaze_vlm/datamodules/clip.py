@@ -21,7 +21,7 @@ class Clip:
     last is its length. `verb` and `noun` are None where the data set labels none; `future_starts_in_s` counts from the
     end of the clip to the start of the future action, not above 0 where that has begun. `session` is what the video was
     recorded in: clips of one are not independent. `nouns` are the noun labels of all that is annotated from the clip's
-    start to the time of the future action.
+    start to the time of the future action. `session_end_s` counts from the session's start to the end of the clip.
     """
 
     clip_id: str
@@ -38,6 +38,7 @@ class Clip:
     same_step: bool
     future_starts_in_s: float
     nouns: tuple[str, ...] = ()
+    session_end_s: float = 0.0
     visual: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -1,6 +1,5 @@
 """The datamodule: clips of a prepared store, split and loaded for any backbone."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,17 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
-from gaze_vlm.datamodules.dataset import ClipDataset
+from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
-from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze
+from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
+from gaze_vlm.datamodules.gaze_sources import (
+    CentrePrior,
+    GazeSource,
+    StoredGaze,
+    TrainingGaze,
+    of_other_sessions,
+    of_other_times,
+)
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -51,10 +58,12 @@ class ClipDataModule(L.LightningDataModule):
         batch_size: samples a process.
         train_clips: train on so many clips, drawn by `seed`; None takes all.
         test_split: what `test` and `predict` serve; `validation` where something is still to be chosen.
-        train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another session (`shuffled`), or
-            none of it (`centre`, a broad Gaussian at the centre). Validation and test always have the clip's own.
+        train_gaze: whose gaze the training sees: the clip's `own`, that of a clip of another session (`shuffled`) or of
+            another time of its own session (`shuffled_in_time`), or none of it (`centre`, a broad Gaussian at the
+            centre). Validation and test always have the clip's own.
         gaze: how gaze points become a mixture.
         train_noise: errors put on the gaze that the training sees; validation and test have none.
+        frames: what the model is shown, in training and test: the clip's `own` frames, or `blank` ones of one grey.
         prompts: the question of each task.
         workers: loader processes; 0 decodes in the main process.
         cached_clips: clips kept in memory, as the model reads them, in each loader; for small frames.
@@ -79,6 +88,7 @@ class ClipDataModule(L.LightningDataModule):
         train_gaze: TrainingGaze = "own",
         gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
         train_noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
+        frames: ShownFrames = "own",
         prompts: dict[Task, str] | None = None,
         workers: int = 0,
         cached_clips: int = 0,
@@ -100,6 +110,7 @@ class ClipDataModule(L.LightningDataModule):
         self.train_gaze: TrainingGaze = train_gaze
         self.gaze = gaze
         self.train_noise = train_noise
+        self.frames: ShownFrames = frames
         self.prompts = PROMPTS | (prompts or {})
         self.workers = workers
         self.cached_clips = cached_clips
@@ -151,7 +162,6 @@ class ClipDataModule(L.LightningDataModule):
         """
         chosen = (record for record in self.store.clips if record.split == split)
         records = sorted(chosen, key=lambda record: record.session)  # sessions stand together, for the shuffling
-        gaze: TrainingGaze = self.train_gaze if split == "train" else "own"
         draw = np.random.default_rng(self.seed)
         if split == "train" and self.train_clips is not None:
             if not 0 < self.train_clips <= len(records):
@@ -159,10 +169,28 @@ class ClipDataModule(L.LightningDataModule):
                     f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips"
                 )
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
-        shift = _shift_to_other_sessions(records, draw) if gaze == "shuffled" else 0
         tasks = {task: self.prompts[task] for task in self.tasks}
-        noise = self.train_noise if split == "train" else GazeNoise()
-        return ClipDataset(self.store, records, tasks, self.gaze, gaze, shift, self.cached_clips, noise)
+        if split == "train":
+            gaze = self.gaze_of_training(records, draw)
+        else:
+            gaze = StoredGaze(self.store, records, self.gaze, records)
+        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.cached_clips)
+
+    def gaze_of_training(self, records: list[ClipRecord], draw: np.random.Generator) -> GazeSource:
+        """Return what `train_gaze` and `train_noise` ask for.
+
+        Raises:
+            InputError: there is no other gaze to give the clips.
+        """
+        donors: Sequence[ClipRecord | None] = records
+        if self.train_gaze == "centre":
+            return CentrePrior(self.store, records)
+        if self.train_gaze == "shuffled":
+            donors = of_other_sessions(records, draw)
+        elif self.train_gaze == "shuffled_in_time":
+            training = (record for record in self.store.clips if record.split == "train")
+            donors = of_other_times(records, training, self.gaze.window_s)
+        return StoredGaze(self.store, records, self.gaze, donors, self.train_noise)
 
     def train_dataloader(self) -> DataLoader[Clip]:
         dataset = self.datasets["train"]
@@ -254,11 +282,3 @@ class ClipDataModule(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the tensors to the device; the clips stay."""
         return batch.map_tensors(partial(move_data_to_device, device=device))
-
-
-def _shift_to_other_sessions(records: list[ClipRecord], draw: np.random.Generator) -> int:
-    """A rotation of records, which stand by session, that gives each clip one of another session."""
-    longest = max(Counter(record.session for record in records).values())
-    if 2 * longest > len(records):
-        raise InputError("gaze cannot be shuffled: more than half of the training clips are of one session")
-    return int(draw.integers(longest, len(records) - longest + 1))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 
 from gaze_vlm.datamodules.clip import Clip, Task
 from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
-from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions, TrainingGaze, centre_prior
+from gaze_vlm.datamodules.gaze_sources import GazeSource
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import to_frames
@@ -19,14 +20,18 @@ from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.store import Store
 
 DESCRIBED_CLIPS = 2**16  # about a kilobyte each
+BLANK = 127  # the middle of a pixel's range
+BLANK_SIZE_PX = 64, 64  # of any size a model makes the same
+
+ShownFrames = Literal["own", "blank"]
 
 
 @dataclass(frozen=True)
 class DescribedClip:
     """What is known of a clip's frames without decoding them.
 
-    Their timestamps in the video, their times from the clip's start, a digest of the video's file and of which frames
-    they are, and the gaze that the arm trains with.
+    Their timestamps in the video, their times from the clip's start, a digest of what they show (the video's file and
+    which frames they are), and the clip's gaze.
     """
 
     pts: list[int]
@@ -38,8 +43,15 @@ class DescribedClip:
 class ClipDataset(Dataset[Clip]):
     """Clips × tasks, decoded by pts on demand.
 
-    They have their frames, or after `prepare_for` what a model reads of them, of which the last `cached_clips` are
-    kept in memory.
+    They have their frames, or after `prepare_for` what a model reads of them.
+
+    Args:
+        store: has the clips' videos.
+        records: the clips.
+        tasks: the question of each task.
+        gaze: the gaze that a clip is served with.
+        frames: `own`, or `blank` ones.
+        cached_clips: clips that are kept in memory as the model reads them.
     """
 
     def __init__(
@@ -47,20 +59,16 @@ class ClipDataset(Dataset[Clip]):
         store: Store,
         records: list[ClipRecord],
         tasks: dict[Task, str],
-        options: GazeOptions,
-        gaze: TrainingGaze = "own",
-        shift: int = 0,
+        gaze: GazeSource,
+        frames: ShownFrames = "own",
         cached_clips: int = 0,
-        noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
     ) -> None:
         self.store = store
         self.records = records
         self.samples = [(index, task) for index in range(len(records)) for task in tasks]
         self.tasks = tasks
-        self.options = options
         self.gaze = gaze
-        self.shift = shift
-        self.noise = noise
+        self.frames: ShownFrames = frames
         self.cached_clips = cached_clips
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
         self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
@@ -116,6 +124,7 @@ class ClipDataset(Dataset[Clip]):
                     same_step=record.same_step,
                     future_starts_in_s=record.future_starts_in_s,
                     nouns=record.nouns,
+                    session_end_s=record.session_end_s,
                     visual=visual.get(position, {}),
                 )
             )
@@ -130,20 +139,12 @@ class ClipDataset(Dataset[Clip]):
         if not entry.file_ends:  # an older store lacks them
             of_file = fingerprint(self.store.video_path(record.video_id))
         pts = video.frame_pts[record.sampled_frames].tolist()
-        return DescribedClip(pts, times_s, digest_of([*of_file, *pts]), self.mixture(position))
+        shown = [*of_file, *pts] if self.frames == "own" else [self.frames, record.frames]
+        return DescribedClip(pts, times_s, digest_of(shown), self.gaze(position))
 
     def decode(self, position: int) -> Tensor:
-        """Decode the frames of a record, uint8 [frame, 3, height, width]."""
+        """Return the frames of a record as they are shown, uint8 [frame, 3, height, width]."""
+        if self.frames == "blank":
+            return torch.full((self.records[position].frames, 3, *BLANK_SIZE_PX), BLANK, dtype=torch.uint8)
         path = self.store.video_path(self.records[position].video_id)
         return to_frames(torch.from_numpy(frames_at(path, self.described(position).pts)))
-
-    def mixture(self, position: int) -> GazeMixture:
-        """Return the gaze that the arm trains with."""
-        record = self.records[position]
-        if self.gaze == "centre":
-            return centre_prior(record.frames, self.store.manifest.videos[record.video_id].aspect)
-        if self.gaze == "shuffled":
-            record = self.records[(position + self.shift) % len(self.records)]
-        video, aspect = self.store.video(record.video_id), self.store.manifest.videos[record.video_id].aspect
-        mixture = self.options.mixture(video, record.sampled_frames, aspect)
-        return self.noise(mixture, record.clip_id, record.video_id)

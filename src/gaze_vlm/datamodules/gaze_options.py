@@ -3,7 +3,6 @@
 import math
 import zlib
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,8 +12,6 @@ from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.occlusion import FRAME_ETA, LOCAL_EPSILON, OcclusionTest
 from gaze_vlm.preparation.video_gaze import WINDOW_S, VideoGaze
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed
-
-TrainingGaze = Literal["own", "shuffled", "centre"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +55,6 @@ class GazeOptions:
             self.sigma,
             aspect,
         )
-
-
-def centre_prior(frames: int, aspect: float, sigma: float = 0.2) -> GazeMixture:
-    """Return one broad Gaussian at the centre of every frame.
-
-    Egocentric gaze falls there without looking at the scene.
-    """
-    return GazeMixture(torch.full((frames, 1, 2), 0.5), torch.ones(frames, 1), sigma, aspect)
 
 
 @dataclass(frozen=True)

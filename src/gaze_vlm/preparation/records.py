@@ -44,6 +44,11 @@ class ClipRecord:
         return self.activity_text if task == "activity" else self.future_text
 
     @property
+    def session_end_s(self) -> float:
+        """Seconds from the session's start to the end of the clip."""
+        return self.session_start_s + self.end_s
+
+    @property
     def sampled_frames(self) -> slice:
         """The clip's frames among the video's sampled ones."""
         return slice(self.last_frame - self.frames + 1, self.last_frame + 1)

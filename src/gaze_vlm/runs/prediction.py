@@ -24,7 +24,8 @@ class Prediction:
     `scores` holds those of `SCORES` that the sample has (docs/scores.md). `future_starts_in_s` counts seconds from the
     end of the clip to the start of the future action, 0 or less where that has begun. Clips of one `session` are not
     independent. `target_verb` and `target_noun` are the target's labels, if it has any. `clip_nouns` are the noun
-    labels of all that is annotated around the clip.
+    labels of all that is annotated around the clip. `session_end_s` counts from the session's start to the end of the
+    clip; tests of older versions lack it.
     """
 
     clip_id: str
@@ -39,6 +40,7 @@ class Prediction:
     scores: dict[str, float]
     same_step: bool
     future_starts_in_s: float
+    session_end_s: float | None = None
 
     def row(self) -> dict[str, Any]:
         """Return the values of a line of predictions.jsonl."""
@@ -56,6 +58,7 @@ class Prediction:
             "attention_kl": self.scores.get("attention_kl"),
             "same_step": self.same_step,
             "future_starts_in_s": self.future_starts_in_s,
+            "session_end_s": self.session_end_s,
         }
 
 
@@ -129,6 +132,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
             scores={name: float(value) for name, value in row.items() if name in SCORES and value is not None},
             same_step=bool(row["same_step"]),
             future_starts_in_s=float(row["future_starts_in_s"]),
+            session_end_s=row.get("session_end_s"),
         )
     except KeyError as error:
         raise InputError(f"{where} has no key {error}: test the run again") from error

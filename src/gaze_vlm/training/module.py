@@ -254,6 +254,7 @@ class GazeVLM(L.LightningModule):
                     scores=scores if kl is None else scores | {"attention_kl": kl},
                     same_step=clip.same_step,
                     future_starts_in_s=clip.future_starts_in_s,
+                    session_end_s=clip.session_end_s,
                 )
             )
         return predictions

@@ -13,6 +13,7 @@ import torch
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.configuration import (
     four_bit_weights,
+    gaze_of_other_times,
     gradient_clipping,
     prepared_store,
     run_directory,
@@ -38,6 +39,7 @@ CONFIGURATION: tuple[Check, ...] = (
     prepared_store,
     whole_steps,
     valid_gaze,
+    gaze_of_other_times,
 )
 MODEL: tuple[Check, ...] = (
     something_trainable,

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from gaze_vlm.backbones.loading import check_four_bits
+from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
 from gaze_vlm.ranges import at_least
@@ -70,6 +71,17 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     elif share < LOW_SHARE:
         yield Problem(
             f"{share:.0%} of the training frames in {data.store_path} have valid gaze, the others have no pull: {look}",
+            fatal=False,
+        )
+
+
+def gaze_of_other_times(training: Training) -> Iterable[Problem]:
+    """Warn of clips that are given no gaze, for their session has no other time to take it from."""
+    dataset = training.data.datasets.get("train")
+    if dataset is not None and isinstance(dataset.gaze, StoredGaze) and (alone := dataset.gaze.without_donor):
+        yield Problem(
+            f"{alone} of {len(dataset.records)} training clips have no pull: no other clip of their session is far "
+            "enough in time to lend its gaze (train_gaze: shuffled_in_time)",
             fatal=False,
         )
 
