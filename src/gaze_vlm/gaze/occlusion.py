@@ -98,10 +98,10 @@ def error_at(
         x, y = points_px[i]
         left, right = max(0, int(np.ceil(x - radius_px))), min(width - 1, int(np.floor(x + radius_px)))
         top, bottom = max(0, int(np.ceil(y - radius_px))), min(height - 1, int(np.floor(y + radius_px)))
-        rows, columns = np.mgrid[top : bottom + 1, left : right + 1]
+        rows, columns = np.ogrid[top : bottom + 1, left : right + 1]
         disc = (columns - x) ** 2 + (rows - y) ** 2 <= radius_px**2
         if disc.any():
-            result[i] = np.median(error[rows[disc], columns[disc]])
+            result[i] = np.median(error[top : bottom + 1, left : right + 1][disc])
         else:
             result[i] = error[min(max(round(y), 0), height - 1), min(max(round(x), 0), width - 1)]
     return result

@@ -89,6 +89,8 @@ class AroundPoints(Transport):
         super().__init__(error_radius, frame_epsilon)
         self._coarse_flow = DisFlow("medium", stride=4)
         self._fine_flow = DisFlow("medium", stride=4, finest_scale=0, iterations=12)
+        self._target: UInt8[np.ndarray, "height width"] | None = None
+        self._coarse_target: UInt8[np.ndarray, "rows columns"]
 
     def __call__(
         self,
@@ -100,7 +102,9 @@ class AroundPoints(Transport):
         frame_px = np.array(source.shape[::-1])
         scale = min(1.0, max(COARSE_SCALE, COARSE_LEAST_PX / frame_px.max(), FLOW_LEAST_PX / frame_px.min()))
         coarse_px = np.rint(scale * frame_px).astype(int)
-        there, back = _both_ways(self._coarse_flow, _reduced(source, coarse_px), _reduced(target, coarse_px))
+        if target is not self._target:  # the frames of a window have one target
+            self._target, self._coarse_target = target, _reduced(target, coarse_px)
+        there, back = _both_ways(self._coarse_flow, _reduced(source, coarse_px), self._coarse_target)
         coarse_error = forward_backward_error(there, back)
         share = occluded_share(coarse_error, self._frame_epsilon * coarse_px[0])
         in_coarse = to_px(from_px(points_px, *frame_px), *coarse_px)
