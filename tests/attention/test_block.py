@@ -1,16 +1,22 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from gaze_vlm.attention import GazeBlock
+from gaze_vlm.attention.block import BlockOutput
 
 
 def test_size_of_the_papers_block() -> None:
     assert sum(parameter.numel() for parameter in GazeBlock(1024).parameters()) == 22_038_528
 
 
-@pytest.mark.parametrize(("output", "tokens"), [("pool", 1), ("mean", 1), ("append", 10), ("modulate", 9)])
-def test_outputs(output: str, tokens: int) -> None:
-    block = GazeBlock(32, heads=4, head_width=8, output=output)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("output", "tokens"),
+    [("pool", 1), ("mean", 1), ("append", 10), ("append_mean", 10), ("append_both", 11), ("modulate", 9)],
+)
+def test_outputs(output: BlockOutput, tokens: int) -> None:
+    block = GazeBlock(32, heads=4, head_width=8, output=output)
     made, log_probs = block(torch.randn(2, 3, 9, 32))
     assert made.shape == (2, 3, tokens, 32)
     assert block.tokens_per_frame(9) == tokens
@@ -18,24 +24,24 @@ def test_outputs(output: str, tokens: int) -> None:
     assert torch.allclose(log_probs.exp().sum(-1), torch.ones(2, 3, 4), atol=1e-6)
 
 
-def test_append_and_modulate_start_from_the_patch_tokens() -> None:
+@pytest.mark.parametrize("output", ["append", "append_mean", "append_both", "modulate"])
+def test_patch_tokens_start_as_they_were(output: BlockOutput) -> None:
     tokens = torch.randn(2, 3, 9, 32)
-    appended, _ = GazeBlock(32, 4, 8, output="append")(tokens)
-    modulated, _ = GazeBlock(32, 4, 8, output="modulate")(tokens)
-    assert torch.equal(appended[:, :, :9], tokens)
-    assert torch.equal(modulated, tokens)
+    made, _ = GazeBlock(32, 4, 8, output=output)(tokens)
+    assert torch.equal(made[:, :, :9], tokens)
 
 
-def test_mean_starts_as_the_mean_weighted_by_attention() -> None:
+@pytest.mark.parametrize(("output", "position"), [("mean", 0), ("append_mean", 9), ("append_both", 9)])
+def test_mean_starts_as_the_mean_weighted_by_attention(output: BlockOutput, position: int) -> None:
     tokens = torch.randn(2, 3, 9, 32)
-    made, log_probs = GazeBlock(32, 4, 8, output="mean")(tokens)
+    made, log_probs = GazeBlock(32, 4, 8, output=output)(tokens)
     weights = log_probs.exp().mean(2)[..., None]
-    assert torch.allclose(made[:, :, 0], (weights * tokens).sum(2), atol=1e-6)
+    assert torch.allclose(made[:, :, position], (weights * tokens).sum(2), atol=1e-6)
 
 
-@pytest.mark.parametrize("output", ["pool", "mean", "append", "modulate"])
-def test_every_parameter_learns(output: str) -> None:
-    block = GazeBlock(32, 4, 8, output=output)  # type: ignore[arg-type]
+@pytest.mark.parametrize("output", get_args(BlockOutput))
+def test_every_parameter_learns(output: BlockOutput) -> None:
+    block = GazeBlock(32, 4, 8, output=output)
     for gate in (getattr(block, name, None) for name in ("scale", "shift")):
         if gate is not None:  # at zero it hides what is behind it
             torch.nn.init.normal_(gate)
@@ -53,11 +59,11 @@ def test_a_global_query_sees_all_frames_and_a_frame_query_its_own() -> None:
         assert torch.allclose(before, after, atol=1e-6) is same
 
 
-@pytest.mark.parametrize("output", ["pool", "mean", "append", "modulate"])
-def test_autocast_leaves_the_attention_in_32_bits(output: str) -> None:
+@pytest.mark.parametrize("output", get_args(BlockOutput))
+def test_autocast_leaves_the_attention_in_32_bits(output: BlockOutput) -> None:
     """In bf16 the log-probabilities of this sharp attention are off by 0.06."""
     torch.manual_seed(0)
-    block = GazeBlock(64, 4, 64, output=output)  # type: ignore[arg-type]
+    block = GazeBlock(64, 4, 64, output=output)
     with torch.no_grad():
         for attention in block.attentions:
             attention.to_query.weight.mul_(8)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gaze_vlm.ranges import at_least
 
-BlockOutput = Literal["pool", "mean", "append", "modulate"]
+BlockOutput = Literal["pool", "mean", "append", "append_mean", "append_both", "modulate"]
 BlockQuery = Literal["global", "frame"]
 
 
@@ -91,14 +91,21 @@ class GazeBlock(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        if output in ("mean", "modulate"):
+        if output in ("mean", "append_mean") or output == "modulate":
             self.shift = nn.Parameter(torch.zeros(width))
         if output == "modulate":
             self.scale = nn.Parameter(torch.zeros(width))
 
     def tokens_per_frame(self, patches: int) -> int:
         """Visual tokens that the language model reads for a frame of so many patches."""
-        return {"pool": 1, "mean": 1, "append": patches + 1, "modulate": patches}[self.output]
+        return {
+            "pool": 1,
+            "mean": 1,
+            "append": patches + 1,
+            "append_mean": patches + 1,
+            "append_both": patches + 2,
+            "modulate": patches,
+        }[self.output]
 
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
@@ -129,11 +136,15 @@ class GazeBlock(nn.Module):
         pooled = rearrange(self.norm(latent), "b t d -> b t 1 d")
         if self.output == "pool":
             return pooled, log_probs
-        if self.output == "mean":
-            mean = einsum(log_probs.exp().mean(2).to(tokens), tokens, "b t p, b t p d -> b t d")
-            return rearrange(mean, "b t d -> b t 1 d") + self.shift * pooled, log_probs
         if self.output == "append":
             return torch.cat([tokens, pooled], dim=2), log_probs
+        attention = rearrange(log_probs.exp().mean(2).to(tokens), "b t p -> b t p 1")
+        if self.output == "append_both":
+            mean = (attention * tokens).sum(2, keepdim=True)
+            return torch.cat([tokens, mean, pooled], dim=2), log_probs
+        if self.output != "modulate":
+            mean = (attention * tokens).sum(2, keepdim=True) + self.shift * pooled
+            return mean if self.output == "mean" else torch.cat([tokens, mean], dim=2), log_probs
         # Relative to uniform attention, so that a frame attended to evenly is left as it is.
-        excess = rearrange(log_probs.exp().mean(2) * tokens.shape[2] - 1, "b t p -> b t p 1").to(tokens)
+        excess = attention * tokens.shape[2] - 1
         return tokens + excess * (self.scale * tokens + self.shift * pooled), log_probs
