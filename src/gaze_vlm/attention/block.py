@@ -52,10 +52,11 @@ class GazeBlock(nn.Module):
         heads: attention heads.
         head_width: width of a head.
         depth: layers; the paper has 2.
-        output: `pool` (the paper: the latent is the frame's only token), `mean` (one token too, the patch tokens'
-            mean weighted by the attention, which a language model that knows patch tokens can read at once; the
-            latent joins through a zero-initialised gate), `append` (the latent beside the patch tokens), `modulate`
-            (patch tokens scaled and shifted by the attention, zero-initialised: a pretrained model starts unchanged).
+        output: what the language model reads of a frame. `pool` is the latent alone (the paper). `mean` is one token
+            too, the patch tokens' mean weighted by the attention: a language model that knows patch tokens can read it
+            at once, and the latent joins through a gate that starts at 0. `append` and `append_mean` put either behind
+            the patch tokens, `append_both` both. `modulate` scales and shifts the patch tokens by the attention,
+            starting at 0: a pretrained model starts unchanged.
         query: `global` (the paper) or `frame`.
     """
 
@@ -91,21 +92,14 @@ class GazeBlock(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        if output in ("mean", "append_mean") or output == "modulate":
+        if output in ("mean", "append_mean", "modulate"):
             self.shift = nn.Parameter(torch.zeros(width))
         if output == "modulate":
             self.scale = nn.Parameter(torch.zeros(width))
 
     def tokens_per_frame(self, patches: int) -> int:
         """Visual tokens that the language model reads for a frame of so many patches."""
-        return {
-            "pool": 1,
-            "mean": 1,
-            "append": patches + 1,
-            "append_mean": patches + 1,
-            "append_both": patches + 2,
-            "modulate": patches,
-        }[self.output]
+        return {"pool": 1, "mean": 1, "modulate": patches, "append_both": patches + 2}.get(self.output, patches + 1)
 
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
@@ -133,18 +127,15 @@ class GazeBlock(nn.Module):
             attended, log_probs = attention(latent, tokens)
             latent = latent + attended
             latent = latent + feed_forward(latent)
-        pooled = rearrange(self.norm(latent), "b t d -> b t 1 d")
-        if self.output == "pool":
-            return pooled, log_probs
-        if self.output == "append":
-            return torch.cat([tokens, pooled], dim=2), log_probs
-        attention = rearrange(log_probs.exp().mean(2).to(tokens), "b t p -> b t p 1")
-        if self.output == "append_both":
-            mean = (attention * tokens).sum(2, keepdim=True)
-            return torch.cat([tokens, mean, pooled], dim=2), log_probs
-        if self.output != "modulate":
-            mean = (attention * tokens).sum(2, keepdim=True) + self.shift * pooled
-            return mean if self.output == "mean" else torch.cat([tokens, mean], dim=2), log_probs
-        # Relative to uniform attention, so that a frame attended to evenly is left as it is.
-        excess = attention * tokens.shape[2] - 1
-        return tokens + excess * (self.scale * tokens + self.shift * pooled), log_probs
+        latent = rearrange(self.norm(latent), "b t d -> b t 1 d")
+        attention = log_probs.exp().mean(2).to(tokens)
+        if self.output == "modulate":
+            # Relative to uniform attention, so that a frame attended to evenly is left as it is.
+            excess = rearrange(attention * tokens.shape[2] - 1, "b t p -> b t p 1")
+            return tokens + excess * (self.scale * tokens + self.shift * latent), log_probs
+        if self.output in ("pool", "append"):
+            made = latent
+        else:
+            mean = rearrange(einsum(attention, tokens, "b t p, b t p d -> b t d"), "b t d -> b t 1 d")
+            made = torch.cat([mean, latent], dim=2) if self.output == "append_both" else mean + self.shift * latent
+        return made if self.output in ("pool", "mean") else torch.cat([tokens, made], dim=2), log_probs
