@@ -27,6 +27,10 @@ def steps_logged(run: Path) -> list[int]:
         return [int(row["step"]) for row in csv.DictReader(file) if row["train/cross_entropy"]]
 
 
+def cost(run: Path) -> dict[str, Any]:
+    return json.loads((run / "training.json").read_text())
+
+
 def error_of(capsys: pytest.CaptureFixture) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
@@ -88,8 +92,11 @@ def test_a_stopped_training_resumes(
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
     assert steps_logged(run) == [0, 1]
     assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
+    until_then = cost(run)["train_seconds"]
+    assert until_then > 0
     assert main(resume_command(RunDirectory(run)).split()[1:]) == 0
     assert RunDirectory(run).state == "finished"
+    assert cost(run)["train_seconds"] > until_then
     assert steps_logged(run) == list(range(STEPS))
     with (run / "metrics.csv").open() as file:
         validated = [int(row["step"]) for row in csv.DictReader(file) if row["validation/score"]]

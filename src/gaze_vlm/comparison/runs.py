@@ -13,12 +13,16 @@ from gaze_vlm.runs.prediction import Prediction, read_predictions
 
 METRICS = tuple(name for name, score in SCORES.items() if score.group is not None)
 
+COST = ("train_seconds", "trainable_parameters", "parameters", "processes", "device")
+"""Keys of run.json on what the training cost."""
+
 
 @dataclass(frozen=True)
 class Run:
     """One trained arm, tested on `dataset`, mostly the one it was `trained_on`.
 
-    `weight` is λ of the regularizer and `floor` its ε; None where the arm has none.
+    `weight` is λ of the regularizer and `floor` its ε; None where the arm has none. What the training cost is None of
+    runs of before it was recorded.
     """
 
     directory: RunDirectory
@@ -31,6 +35,11 @@ class Run:
     floor: float | None
     train_clips: int
     predictions: tuple[Prediction, ...]
+    train_seconds: float | None = None
+    trainable_parameters: int | None = None
+    parameters: int | None = None
+    processes: int | None = None
+    device: str | None = None
 
 
 def read_run(path: Path) -> Run:
@@ -57,6 +66,7 @@ def read_run(path: Path) -> Run:
             floor=_number(facts["floor"]),
             train_clips=int(facts["train_clips"]),
             predictions=read_tested(directory),
+            **{name: facts.get(name) for name in COST},
         )
     except KeyError as error:
         raise InputError(f"{directory.facts} has no key {error}: test the run again") from error

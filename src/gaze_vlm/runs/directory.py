@@ -29,11 +29,12 @@ class RunDirectory:
         self.config = path / self.CONFIGS[0]  # the whole configuration of the training
         self.metrics = path / "metrics.csv"  # what was logged, step by step
         self.state_file = path / "state.json"  # running, finished, interrupted or failed
+        self.cost = path / "training.json"  # seconds, parameters, processes and device of the training
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.ckpt"  # trained parameters at the best validation score
         self.last = self.checkpoints / "last.ckpt"  # what a stopped training resumes from
         # `test`
-        self.facts = path / "run.json"  # arm, seed, backbone, data set, λ, ε, number of training clips
+        self.facts = path / "run.json"  # arm, seed, backbone, data set, λ, ε, training clips, and `cost`
         self.scores = path / "metrics.json"  # mean scores of each task; `limited` where samples were left out
         self.predictions = path / "predictions.jsonl"  # one line a sample
         # `validate` and `predict`
@@ -116,7 +117,7 @@ class RunDirectory:
 
     @property
     def _of_training(self) -> tuple[Path, ...]:
-        return (*(self.path / name for name in self.CONFIGS), self.metrics, self.checkpoints)
+        return (*(self.path / name for name in self.CONFIGS), self.metrics, self.cost, self.checkpoints)
 
     @property
     def _results(self) -> tuple[Path, ...]:

@@ -35,6 +35,7 @@ from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.resuming import LastCheckpoint, RunLogger
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
+from gaze_vlm.training.training_facts import TrainingFacts
 
 OF_LIGHTNING = "PL_GLOBAL_SEED"
 """Environment variable by which Lightning's first process hands the seed to those that it starts."""
@@ -101,6 +102,7 @@ class GazeCLI(LightningCLI):
             kwargs["enable_progress_bar"] = False
         if self.subcommand == "fit":
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes))
+            callbacks.append(TrainingFacts(self.run_directory))
         if self._get(self.config_init, "trainer.logger") is None:
             kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
         plugins = self._get(self.config_init, "trainer.plugins") or []

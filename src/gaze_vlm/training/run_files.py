@@ -11,7 +11,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.json_files import write_json
+from gaze_vlm.json_files import parse_object, write_json
 from gaze_vlm.ranges import at_least
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import Prediction, mean_scores, write_lines
@@ -98,7 +98,13 @@ class RunFiles(Callback):
             "lambda": identity["lambda"],
             "floor": identity["floor"],
             "train_clips": self.data.clips_in("train"),
+            **self.cost(),
         }
+
+    def cost(self) -> dict[str, Any]:
+        """Return what the training cost; nothing of a run of before, or tested elsewhere."""
+        file = self.run.cost
+        return parse_object(file.read_bytes(), file, "delete it") if file.is_file() else {}
 
 
 def write_scores(run: RunDirectory, predictions: Sequence[Prediction], loader: Any) -> None:

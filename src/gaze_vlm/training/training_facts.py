@@ -1,0 +1,83 @@
+"""What a training cost: seconds, parameters, processes and device, in `training.json`."""
+
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import nn
+
+from gaze_vlm.cores import processor_name
+from gaze_vlm.json_files import parse_object, write_json
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.module import GazeVLM
+
+
+class TrainingFacts(Callback):
+    """Write `training.json` with every checkpoint and at the end.
+
+    `train_seconds` is time of the steps, without validation and what comes before the first step; a resumed training
+    counts on. Steps that a resumed training makes again count again: they took their time.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.seconds = 0.0
+        self.since: float | None = None  # time at which the steps under way began; None between them
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.ckpt_path is not None and self.run.cost.is_file():
+            fix = "delete it, which forgets how long the training took until now"
+            self.seconds = float(parse_object(self.run.cost.read_bytes(), self.run.cost, fix)["train_seconds"])
+        self.since = time.monotonic()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._stop()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+            self.since = time.monotonic()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._write(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._write(trainer, pl_module)
+        self.since = None
+
+    def _stop(self) -> None:
+        if self.since is not None:
+            self.seconds += time.monotonic() - self.since
+            self.since = None
+
+    def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, GazeVLM)
+        if self.since is not None:
+            self._stop()
+            self.since = time.monotonic()
+        if trainer.is_global_zero:
+            device = trainer.strategy.root_device
+            facts = {
+                "train_seconds": round(self.seconds, 3),
+                **count_parameters(module.backbone),
+                "processes": trainer.world_size,
+                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
+            }
+            write_json(self.run.cost, facts)
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Count all parameters and the trainable ones; those of 4 bits as the numbers that they stand for."""
+    counts = [(_numbers(parameter), parameter.requires_grad) for parameter in model.parameters()]
+    return {
+        "trainable_parameters": sum(numbers for numbers, trainable in counts if trainable),
+        "parameters": sum(numbers for numbers, _ in counts),
+    }
+
+
+def _numbers(parameter: nn.Parameter) -> int:
+    quantized = getattr(parameter, "quant_state", None)  # bitsandbytes packs two numbers into a byte
+    return parameter.numel() if quantized is None else int(quantized.shape.numel())
