@@ -1,5 +1,6 @@
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 from unittest.mock import Mock
 
 import numpy as np
@@ -10,6 +11,7 @@ from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.batches import EvenBatches
 from gaze_vlm.datamodules.gaze_options import GazeOptions
 from gaze_vlm.gaze.samples import GazeEvent
+from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
@@ -175,3 +177,16 @@ def test_a_store_to_test_on_needs_no_train_clips(raw_root: Path, tmp_path: Path)
     assert data.clips_in("train") == 800
     with pytest.raises(ValueError, match=r"train_clips is 800, .* has 0 training clips"):
         data.setup("fit")
+
+
+@pytest.mark.parametrize("test_split", ["test", "validation"])
+def test_fixations_are_those_of_each_session_that_is_evaluated(prepared: Path, test_split: Literal["test"]) -> None:
+    made, grid = module(prepared, test_split=test_split), Grid(2, 3)
+    fixations = made.fixations_of_sessions("test", grid, View(), 0.5)
+    dataset = made.datasets[test_split]
+    assert fixations.keys() == {record.session for record in dataset.records}
+    for session, of_session in fixations.items():
+        positions = [i for i, record in enumerate(dataset.records) if record.session == session]
+        points = sum(float(dataset.described(i).gaze.weight.sum()) for i in positions)
+        assert of_session.shape == (6,)
+        assert 0 < float(of_session.sum()) <= points

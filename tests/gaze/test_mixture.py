@@ -117,3 +117,12 @@ def test_a_group_of_one_frame_is_that_frame() -> None:
     groups, counts = average_groups(frames, valid, 1)
     assert torch.equal(groups, frames)
     assert torch.equal(counts, valid)
+
+
+def test_fixations_are_the_weights_of_the_points_in_each_patch_of_the_view() -> None:
+    """On the lower and right edges too; a point outside, or without weight and NaN, is in none."""
+    xy = torch.tensor([[[0.5, 0.1], [0.49, 0.2], [1.0, 1.0], [0.1, 0.6], [float("nan"), 0.0]]])
+    mixture = GazeMixture(xy, torch.tensor([[1.0, 0.5, 2.0, 1.0, 0.0]]), 0.1, 1.0)
+    assert mixture.fixations_on(Grid(2, 2), View()).tolist() == [[0.5, 1.0, 1.0, 2.0]]
+    assert mixture.fixations_on(Grid(1, 2), View(0.4, 0.0, 0.8, 1.0)).tolist() == [[1.5, 0.0]]
+    assert mixture.fixations_on(Grid(1, 1), View(-9.0, -9.0, 9.0, 9.0)).tolist() == [[4.5]]

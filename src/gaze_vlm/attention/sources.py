@@ -28,11 +28,16 @@ NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language mo
 
 @dataclass(kw_only=True, eq=False)
 class AttentionSource(ABC):
-    """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named."""
+    """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named.
 
+    `layer_numbers` are those of its layers in the model, from 0.
+    """
+
+    name: ClassVar[str]
     looks_at_answers: ClassVar[bool] = False  # whether it is where an answer's tokens look, else where frames are read
 
     grid: Grid
+    layer_numbers: Sequence[int]
     heads: Sequence[int] = ()
 
     @abstractmethod
@@ -70,6 +75,8 @@ class AttentionSource(ABC):
 @dataclass(kw_only=True, eq=False)
 class BlockSource(AttentionSource):
     """The gaze block's last layer."""
+
+    name: ClassVar[str] = "block"
 
     block: nn.Module
 
@@ -117,6 +124,8 @@ class VitSource(CapturedSource):
         positions: where in the sequence the patches stand, row by row; None where they stand so already.
     """
 
+    name: ClassVar[str] = "vision"
+
     class_token: bool
     prefix: int
     positions: list[int] | None = None
@@ -143,6 +152,7 @@ class LanguageSource(CapturedSource):
         tokens_per_frame: placeholders of a frame, whose first are the patches, row by row.
     """
 
+    name: ClassVar[str] = "language"
     looks_at_answers: ClassVar[bool] = True
 
     visual_token: int

@@ -114,6 +114,7 @@ class Backbone(ModelPasses):
             modules = choose_layers(self.vit_attention_modules(), vit_layers, "vit_layers")
             return VitSource(
                 grid=self.grid,
+                layer_numbers=[*modules],
                 heads=heads,
                 capture=self.vision_capture([*modules.values()]),
                 class_token=self.has_class_token,
@@ -126,12 +127,16 @@ class Backbone(ModelPasses):
             modules = choose_layers(self.language_attention_modules(), language_layers, "language_layers")
             return LanguageSource(
                 grid=self.grid,
+                layer_numbers=[*modules],
                 heads=heads,
                 capture=AttentionCapture([*modules.values()]),
                 visual_token=self.visual_token,
                 tokens_per_frame=self.tokens_per_frame,
             )
-        return None if self.block is None else BlockSource(grid=self.grid, heads=heads, block=self.block)
+        if self.block is None:
+            return None
+        last = len(self.block.attentions) - 1
+        return BlockSource(grid=self.grid, layer_numbers=[last], heads=heads, block=self.block)
 
     def parameters_by_part(self) -> dict[str, list[nn.Parameter]]:
         """List all parameters, by part and `block`; each once."""

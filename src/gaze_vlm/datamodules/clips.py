@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import lightning as L
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
@@ -241,6 +242,26 @@ class ClipDataModule(L.LightningDataModule):
             for mixtures in by_frames.values()
         ]
         return float(torch.cat(valid).float().mean())
+
+    def fixations_of_sessions(
+        self, evaluation: Literal["validation", "test"], grid: Grid, view: View, min_mass_in_view: float
+    ) -> dict[str, Float[Tensor, " patch"]]:
+        """Return the weight of the gaze points in each patch, over all frames of each session that is evaluated.
+
+        Args:
+            evaluation: `validation`, or `test`, which may be of another split (`test_split`).
+            grid: patches of a frame.
+            view: the part of the frame that the grid covers.
+            min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
+        """
+        dataset = self.datasets[self.test_split if evaluation == "test" else "validation"]
+        fixations: dict[str, Tensor] = {}
+        for position, record in enumerate(dataset.records):
+            mixture = dataset.described(position).gaze
+            _, valid = mixture.distribution_on(grid, view, min_mass_in_view)
+            of_clip = mixture.fixations_on(grid, view)[valid].sum(0)
+            fixations[record.session] = fixations.get(record.session, 0) + of_clip
+        return fixations
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")

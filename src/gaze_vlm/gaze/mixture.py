@@ -56,6 +56,18 @@ class GazeMixture:
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
         return distribution, in_view >= min_mass_in_view
 
+    def fixations_on(self, grid: Grid, view: View) -> Float[Tensor, "*clip frame patch"]:
+        """Return the weight of the gaze points that lie in each patch of the view.
+
+        Those outside lie in none, so a frame that is valid by its mass in view may have no fixation.
+        """
+        xy = view.points(torch.where(self.weight[..., None] > 0, self.xy, -1.0))
+        inside = ((xy >= 0) & (xy <= 1)).all(-1)
+        sides = xy.new_tensor([grid.columns, grid.rows])
+        column, row = torch.minimum((xy.clamp(0, 1) * sides).floor(), sides - 1).long().unbind(-1)
+        patches = torch.zeros(*self.weight.shape[:-1], len(grid)).to(self.weight)
+        return patches.scatter_add(-1, row * grid.columns + column, self.weight * inside)
+
 
 def check_min_mass_in_view(share: float) -> None:
     """Check the share of a frame's gaze mass that must be in view for the frame to count.

@@ -35,12 +35,23 @@ SCORES = {
     "semantic": Score("Semantic", "texts"),
     "semantic_floor": Score("Semantic, other clip's reference", "texts", of_target=None),
     "attention_kl": Score("KL", "attention", of_target=None, in_points=False),
+    "attention_reverse_kl": Score("Reverse KL", "attention", of_target=None, in_points=False),
+    "attention_cc": Score("CC", "attention", of_target=None, in_points=False),
+    "attention_sim": Score("SIM", "attention", of_target=None, in_points=False),
+    "attention_nss": Score("NSS", "attention", of_target=None, in_points=False),
+    "attention_auc": Score("AUC", "attention", of_target=None, in_points=False),
+    "attention_shuffled_auc": Score("Shuffled AUC", "attention", of_target=None, in_points=False),
+    "attention_information_gain": Score("Information gain", "attention", of_target=None, in_points=False),
+    "attention_top10": Score("Top 10 inside gaze", "attention", of_target=None),
     "cross_entropy": Score("Cross-entropy", None, of_target=None, in_points=False),
 }
 """All scores of predictions.jsonl, in the order of the tables' columns; docs/scores.md describes them."""
 
 HEADLINES: dict[Group, str] = {"labels": "noun", "texts": "semantic", "attention": "attention_kl"}
 """The groups in the order of a page's tables, and of each the score whose difference from the control is shown."""
+
+OF_HEADS = ("kl", "nss", "auc")
+"""Scores of each head of each layer in alignment.json."""
 
 
 def label_scores(

@@ -37,6 +37,7 @@ class RunDirectory:
         self.facts = path / "run.json"  # arm, seed, backbone, data set, λ, ε, training clips, and `cost`
         self.scores = path / "metrics.json"  # mean scores of each task; `limited` where samples were left out
         self.predictions = path / "predictions.jsonl"  # one line a sample
+        self.alignment = path / "alignment.json"  # how well each head of each layer attends to gaze
         # `validate` and `predict`
         self.validation = path / "validation"  # scores and predictions of the validation clips
         self.answers = path / "answers.jsonl"  # one line a sample, without target and scores
@@ -121,7 +122,7 @@ class RunDirectory:
 
     @property
     def _results(self) -> tuple[Path, ...]:
-        return (self.facts, self.scores, self.predictions, self.answers, self.validation, self.also)
+        return (self.facts, self.scores, self.predictions, self.alignment, self.answers, self.validation, self.also)
 
 
 def _delete(paths: Iterable[Path]) -> None:

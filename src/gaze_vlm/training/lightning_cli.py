@@ -147,9 +147,10 @@ class GazeCLI(LightningCLI):
         self.connect()
 
     def connect(self) -> None:
-        """Give the module the labels, and the datamodule what makes a model's inputs."""
+        """Give the module labels and fixations, and the datamodule what makes a model's inputs."""
         self.datamodule.setup(self.subcommand)
         self.model.labels = self.datamodule.labels
+        self.model.fixations_of_sessions = self.datamodule.fixations_of_sessions
         self.datamodule.make_collator = self.model.backbone.collator
         self.datamodule.keep_features = FrozenFeatures(self.model, self.datamodule)
 

@@ -1,5 +1,6 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import lightning as L
@@ -9,15 +10,16 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from transformers import get_scheduler
 
-from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.attention.regularizer import GazeRegularizer, gaze_divergence
+from gaze_vlm.attention.regularizer import GazeRegularizer
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, StepTotals, Task
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary
+from gaze_vlm.metrics.attention_scores import AttentionScorer
 from gaze_vlm.metrics.scores import score_sample
 from gaze_vlm.metrics.semantic import Encoder, default_encoder, embedding_scores
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
+from gaze_vlm.runs.alignment import Alignment, alignment_of
 from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floor
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
@@ -26,7 +28,7 @@ Sample = TypeVar("Sample")
 LearningRateSchedule = Literal[
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"
 ]
-FLOOR = 1e-3  # of the reported KL where no regularizer states one
+FLOOR = 1e-3  # of the reported scores where no regularizer states one
 
 
 class GazeVLM(L.LightningModule):
@@ -84,7 +86,10 @@ class GazeVLM(L.LightningModule):
         self.ratio_every_n_steps = ratio_every_n_steps
         self.encoder = encoder or default_encoder()
         self.labels: Vocabulary | None = None  # of the data set, which the command line hands over
+        self.fixations_of_sessions: Callable[..., Mapping[str, Tensor]] | None = None  # the datamodule's, too
         self.predictions: list[Prediction] = []
+        self.attention_scorer: AttentionScorer | None = None  # of the evaluation under way
+        self.alignment: Alignment | None = None  # of the last evaluation
         self.answers: list[dict[str, str]] = []  # of `predict`
         self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
@@ -202,6 +207,7 @@ class GazeVLM(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.predictions = []
+        self.attention_scorer, self.alignment = self.make_attention_scorer(), None
 
     def on_predict_epoch_start(self) -> None:
         self.answers = []
@@ -234,12 +240,15 @@ class GazeVLM(L.LightningModule):
         output, answers = self.backbone.evaluate(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
         embedded = embedding_scores(answers, [clip.target for clip in batch.clips], self.encoder)
+        of_attention: Sequence[dict[str, float]] = [{}] * len(answers)
+        if output.attention is not None:
+            assert self.attention_scorer is not None
+            of_attention = self.attention_scorer(output.attention, batch)
         predictions = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
             scores = {"cross_entropy": float(output.cross_entropy[i])}
             scores |= {name: float(values[i]) for name, values in embedded.items()}
             scores |= score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, self.labels)
-            kl = self.attention_kl(output.attention, batch, i)
             predictions.append(
                 Prediction(
                     clip_id=clip.clip_id,
@@ -251,7 +260,7 @@ class GazeVLM(L.LightningModule):
                     target_verb=clip.verb,
                     target_noun=clip.noun,
                     clip_nouns=clip.nouns,
-                    scores=scores if kl is None else scores | {"attention_kl": kl},
+                    scores=scores | of_attention[i],
                     same_step=clip.same_step,
                     future_starts_in_s=clip.future_starts_in_s,
                     session_end_s=clip.session_end_s,
@@ -259,17 +268,17 @@ class GazeVLM(L.LightningModule):
             )
         return predictions
 
-    def attention_kl(self, attention: PatchAttention | None, batch: Batch, index: int) -> float | None:
-        """Return KL(attention ‖ gaze) of a clip, the mean over its valid frames.
-
-        None without attention or valid gaze.
-        """
-        valid = batch.valid[index]
-        if attention is None or not valid.any():
+    def make_attention_scorer(self) -> AttentionScorer | None:
+        """Make what scores the attention of an evaluation; None where there is no attention."""
+        backbone = self.backbone
+        if backbone.source is None:
             return None
-        floor = FLOOR if self.regularizer is None else self.regularizer.floor
-        kl = gaze_divergence(attention.head_mean()[index], batch.gaze[index], "attention_to_gaze", floor)
-        return float(kl[valid].mean())
+        view, least = backbone.covered_view, backbone.options.min_mass_in_view
+        fixations = None
+        if self.fixations_of_sessions is not None:
+            evaluation = "test" if self.trainer.testing else "validation"
+            fixations = self.fixations_of_sessions(evaluation, backbone.grid, view, least)
+        return AttentionScorer(view, least, FLOOR if self.regularizer is None else self.regularizer.floor, fixations)
 
     def log_means(self, stage: str) -> None:
         """Log the mean of every score of every task, and `score` over all tasks.
@@ -284,6 +293,10 @@ class GazeVLM(L.LightningModule):
                 self.log(f"{stage}/{task}/{name}", value)
         semantic = [one.scores["semantic"] for one in self.predictions]
         self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
+        source, scorer = self.backbone.source, self.attention_scorer
+        if source is not None and scorer is not None and scorer.heads is not None:
+            first, *others = self.gathered([scorer.heads])
+            self.alignment = alignment_of(source, sum(others, first))
 
     def gathered(self, samples: list[Sample]) -> list[Sample]:
         """Return the samples of all processes."""

@@ -1,6 +1,5 @@
 """What a run writes into its directory beside checkpoints: its configuration and the results of a test."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.json_files import parse_object, write_json
 from gaze_vlm.ranges import at_least
+from gaze_vlm.runs.alignment import write_alignment
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.runs.prediction import Prediction, mean_scores, write_lines
+from gaze_vlm.runs.prediction import mean_scores, write_lines
 from gaze_vlm.training.module import GazeVLM
 
 
@@ -74,13 +74,13 @@ class RunFiles(Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, GazeVLM)
         if trainer.is_global_zero:
-            write_scores(self.run, pl_module.predictions, trainer.test_dataloaders)
+            write_scores(self.run, pl_module, trainer.test_dataloaders)
             write_json(self.run.facts, self.facts(pl_module))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, GazeVLM)
         if trainer.is_global_zero and trainer.state.fn == TrainerFn.VALIDATING:  # not one of a training's
-            write_scores(RunDirectory(self.run.validation), pl_module.predictions, trainer.val_dataloaders)
+            write_scores(RunDirectory(self.run.validation), pl_module, trainer.val_dataloaders)
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, GazeVLM)
@@ -107,12 +107,15 @@ class RunFiles(Callback):
         return parse_object(file.read_bytes(), file, "delete it") if file.is_file() else {}
 
 
-def write_scores(run: RunDirectory, predictions: Sequence[Prediction], loader: Any) -> None:
-    """Write predictions.jsonl and metrics.json.
+def write_scores(run: RunDirectory, module: GazeVLM, loader: Any) -> None:
+    """Write predictions.jsonl, metrics.json, and alignment.json where there is attention and gaze.
 
-    `limited` in the latter says that samples of the loader were left out.
+    `limited` in metrics.json says that samples of the loader were left out.
     """
-    served = len(loader.dataset)
+    predictions, served = module.predictions, len(loader.dataset)
     limited = {} if len(predictions) == served else {"limited": {"samples": len(predictions), "of": served}}
     write_lines(run.predictions, (one.row() for one in predictions))
     write_json(run.scores, {**mean_scores(predictions), **limited})
+    run.alignment.unlink(missing_ok=True)  # of an earlier test
+    if module.alignment is not None:
+        write_alignment(run.alignment, module.alignment)
