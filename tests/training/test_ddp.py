@@ -10,14 +10,17 @@ import torch
 
 from backbone_families import FAMILIES
 from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.runs.alignment import Alignment, read_alignment
 from training_files import arguments
 
 STEPS = 3
 TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=1", "--trainer.accumulate_grad_batches=2")
 
 
-def run(folder: Path, checkpoint: Path, store: Path, *more: str) -> tuple[dict, list[dict], dict[str, torch.Tensor]]:
-    """Fit and test in fresh processes; mean scores, rows, and what was learned."""
+def run(
+    folder: Path, checkpoint: Path, store: Path, *more: str
+) -> tuple[dict, list[dict], dict[str, torch.Tensor], Alignment]:
+    """Fit and test in fresh processes; mean scores, rows, what was learned, and each head's alignment."""
     # Plain SGD: Adam would blow the rounding of near-zero gradients up to whole steps.
     sgd = folder.parent / f"{folder.name}-sgd.yaml"
     sgd.write_text("model: {optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.5}}}")
@@ -27,7 +30,7 @@ def run(folder: Path, checkpoint: Path, store: Path, *more: str) -> tuple[dict, 
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    return json.loads((folder / "metrics.json").read_text()), rows, state
+    return json.loads((folder / "metrics.json").read_text()), rows, state, read_alignment(folder / "alignment.json")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,9 @@ def test_two_processes_equal_one(one, tiny_llava: Path, prepared: Path, tmp_path
     for task, means in one[0].items():
         for name, value in means.items():
             assert two[0][task][name] == pytest.approx(value, abs=1e-4), (task, name)
+    assert one[3].frames == two[3].frames
+    for name, values in one[3].scores.items():
+        assert two[3].scores[name] == pytest.approx(values, abs=1e-4), name
 
 
 def test_every_family_trains_in_two_processes(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.runs.alignment import read_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import is_same_place
 from gaze_vlm.training.configured import load_run
@@ -70,6 +71,7 @@ def test_a_run_leaves_its_directory(gaze_run: Path) -> None:
         "run.json",
         "metrics.json",
         "predictions.jsonl",
+        "alignment.json",
     ):
         assert (gaze_run / name).is_file(), name
     run = read_run(gaze_run)
@@ -77,6 +79,8 @@ def test_a_run_leaves_its_directory(gaze_run: Path) -> None:
     means = json.loads((gaze_run / "metrics.json").read_text())
     assert means["activity"]["clips"] == means["future"]["clips"] > 0
     assert {"semantic", "rouge_l", "exact_match", "verb", "noun", "attention_kl"} <= means["future"].keys()
+    aligned = read_alignment(gaze_run / "alignment.json")
+    assert (aligned.source, aligned.layers, aligned.heads) == ("block", (1,), (0, 1, 2, 3))
     assert len(logged(gaze_run, "train/divergence")) == STEPS
     assert logged(gaze_run, "train/gradient_ratio")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_object
@@ -13,6 +13,9 @@ from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, semantic_floor
 from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.records import Task
+
+if TYPE_CHECKING:  # which imports torch; a reader of predictions need not
+    from gaze_vlm.datamodules.clip import Clip
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -41,6 +44,25 @@ class Prediction:
     same_step: bool
     future_starts_in_s: float
     session_end_s: float | None = None
+
+    @classmethod
+    def of(cls, clip: "Clip", answer: str, scores: dict[str, float]) -> "Prediction":
+        """Make the prediction of a clip's answer."""
+        return cls(
+            clip_id=clip.clip_id,
+            video_id=clip.video_id,
+            session=clip.session,
+            task=clip.task,
+            prediction=answer,
+            target=clip.target,
+            target_verb=clip.verb,
+            target_noun=clip.noun,
+            clip_nouns=clip.nouns,
+            scores=scores,
+            same_step=clip.same_step,
+            future_starts_in_s=clip.future_starts_in_s,
+            session_end_s=clip.session_end_s,
+        )
 
     def row(self) -> dict[str, Any]:
         """Return the values of a line of predictions.jsonl."""

@@ -249,23 +249,7 @@ class GazeVLM(L.LightningModule):
             scores = {"cross_entropy": float(output.cross_entropy[i])}
             scores |= {name: float(values[i]) for name, values in embedded.items()}
             scores |= score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, self.labels)
-            predictions.append(
-                Prediction(
-                    clip_id=clip.clip_id,
-                    video_id=clip.video_id,
-                    session=clip.session,
-                    task=clip.task,
-                    prediction=answer,
-                    target=clip.target,
-                    target_verb=clip.verb,
-                    target_noun=clip.noun,
-                    clip_nouns=clip.nouns,
-                    scores=scores | of_attention[i],
-                    same_step=clip.same_step,
-                    future_starts_in_s=clip.future_starts_in_s,
-                    session_end_s=clip.session_end_s,
-                )
-            )
+            predictions.append(Prediction.of(clip, answer, scores | of_attention[i]))
         return predictions
 
     def make_attention_scorer(self) -> AttentionScorer | None:
