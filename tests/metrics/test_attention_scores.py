@@ -5,7 +5,7 @@ import torch
 
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.datamodules.clip import Batch, Clip
-from gaze_vlm.datamodules.gaze_options import centre_prior
+from gaze_vlm.datamodules.gaze_sources import centre_prior
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.metrics.attention_scores import AttentionScorer

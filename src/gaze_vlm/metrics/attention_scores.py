@@ -11,7 +11,7 @@ from torch import Tensor
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import gaze_divergence
 from gaze_vlm.datamodules.clip import Batch
-from gaze_vlm.datamodules.gaze_options import centre_prior
+from gaze_vlm.datamodules.gaze_sources import centre_prior
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.metrics.saliency import (
