@@ -59,12 +59,17 @@ class StoredGaze:
         return sum(donor is None for donor in self.donors)
 
 
-@dataclass(frozen=True)
-class CentrePrior:
-    """One broad Gaussian at the centre of every frame.
+def centre_prior(frames: int, aspect: float) -> GazeMixture:
+    """Return one broad Gaussian at the centre of every frame.
 
     Egocentric gaze falls there without looking at the scene.
     """
+    return GazeMixture(torch.full((frames, 1, 2), 0.5), torch.ones(frames, 1), CENTRE_SIGMA, aspect)
+
+
+@dataclass(frozen=True)
+class CentrePrior:
+    """The centre prior of a data set's clips."""
 
     store: Store
     records: Sequence[ClipRecord]
@@ -72,8 +77,7 @@ class CentrePrior:
     def __call__(self, position: int) -> GazeMixture:
         """Return the Gaussian, for each frame of a clip."""
         record = self.records[position]
-        aspect = self.store.manifest.videos[record.video_id].aspect
-        return GazeMixture(torch.full((record.frames, 1, 2), 0.5), torch.ones(record.frames, 1), CENTRE_SIGMA, aspect)
+        return centre_prior(record.frames, self.store.manifest.videos[record.video_id].aspect)
 
 
 def of_other_sessions(records: Sequence[ClipRecord], draw: np.random.Generator) -> list[ClipRecord]:
