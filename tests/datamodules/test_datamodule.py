@@ -9,7 +9,8 @@ import torch
 
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.batches import EvenBatches
-from gaze_vlm.datamodules.gaze_options import GazeOptions
+from gaze_vlm.datamodules.gaze_options import EventWeights, GazeOptions
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -116,10 +117,38 @@ def points() -> VideoGaze:
         ({"occlusion": "frame"}, [1, 0, 1, 1, 0]),
         ({"occlusion": "none"}, [1, 1, 1, 1, 0]),
         ({"saccades": False}, [1, 1, 0, 0, 0]),
+        ({"event_weights": EventWeights(saccade=0)}, [1, 1, 0, 0, 0]),
+        ({"event_weights": EventWeights(fixation=2, saccade=0.5, unknown=3), "occlusion": "none"}, [2, 2, 3, 0.5, 0]),
+        ({"event_weights": EventWeights(fixation=0, unknown=0), "saccades": True}, [0, 0, 0, 1, 0]),
     ],
 )
 def test_which_points_count(options: dict, weights: list[int]) -> None:
     assert GazeOptions(**options).mixture(points(), slice(0, 1), 1.0).weight.tolist() == [weights]
+
+
+def test_events_without_any_weight_are_refused() -> None:
+    with pytest.raises(InputError, match="event_weights are all 0"):
+        EventWeights(0, 0, 0)
+    with pytest.raises(InputError, match=r"event_weights.saccade is -1"):
+        EventWeights(saccade=-1)
+
+
+def test_sigma_is_scaled() -> None:
+    assert GazeOptions(sigma=0.08, sigma_scale=2.5).mixture(points(), slice(0, 1), 1.0).sigma == pytest.approx(0.2)
+
+
+def test_a_store_with_a_longer_window_serves_the_same_gaze(prepared: Path, raw_root: Path, tmp_path: Path) -> None:
+    """So all arms but those of the longer window can be compared on it."""
+    manifest = Store(prepared).manifest
+    parameters = PreparationParameters(**manifest.parameters | {"window_s": 0.4})
+    longer = module(prepare("egtea", raw_root, tmp_path / "store", parameters, workers=1))
+    own, other = module(prepared).datasets["train"], longer.datasets["train"]
+    assert longer.store.manifest.points > manifest.points
+    for position in range(len(own.records)):
+        at = Grid(8, 8), View(), 0.5
+        (mass, valid), (same_mass, same_valid) = (data.gaze(position).distribution_on(*at) for data in (own, other))
+        assert valid.tolist() == same_valid.tolist()
+        assert torch.allclose(mass, same_mass, atol=1e-6)
 
 
 def test_a_longer_window_than_was_prepared_is_refused(prepared: Path) -> None:

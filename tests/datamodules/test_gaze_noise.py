@@ -29,6 +29,13 @@ def test_noise_is_gaussian_in_frame_widths() -> None:
     assert drawn.std((0, 1)).tolist() == pytest.approx([0.05, 0.05], rel=0.05)
 
 
+def test_errors_are_in_degrees_where_the_field_of_view_is_known() -> None:
+    degrees = GazeNoise(noise=3, offset=6, field_of_view_deg=60)
+    assert torch.allclose(error(degrees), error(GazeNoise(noise=0.05, offset=0.1)), atol=1e-6)
+    with pytest.raises(ValueError, match="field_of_view_deg is 0"):
+        GazeNoise(field_of_view_deg=0)
+
+
 def test_offset_is_one_a_video() -> None:
     noise = GazeNoise(offset=0.1)
     first, second = error(noise, "a", "v"), error(noise, "b", "v")

@@ -121,8 +121,9 @@ def check_same_clips(runs: Iterable[Run]) -> None:
             )
 
 
-def _clips(run: Run) -> set[tuple[str, str]]:
-    return {(prediction.task, prediction.clip_id) for prediction in run.predictions}
+def _clips(run: Run) -> set[tuple[str, str, str]]:
+    """With their targets: clips of one name ask for others where the anticipation is another."""
+    return {(prediction.task, prediction.clip_id, prediction.target) for prediction in run.predictions}
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -163,7 +163,6 @@ class VideoGaze:
         self,
         frames: slice = slice(None),
         window_s: float = WINDOW_S,
-        saccades: bool = True,
         occlusion: OcclusionTest = "local",
         epsilon: float = LOCAL_EPSILON,
         eta: float = FRAME_ETA,
@@ -176,10 +175,7 @@ class VideoGaze:
         Raises:
             InputError: when the occlusion test is unknown; see `within` too.
         """
-        event = self.event[frames]
-        counts = (event <= GazeEvent.UNKNOWN) & self.within(window_s, frames)
-        if not saccades:
-            counts &= event != GazeEvent.SACCADE
+        counts = (self.event[frames] <= GazeEvent.UNKNOWN) & self.within(window_s, frames)
         return counts & visible(self.error[frames], self.occluded_share[frames], occlusion, epsilon, eta)
 
     def padded(self, points: int) -> "VideoGaze":
