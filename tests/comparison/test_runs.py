@@ -1,11 +1,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.runs import by_arm, check_same_clips, read_run
-from gaze_vlm.runs.prediction import Prediction, mean_scores, read_predictions, write_lines
+from gaze_vlm.metrics.semantic import semantic_similarity
+from gaze_vlm.runs.prediction import Prediction, mean_scores, read_predictions, with_semantic_floor, write_lines
 
 
 @pytest.fixture
@@ -128,6 +130,32 @@ def test_a_mean_is_over_the_predictions_that_have_the_score(directory):
     first, _, second = read_run(directory).predictions[:3]
     means = mean_scores([replace(first, scores={"noun": 1.0, "verb": 1.0}), replace(second, scores={"verb": 0.0})])
     assert means == {"activity": {"clips": 2, "verb": 0.5, "noun": 1, "noun_clips": 1}}
+
+
+def test_the_mean_share_of_absent_objects_is_a_ratio_of_sums(directory):
+    first, _, second, _, third = read_run(directory).predictions[:5]
+    named = ({"nouns_named": 3.0, "chair_i": 1 / 3}, {"nouns_named": 1.0, "chair_i": 1.0}, {"nouns_named": 0.0})
+    scored = [replace(one, scores=scores) for one, scores in zip((first, second, third), named, strict=True)]
+    means = mean_scores(scored)["activity"]
+    assert means == pytest.approx({"clips": 3, "chair_i": (1 + 1) / (3 + 1), "chair_i_clips": 2, "nouns_named": 4 / 3})
+    assert "chair_i" not in mean_scores(scored[2:])["activity"]
+
+
+def test_the_floor_is_of_the_same_task_and_missing_where_there_is_no_other_text(directory):
+    class Lengths:
+        def encode(self, sentences):
+            return np.array([[1.0, len(sentence)] for sentence in sentences])
+
+    predictions = read_run(directory).predictions[:4]
+    targets = {"activity": ("cut cup", "cut the pot"), "future": ("wash", "Wash")}
+    numbered = [replace(one, target=targets[one.task][index // 2]) for index, one in enumerate(predictions)]
+    floored = with_semantic_floor(numbered, Lengths())
+    assert [one.clip_id for one in floored] == [one.clip_id for one in numbered]
+    expected = semantic_similarity(
+        [one.prediction for one in numbered if one.task == "activity"], targets["activity"][::-1], Lengths()
+    )
+    assert [one.scores["semantic_floor"] for one in floored if one.task == "activity"] == pytest.approx(expected)
+    assert not any("semantic_floor" in one.scores for one in floored if one.task == "future")
 
 
 def test_runs_on_other_clips_are_named(tmp_path, directory):

@@ -6,6 +6,7 @@ from gaze_vlm.comparison.statistics import (
     LEAST_SESSIONS,
     cluster_t,
     paired_interval,
+    ratio_values,
     sd_over_seeds,
     session_interval,
 )
@@ -140,3 +141,28 @@ def test_edges():
 def test_sd_over_seeds():
     assert sd_over_seeds(np.array([[1.0, 3.0], [2.0, 6.0]])) == pytest.approx(np.std([2, 4], ddof=1))
     assert np.isnan(sd_over_seeds(np.ones((1, 4))))
+
+
+def test_a_ratio_of_sums_is_the_mean_of_its_values():
+    nan = np.nan
+    weights = np.array([[2, 0, 1, nan], [0, 0, 0, nan]], dtype=float)
+    values = np.array([[0.5, nan, 1, nan], [nan, nan, nan, nan]])
+    of_one, of_none = ratio_values(values, weights)
+    assert of_one[:3].mean() == pytest.approx((2 * 0.5 + 1 * 1) / 3)
+    assert np.isnan(of_one[3])
+    assert np.isnan(of_none).all()
+    equal = np.random.default_rng(0).random((2, 9))
+    assert ratio_values(equal, np.full((2, 9), 3.0)) == pytest.approx(equal)
+
+
+def test_the_interval_of_a_ratio_is_that_of_the_jackknife_over_sessions():
+    random = np.random.default_rng(1)
+    named = random.integers(0, 4, (1, 600)).astype(float)
+    absent = random.binomial(named.astype(int), 0.3)
+    shares = np.divide(absent, named, out=np.full(named.shape, np.nan), where=named > 0)
+    sessions = np.repeat([f"s{i:02}" for i in range(60)], 10)
+    interval = session_interval(ratio_values(shares, named), list(sessions))
+    left_out = [absent[0, sessions != one].sum() / named[0, sessions != one].sum() for one in np.unique(sessions)]
+    error = np.sqrt(59 / 60 * np.square(np.array(left_out) - np.mean(left_out)).sum())
+    assert interval.mean == pytest.approx(absent.sum() / named.sum())
+    assert (interval.high - interval.low) / 2 == pytest.approx(student_t.ppf(0.975, 59) * error, rel=0.02)

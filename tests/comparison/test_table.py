@@ -123,7 +123,7 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     assert "- λ: baseline —; control 0; gaze 1\n" in page
     assert "torch 2" in page
     for columns, headline in (
-        ("Noun | Noun anywhere | Absent noun | Verb", "Noun"),
+        ("Noun | Noun anywhere | CHAIRs | Verb", "Noun"),
         ("Exact match | ROUGE-L | Semantic", "Semantic"),
         ("KL", "KL"),
     ):
@@ -134,7 +134,7 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     shown = [f"{row.mean:.1f} ± {row.sd:.1f}" for row in (noun, any_)]
     difference = f"{noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
     assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 | {difference} |" in activity
-    assert "Absent noun, where less is better" in page
+    assert "CHAIRs and CHAIRi, where less is better" in page
     assert "| gaze | 1.50 ± 0.00 | -1.00 [-1.00, -1.00], p < 0.001 |" in activity
     assert "repeats the current action" not in activity
     same = page.split("## ")[3]
@@ -156,6 +156,39 @@ def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
     page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "Semantic vs control" in page
     assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval], p (Holm) |" in page
+
+
+def test_objects_named_are_compared_by_a_ratio_of_sums(tmp_path):
+    """Arms name 2 objects, or as many as the clip's number says; a run of an older version has no such scores."""
+    runs = []
+    for arm, named in (("control", lambda clip: 2), ("gaze", lambda clip: clip % 4), ("old", lambda clip: None)):
+        lines = rows(answers(CLIPS, 0.5, 0))
+        for line in lines:
+            if (count := named(int(line["clip_id"].removeprefix("clip")))) is not None:
+                line |= {"nouns_named": count} | ({"chair_i": 1 / count} if count else {})
+        runs.append(read_run(write_run(tmp_path / arm, lines, arm)))
+    table = build_table(runs, "control", 0.8)
+    shown = table.of("kitchen", "tiny-llava", "activity")
+    assert "chair_i" not in shown["old"]
+    assert shown["control"]["chair_i"].mean == pytest.approx(50)
+    assert shown["gaze"]["chair_i"].mean == pytest.approx(100 * 3 / (1 + 2 + 3))
+    assert shown["gaze"]["chair_i"].diff == pytest.approx(0, abs=1e-9)
+    assert "nouns_named" not in shown["gaze"]
+    page = render(table, runs, 0.8, "x", "y")
+    assert "| CHAIRs | CHAIRi | Verb |" in page
+    old = next(line for line in page.splitlines() if line.startswith("| old |"))
+    assert old.split(" | ")[4] == "—"
+    assert "nan" not in page
+
+
+def test_without_labelled_targets_the_objects_head_their_table(tmp_path):
+    lines = rows(answers(CLIPS, 0.5, 0))
+    for line in lines:
+        for name in ("verb", "noun", "noun_any", "target_verb", "target_noun"):
+            del line[name]
+    run = read_run(write_run(tmp_path / "control", lines))
+    page = render(build_table([run], "control", 0.8), [run], 0.8, "x", "y")
+    assert "| Arm | CHAIRs | CHAIRs vs control [95 % interval]" in page
 
 
 def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path):

@@ -1,3 +1,6 @@
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -10,12 +13,12 @@ import torch
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.batches import EvenBatches
 from gaze_vlm.datamodules.gaze_options import EventWeights, GazeOptions
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
-from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.store import Store, write_clips
 from gaze_vlm.preparation.video_gaze import VideoGaze
 
 
@@ -219,3 +222,28 @@ def test_fixations_are_those_of_each_session_that_is_evaluated(prepared: Path, t
         points = sum(float(dataset.described(i).gaze.weight.sum()) for i in positions)
         assert of_session.shape == (6,)
         assert 0 < float(of_session.sum()) <= points
+
+
+def test_a_list_of_objects_stands_for_noun_labels(prepared: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "objects.txt"
+    listed.write_text("cup (mug)\n\nPan\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"has noun labels: leave data\.objects out"):
+        module(prepared, objects=listed)
+    store = tmp_path / "store"
+    shutil.copytree(prepared, store)
+    manifest = json.loads((store / "manifest.json").read_text())
+    (store / "manifest.json").write_text(json.dumps(manifest | {"nouns": []}))
+    texts = {"activity_text": "wash the mugs", "future_text": "put a cup into the pan"}
+    unlabelled = {"activity_noun": None, "future_noun": None, "nouns": ()}
+    write_clips(store / "clips.parquet", [replace(clip, **texts, **unlabelled) for clip in Store(prepared).clips])
+    made = module(store, objects=listed)
+    assert made.datasets["test"][0].nouns == ("Pan", "cup (mug)")
+    assert made.labels.named_nouns("a pan") == ("Pan",)
+    assert module(store).datasets["test"][0].nouns == ()
+    for text, told in ((" \n", "has no word"), (None, "is missing")):
+        other = tmp_path / "other.txt"
+        if text is not None:
+            other.write_text(text)
+        with pytest.raises(UserError, match=f"{told}.*: write the words to it, one a line"):
+            module(store, objects=other)
+        other.unlink(missing_ok=True)

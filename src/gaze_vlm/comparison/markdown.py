@@ -39,7 +39,8 @@ INTERVAL = "[95 % interval], p (Holm)"
 NO_INTERVAL = "[too few sessions]"
 ABSENT = (
     "- Noun: the first noun that the answer names is the target's. Noun anywhere: it names the target's noun at all. "
-    "Absent noun, where less is better: it names one that nothing annotated around the clip has."
+    "CHAIRs and CHAIRi, where less is better: the share of answers that name an object that nothing annotated around "
+    "the clip has, and the share of such objects among all that are named."
 )
 
 
@@ -165,7 +166,8 @@ def _task(
         grouped = (name for name in METRICS if SCORES[name].group == group)
         if metrics := [name for name in grouped if any(name in rows for rows in shown.values())]:
             oracles = {oracle: table.oracles[dataset, task, oracle] for oracle in oracles_of(task)}
-            lines += [*_scores(table, shown, metrics, headline, oracles, missing), ""]
+            shown_headline = headline if headline in metrics else metrics[0]
+            lines += [*_scores(table, shown, metrics, shown_headline, oracles, missing), ""]
     return lines
 
 

@@ -10,11 +10,12 @@ from jaxtyping import Float
 from gaze_vlm.comparison.groups import in_task
 from gaze_vlm.comparison.permutation import paired_p
 from gaze_vlm.comparison.runs import METRICS, Run
-from gaze_vlm.comparison.statistics import Estimate, paired_interval
+from gaze_vlm.comparison.statistics import Estimate, paired_interval, ratio_values
+from gaze_vlm.metrics.scores import SCORES
 
 
 class ArmScores(NamedTuple):
-    """All scores of an arm on one task, NaN where a clip has none.
+    """All scores of an arm on one task, NaN where a clip has none; those with a weight as `ratio_values`.
 
     `seeds` and `sessions` name two of the axes.
     """
@@ -39,9 +40,14 @@ def arm_scores(arm: Mapping[int, Run], task: str, reach_s: float) -> ArmScores:
     """Read the scores of an arm's runs, by seed, which were tested on the same clips."""
     answers = [{p.clip_id: p for p in run.predictions if in_task(p, task, reach_s)} for run in arm.values()]
     clips = sorted(answers[0]) if answers else []
-    values = [[[of_run[clip].scores.get(name, nan) for clip in clips] for of_run in answers] for name in METRICS]
-    shaped = np.array(values, dtype=float).reshape(len(METRICS), len(answers), len(clips))
-    return ArmScores(shaped, tuple(arm), tuple(answers[0][clip].session for clip in clips))
+
+    def of(name: str) -> Float[np.ndarray, "seed clip"]:
+        values = [[of_run[clip].scores.get(name, nan) for clip in clips] for of_run in answers]
+        return np.array(values, dtype=float).reshape(len(answers), len(clips))
+
+    weights = {name: SCORES[name].weight for name in METRICS}
+    values = [of(name) if (weight := weights[name]) is None else ratio_values(of(name), of(weight)) for name in METRICS]
+    return ArmScores(np.stack(values), tuple(arm), tuple(answers[0][clip].session for clip in clips))
 
 
 def difference(arm: ArmScores, reference: ArmScores, metric: str) -> Difference | None:

@@ -121,3 +121,23 @@ def sd_over_seeds(values: Float[np.ndarray, "seed clip"]) -> float:
     if values.shape[0] < 2 or not counted.any():
         return float("nan")
     return float(values[:, counted].mean(axis=1).std(ddof=1))
+
+
+def ratio_values(
+    values: Float[np.ndarray, "seed clip"], weights: Float[np.ndarray, "seed clip"]
+) -> Float[np.ndarray, "seed clip"]:
+    """Return values of which each seed's mean is its weighted mean R = Σ w · x / Σ w, a ratio of sums.
+
+    They are R + w · (x − R) / w̄, the ratio's linearisation (Woodruff 1971). So intervals, differences and p of ratios
+    are those of means.
+
+    Args:
+        values: a score; what has the weight 0 needs none.
+        weights: 0 or more; NaN where the clip does not count. A seed without a weight above 0 gets NaN.
+    """
+    weighed = np.where(weights > 0, weights * values, 0.0)
+    total = np.nansum(weights, axis=1, keepdims=True)
+    total[total == 0] = np.nan
+    ratio = weighed.sum(axis=1, keepdims=True) / total
+    clips = (~np.isnan(weights)).sum(axis=1, keepdims=True)
+    return ratio + (weighed - weights * ratio) * clips / total

@@ -1,6 +1,7 @@
 """The datamodule: clips of a prepared store, split and loaded for any backbone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -27,7 +28,7 @@ from gaze_vlm.datamodules.gaze_sources import (
     of_other_times,
 )
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.vocabulary import Vocabulary, vocabulary
+from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
@@ -66,6 +67,8 @@ class ClipDataModule(L.LightningDataModule):
         train_noise: errors put on the gaze that the training sees; validation and test have none.
         frames: what the model is shown, in training and test: the clip's `own` frames, or `blank` ones of one grey.
         prompts: the question of each task.
+        objects: for a store without noun labels, a list of the objects that answers may name, one a line
+            (docs/scores.md, Hallucination); None leaves their scores out.
         workers: loader processes; 0 decodes in the main process.
         cached_clips: clips kept in memory, as the model reads them, in each loader; for small frames.
         features: folder where a frozen vision tower's features are kept, of each clip once, for all runs that have the
@@ -91,6 +94,7 @@ class ClipDataModule(L.LightningDataModule):
         train_noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
         frames: ShownFrames = "own",
         prompts: dict[Task, str] | None = None,
+        objects: Path | None = None,
         workers: int = 0,
         cached_clips: int = 0,
         features: Path | None = None,
@@ -113,6 +117,7 @@ class ClipDataModule(L.LightningDataModule):
         self.train_noise = train_noise
         self.frames: ShownFrames = frames
         self.prompts = PROMPTS | (prompts or {})
+        self.objects = () if objects is None else read_word_list(objects)
         self.workers = workers
         self.cached_clips = cached_clips
         self.features = features
@@ -127,8 +132,8 @@ class ClipDataModule(L.LightningDataModule):
 
         Raises:
             MissingFileError: a video is not where it was prepared from.
-            InputError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, or a
-                video is another than was prepared.
+            InputError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, it has
+                noun labels beside `objects`, or a video is another than was prepared.
         """
         if not self.datasets:
             self.store = Store(self.store_path)
@@ -138,6 +143,10 @@ class ClipDataModule(L.LightningDataModule):
                     f"gaze window_s is {self.gaze.window_s:g}, {self.store_path} was prepared with {prepared_s:g}: "
                     "lower it, or prepare with parameters.window_s as large"
                 )
+            if self.objects and self.store.manifest.nouns:
+                raise InputError(
+                    f"{self.store_path} has noun labels: leave data.objects out, which is for other stores"
+                )
         splits: tuple[Split, ...] = ("validation", "test")
         for split in ("train", *splits) if stage == "fit" else splits:
             if split not in self.datasets:
@@ -146,8 +155,8 @@ class ClipDataModule(L.LightningDataModule):
 
     @property
     def labels(self) -> Vocabulary:
-        """The data set's verb and noun labels; the store must be set up."""
-        return vocabulary(self.store.manifest.verbs, self.store.manifest.nouns)
+        """The data set's verb and noun labels, or `objects`; the store must be set up."""
+        return vocabulary(self.store.manifest.verbs, self.store.manifest.nouns or self.objects)
 
     def clips_in(self, split: Split) -> int:
         """Count the clips that a split serves, in whatever stage."""
@@ -161,7 +170,7 @@ class ClipDataModule(L.LightningDataModule):
         Raises:
             InputError: more training clips are asked for than there are, or none is left to shuffle with.
         """
-        chosen = (record for record in self.store.clips if record.split == split)
+        chosen = (self.with_objects(record) for record in self.store.clips if record.split == split)
         records = sorted(chosen, key=lambda record: record.session)  # sessions stand together, for the shuffling
         draw = np.random.default_rng(self.seed)
         if split == "train" and self.train_clips is not None:
@@ -176,6 +185,13 @@ class ClipDataModule(L.LightningDataModule):
         else:
             gaze = StoredGaze(self.store, records, self.gaze, records)
         return ClipDataset(self.store, records, tasks, gaze, self.frames, self.cached_clips)
+
+    def with_objects(self, record: ClipRecord) -> ClipRecord:
+        """Return a record with the `objects` that its texts name as what its clip shows; without a list, as it is."""
+        if not self.objects:
+            return record
+        named = [self.labels.named_nouns(text) for text in (record.activity_text, record.future_text)]
+        return replace(record, nouns=tuple(sorted({label for labels in named for label in labels})))
 
     def gaze_of_training(self, records: list[ClipRecord], draw: np.random.Generator) -> GazeSource:
         """Return what `train_gaze` and `train_noise` ask for.

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lemminflect import getAllLemmas
 
+from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.formats.text_files import read_lines
 from gaze_vlm.formats.words import normalise, words
 
 Kind = Literal["VERB", "NOUN"]
@@ -144,6 +147,21 @@ class Vocabulary:
         verb = next(iter(self.verbs.named(text)), None)
         others = [noun for noun in nouns if verb is None or noun.start != verb.start or noun.end > verb.end]
         return tuple(dict.fromkeys(noun.label for noun in others or nouns))
+
+
+def read_word_list(path: Path) -> tuple[str, ...]:
+    """Read labels from a text file, one a line, synonyms in parentheses: "cup (mug, glass)".
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is not UTF-8, or has no label.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing: write the words to it, one a line")
+    listed = tuple(dict.fromkeys(line.strip() for line in read_lines(path) if line.strip()))
+    if not listed:
+        raise InputError(f"{path} has no word: write the words to it, one a line")
+    return listed
 
 
 @lru_cache(maxsize=16)

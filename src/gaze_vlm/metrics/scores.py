@@ -13,19 +13,22 @@ class Score(NamedTuple):
     """A score's column, the group of scores that share a table, its value for the target, and its unit.
 
     `group` is None for what is in no table. `of_target` is None for what is not of the answer's text alone. What is not
-    a share is shown as it is.
+    a share is shown as it is. `weight` names the score that weighs this one in a mean, which then is a ratio of sums.
     """
 
     title: str
     group: Group | None
     of_target: float | None = 1.0
     in_points: bool = True
+    weight: str | None = None
 
 
 SCORES = {
     "noun": Score("Noun", "labels"),
     "noun_any": Score("Noun anywhere", "labels"),
-    "noun_absent": Score("Absent noun", "labels", of_target=0.0),
+    "noun_absent": Score("CHAIRs", "labels", of_target=0.0),
+    "chair_i": Score("CHAIRi", "labels", of_target=0.0, weight="nouns_named"),
+    "nouns_named": Score("Nouns named", None, of_target=None, in_points=False),
     "verb": Score("Verb", "labels"),
     "exact_match": Score("Exact match", "texts"),
     "rouge_l": Score("ROUGE-L", "texts"),
@@ -57,28 +60,44 @@ OF_HEADS = ("kl", "nss", "auc")
 def label_scores(
     prediction: str, verb: str | None, noun: str | None, clip_nouns: Collection[str], labels: Vocabulary
 ) -> dict[str, float]:
-    """Score the labels of one answer, each 0.0 or 1.0.
+    """Score the labels of one answer.
 
     `verb` and `noun`: the first label that the answer names is the target's. `noun_any`: the answer names the target's
-    noun somewhere. `noun_absent`, where less is better: it names a noun that nothing annotated around the clip has, so
-    that an answer does not gain by naming more.
+    noun somewhere. An answer does not gain by naming more: see `hallucination`.
 
     Args:
         prediction: generated answer.
         verb: the target's verb label. Where it is None or none of the vocabulary's, `verb` is left out.
-        noun: the target's noun label; the three scores of nouns are treated alike.
-        clip_nouns: noun labels of all that is annotated around the clip.
+        noun: the target's noun label; `noun` and `noun_any` are treated alike.
+        clip_nouns: noun labels of all that is annotated around the clip. Where it has none of the vocabulary's, and
+            `noun` is none either, the scores of hallucination are left out.
         labels: the data set's.
     """
     scores = {}
     if verb is not None and (known := labels.verbs.spelled(verb)) is not None:
         scores["verb"] = float(labels.verb(prediction) == known)
+    named = labels.named_nouns(prediction)
     if noun is not None and (known := labels.nouns.spelled(noun)) is not None:
-        named = labels.named_nouns(prediction)
         scores["noun"] = float(named[:1] == (known,))
         scores["noun_any"] = float(known in named)
-        scores["noun_absent"] = float(not {known, *clip_nouns}.issuperset(named))
-    return scores
+    annotated = {labels.nouns.spelled(label) for label in (noun, *clip_nouns) if label is not None} - {None}
+    return scores | (hallucination(named, annotated) if annotated else {})
+
+
+def hallucination(named: Collection[str], present: Collection[str | None]) -> dict[str, float]:
+    """Count the objects that an answer names and its clip does not show (CHAIR, Rohrbach et al. 2018).
+
+    `noun_absent` is 1.0 where the answer names one at all: its mean is CHAIRs, the share of such answers. `chair_i` is
+    the share of the named objects that are absent, and missing where none is named. Weighed by `nouns_named`, the
+    number of objects that the answer names, its mean is CHAIRi: absent objects named / objects named.
+
+    Args:
+        named: objects that the answer names, each once.
+        present: objects that the clip shows, by what is annotated.
+    """
+    absent = sum(label not in present for label in named)
+    scores = {"noun_absent": float(absent > 0), "nouns_named": float(len(named))}
+    return scores | ({"chair_i": absent / len(named)} if named else {})
 
 
 def score_sample(
@@ -92,7 +111,7 @@ def score_sample(
     """Score one prediction in [0, 1] by its text and its labels.
 
     The scores are those of `TEXT_SCORES`, and those of verb and noun where they are labelled. The target text itself
-    scores 1 in each, and 0 in `noun_absent`, where less is better.
+    has `of_target` in each.
 
     Scores of embeddings are not among them: sentences are embedded in batches (`embedding_scores`).
 

@@ -120,7 +120,7 @@ def with_semantic_floor(predictions: Sequence[Prediction], encoder: Encoder) -> 
 
 
 def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """Average every score of each task over the predictions that have it.
+    """Average every score of each task over the predictions that have it, weighed by its `weight`.
 
     `clips` counts the predictions. Where only some predictions have a score, their number is `<score>_clips`.
     """
@@ -128,12 +128,14 @@ def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]
     for task in dict.fromkeys(one.task for one in predictions):
         of_task = [one for one in predictions if one.task == task]
         means[task] = {"clips": float(len(of_task))}
-        for name in SCORES:
-            values = [one.scores[name] for one in of_task if name in one.scores]
-            if values:
-                means[task][name] = sum(values) / len(values)
-            if 0 < len(values) < len(of_task):
-                means[task][f"{name}_clips"] = float(len(values))
+        for name, score in SCORES.items():
+            having = [one.scores for one in of_task if name in one.scores]
+            weights = [1.0 if score.weight is None else scores[score.weight] for scores in having]
+            if having:
+                weighed = (weight * scores[name] for weight, scores in zip(weights, having, strict=True))
+                means[task][name] = sum(weighed) / sum(weights)
+            if 0 < len(having) < len(of_task):
+                means[task][f"{name}_clips"] = float(len(having))
     return means
 
 
