@@ -1,5 +1,6 @@
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,16 @@ def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right)
     page = render(table, runs, 0.8, "x", "y")
     assert page.count("| Noun vs control [95 % interval], p (Holm) | Noun vs baseline [95 % interval], p (Holm) |") == 5
     assert "(vs baseline) |" in page
+
+
+def test_every_figure_has_its_runs_and_what_they_cost(tmp_path, runs):
+    dear = [replace(run, train_seconds=60.0 + run.seed, parameters=1_000_000, device="A100") for run in runs]
+    table = build_table(runs, "control", 0.8)
+    page = render(table, [run for run in dear if run.arm != "control"], 0.8, "x", "y", folder=tmp_path / "results")
+    links = "[seed 0](../gaze/0) ([answers](../gaze/0/predictions.jsonl)), [seed 1](../gaze/1) "
+    assert f"| gaze | {links}" in page
+    assert "| gaze | 0:01:00 | — | 1,000,000 | — | A100 |" in page
+    assert "Train time" not in render(table, runs, 0.8, "x", "y")
 
 
 def test_without_a_shared_seed_there_is_no_difference(runs):

@@ -1,17 +1,29 @@
 """The table for readers: one Markdown page of a comparison."""
 
-from collections import Counter
+import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from math import isnan, nan
+from pathlib import Path
+from urllib.parse import quote
 
+from gaze_vlm.comparison.cells import NOTHING
 from gaze_vlm.comparison.curve import CurvePoint
-from gaze_vlm.comparison.groups import SPLIT_TASKS, oracles_of
+from gaze_vlm.comparison.grids import (
+    TITLES,
+    Grid,
+    Section,
+    cost_grid,
+    curve_grid,
+    overview_grid,
+    score_grids,
+    sections_of,
+)
+from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.missing import Missing, notice
-from gaze_vlm.comparison.runs import METRICS, Run, by_arm
+from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
-from gaze_vlm.comparison.table import Row, Table, points
-from gaze_vlm.metrics.scores import HEADLINES, SCORES
+from gaze_vlm.comparison.table import Table
+from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.runs.prediction import TASKS
 
 PACKAGES = (
@@ -22,21 +34,6 @@ PACKAGES = (
     "torchmetrics",
     "sentence-transformers",
 )
-TITLES = {
-    "activity": "Activity: the action at the end of the clip",
-    "future": "Future: the action that comes",
-    "future/same": "Future, part 1: the same action goes on",
-    "future/reach": "Future, part 2: the next action, begun within {reach_s:g} s, so that its reach may show",
-    "future/unseen": "Future, part 3: the next action, later than {reach_s:g} s, with nothing of it to see",
-}
-ORACLE_NAMES = {
-    "repeat_current": "oracle: repeats the current action",
-    "repeat_previous": "oracle: copies the target of the session's previous clip",
-    "majority": "oracle: the commonest answer of this test",
-}
-NOTHING = "—"
-INTERVAL = "[95 % interval], p (Holm)"
-NO_INTERVAL = "[too few sessions]"
 ABSENT = (
     "- Noun: the first noun that the answer names is the target's. Noun anywhere: it names the target's noun at all. "
     "CHAIRs and CHAIRi, where less is better: the share of answers that name an object that nothing annotated around "
@@ -64,8 +61,10 @@ def render(
     curve: Sequence[CurvePoint] = (),
     picture: str | None = None,
     missing: Sequence[Missing] = (),
+    folder: Path = Path(),
+    curve_runs: Sequence[Run] = (),
 ) -> str:
-    """Return the page: facts, tables of each task with its oracles, and the curve.
+    """Return the page: facts, tables of each task with its oracles, the curve, costs and the runs.
 
     Each data set that was tested on has a section of its own; the curve belongs to the first.
 
@@ -78,58 +77,46 @@ def render(
         curve: points of the data-size curve; none leaves the section out.
         picture: file name of the curve's picture, relative to the page.
         missing: what is not among the runs because a command failed.
+        folder: of the page; links to runs are relative to it.
+        curve_runs: that the curve was made of.
     """
     lines = notice(missing)
-    tests = list(dict.fromkeys((run.dataset, run.trained_on) for run in runs))
-    for test in tests:
-        of_test = [run for run in runs if (run.dataset, run.trained_on) == test]
-        metric = headline_metric(of_test)
-        backbones = list(dict.fromkeys(run.backbone for run in of_test))
-        if len(backbones) > 1:
-            lines += _overview(table, *test, backbones, metric)
-        for backbone in backbones:
-            own = [run for run in of_test if run.backbone == backbone]
-            absent = [
-                m
-                for m in missing
-                if (m.dataset, m.run.dataset, m.run.backbone) == (*test, backbone)
-                and m.run.train_clips in (None, own[0].train_clips)
-            ]
-            lines += [f"# {_tested(*test)}, {backbone}", "", *_facts(table, own, test[0], command, versions), ""]
-            for task in SPLIT_TASKS:
-                lines += _task(table, test, backbone, task, reach_s, absent)
-        if curve and test == tests[0]:
+    sections = sections_of(runs)
+    for section in sections:
+        of_test = [run for run in runs if (run.dataset, run.trained_on) == section[:2]]
+        siblings = [one for one in sections if one[:2] == section[:2]]
+        if len(siblings) > 1 and section == siblings[0]:
+            lines += _overview(table, siblings, headline_metric(of_test))
+        own = [run for run in of_test if run.backbone == section.backbone]
+        lines += [f"# {section.tested}, {section.backbone}", "", *_facts(table, own, section, command, versions), ""]
+        absent = [one for one in missing if _belongs(one, section, own[0].train_clips)]
+        for task in SPLIT_TASKS:
+            lines += _task(table, section, task, reach_s, absent)
+        last_of_test = section == [one for one in sections if one[:2] == sections[0][:2]][-1]
+        if curve and last_of_test:
             lines += _curve(curve, table.control, picture)
+        lines += _runs(own, [run for run in curve_runs if last_of_test and run not in own], folder)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _overview(table: Table, dataset: str, trained_on: str, backbones: Sequence[str], metric: str) -> list[str]:
-    """A row a backbone: the headline metric of every arm, the differences, and how far attention is from gaze."""
-    lines = [f"# {_tested(dataset, trained_on)}: {len(backbones)} backbones", ""]
+def _belongs(missing: Missing, section: Section, train_clips: int) -> bool:
+    """Whether a missing result is one of a section's main table."""
+    there = (missing.dataset, missing.run.dataset, missing.run.backbone) == tuple(section)
+    return there and missing.run.train_clips in (None, train_clips)
+
+
+def _overview(table: Table, sections: Sequence[Section], metric: str) -> list[str]:
+    lines = [f"# {sections[0].tested}: {len(sections)} backbones", ""]
     for task in TASKS:
-        of_backbone = {backbone: table.of(dataset, backbone, task, trained_on) for backbone in backbones}
-        arms = list(dict.fromkeys(arm for rows in of_backbone.values() for arm in rows))
-        others = [arm for arm in arms if arm != table.control]
-        against = (f"{arm} vs {table.control} {INTERVAL}" for arm in others)
         lines += [f"## {TITLES[task]}: {SCORES[metric].title.lower()}", ""]
-        lines += _header(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)])
-        for backbone, rows in of_backbone.items():
-            shown = {arm: rows.get(arm, {}) for arm in arms}
-            cells = [_mean(shown[arm].get(metric)) for arm in arms]
-            cells += [_difference(shown[arm].get(metric), table.control) for arm in others]
-            lines.append(_line([backbone, *cells, *(_mean(shown[arm].get("attention_kl")) for arm in arms)]))
-        lines.append("")
+        lines += [*_lines(overview_grid(table, sections, task, metric)), ""]
     return lines
 
 
-def _tested(dataset: str, trained_on: str) -> str:
-    return dataset if dataset == trained_on else f"Tested on {dataset}, trained on {trained_on}"
-
-
-def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versions: str) -> list[str]:
+def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, versions: str) -> list[str]:
     arms = by_arm(runs)
-    clips, sessions = table.tested[dataset, "activity"]
-    future_clips, _ = table.tested[dataset, "future"]
+    clips, sessions = table.tested[section.dataset, "activity"]
+    future_clips, _ = table.tested[section.dataset, "future"]
     return [
         f"- Command: `{command}`",
         f"- Test: {clips:,} clips of {sessions:,} sessions for the activity, {future_clips:,} for the future",
@@ -147,145 +134,45 @@ def _facts(table: Table, runs: Sequence[Run], dataset: str, command: str, versio
     ]
 
 
-def _task(
-    table: Table,
-    test: tuple[str, str],
-    backbone: str,
-    task: str,
-    reach_s: float,
-    missing: Sequence[Missing],
-) -> list[str]:
-    dataset, trained_on = test
-    clips, sessions = table.tested[dataset, task]
-    title = TITLES[task].format(reach_s=reach_s)
-    lines = [f"## {title}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
-    if not clips:
-        return lines
-    shown = table.of(dataset, backbone, task, trained_on)
-    for group, headline in HEADLINES.items():
-        grouped = (name for name in METRICS if SCORES[name].group == group)
-        if metrics := [name for name in grouped if any(name in rows for rows in shown.values())]:
-            oracles = {oracle: table.oracles[dataset, task, oracle] for oracle in oracles_of(task)}
-            shown_headline = headline if headline in metrics else metrics[0]
-            lines += [*_scores(table, shown, metrics, shown_headline, oracles, missing), ""]
-    return lines
-
-
-def _scores(
-    table: Table,
-    arms: dict[str, dict[str, Row]],
-    metrics: Sequence[str],
-    headline: str,
-    oracles: dict[str, dict[str, float]],
-    missing: Sequence[Missing],
-) -> list[str]:
-    """A table of one group of scores: a row an arm, and one an oracle that has any of them."""
-    references = [name for name in (table.control, table.baseline) if name]
-    against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
-    lines = _header(["Arm", *(SCORES[name].title for name in metrics), *against])
-    lacking = Counter(one.run.arm for one in missing)
-    for arm, rows in arms.items():
-        cells = [_mean(rows.get(name)) for name in metrics]
-        seeds = next(iter(rows.values())).seeds
-        short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
-        cells.append(_difference(rows.get(headline), table.control))
-        cells += [_baseline_difference(rows.get(headline))] if table.baseline else []
-        lines.append(_line([arm + short, *cells]))
-    for arm in lacking:
-        if arm not in arms:
-            lines.append(_line([f"{arm} (missing)", *(NOTHING for _ in metrics), *(NOTHING for _ in against)]))
-    for oracle, scores in oracles.items():
-        if not scores.keys().isdisjoint(metrics):
-            cells = [f"{scores[name]:z.1f}" if name in scores else NOTHING for name in metrics]
-            lines.append(_line([f"*{ORACLE_NAMES[oracle]}*", *cells, *(NOTHING for _ in against)]))
-    return lines
+def _task(table: Table, section: Section, task: str, reach_s: float, missing: Sequence[Missing]) -> list[str]:
+    clips, sessions = table.tested[section.dataset, task]
+    lines = [f"## {TITLES[task].format(reach_s=reach_s)}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
+    grids = score_grids(table, section, task, missing) if clips else []
+    return lines + [line for grid in grids for line in (*_lines(grid), "")]
 
 
 def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> list[str]:
-    metric = curve[0].metric
-    arms = list(dict.fromkeys(point.arm for point in curve))
-    others = [arm for arm in arms if arm != control]
     lines = ["## Data-size curve", ""]
     if picture:
-        lines += [f"![{SCORES[metric].title} over the number of train clips]({picture})", ""]
-    lines += _header(
-        [
-            "Task",
-            "Train clips",
-            "Seeds",
-            *(f"{arm} [95 % interval]" for arm in arms),
-            *(f"{arm} vs {control} [95 % interval]" for arm in others),
-        ]
+        lines += [f"![{SCORES[curve[0].metric].title} over the number of train clips]({picture})", ""]
+    return [*lines, *_lines(curve_grid(curve, control)), ""]
+
+
+def _runs(runs: Sequence[Run], of_curve: Sequence[Run], folder: Path) -> list[str]:
+    """The runs that the figures are of, and what they cost."""
+    lines = ["## Runs", "", "Figures are means over an arm's runs, of the answers in their `predictions.jsonl`.", ""]
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        by_name.setdefault(run.arm, []).append(run)
+    for run in of_curve:
+        by_name.setdefault(f"{run.arm}, {run.train_clips:,} train clips", []).append(run)
+    rows = [[name, ", ".join(_links(run, folder) for run in own)] for name, own in by_name.items()]
+    lines += [*_lines(Grid(["Arm", "Runs and their answers"], rows)), ""]
+    cost = cost_grid(runs)
+    return lines if cost is None else [*lines, "Train time is of the steps, mean over seeds.", "", *_lines(cost), ""]
+
+
+def _links(run: Run, folder: Path) -> str:
+    """A run's directory and its answers, as links from the page's folder."""
+    directory, answers = (
+        quote(os.path.relpath(path, folder)) for path in (run.directory.path, run.directory.predictions)
     )
-    for task in TASKS:
-        for size in sorted({point.train_clips for point in curve}):
-            at = {p.arm: p for p in curve if p.task == task and p.train_clips == size}
-            seeds = ", ".join(dict.fromkeys(str(point.seeds) for point in at.values()))
-            means = [_interval(at.get(arm), metric) for arm in arms]
-            lines.append(_line([task, f"{size:,}", seeds, *means, *(_gain(at.get(arm), metric) for arm in others)]))
-    return [*lines, ""]
+    return f"[seed {run.seed}]({directory}) ([answers]({answers}))"
 
 
-def _header(names: Sequence[str]) -> list[str]:
-    return [_line(names), _line(["---", *("---:" for _ in names[1:])])]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _mean(row: Row | None) -> str:
-    if row is None:
-        return NOTHING
-    decimals = _decimals(row.metric)
-    deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
-    return f"{row.mean:z.{decimals}f}{deviation}"
-
-
-def _difference(row: Row | None, control: str) -> str:
-    """The difference from the arm's control, which is named where it is another than the table's."""
-    if row is None:
-        return NOTHING
-    against = "" if row.control in ("", control) else f" (vs {row.control})"
-    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.p_holm) + against
-
-
-def _baseline_difference(row: Row | None) -> str:
-    if row is None:
-        return NOTHING
-    return _signed(row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_p_holm)
-
-
-def _gain(point: CurvePoint | None, metric: str) -> str:
-    if point is None or point.difference is None:
-        return NOTHING
-    gain = point.difference
-    return _signed(metric, *(points(metric, value) for value in (gain.mean, gain.low, gain.high)))
-
-
-def _interval(point: CurvePoint | None, metric: str) -> str:
-    if point is None:
-        return NOTHING
-    mean, low, high = (points(metric, value) for value in (point.mean.mean, point.mean.low, point.mean.high))
-    return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
-
-
-def _signed(metric: str, mean: float, low: float, high: float, p: float = nan) -> str:
-    if isnan(mean):
-        return NOTHING
-    shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
-    if isnan(low):
-        return f"{shown} {NO_INTERVAL}"
-    return f"{shown} [{from_}, {to}]" + ("" if isnan(p) else f", {p_text(p)}")
-
-
-def p_text(p: float) -> str:
-    """Return a p value as a page shows it."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def _decimals(metric: str) -> int:
-    return 1 if SCORES[metric].in_points else 2
+def _lines(grid: Grid) -> list[str]:
+    rule = ["---", *("---:" for _ in grid.header[1:])]
+    return [f"| {' | '.join(cells)} |" for cells in (grid.header, rule, *grid.rows)]
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:

@@ -1,10 +1,12 @@
-"""The files of a comparison: the page and the CSV; the curve's CSV and picture where there is one."""
+"""The files of a comparison: the page, the CSV and LaTeX; the curve's CSV and picture where there is one."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.grids import sections_of
+from gaze_vlm.comparison.latex import latex_tables
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
@@ -28,7 +30,7 @@ def write_results(
     encoder: Encoder | None,
     missing: Sequence[Missing] = (),
 ) -> Path:
-    """Write the page and the CSV; the curve's CSV and picture where there is one.
+    """Write the page, the CSV and LaTeX; the curve's CSV and picture where there is one.
 
     Args:
         comparison: what was compared.
@@ -60,6 +62,19 @@ def write_results(
         title = f"{SCORES[metric].title} on {points[0].dataset}, {points[0].backbone}"
         plot_curve(curve, title, output.with_name(picture))
     page = output.with_name(f"{output.name}.md")
-    text = render(table, shown, comparison.reach_s, command, package_versions(), curve, picture, missing)
+    text = render(
+        table,
+        shown,
+        comparison.reach_s,
+        command,
+        package_versions(),
+        curve,
+        picture,
+        missing,
+        output.parent,
+        points,
+    )
     page.write_text(text, encoding="utf-8")
+    latex = latex_tables(table, sections_of(shown), comparison.reach_s, command)
+    output.with_name(f"{output.name}.tex").write_text(latex, encoding="utf-8")
     return page

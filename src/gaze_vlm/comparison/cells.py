@@ -1,0 +1,74 @@
+"""How numbers of a comparison are written in the cells of a page's tables."""
+
+from math import isnan, nan
+
+from gaze_vlm.comparison.statistics import Estimate
+from gaze_vlm.comparison.table import Row, points
+from gaze_vlm.metrics.scores import SCORES
+
+NOTHING = "—"
+INTERVAL = "[95 % interval], p (Holm)"
+NO_INTERVAL = "[too few sessions]"
+
+
+def mean_cell(row: Row | None) -> str:
+    """Write a mean, with the standard deviation over seeds."""
+    if row is None:
+        return NOTHING
+    decimals = _decimals(row.metric)
+    deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
+    return f"{row.mean:z.{decimals}f}{deviation}"
+
+
+def difference_cell(row: Row | None, control: str) -> str:
+    """Write the difference from the arm's control, which is named where it is another than the table's."""
+    if row is None:
+        return NOTHING
+    against = "" if row.control in ("", control) else f" (vs {row.control})"
+    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.p_holm) + against
+
+
+def baseline_cell(row: Row | None) -> str:
+    """Write the difference from the baseline."""
+    if row is None:
+        return NOTHING
+    return _signed(row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_p_holm)
+
+
+def estimate_cell(metric: str, estimate: Estimate | None) -> str:
+    """Write a mean with its interval."""
+    if estimate is None:
+        return NOTHING
+    mean, low, high = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high))
+    return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
+
+
+def gain_cell(metric: str, estimate: Estimate | None) -> str:
+    """Write a difference with its interval."""
+    if estimate is None:
+        return NOTHING
+    return _signed(metric, *(points(metric, value) for value in (estimate.mean, estimate.low, estimate.high)))
+
+
+def p_text(p: float) -> str:
+    """Return a p value as a page shows it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _signed(metric: str, mean: float, low: float, high: float, p: float = nan) -> str:
+    if isnan(mean):
+        return NOTHING
+    shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
+    if isnan(low):
+        return f"{shown} {NO_INTERVAL}"
+    return f"{shown} [{from_}, {to}]" + ("" if isnan(p) else f", {p_text(p)}")
+
+
+def _decimals(metric: str) -> int:
+    return 1 if SCORES[metric].in_points else 2

@@ -1,0 +1,159 @@
+"""The tables of a comparison's page as rows of written cells, for Markdown and LaTeX alike."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import NamedTuple
+
+from gaze_vlm.comparison.cells import (
+    INTERVAL,
+    NOTHING,
+    baseline_cell,
+    difference_cell,
+    duration_text,
+    estimate_cell,
+    gain_cell,
+    mean_cell,
+)
+from gaze_vlm.comparison.curve import CurvePoint
+from gaze_vlm.comparison.groups import oracles_of
+from gaze_vlm.comparison.missing import Missing
+from gaze_vlm.comparison.runs import COST, METRICS, Run, by_arm
+from gaze_vlm.comparison.table import Row, Table
+from gaze_vlm.metrics.scores import HEADLINES, SCORES
+from gaze_vlm.runs.prediction import TASKS
+
+TITLES = {
+    "activity": "Activity: the action at the end of the clip",
+    "future": "Future: the action that comes",
+    "future/same": "Future, part 1: the same action goes on",
+    "future/reach": "Future, part 2: the next action, begun within {reach_s:g} s, so that its reach may show",
+    "future/unseen": "Future, part 3: the next action, later than {reach_s:g} s, with nothing of it to see",
+}
+ORACLE_NAMES = {
+    "repeat_current": "oracle: repeats the current action",
+    "majority": "oracle: the commonest answer of this test",
+}
+
+
+class Grid(NamedTuple):
+    """Cells of one table; the first column names the row."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Section(NamedTuple):
+    """One part of a page: runs of one backbone, and the data sets of their test and training."""
+
+    dataset: str
+    trained_on: str
+    backbone: str
+
+    @property
+    def tested(self) -> str:
+        """The data sets, as a title has them."""
+        if self.dataset == self.trained_on:
+            return self.dataset
+        return f"Tested on {self.dataset}, trained on {self.trained_on}"
+
+
+def sections_of(runs: Sequence[Run]) -> list[Section]:
+    """List the sections of a page, in the order of the runs' tests, then backbones."""
+    tests = list(dict.fromkeys((run.dataset, run.trained_on) for run in runs))
+    found = dict.fromkeys(Section(run.dataset, run.trained_on, run.backbone) for run in runs)
+    return sorted(found, key=lambda one: tests.index((one.dataset, one.trained_on)))
+
+
+def score_grids(table: Table, section: Section, task: str, missing: Sequence[Missing] = ()) -> list[Grid]:
+    """Return a table for each group of scores: a row an arm, and one an oracle that has any of them."""
+    arms = table.of(section.dataset, section.backbone, task, section.trained_on)
+    oracles = {oracle: table.oracles[section.dataset, task, oracle] for oracle in oracles_of(task)}
+    grids = []
+    for group, headline in HEADLINES.items():
+        grouped = (name for name in METRICS if SCORES[name].group == group)
+        if metrics := [name for name in grouped if any(name in rows for rows in arms.values())]:
+            shown_headline = headline if headline in metrics else metrics[0]
+            grids.append(_scores(table, arms, metrics, shown_headline, oracles, missing))
+    return grids
+
+
+def _scores(
+    table: Table,
+    arms: Mapping[str, Mapping[str, Row]],
+    metrics: Sequence[str],
+    headline: str,
+    oracles: Mapping[str, Mapping[str, float]],
+    missing: Sequence[Missing],
+) -> Grid:
+    references = [name for name in (table.control, table.baseline) if name]
+    against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
+    nothing = [NOTHING] * len(against)
+    lacking = Counter(one.run.arm for one in missing)
+    rows: list[list[str]] = []
+    for arm, scores in arms.items():
+        cells = [mean_cell(scores.get(name)) for name in metrics]
+        cells.append(difference_cell(scores.get(headline), table.control))
+        cells += [baseline_cell(scores.get(headline))] if table.baseline else []
+        seeds = next(iter(scores.values())).seeds
+        short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
+        rows.append([arm + short, *cells])
+    rows += [[f"{arm} (missing)", *(NOTHING for _ in metrics), *nothing] for arm in lacking if arm not in arms]
+    for oracle, known in oracles.items():
+        if not known.keys().isdisjoint(metrics):
+            cells = [f"{known[name]:z.1f}" if name in known else NOTHING for name in metrics]
+            rows.append([f"*{ORACLE_NAMES[oracle]}*", *cells, *nothing])
+    return Grid(["Arm", *(SCORES[name].title for name in metrics), *against], rows)
+
+
+def overview_grid(table: Table, sections: Sequence[Section], task: str, metric: str) -> Grid:
+    """Return a row a backbone: one score of every arm, the differences, and how far attention is from gaze."""
+    of = {one.backbone: table.of(one.dataset, one.backbone, task, one.trained_on) for one in sections}
+    arms = list(dict.fromkeys(arm for rows in of.values() for arm in rows))
+    others = [arm for arm in arms if arm != table.control]
+    rows = []
+    for backbone, found in of.items():
+        shown = {arm: found.get(arm, {}) for arm in arms}
+        cells = [mean_cell(shown[arm].get(metric)) for arm in arms]
+        cells += [difference_cell(shown[arm].get(metric), table.control) for arm in others]
+        rows.append([backbone, *cells, *(mean_cell(shown[arm].get("attention_kl")) for arm in arms)])
+    against = (f"{arm} vs {table.control} {INTERVAL}" for arm in others)
+    return Grid(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)], rows)
+
+
+def curve_grid(curve: Sequence[CurvePoint], control: str) -> Grid:
+    """Return a row a task and number of train clips: every arm, and the differences."""
+    metric = curve[0].metric
+    arms = list(dict.fromkeys(point.arm for point in curve))
+    others = [arm for arm in arms if arm != control]
+    rows = []
+    for task in TASKS:
+        for size in sorted({point.train_clips for point in curve}):
+            at = {p.arm: p for p in curve if p.task == task and p.train_clips == size}
+            seeds = ", ".join(dict.fromkeys(str(point.seeds) for point in at.values()))
+            cells = [estimate_cell(metric, at[arm].mean if arm in at else None) for arm in arms]
+            cells += [gain_cell(metric, at[arm].difference if arm in at else None) for arm in others]
+            rows.append([task, f"{size:,}", seeds, *cells])
+    means = (f"{arm} [95 % interval]" for arm in arms)
+    return Grid(
+        ["Task", "Train clips", "Seeds", *means, *(f"{arm} vs {control} [95 % interval]" for arm in others)], rows
+    )
+
+
+def cost_grid(runs: Sequence[Run]) -> Grid | None:
+    """Return what the trainings of each arm cost; None where no run says."""
+    if all(getattr(run, key) is None for run in runs for key in COST):
+        return None
+    rows = []
+    for arm, seeds in by_arm(runs).items():
+        seconds = [run.train_seconds for run in seeds.values() if run.train_seconds is not None]
+        time = duration_text(mean(seconds)) if seconds else NOTHING
+        shown = [_agreed([getattr(run, key) for run in seeds.values()]) for key in COST[1:]]
+        rows.append([arm, time, *shown])
+    return Grid(["Arm", "Train time", "Trainable parameters", "Parameters", "Processes", "Device"], rows)
+
+
+def _agreed(values: Sequence[int | str | None]) -> str:
+    """The values of an arm's runs, mostly one."""
+    written = (f"{value:,}" if isinstance(value, int) else value or NOTHING for value in dict.fromkeys(values))
+    return " / ".join(written)

@@ -1,0 +1,95 @@
+r"""The tables of a comparison for a paper: LaTeX with booktabs, to be taken in by `\input`."""
+
+import re
+from collections.abc import Sequence
+
+from gaze_vlm.comparison.cells import NO_INTERVAL
+from gaze_vlm.comparison.grids import TITLES, Grid, Section, score_grids
+from gaze_vlm.comparison.groups import SPLIT_TASKS
+from gaze_vlm.comparison.statistics import LEAST_SESSIONS
+from gaze_vlm.comparison.table import Table
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "—": "---",
+    "±": r"$\pm$",
+    "‖": r"$\|$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "λ": r"$\lambda$",
+    "σ": r"$\sigma$",
+    "→": r"$\rightarrow$",
+}
+MINUS = re.compile(r"(?<!\w)-(?=\d)")
+TOO_FEW = "(too few sessions)"
+HEAD = r"""% {command}
+% Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}. Wide tables are scaled to the width of the text.
+"""
+CAPTION = (
+    "{title}, on {tested} with {backbone}: {clips:,} clips of {sessions:,} sessions. Points of a hundred, mean ± sd "
+    "over seeds; KL and other measures of attention as they are. Differences are paired by seed and clip, with 95 % t "
+    "intervals clustered by session{p}."
+)
+
+
+def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, command: str) -> str:
+    """Return a `table*` for each section and task that has clips, labelled `tab:DATASET-BACKBONE-TASK`."""
+    parts = [HEAD.format(command=command)]
+    for section in sections:
+        for task in SPLIT_TASKS:
+            clips, sessions = table.tested[section.dataset, task]
+            if not clips:
+                continue
+            caption = CAPTION.format(
+                title=TITLES[task].format(reach_s=reach_s),
+                tested=section.tested[:1].lower() + section.tested[1:] if " " in section.tested else section.tested,
+                backbone=section.backbone,
+                clips=clips,
+                sessions=sessions,
+                p=" and Holm-corrected permutation p" if sessions >= LEAST_SESSIONS else "",
+            )
+            label = re.sub(r"[^\w.+]+", "-", "-".join((section.dataset, *_other(section), section.backbone, task)))
+            parts += [
+                r"\begin{table*}",
+                r"\centering",
+                f"\\caption{{{escaped(caption)}}}",
+                f"\\label{{tab:{label}}}",
+                *("\n\\par\\medskip\n".join(map(_tabular, score_grids(table, section, task))).splitlines()),
+                r"\end{table*}",
+                "",
+            ]
+    return "\n".join(parts)
+
+
+def escaped(text: str) -> str:
+    """Return text in which LaTeX reads every character as itself."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def _other(section: Section) -> list[str]:
+    return [] if section.dataset == section.trained_on else [f"from-{section.trained_on}"]
+
+
+def _tabular(grid: Grid) -> str:
+    columns = "l" + "r" * (len(grid.header) - 1)
+    lines = [r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%", f"\\begin{{tabular}}{{{columns}}}"]
+    lines += [r"\toprule", _row(grid.header), r"\midrule"]
+    lines += [*map(_row, grid.rows), r"\bottomrule", r"\end{tabular}}"]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_cell, cells)) + r" \\"
+
+
+def _cell(text: str) -> str:
+    """A cell; what stands between stars in Markdown is emphasised."""
+    emphasised = text.startswith("*") and text.endswith("*")
+    written = MINUS.sub("$-$", escaped(text.strip("*") if emphasised else text.replace(NO_INTERVAL, TOO_FEW)))
+    # After the end of a row, a star or a bracket would be its option.
+    return f"\\emph{{{written}}}" if emphasised else "{}" * written.startswith(("[", "*")) + written
