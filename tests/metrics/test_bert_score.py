@@ -77,6 +77,7 @@ def test_it_equals_torchmetrics():
         got = [float(part[index]) for part in score]
         assert got == pytest.approx([float(expected[name]) for name in ("precision", "recall", "f1")], abs=1e-5), pair
     assert score.f1[3] == pytest.approx(1)
+    assert bert_score([""], ["cut red cup"], encoder).f1.tolist() == [0]
 
 
 def test_one_pass_embeds_sentence_and_tokens(monkeypatch):

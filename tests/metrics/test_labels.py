@@ -145,6 +145,13 @@ def test_score_sample_leaves_out_what_is_not_labelled():
     assert scores.keys().isdisjoint({"verb", "noun", "noun_any", "noun_absent"})
 
 
+@pytest.mark.parametrize("answer", ["", " \n", "...", "\u00ad"])
+def test_an_answer_without_words_scores_0(answer):
+    scores = score_sample(answer, "cut red cup", VERBS[0], "red cup", ("pan",), LABELS)
+    labels = {"verb": 0, "noun": 0, "noun_any": 0, "noun_absent": 0, "nouns_named": 0}
+    assert scores == {"exact_match": 0, "rouge_l": 0, "bleu": 0, "chrf": 0, **labels}
+
+
 INFLECTED = {  # base, third person, -ing form, past, participle; singular and plural
     "cut": "cut cuts cutting cut cut",
     "mix": "mix mixes mixing mixed mixed",

@@ -144,9 +144,7 @@ class ClipDataModule(L.LightningDataModule):
                     "lower it, or prepare with parameters.window_s as large"
                 )
             if self.objects and self.store.manifest.nouns:
-                raise InputError(
-                    f"{self.store_path} has noun labels: leave data.objects out, which is for other stores"
-                )
+                raise InputError(f"{self.store_path} has noun labels: leave data.objects out")
         splits: tuple[Split, ...] = ("validation", "test")
         for split in ("train", *splits) if stage == "fit" else splits:
             if split not in self.datasets:
