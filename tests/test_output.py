@@ -36,6 +36,7 @@ def commands(place: Path, raw: Path, store: Path, checkpoint: Path) -> dict[str,
     return {
         "kitchen": [f"--root={place}", "--participants=1"],
         "quality": [f"--store={store}", f"--output={place / 'page.html'}"],
+        "report": ["--config=nowhere.yaml", f"--output={place / 'page.html'}"],
         "attention": ["--runs", str(place), f"--output={place / 'picture.png'}"],
         "export": [f"--run={store}", f"--output={place}"],
         "backbone": [f"--output={place}"],

@@ -64,6 +64,11 @@ class Follower:
         for run in wanted:
             self.finishes(run.directory.path)
 
+    def report(self, config: Path, **_: Any) -> None:
+        comparison = load_comparison(config)
+        for run in planned_runs(comparison, comparison.seeds):
+            self.reads(run.directory.path)
+
     def attention(self, runs: list[Path], **_: Any) -> None:
         for run in runs:
             self.reads(run)
@@ -73,7 +78,7 @@ class Follower:
 def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
     monkeypatch.chdir(ROOT)
     follower = Follower()
-    for command in ("kitchen", "prepare", "compare", "attention"):
+    for command in ("kitchen", "prepare", "compare", "report", "attention"):
         module, name = COMMANDS[command][0].split(":")
         real = getattr(import_module(module), name)
         followed = getattr(follower, command)

@@ -33,6 +33,7 @@ def imported(*args: str) -> set[str]:
         (("compare", "--help"), ("matplotlib", "scipy", "rich", "PIL", "cv2", "av")),
         (("prepare", "--help"), ("matplotlib",)),
         (("quality", "--help"), ("matplotlib",)),
+        (("report", "--help"), ("matplotlib", "scipy")),
         (("kitchen", "--help"), ()),
     ],
 )

@@ -43,6 +43,10 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "show what a training would be and what would fail, without any weights",
     ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
+    "report": (
+        "gaze_vlm.report.report:report",
+        "write the page of a comparison: tables, and clips with gaze and attention",
+    ),
     "export": ("gaze_vlm.training.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }

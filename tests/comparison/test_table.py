@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.curve import curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.curve import curve_figure, curve_points, write_curve_csv
 from gaze_vlm.comparison.markdown import headline_metric, render
 from gaze_vlm.comparison.permutation import holm, paired_p
 from gaze_vlm.comparison.runs import read_run
@@ -241,7 +241,7 @@ def test_curve(tmp_path):
     lines = list(csv.DictReader((tmp_path / "curve.csv").read_text().splitlines()))
     assert len(lines) == len(curve)
     assert lines[0]["diff"] == ""
-    plot_curve(curve, "Noun on kitchen", tmp_path / "curve.png")
+    curve_figure(curve, "Noun on kitchen").savefig(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
     main = [run for run in runs if run.train_clips == 800]

@@ -15,16 +15,17 @@ from gaze_vlm.datamodules.gaze_options import GazeOptions
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.json_files import read_json
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.report.quality import number, percent, render, report_quality
+from gaze_vlm.report.html import number, percent
+from gaze_vlm.report.quality import render, report_quality
 from gaze_vlm.report.quality_sheet import draw_frame, draw_sheet, highest_mass, worth_showing
 
 
 def test_the_page_shows_every_video_and_needs_no_network(prepared: Path, tmp_path: Path) -> None:
     page = report_quality(prepared, tmp_path / "page" / "quality.html", videos=2, frames=3)
     text = page.read_text(encoding="utf-8")
-    assert all(f"<td>{video_id}</td>" in text for video_id in Store(prepared).manifest.videos)
+    assert all(f'<th scope="row">{video_id}</th>' in text for video_id in Store(prepared).manifest.videos)
     assert "data:image/jpeg;base64,/9j/" in text
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text)
     assert "{{" not in text
     assert text.count('fill-opacity="') == 16 * 16
     assert "<h1>Gaze of raw" in text  # the folder, not the reader

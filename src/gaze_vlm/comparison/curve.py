@@ -14,6 +14,7 @@ from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import points
 from gaze_vlm.runs.prediction import TASKS
 
+MARKERS = "osD^v"
 COLOURS = ("#5b6770", "#d1495b", "#00798c", "#edae49", "#66a182")
 CSV_COLUMNS = (
     "arm",
@@ -89,8 +90,8 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
             writer.writerow([p.arm, p.task, p.metric, p.train_clips, p.seeds, *numbers[0], *numbers[1]])
 
 
-def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
-    """Draw the metric over the number of train clips as PNG, a panel a task.
+def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
+    """Draw the metric over the number of train clips, a panel a task.
 
     Bands are 95 % intervals.
     """
@@ -100,14 +101,15 @@ def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
     arms = list(dict.fromkeys(point.arm for point in curve))
     sizes = sorted({point.train_clips for point in curve})
     for panel, task in zip(panels, TASKS, strict=True):
-        for arm, colour in zip(arms, _colours(len(arms)), strict=True):
+        for index, arm in enumerate(arms):
+            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
             own = [p for p in curve if p.arm == arm and p.task == task]
             x = [p.train_clips for p in own]
             low, mean, high = (
                 [points(p.metric, getattr(p.mean, part)) for p in own] for part in ("low", "mean", "high")
             )
             panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-            panel.plot(x, mean, color=colour, marker="o", markersize=5, linewidth=2, label=arm)
+            panel.plot(x, mean, color=colour, marker=marker, markersize=5, linewidth=2, label=arm)
         panel.set_title(task.capitalize(), loc="left", fontsize=11)
         panel.set_xscale("log")
         panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -120,13 +122,9 @@ def plot_curve(curve: Sequence[CurvePoint], title: str, file: Path) -> None:
         panels[0].set_ylabel(f"{curve[0].metric.replace('_', ' ')} (points)")
     panels[-1].legend(frameon=False, loc="lower right")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    figure.savefig(file, dpi=160)
+    return figure
 
 
 def _shown(metric: str, estimate: Estimate) -> list[str]:
     numbers = (estimate.mean, estimate.low, estimate.high)
     return ["" if isnan(value) else f"{points(metric, value):.4f}" for value in numbers]
-
-
-def _colours(count: int) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]

@@ -32,6 +32,7 @@ TITLES = {
 }
 ORACLE_NAMES = {
     "repeat_current": "oracle: repeats the current action",
+    "repeat_previous": "oracle: copies the target of the session's previous clip",
     "majority": "oracle: the commonest answer of this test",
 }
 

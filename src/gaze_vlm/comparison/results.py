@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.curve import CurvePoint, curve_points, plot_curve, write_curve_csv
+from gaze_vlm.comparison.curve import CurvePoint, curve_figure, curve_points, write_curve_csv
 from gaze_vlm.comparison.grids import sections_of
 from gaze_vlm.comparison.latex import latex_tables
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
@@ -60,7 +60,7 @@ def write_results(
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
         title = f"{SCORES[metric].title} on {points[0].dataset}, {points[0].backbone}"
-        plot_curve(curve, title, output.with_name(picture))
+        curve_figure(curve, title).savefig(output.with_name(picture), dpi=160)
     page = output.with_name(f"{output.name}.md")
     text = render(
         table,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file, writing
@@ -51,6 +51,7 @@ def picture_attention(
     is_seed(seed)
     check_output_file(output, KINDS)
     looked: list[Looked] = []
+    answers: list[list[str]] = []
     chosen: list[Clip] = []
     for run in runs:
         cli = load_run(run)
@@ -60,8 +61,16 @@ def picture_attention(
             indices = named_clips(dataset, clips) if clips else drawn_clips(dataset, count, seed)
             chosen = [dataset[index] for index in indices]
             check_frame(frame, chosen)
-        looked.append(look(cli, chosen, frame, run))
-    figure = draw(chosen, frame, looked)
+        batch = cli.model.backbone.collator()(chosen)
+        seen = look(cli, batch, run)
+        if seen is None:
+            raise InputError(
+                f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
+            )
+        looked.append(seen)
+        with torch.no_grad():
+            answers.append(cli.model.backbone.generate(batch))
+    figure = draw(chosen, frame, looked, answers)
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=DPI)
@@ -109,31 +118,23 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
 
 
 @torch.no_grad()
-def look(cli: GazeCLI, clips: Sequence[Clip], frame: int, run: Path) -> Looked:
-    """Return a run's attention and answers, and the gaze on its model's grid.
-
-    Raises:
-        InputError: the run's arm has no attention.
-    """
+def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked | None:
+    """Return a run's attention over some clips, and the gaze on its model's grid; None for an arm without attention."""
     backbone = cli.model.backbone
-    collator = backbone.collator()
-    batch = collator(list(clips))
     attention = backbone(batch).attention
     if attention is None:
-        raise InputError(
-            f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
-        )
-    group = frame % len(clips[0].frame_times_s) // collator.frames_per_group
-    on_grid = "clip (row column) -> clip row column"
+        return None
+    collator = backbone.collator()
+    on_grid = "clip group (row column) -> clip group row column"
     rows = collator.grid.rows
     return Looked(
         arm=cli.options.arm,
         run=run,
-        answers=backbone.generate(batch),
-        attention=rearrange(attention.head_mean()[:, group].exp(), on_grid, row=rows).numpy(),
-        gaze=rearrange(batch.gaze[:, group], on_grid, row=rows).numpy(),
-        valid=batch.valid[:, group].numpy(),
+        attention=rearrange(attention.head_mean().exp(), on_grid, row=rows).numpy(),
+        gaze=rearrange(batch.gaze, on_grid, row=rows).numpy(),
+        valid=batch.valid.numpy(),
         seen=collator.covered_view,
+        frames_per_group=collator.frames_per_group,
     )
 
 

@@ -8,20 +8,20 @@ from textwrap import fill
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.view import View
 from gaze_vlm.metrics.texts import exact_match
+from gaze_vlm.report.overlay import COLOURS, OPACITY, density, faded, one_scale
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
-COLOURS, OPACITY = "magma", 0.6
 WRONG = "firebrick"
 LINE_LENGTH = 42
 TICKS = (0, 1, 3, 10, 30, 100, 300)
@@ -29,23 +29,32 @@ TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 @dataclass
 class Looked:
-    """What one run did with one frame of some clips.
+    """Where one run looked in some clips.
 
     `attention` (mean over heads) and `gaze` each sum to 1 over the patches; the grid covers `seen` of the frame.
-    `valid` says whether the frame's gaze counts.
+    `valid` says whether the gaze of a frame group counts, which has `frames_per_group` frames.
     """
 
     arm: str
     run: Path
-    answers: list[str]
-    attention: Float[np.ndarray, "clip row column"]
-    gaze: Float[np.ndarray, "clip row column"]
-    valid: Bool[np.ndarray, " clip"]
+    attention: Float[np.ndarray, "clip group row column"]
+    gaze: Float[np.ndarray, "clip group row column"]
+    valid: Bool[np.ndarray, "clip group"]
     seen: View
+    frames_per_group: int = 1
+
+    def attention_at(self, clip: int, frame: int) -> Float[np.ndarray, "row column"]:
+        """Return the density of a frame's attention, as a multiple of the uniform one."""
+        return density(self.attention[clip, frame // self.frames_per_group])
+
+    def gaze_at(self, clip: int, frame: int) -> Float[np.ndarray, "row column"] | None:
+        """Return the density of a frame's gaze; None where it does not count."""
+        group = frame // self.frames_per_group
+        return density(self.gaze[clip, group]) if self.valid[clip, group] else None
 
 
-def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
-    """Draw a row a clip: gaze points, gaze on the grid, each run's attention.
+def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked], answers: Sequence[Sequence[str]]) -> Figure:
+    """Draw a row a clip: gaze points, gaze on the grid, each run's attention and its answer.
 
     The grid is that of the first run. Distributions are shown as multiples of the uniform one, which is 1 in every
     patch of every grid.
@@ -56,11 +65,10 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
     )
     axes = figure.subplots(len(clips), len(titles), squeeze=False)
     first = looked[0]
-    gaze = [density(one) if valid else None for one, valid in zip(first.gaze, first.valid, strict=True)]
-    attention = [[density(one.attention[index]) for one in looked] for index in range(len(clips))]
-    shown = [*gaze, *(map_ for maps in attention for map_ in maps)]
-    highest = max(float(map_.max()) for map_ in shown if map_ is not None)
-    norm = PowerNorm(0.5, vmin=0, vmax=highest)
+    frame %= len(clips[0].frame_times_s)
+    gaze = [first.gaze_at(index, frame) for index in range(len(clips))]
+    attention = [[one.attention_at(index, frame) for one in looked] for index in range(len(clips))]
+    norm = one_scale(map_ for map_ in (*gaze, *(m for maps in attention for m in maps)) if map_ is not None)
     for index, clip in enumerate(clips):
         points, distribution, *arms = axes[index]
         image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")  # type: ignore[index]
@@ -71,14 +79,18 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked]) -> Figure:
         below(points, f"target: {clip.target}")
         show(distribution, image, gaze[index], first.seen, norm)
         below(distribution, "" if gaze[index] is not None else "no valid gaze in this frame")
-        for axis, one, map_ in zip(arms, looked, attention[index], strict=True):
-            answer = one.answers[index]
+        for axis, one, map_, of_run in zip(arms, looked, attention[index], answers, strict=True):
+            answer = of_run[index]
             show(axis, image, map_, one.seen, norm)
             below(axis, f"answer: {answer}", "black" if exact_match(answer, clip.target) else WRONG)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=12, parse_math=False)
     bar = figure.colorbar(
-        ScalarMappable(norm, COLOURS), ax=axes, alpha=OPACITY, fraction=0.02, ticks=[t for t in TICKS if t <= highest]
+        ScalarMappable(norm, COLOURS),
+        ax=axes,
+        alpha=OPACITY,
+        fraction=0.02,
+        ticks=[t for t in TICKS if t <= (norm.vmax or 0)],
     )
     bar.ax.set_facecolor("0.5")  # what lies behind the colours in the panels, on average
     bar.set_label("mass of a patch, as a multiple of the uniform distribution's")
@@ -90,11 +102,6 @@ def arm_titles(looked: Sequence[Looked]) -> list[str]:
     """Return a title a run: its arm, and its directory where several share it."""
     runs = Counter(one.arm for one in looked)
     return [f"arm {one.arm}" + (f"\n{one.run}" if runs[one.arm] > 1 else "") for one in looked]
-
-
-def density(mass: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
-    """Return a distribution as multiples of the uniform one on its grid."""
-    return mass * mass.size
 
 
 def legend() -> list[Line2D]:
@@ -131,8 +138,7 @@ def show(
     if map_ is None or norm is None:
         axis.imshow(image)
     else:
-        grey = reduce(image.astype(float), "y x channel -> y x 1", "mean").repeat(3, 2) / 255
-        axis.imshow(0.25 + 0.5 * grey, vmin=0, vmax=1)
+        axis.imshow(faded(image), vmin=0, vmax=1)
         left, right = seen.left * width - 0.5, seen.right * width - 0.5
         top, bottom = seen.top * height - 0.5, seen.bottom * height - 0.5
         axis.imshow(map_, extent=(left, right, bottom, top), cmap=COLOURS, norm=norm, alpha=OPACITY)

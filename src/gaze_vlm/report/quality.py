@@ -1,19 +1,16 @@
 """A page that shows how good the gaze of a store is: the figures of quality.json, and frames with their gaze."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
-
 from gaze_vlm.json_files import read_json
 from gaze_vlm.output import check_output_file, writing
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.report.html import KINDS, data_url, render_page
 
-KINDS = (".html", ".htm")
 VIDEOS, FRAMES = 4, 5
 LOW_SHARE = 0.5
 
@@ -72,18 +69,11 @@ def own_name(store: Store) -> str:
 
 def render(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:
     """Return the page as HTML, from quality.json and the sheet's JPEG."""
-    environment = Environment(loader=PackageLoader("gaze_vlm", "report"), autoescape=True, trim_blocks=True)
-    environment.filters.update(percent=percent, number=number)
-    return environment.get_template("quality.html").render(
-        name=name, reader=reader, report=report, few_valid=LOW_SHARE, sheet=b64encode(sheet).decode("ascii")
+    return render_page(
+        "quality.html",
+        name=name,
+        reader=reader,
+        report=report,
+        few_valid=LOW_SHARE,
+        sheet=data_url(sheet, "image/jpeg"),
     )
-
-
-def percent(share: float | None) -> str:
-    """Write 0.123 as 12.3 %, never -0.0 %; a dash for a share of nothing."""
-    return "—" if share is None else f"{100 * share:z.1f} %"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """Write a number with a fixed number of decimals; a dash for none."""
-    return "—" if value is None else f"{value:z.{digits}f}"

@@ -1,0 +1,50 @@
+"""HTML pages of one file: templates, with style, script and pictures inlined."""
+
+import hashlib
+from base64 import b64encode
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+KINDS = (".html", ".htm")
+NOTHING = "—"
+SCRIPT = "sortable.js"
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a page as HTML; every value is escaped that is not `Markup`.
+
+    The page may load nothing, and run nothing but the script that ships.
+    """
+    environment = Environment(
+        loader=PackageLoader("gaze_vlm", "report/templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(percent=percent, number=number)
+    script = third_party(SCRIPT)
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template(template).render(script=script, script_digest=digest, **values)
+
+
+def third_party(name: str) -> str:
+    """Return a file of others' code that ships with the package."""
+    return files("gaze_vlm.report").joinpath("third_party", name).read_text(encoding="utf-8")
+
+
+def data_url(content: bytes, kind: str) -> str:
+    """Return a file's content as a URL, so that a page holds it."""
+    return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+
+
+def percent(share: float | None) -> str:
+    """Write 0.123 as 12.3 %, never -0.0 %; a dash for a share of nothing."""
+    return NOTHING if share is None else f"{100 * share:z.1f} %"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number with a fixed number of decimals; a dash for none."""
+    return NOTHING if value is None else f"{value:z.{digits}f}"

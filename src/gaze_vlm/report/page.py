@@ -1,0 +1,263 @@
+"""The page of a comparison: what gaze did, the tables, clips with gaze and attention, and what stands behind it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from gaze_vlm.comparison.config import Comparison
+from gaze_vlm.comparison.curve import CurvePoint, curve_figure
+from gaze_vlm.comparison.grids import TITLES, Section, sections_of
+from gaze_vlm.comparison.groups import SPLIT_TASKS
+from gaze_vlm.comparison.markdown import headline_metric, package_versions
+from gaze_vlm.comparison.missing import Missing
+from gaze_vlm.comparison.runs import Run, by_arm
+from gaze_vlm.comparison.table import Table
+from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.report import chosen_clips
+from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
+from gaze_vlm.report.clip_views import ClipView, Picture, gaze_picture, maps_of, middle_one, see, view_of
+from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
+from gaze_vlm.report.html import render_page
+from gaze_vlm.report.score_tables import GroupTable, group_tables
+from gaze_vlm.runs.prediction import TASKS
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """The results of one task: its chart, and a table for each group of scores."""
+
+    name: str
+    title: str
+    clips: int
+    sessions: int
+    chart: Markup | None
+    groups: list[GroupTable]
+
+
+@dataclass(frozen=True)
+class PartView:
+    """The results of one backbone, trained on a data set and tested on one."""
+
+    name: str
+    title: str
+    tasks: list[TaskView]
+
+
+@dataclass(frozen=True)
+class ClipSection:
+    """Clips that were chosen by one rule."""
+
+    name: str
+    title: str
+    rule: str
+    clips: list[ClipView]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an arm is, and where its runs are."""
+
+    arm: str
+    words: str
+    weight: str
+    floor: str
+    train_clips: str
+    runs: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """What running the models gives: the picture at the top, and clips by rule, on one scale."""
+
+    first: list[Picture] = field(default_factory=list)
+    first_clip: str = ""
+    bar: Markup | None = None
+    seed: int = 0
+    sections: list[ClipSection] = field(default_factory=list)
+
+
+def page_of(
+    comparison: Comparison,
+    runs: Sequence[Run],
+    table: Table,
+    curve: Sequence[CurvePoint],
+    missing: Sequence[Missing],
+    command: str,
+    output: Path,
+    count: int,
+    named: Sequence[str],
+) -> str:
+    """Return the page as HTML.
+
+    Args:
+        comparison: what was compared.
+        runs: those of the main table, tested on its own data sets and on others.
+        table: of these runs.
+        curve: the data-size curve; empty for none.
+        missing: what is not there.
+        command: that makes the page again.
+        output: where the page will be; links to runs are relative to it.
+        count: clips a section; 0 leaves them out, so that no model is run.
+        named: ids of further clips.
+    """
+    sections = sections_of(runs)
+    first = sections[0]
+    own = [run for run in runs if (run.dataset, run.trained_on, run.backbone) == first]
+    arms = by_arm(own)
+    roles, metric = roles_of(arms, comparison), headline_metric(own)
+    of_task = {task: table.of(first.dataset, first.backbone, task, first.trained_on) for task in TASKS}
+    headlines = [headline(arms, rows, task, metric, comparison.reach_s) for task, rows in of_task.items()]
+    return render_page(
+        "comparison.html",
+        title=f"{first.dataset}, {first.backbone}",
+        dataset=first.dataset,
+        backbone=first.backbone,
+        verdict=verdict(headlines[0].rows.get(roles.treatment or "")),
+        headlines=headlines,
+        tested=table.tested[first.dataset, TASKS[0]],
+        meaning=MEANING[metric],
+        signed=signed,
+        roles=roles,
+        missing=missing,
+        charts=[means_svg(one, roles, f"top-{one.task}") for one in headlines if one.means],
+        parts=[part_view(table, runs, one, f"part{n}", comparison) for n, one in enumerate(sections)],
+        curve=curve_svg(curve, first.dataset, metric),
+        pictured=pictured(arms, roles, metric, count, named),
+        settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
+        command=command,
+        versions=package_versions(),
+    )
+
+
+def means_svg(one: Headline, roles: Roles, name: str) -> Markup:
+    """Return the chart of the headline score of every arm."""
+    means = [Mean(arm, roles.of(arm), estimate) for arm, estimate in one.means.items()]
+    axis = MEANING[one.metric].axis
+    interval = " The numbers in brackets are 95 % intervals." if any("[" in str(mean) for mean in means) else ""
+    figure = means_chart(means, axis)
+    return inline_svg(figure, name, f"Each arm: {axis}, {one.task}", "; ".join(map(str, means)) + "." + interval)
+
+
+def part_view(table: Table, runs: Sequence[Run], section: Section, name: str, comparison: Comparison) -> PartView:
+    """Return the results of one backbone on one data set."""
+    own = [run for run in runs if Section(run.dataset, run.trained_on, run.backbone) == section]
+    arms = by_arm(own)
+    roles, metric = roles_of(arms, comparison), headline_metric(own)
+    tasks = []
+    for task in SPLIT_TASKS:
+        clips, sessions = table.tested[section.dataset, task]
+        if not clips:
+            continue
+        rows = table.of(section.dataset, section.backbone, task, section.trained_on)
+        one = headline(arms, rows, task, metric, comparison.reach_s)
+        slug = f"{name}-{task.replace('/', '-')}"
+        tasks.append(
+            TaskView(
+                slug,
+                TITLES[task].format(reach_s=comparison.reach_s),
+                clips,
+                sessions,
+                means_svg(one, roles, f"chart-{slug}") if one.means and task not in TASKS else None,
+                group_tables(table, section, task),
+            )
+        )
+    return PartView(name, f"{section.backbone}, {section.tested}", tasks)
+
+
+def curve_svg(curve: Sequence[CurvePoint], dataset: str, metric: str) -> Markup | None:
+    """Return the data-size curve; None where there is none."""
+    if not curve:
+        return None
+    said = [f"{point.arm}, {point.task}, {point.train_clips:,} clips: {100 * point.mean.mean:.1f}" for point in curve]
+    figure = curve_figure(curve, f"{SCORES[metric].title} on {dataset}")
+    return inline_svg(figure, "curve", "Score over the number of train clips", "; ".join(said))
+
+
+def pictured(
+    arms: Mapping[str, dict[int, Run]], roles: Roles, metric: str, count: int, named: Sequence[str]
+) -> Pictured:
+    """Choose the clips and run every arm's model over them, once."""
+    if roles.treatment is None or roles.control not in arms or (count == 0 and not named):
+        return Pictured()
+    found = chosen_clips.pairs(arms[roles.treatment], arms[roles.control], metric)
+    title = SCORES[metric].title.lower()
+    typical = chosen_clips.typical(found)
+    rules = (
+        ("named", "Clips asked for", "Named with --clips.", list(named)),
+        (
+            "gains",
+            "Where gaze helped",
+            f"The largest gains of {roles.treatment} over {roles.control} in the score “{title}”, one clip a session; "
+            "ties go to the answer whose meaning gains more.",
+            chosen_clips.gains(found, count),
+        ),
+        (
+            "losses",
+            "Failures: where gaze did harm",
+            f"The largest losses of {roles.treatment} against {roles.control}, by the same rule.",
+            chosen_clips.losses(found, count),
+        ),
+        (
+            "in-vain",
+            "Failures: looked right, answered wrong",
+            f"Of the clips that {roles.treatment} answers wrong, those in which its attention is nearest to gaze.",
+            chosen_clips.looked_in_vain(found, count),
+        ),
+    )
+    ids = list(dict.fromkeys([*typical, *(clip for *_, chosen in rules for clip in chosen)]))
+    if not ids:
+        return Pictured()
+    seed = next(seed for seed in arms[roles.treatment] if seed in arms[roles.control])
+    shown = {arm: seeds[seed] for arm, seeds in arms.items() if seed in seeds}
+    seen = see({arm: run.directory.path for arm, run in shown.items()}, roles.treatment, ids)
+    norm = seen.scale()
+    index = {clip.clip_id: position for position, clip in enumerate(seen.clips)}
+    first = middle_one(seen, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
+    told = {
+        roles.control: "Where the model without gaze looks",
+        roles.treatment: "Where it looks after training with gaze",
+    }
+    maps = []
+    for one in maps_of(seen, first, norm):
+        if one.caption in told:
+            share = seen.share_on_gaze(one.caption, first)
+            on_gaze = "" if share is None else f": {100 * share:.0f} % of its attention on gaze"
+            maps.append(replace(one, caption=told[one.caption] + on_gaze))
+    sections = [
+        ClipSection(name, heading, rule, [view_of(seen, index[clip], norm, shown) for clip in chosen])
+        for name, heading, rule, chosen in rules
+        if chosen
+    ]
+    bar = inline_svg(scale_bar(norm), "scale", "Scale of attention and gaze", "From dark, none, to bright, most.")
+    return Pictured([gaze_picture(seen, first), *maps], seen.clips[first].clip_id, bar, seed, sections)
+
+
+def setting(comparison: Comparison, arm: str, seeds: Mapping[int, Run], output: Path) -> Setting:
+    """Return what an arm is, and its runs as links relative to the page."""
+    runs = [
+        (str(seed), quote(Path(os.path.relpath(run.directory.predictions, output.parent)).as_posix()))
+        for seed, run in sorted(seeds.items())
+    ]
+
+    def each(values: Sequence[str]) -> str:
+        return " / ".join(dict.fromkeys(values))
+
+    return Setting(
+        arm,
+        " ".join(filter(None, map(words_of, comparison.arm_files(arm)))),
+        each(["—" if run.weight is None else f"{run.weight:g}" for run in seeds.values()]),
+        each(["—" if run.floor is None else f"{run.floor:g}" for run in seeds.values()]),
+        each([f"{run.train_clips:,}" for run in seeds.values()]),
+        runs,
+    )
+
+
+def words_of(config: Path) -> str:
+    """Return what an arm's YAML says of it: the comment behind that of its command."""
+    lines = config.read_text(encoding="utf-8").splitlines()
+    comment = [line.lstrip("#").strip() for line in lines[: next((i for i, x in enumerate(lines) if x[:1] != "#"), 0)]]
+    return " ".join(comment[1:]).strip()

@@ -1,0 +1,71 @@
+"""`gaze-vlm report`: the page of a comparison."""
+
+from pathlib import Path
+
+from gaze_vlm.comparison.choice import Choice
+from gaze_vlm.output import check_output_file, write_atomically
+from gaze_vlm.ranges import at_least
+from gaze_vlm.report.html import KINDS
+
+COUNT = 3
+
+
+def report(
+    config: Path,
+    backbone: list[str] | None = None,
+    data: list[str] | None = None,
+    also_test: list[str] | None = None,
+    arms: list[str] | None = None,
+    train_clips: int | None = None,
+    seeds: list[int] | None = None,
+    output: Path | None = None,
+    count: int = COUNT,
+    clips: list[str] | None = None,
+) -> Path:
+    """Write the page of a comparison: one HTML file that needs no network.
+
+    Args:
+        config: YAML of the comparison, as for `gaze-vlm compare`; the page is of its finished runs.
+        backbone: as for `gaze-vlm compare`; so are the next five.
+        data: data sets.
+        also_test: data sets to test on.
+        arms: arms.
+        train_clips: number of train clips.
+        seeds: seeds.
+        output: the page to write; by default it lies beside the comparison's table.
+        count: clips a section; 0 leaves the clips out, so that no model is run.
+        clips: ids of further test clips to show on the page.
+
+    Raises:
+        InputError: nothing is finished, or a clip is not there.
+    """
+    at_least(0, count=count)
+    if output is not None:
+        check_output_file(output, KINDS)
+    from gaze_vlm.report.compared import read_compared  # imports torch and matplotlib, as the next does
+    from gaze_vlm.report.page import page_of
+
+    choice = Choice(
+        backbone=tuple(backbone or ()),
+        data=tuple(data or ()),
+        also_test=tuple(also_test or ()),
+        arms=tuple(arms or ()),
+        train_clips=train_clips,
+    )
+    found = read_compared(config, choice, seeds)
+    output = output or found.comparison.output.with_name(f"{found.comparison.output.name}.html")
+    check_output_file(output)
+    page = page_of(
+        found.comparison,
+        found.shown,
+        found.table,
+        found.curve,
+        found.missing,
+        found.command,
+        output,
+        count,
+        clips or [],
+    )
+    write_atomically(output, page)
+    print(f"wrote {output}")
+    return output
