@@ -251,3 +251,25 @@ def test_curve(tmp_path):
     text = f"{100 * difference.mean:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
     assert f"| activity | 400 | 1 | {100 * values[1]:.1f} [" in page
     assert text in page
+
+
+def test_an_arm_that_sees_gaze_at_test_is_marked(runs):
+    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    assert "†" not in page
+    marked = [replace(run, sees_gaze_at_test=run.arm == "gaze") for run in runs]
+    page = render(build_table(marked, "control", 0.8), marked, 0.8, "x", "y")
+    assert "- † The model is given gaze at test too" in page
+    lines = page.split("## Runs")[0].splitlines()
+    arms = [line.split(" | ")[0] for line in lines if line.startswith(("| gaze", "| control"))]
+    assert set(arms) == {"| gaze†", "| control"}
+
+
+def test_the_page_has_every_oracle(tmp_path):
+    lines = rows(answers(CLIPS, 0.5, 0))
+    runs = [read_run(write_run(tmp_path / "old", lines))]
+    assert "session's previous clip" not in render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    for number, line in enumerate(lines):
+        line["session_end_s"] = float(number)
+    runs = [read_run(write_run(tmp_path / "new", lines))]
+    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    assert page.count("*oracle: copies the target of the session's previous clip*") >= 5

@@ -30,6 +30,7 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val is -1; expected 0 or more"),
         ("--model.optimizer.init_args.lr=-1", "model.optimizer: Invalid learning rate: -1"),
         ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
+        ("--data.gaze_input=coordinates", "the model's tokenizer reads 202 places of gaze as"),
         ("--data.train_noise.offset=5", "has valid gaze, so λ > 0 would pull toward nothing"),  # out of every view
     ],
 )

@@ -37,6 +37,10 @@ ORACLE_NAMES = {
 }
 
 
+SEES_GAZE = "†"
+SEES_GAZE_NOTE = f"{SEES_GAZE} The model is given gaze at test too, which the other arms never see."
+
+
 class Grid(NamedTuple):
     """Cells of one table; the first column names the row."""
 
@@ -98,7 +102,7 @@ def _scores(
         cells += [baseline_cell(scores.get(headline))] if table.baseline else []
         seeds = next(iter(scores.values())).seeds
         short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
-        rows.append([arm + short, *cells])
+        rows.append([arm + SEES_GAZE * (arm in table.sees_gaze) + short, *cells])
     rows += [[f"{arm} (missing)", *(NOTHING for _ in metrics), *nothing] for arm in lacking if arm not in arms]
     for oracle, known in oracles.items():
         if not known.keys().isdisjoint(metrics):

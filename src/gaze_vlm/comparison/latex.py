@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from gaze_vlm.comparison.cells import NO_INTERVAL
-from gaze_vlm.comparison.grids import TITLES, Grid, Section, score_grids
+from gaze_vlm.comparison.grids import SEES_GAZE_NOTE, TITLES, Grid, Section, score_grids
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
@@ -23,6 +23,7 @@ SPECIAL = {
     "−": "$-$",
     "λ": r"$\lambda$",
     "σ": r"$\sigma$",
+    "†": r"$^\dagger$",
     "→": r"$\rightarrow$",
 }
 MINUS = re.compile(r"(?<!\w)-(?=\d)")
@@ -57,7 +58,7 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
             parts += [
                 r"\begin{table*}",
                 r"\centering",
-                f"\\caption{{{escaped(caption)}}}",
+                f"\\caption{{{escaped(f'{caption} {SEES_GAZE_NOTE}' if table.sees_gaze else caption)}}}",
                 f"\\label{{tab:{label}}}",
                 *("\n\\par\\medskip\n".join(map(_tabular, score_grids(table, section, task))).splitlines()),
                 r"\end{table*}",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from gaze_vlm.comparison.cells import NOTHING
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.grids import (
+    SEES_GAZE_NOTE,
     TITLES,
     Grid,
     Section,
@@ -125,6 +126,7 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
         f"- λ: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.weight)))}",
         f"- ε (floor): {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.floor)))}",
         f"- Versions: {versions}",
+        *([f"- {SEES_GAZE_NOTE}"] if not table.sees_gaze.isdisjoint(arms) else []),
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
         f"in nats. Differences are paired with `{table.control}` on the same seeds and clips. The interval is a t "

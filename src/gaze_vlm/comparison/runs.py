@@ -21,7 +21,8 @@ COST = ("train_seconds", "trainable_parameters", "parameters", "processes", "dev
 class Run:
     """One trained arm, tested on `dataset`, mostly the one it was `trained_on`.
 
-    `weight` is λ of the regularizer and `floor` its ε; None where the arm has none. What the training cost is None of
+    `weight` is λ of the regularizer and `floor` its ε; None where the arm has none. `sees_gaze_at_test`: the model is
+    given gaze as an input. What the training cost is None of
     runs of before it was recorded.
     """
 
@@ -35,6 +36,7 @@ class Run:
     floor: float | None
     train_clips: int
     predictions: tuple[Prediction, ...]
+    sees_gaze_at_test: bool = False
     train_seconds: float | None = None
     trainable_parameters: int | None = None
     parameters: int | None = None
@@ -66,6 +68,7 @@ def read_run(path: Path) -> Run:
             floor=_number(facts["floor"]),
             train_clips=int(facts["train_clips"]),
             predictions=read_tested(directory),
+            sees_gaze_at_test=bool(facts.get("sees_gaze_at_test", False)),
             **{name: facts.get(name) for name in COST},
         )
     except KeyError as error:

@@ -61,7 +61,8 @@ class Row:
 class Table:
     """Rows in the order of tasks, arms, metrics, with oracles and test sizes.
 
-    `oracles[dataset, task, oracle]` holds metrics; `tested[dataset, task]` counts (clips, sessions).
+    `oracles[dataset, task, oracle]` holds metrics; `tested[dataset, task]` counts (clips, sessions). The arms of
+    `sees_gaze` are given gaze at test too.
     """
 
     rows: tuple[Row, ...]
@@ -69,6 +70,7 @@ class Table:
     tested: dict[tuple[str, str], tuple[int, int]]
     control: str
     baseline: str = ""
+    sees_gaze: frozenset[str] = frozenset()
 
     def of(self, dataset: str, backbone: str, task: str, trained_on: str | None = None) -> dict[str, dict[str, Row]]:
         """Return the rows of one part of the table: arm → metric → row.
@@ -128,7 +130,8 @@ def build_table(
             references = {arm: controls.get(arm, control) for arm in arms if arm != control}
             for task in SPLIT_TASKS:
                 rows += _rows(arms, references, baseline, task, reach_s)
-    return Table(tuple(rows), oracles, tested, control, baseline)
+    sees_gaze = frozenset(run.arm for run in runs if run.sees_gaze_at_test)
+    return Table(tuple(rows), oracles, tested, control, baseline, sees_gaze)
 
 
 def _rows(

@@ -18,6 +18,7 @@ from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
 from gaze_vlm.datamodules.clip import Batch, Clip, Task
 from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
+from gaze_vlm.datamodules.gaze_input import GazeInput
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.datamodules.gaze_sources import (
     CentrePrior,
@@ -64,8 +65,12 @@ class ClipDataModule(L.LightningDataModule):
             another time of its own session (`shuffled_in_time`), or none of it (`centre`, a broad Gaussian at the
             centre). Validation and test always have the clip's own.
         gaze: how gaze points become a mixture.
+        test_gaze: the same for validation and test. None is `gaze`; give it where arms with other `gaze` are to be
+            scored against the same one.
         train_noise: errors put on the gaze that the training sees; validation and test have none.
         frames: what the model is shown, in training and test: the clip's `own` frames, or `blank` ones of one grey.
+        gaze_input: gaze that the model is given, in training and at test: `none`; written behind the question as
+            `coordinates` or as `words`; or `drawn` on the frames. Tables mark such runs.
         prompts: the question of each task.
         objects: for a store without noun labels, a list of the objects that answers may name, one a line
             (docs/scores.md, Hallucination); None leaves their scores out.
@@ -92,7 +97,9 @@ class ClipDataModule(L.LightningDataModule):
         train_gaze: TrainingGaze = "own",
         gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
         train_noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
+        test_gaze: GazeOptions | None = None,
         frames: ShownFrames = "own",
+        gaze_input: GazeInput = "none",
         prompts: dict[Task, str] | None = None,
         objects: Path | None = None,
         workers: int = 0,
@@ -107,6 +114,8 @@ class ClipDataModule(L.LightningDataModule):
         is_seed(seed)
         if not tasks:
             raise InputError("tasks is empty: name activity, future or both")
+        if frames == "blank" and gaze_input == "drawn":
+            raise InputError("frames is blank and gaze_input is drawn: a ring on nothing is no frame, change one")
         self.store_path = store
         self.tasks = tasks
         self.batch_size = batch_size
@@ -115,7 +124,9 @@ class ClipDataModule(L.LightningDataModule):
         self.train_gaze: TrainingGaze = train_gaze
         self.gaze = gaze
         self.train_noise = train_noise
+        self.test_gaze = test_gaze or gaze
         self.frames: ShownFrames = frames
+        self.gaze_input: GazeInput = gaze_input
         self.prompts = PROMPTS | (prompts or {})
         self.objects = () if objects is None else read_word_list(objects)
         self.workers = workers
@@ -138,9 +149,10 @@ class ClipDataModule(L.LightningDataModule):
         if not self.datasets:
             self.store = Store(self.store_path)
             prepared_s = self.store.manifest.parameters["window_s"]
-            if self.gaze.window_s > prepared_s:
+            window_s = max(self.gaze.window_s, self.test_gaze.window_s)
+            if window_s > prepared_s:
                 raise InputError(
-                    f"gaze window_s is {self.gaze.window_s:g}, {self.store_path} was prepared with {prepared_s:g}: "
+                    f"gaze window_s is {window_s:g}, {self.store_path} was prepared with {prepared_s:g}: "
                     "lower it, or prepare with parameters.window_s as large"
                 )
             if self.objects and self.store.manifest.nouns:
@@ -155,6 +167,11 @@ class ClipDataModule(L.LightningDataModule):
     def labels(self) -> Vocabulary:
         """The data set's verb and noun labels, or `objects`; the store must be set up."""
         return vocabulary(self.store.manifest.verbs, self.store.manifest.nouns or self.objects)
+
+    @property
+    def sees_gaze_at_test(self) -> bool:
+        """Whether the model is given gaze as an input."""
+        return self.gaze_input != "none"
 
     def clips_in(self, split: Split) -> int:
         """Count the clips that a split serves, in whatever stage."""
@@ -181,8 +198,8 @@ class ClipDataModule(L.LightningDataModule):
         if split == "train":
             gaze = self.gaze_of_training(records, draw)
         else:
-            gaze = StoredGaze(self.store, records, self.gaze, records)
-        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.cached_clips)
+            gaze = StoredGaze(self.store, records, self.test_gaze, records)
+        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips)
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
         """Return a record with the `objects` that its texts name as what its clip shows; without a list, as it is."""

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from gaze_vlm.datamodules.clip import Clip, Task
 from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
+from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, Point, draw, gaze_points, written
 from gaze_vlm.datamodules.gaze_sources import GazeSource
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -30,14 +31,16 @@ ShownFrames = Literal["own", "blank"]
 class DescribedClip:
     """What is known of a clip's frames without decoding them.
 
-    Their timestamps in the video, their times from the clip's start, a digest of what they show (the video's file and
-    which frames they are), and the clip's gaze.
+    Their timestamps in the video, their times from the clip's start, a digest of what they show (the video's file,
+    which frames they are, what is drawn on them), and the clip's gaze, with its place in each frame where the model is
+    given that.
     """
 
     pts: list[int]
     frame_times_s: list[float]
     content: str
     gaze: GazeMixture
+    points: list[Point | None]
 
 
 class ClipDataset(Dataset[Clip]):
@@ -51,6 +54,7 @@ class ClipDataset(Dataset[Clip]):
         tasks: the question of each task.
         gaze: the gaze that a clip is served with.
         frames: `own`, or `blank` ones.
+        gaze_input: how the model is given the gaze, if at all.
         cached_clips: clips that are kept in memory as the model reads them.
     """
 
@@ -61,6 +65,7 @@ class ClipDataset(Dataset[Clip]):
         tasks: dict[Task, str],
         gaze: GazeSource,
         frames: ShownFrames = "own",
+        gaze_input: GazeInput = "none",
         cached_clips: int = 0,
     ) -> None:
         self.store = store
@@ -69,6 +74,7 @@ class ClipDataset(Dataset[Clip]):
         self.tasks = tasks
         self.gaze = gaze
         self.frames: ShownFrames = frames
+        self.gaze_input: GazeInput = gaze_input
         self.cached_clips = cached_clips
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
         self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
@@ -117,7 +123,7 @@ class ClipDataset(Dataset[Clip]):
                     frames=frames.get(position),
                     frame_times_s=described.frame_times_s,
                     gaze=described.gaze,
-                    prompt=self.tasks[task],
+                    prompt=self.tasks[task] + written(described.points, self.gaze_input),
                     target=record.text(task),
                     verb=record.activity_verb if task == "activity" else record.future_verb,
                     noun=record.activity_noun if task == "activity" else record.future_noun,
@@ -140,11 +146,16 @@ class ClipDataset(Dataset[Clip]):
             of_file = fingerprint(self.store.video_path(record.video_id))
         pts = video.frame_pts[record.sampled_frames].tolist()
         shown = [*of_file, *pts] if self.frames == "own" else [self.frames, record.frames]
-        return DescribedClip(pts, times_s, digest_of(shown), self.gaze(position))
+        gaze = self.gaze(position)
+        points = [] if self.gaze_input == "none" else gaze_points(gaze)
+        if self.gaze_input == "drawn":
+            shown += [*DRAWING, *points]
+        return DescribedClip(pts, times_s, digest_of(shown), gaze, points)
 
     def decode(self, position: int) -> Tensor:
         """Return the frames of a record as they are shown, uint8 [frame, 3, height, width]."""
         if self.frames == "blank":
             return torch.full((self.records[position].frames, 3, *BLANK_SIZE_PX), BLANK, dtype=torch.uint8)
-        path = self.store.video_path(self.records[position].video_id)
-        return to_frames(torch.from_numpy(frames_at(path, self.described(position).pts)))
+        described, path = self.described(position), self.store.video_path(self.records[position].video_id)
+        frames = to_frames(torch.from_numpy(frames_at(path, described.pts)))
+        return draw(frames, described.points) if self.gaze_input == "drawn" else frames

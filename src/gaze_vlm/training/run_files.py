@@ -98,6 +98,7 @@ class RunFiles(Callback):
             "lambda": identity["lambda"],
             "floor": identity["floor"],
             "train_clips": self.data.clips_in("train"),
+            "sees_gaze_at_test": self.data.sees_gaze_at_test,
             **self.cost(),
         }
 

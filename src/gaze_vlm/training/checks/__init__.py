@@ -25,7 +25,7 @@ from gaze_vlm.training.checks.configuration import (
 )
 from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, optimizer_fits, something_trainable
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
-from gaze_vlm.training.checks.texts import long_texts, special_tokens, unknown_words
+from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, unknown_words
 
 __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
@@ -47,6 +47,7 @@ MODEL: tuple[Check, ...] = (
     optimizer_fits,
     clips_fit,
     special_tokens,
+    gaze_is_read,
     long_texts,
     unknown_words,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from gaze_vlm.datamodules.gaze_input import all_written
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.training.checks.problem import Problem, Training
 
@@ -25,6 +26,21 @@ def special_tokens(training: Training) -> Iterable[Problem]:
             f"the texts of {sum(map(len, clips.values()))} clips hold special tokens of the model's tokenizer "
             f"({', '.join(tokens)}): {shown}{'; …' if len(clips) > SHOWN else ''}. Change these texts in the data set "
             "and prepare it again"
+        )
+
+
+def gaze_is_read(training: Training) -> Iterable[Problem]:
+    """Check that the tokenizer tells the places apart that gaze is written as.
+
+    One of whole words has no numbers.
+    """
+    form, tokenizer = training.data.gaze_input, training.module.backbone.collator().processor.tokenizer
+    texts = all_written(form)
+    told_apart = {tuple(tokenizer(text)["input_ids"]) for text in texts}
+    if len(told_apart) < len(texts):
+        yield Problem(
+            f"data.gaze_input is {form}, and the model's tokenizer reads {len(texts)} places of gaze as "
+            f"{len(told_apart)}: it lacks their words; set it to {'drawn' if form == 'words' else 'words or drawn'}"
         )
 
 
