@@ -34,11 +34,10 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 	sed -i '1i # Versions that were tested together: `make install` installs them, `make lock` writes them anew.' constraints.txt
 	$(MAKE) --no-print-directory test
 
-demo: install  ## the main job on a small kitchen, one seed: table and picture (about 4 minutes on 2 cores, beside the download)
+demo: install  ## the main job on a small kitchen, one seed: table and page (about 4 minutes on 2 cores, beside the download)
 	$(RUN) kitchen --root data/demo --participants 16
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
-	$(RUN) attention --runs runs/demo/control/seed0 runs/demo/gaze/seed0 --output results/demo/attention.png
 
 table: install  ## the README's table: five arms, three seeds, the data-size curve, the test in Ego4D's files
 	$(RUN) kitchen --root data/kitchen

@@ -5,9 +5,13 @@ import pytest
 
 from fake_comparison import CLIPS, Stub, compared, write_config
 from fake_runs import answers, rows, write_run
+from gaze_vlm.command_line.commands import PROGRAM
+from gaze_vlm.comparison.choice import Choice
+from gaze_vlm.comparison.compare import write_page
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.jobs import thread_environment
 from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs
+from gaze_vlm.errors import CommandError
 from gaze_vlm.runs.directory import RunDirectory
 
 
@@ -198,3 +202,16 @@ def test_a_place_that_cannot_be_written_is_found_before_the_first_training(proje
     with pytest.raises(ValueError, match=rf"{place}\S* cannot be a folder, for \S*{place} is a file"):
         compared(project, [0], 1, stub)
     assert stub.calls == []
+
+
+def test_the_page_is_written_as_report_does_it_with_the_same_choice(project):
+    stub = Stub()
+    page = Path("results/kitchen.html")
+    assert write_page(project, Choice(arms=("gaze",), output=Path("elsewhere")), [1, 2], page, stub) == page
+    ((command, environment),) = stub.calls
+    chosen = ["--config", "compare.yaml", "--arms", "gaze", "--output", "results/kitchen.html", "--seeds", "1", "2"]
+    assert command == [*PROGRAM, "report", *chosen]
+    assert environment == thread_environment(1)
+    assert Path("runs/kitchen/report.log").is_file()
+    with pytest.raises(CommandError, match="last words"):
+        write_page(project, Choice(), None, page, Stub(fail=["report"]))

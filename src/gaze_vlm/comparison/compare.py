@@ -1,4 +1,4 @@
-"""`gaze-vlm compare`: trains what is missing, then writes the table and the data-size curve.
+"""`gaze-vlm compare`: trains what is missing, then writes the tables, the data-size curve and the page.
 
 This process imports no torch: what needs it is done where it is imported already, in a `WarmedProcess`.
 """
@@ -6,13 +6,15 @@ This process imports no torch: what needs it is done where it is imported alread
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import NOTHING, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
-from gaze_vlm.comparison.jobs import Launch, Subprocesses, thread_environment
+from gaze_vlm.comparison.jobs import Launch, Subprocesses, run_or_raise, thread_environment
 from gaze_vlm.comparison.missing import Missing, count
 from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
 from gaze_vlm.comparison.warmed import WarmedProcess
@@ -20,6 +22,7 @@ from gaze_vlm.cores import cores, has_gpu
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.progress import say
 
 Result = TypeVar("Result")
 Call = Callable[..., Any]
@@ -39,7 +42,7 @@ def compare(
     output: Path | None = None,
     jobs: int | None = None,
 ) -> None:
-    """Train and test every arm and seed that is missing, and write one table.
+    """Train and test every arm and seed that is missing, and write tables and a page.
 
     Every data set × backbone × arm × seed is a run. What is chosen here stands in place of the config's value, and
     goes to folders of its own: two data sets or backbones never mix.
@@ -59,7 +62,7 @@ def compare(
 
     Raises:
         InputError: a run would fail as it is configured; none was begun.
-        CommandError: some runs or tests failed; the table is of the others.
+        CommandError: some runs or tests failed, and the tables are of the others; or their page could not be written.
     """
     gpu = has_gpu()
     if jobs is None:
@@ -78,10 +81,17 @@ def compare(
             output=output,
         )
         encoder = default_encoder()
-        page, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice)
-    _show(page)
-    if missing:
-        lines = [f"{page} is incomplete, {count(missing)} missing:", *(f"  {one}" for one in missing)]
+        table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice)
+        _show(table)
+        lines = [] if not missing else [f"{table} is incomplete, {count(missing)} missing:"]
+        lines += [f"  {one}" for one in missing]
+        try:
+            page = write_page(config, choice, seeds, table.with_suffix(".html"), launch)
+        except CommandError as error:
+            lines.append(f"the tables are written, their page is not: {error}")
+        else:
+            say(f"written: {page}")
+    if lines:
         raise CommandError("\n".join(lines))
 
 
@@ -97,6 +107,19 @@ def write_table(*args: Any) -> Path:
     from gaze_vlm.comparison.results import write_results
 
     return write_results(*args)
+
+
+def write_page(config: Path, choice: Choice, seeds: Sequence[int] | None, page: Path, launch: Launch) -> Path:
+    """Write the page of a comparison as `gaze-vlm report` does, which imports torch and runs the models.
+
+    Raises:
+        CommandError: it could not be written.
+    """
+    words = ["report", "--config", str(config), *replace(choice, output=None).options, "--output", str(page)]
+    words += [] if seeds is None else ["--seeds", *map(str, seeds)]
+    log = load_comparison(config, choice).runs / "report.log"
+    run_or_raise(launch, [*PROGRAM, *words], log, thread_environment(jobs=1))
+    return page
 
 
 def call_here(function: Callable[..., Result], *args: object) -> Result:
@@ -170,4 +193,4 @@ def _show(page: Path) -> None:
         Console().print(Markdown(text))
     else:
         print(text)
-    print(f"written: {page}", file=sys.stderr)
+    say(f"written: {page}")

@@ -38,7 +38,7 @@ class Comparison:
         controls: name of an arm → arm that it is compared with instead of `control`.
         runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's. With `datasets` or
             `backbones` their names come before the arm: `<runs>/<dataset>/<backbone>/<arm>/seed<k>`.
-        output: results without suffix: `.md`, `.csv`, `_curve.csv` and `_curve.png` are added.
+        output: results without suffix: `.md`, `.csv`, `.tex`, `.html`, `_curve.csv` and `_curve.png` are added.
         train_clips: number of train clips of the main table; none is that of the configuration.
         dataset: name of the data set, for the page's title and as a check of the runs.
         datasets: name of each data set to train on → its store, or a YAML with `data.store`; instead of `dataset`.
