@@ -15,7 +15,7 @@ from gaze_vlm.comparison.table import build_table
 
 COLUMNS = (
     "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,p,p_holm,"
-    "baseline_diff,baseline_low,baseline_high,baseline_p,baseline_p_holm,clips"
+    "baseline_diff,baseline_low,baseline_high,baseline_p,baseline_p_holm,clips,published,published_on"
 )
 CLIPS = 48
 

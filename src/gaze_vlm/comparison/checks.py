@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.planned_runs import PlannedRun, before_seed_command, fit_options
+from gaze_vlm.comparison.published import read_published
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.progress import say
 from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
@@ -21,8 +22,10 @@ def refuse_failing_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -
     The model of a checkpoint that `before_seed` has yet to make is left to `fit`.
 
     Raises:
-        InputError: runs would fail; one line a reason.
+        InputError: runs would fail, one line a reason; or the published figures cannot be read.
     """
+    if comparison.published is not None:
+        read_published(comparison.published)
     found: dict[Problem, list[PlannedRun]] = {}
     seen: set[tuple[str, ...]] = set()
     with _seeds_unsaid():

@@ -51,6 +51,7 @@ class Comparison:
         overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}`, `{backbone}` and `{dataset}` are filled
             in.
         also_test: name of another data set → its store; every run of the main table is tested on it too.
+        published: CSV of a paper's figures, which are shown beside ours (`published.read_published`).
         reach_s: how long before its action the hand's reach is visible, in seconds (`groups.future_group`).
     """
 
@@ -71,6 +72,7 @@ class Comparison:
     before_seed: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     also_test: dict[str, Path] = field(default_factory=dict)
+    published: Path | None = None
     reach_s: float = 0.8
 
     @property
@@ -175,6 +177,8 @@ def _check(comparison: Comparison, file: Path) -> None:
             raise InputError(
                 f"{file}: configs, backbones and arms: {path} does not exist, fix the path or run from the project"
             )
+    if comparison.published is not None and not comparison.published.is_file():
+        raise InputError(f"{file}: published: {comparison.published} does not exist: fix the path, or take the key out")
     for path in comparison.datasets.values():
         if not (path.exists() and store_of(path).is_dir()):
             raise InputError(f"{file}: datasets: {path} is no store and names none: make it with `gaze-vlm prepare`")

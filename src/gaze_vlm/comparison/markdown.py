@@ -21,6 +21,7 @@ from gaze_vlm.comparison.grids import (
 )
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.missing import Missing, notice
+from gaze_vlm.comparison.published import published_grid
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
@@ -40,6 +41,7 @@ ABSENT = (
     "CHAIRs and CHAIRi, where less is better: the share of answers that name an object that nothing annotated around "
     "the clip has, and the share of such objects among all that are named."
 )
+PUBLISHED = "Measured on other data and models: compare the differences and their order, not the heights."
 
 
 def package_versions() -> str:
@@ -65,7 +67,7 @@ def render(
     folder: Path = Path(),
     curve_runs: Sequence[Run] = (),
 ) -> str:
-    """Return the page: facts, tables of each task with its oracles, the curve, costs and the runs.
+    """Return the page: facts, tables of each task, published figures, the curve, costs and the runs.
 
     Each data set that was tested on has a section of its own; the curve belongs to the first.
 
@@ -93,6 +95,8 @@ def render(
         absent = [one for one in missing if _belongs(one, section, own[0].train_clips)]
         for task in SPLIT_TASKS:
             lines += _task(table, section, task, reach_s, absent)
+        if (published := published_grid(table, section)) is not None:
+            lines += ["## Published figures", "", PUBLISHED, "", *_lines(published), ""]
         last_of_test = section == [one for one in sections if one[:2] == sections[0][:2]][-1]
         if curve and last_of_test:
             lines += _curve(curve, table.control, picture)

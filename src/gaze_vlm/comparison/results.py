@@ -10,6 +10,7 @@ from gaze_vlm.comparison.latex import latex_tables
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
+from gaze_vlm.comparison.published import read_published, with_published
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.table import Table, build_table
 from gaze_vlm.metrics.scores import SCORES
@@ -17,9 +18,10 @@ from gaze_vlm.metrics.semantic import Encoder
 
 
 def table_of(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
-    """Build the table of a comparison's runs, each with the arms that it is compared with."""
+    """Build the table of a comparison's runs, each with the arms that it is compared with, and published figures."""
     references = comparison.baseline, comparison.controls
-    return build_table(runs, comparison.control, comparison.reach_s, encoder, *references)
+    table = build_table(runs, comparison.control, comparison.reach_s, encoder, *references)
+    return table if comparison.published is None else with_published(table, read_published(comparison.published))
 
 
 def write_results(

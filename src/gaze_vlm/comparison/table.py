@@ -31,7 +31,8 @@ class Row:
     `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `control`: the arm that this is compared
     with, blank for the control itself. `diff`: arm − control on the seeds and clips of both, with its 95 % interval by
     sessions, the p of no difference, and that p corrected over the arms of the task and score. `baseline_…`: the same
-    against the baseline. NaN where no pair exists.
+    against the baseline. NaN where no pair exists. `published`: a paper's figure and what it was measured on, NaN for
+    none.
     """
 
     backbone: str
@@ -55,6 +56,8 @@ class Row:
     baseline_p: float
     baseline_p_holm: float
     clips: int
+    published: float = nan
+    published_on: str = ""
 
 
 @dataclass(frozen=True)
