@@ -1,6 +1,7 @@
 """What a run would fail of is found before the first begins, by the checks of `fit` itself."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from transformers import AutoConfig
 from fake_comparison import Stub, write_config
 from gaze_vlm.comparison.checks import refuse_failing_runs
 from gaze_vlm.comparison.compare import run_comparison
-from gaze_vlm.comparison.config import load_comparison
+from gaze_vlm.comparison.config import Curve, load_comparison
 from gaze_vlm.comparison.planned_runs import planned_runs
 from gaze_vlm.errors import InputError
 
@@ -96,3 +97,15 @@ def test_a_checkpoint_that_before_seed_makes_need_not_be_there(real, tiny_llava,
         **real | {"overrides": here, "before_seed": other}
     )
     assert "there is no command 'no-such-program'" in refusal(**real | {"before_seed": ["no-such-program"]})
+
+
+@pytest.mark.parametrize("name", ["paper", "forms", "beyond"])
+def test_arms_of_several_files_fit_together(name, project, prepared, tiny_llava):
+    """The arms of one file are configured by tests/training/test_training.py."""
+    Path(CONFIGS.name).symlink_to(CONFIGS)
+    comparison = load_comparison(CONFIGS / "compare" / f"{name}.yaml")
+    small = [f"--data.store={prepared}", f"--model.backbone.init_args.checkpoint={tiny_llava}", "--data.batch_size=2"]
+    several = {arm: files for arm in comparison.arms if len(files := comparison.arm_files(arm)) > 1}
+    assert several
+    tried = replace(comparison, arms=several, overrides=(*small, "--data.train_clips=4"), curve=Curve())
+    refuse_failing_runs(tried, planned_runs(tried, [0]))
