@@ -48,6 +48,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "write the page of a comparison: tables, and clips with gaze and attention",
     ),
     "export": ("gaze_vlm.training.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
+    "forgetting": ("gaze_vlm.report.forgetting:forgetting", "ask runs what their model knew before the training"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
 }
 INTERRUPTED = 130  # status after Ctrl-C, as the shell has it

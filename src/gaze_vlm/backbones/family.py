@@ -106,6 +106,14 @@ class ModelFamily(nn.Module, ABC):
         return None
 
     @property
+    def has_deepstack(self) -> bool:
+        """Whether the language model adds features of several vision layers to the patch tokens.
+
+        It then needs the patch tokens in place.
+        """
+        return False
+
+    @property
     def features_method(self) -> str:
         """The model's method that makes visual tokens of a clip."""
         return f"get_{self.media}_features"

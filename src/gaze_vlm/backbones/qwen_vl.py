@@ -86,7 +86,6 @@ class QwenVL(Backbone):
 
     @property
     def has_deepstack(self) -> bool:
-        """Whether the language model adds features of several vision layers to the patch tokens."""
         return bool(getattr(self.hf.config.vision_config, "deepstack_visual_indexes", ()))
 
     @property

@@ -124,8 +124,7 @@ def train_family(
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
 
     def losses(index: np.ndarray, crops: bool) -> tuple[Tensor, Tensor]:
-        labelled.crops = None
-        batch = ask(backbone, collator, [clips[i] for i in index], crops, rng)
+        batch, _ = ask(backbone, collator, [clips[i] for i in index], crops, rng)
         made = backbone(batch)
         named = sum(
             functional.cross_entropy(scores.flatten(0, 2), truth.flatten())
@@ -145,25 +144,40 @@ def train_family(
 
 def ask(
     backbone: Backbone, collator: Collator, clips: list[list[Still]], crops: bool, rng: np.random.Generator
-) -> Batch:
+) -> tuple[Batch, list[tuple[str, str]]]:
     """Make a batch of questions about a crop of each still, or about the whole last one.
 
     Of crops, the last one is to be named.
+
+    Args:
+        backbone: its block is a `LabelledTokens`.
+        collator: of the backbone.
+        clips: stills of a kitchen each.
+        crops: ask of crops.
+        rng: draws the questions.
+
+    Returns:
+        The batch, and each clip's question and answer.
     """
     labelled, side, frames = backbone.block, backbone.layout.language.rows, len(clips[0])
+    labelled.crops = None  # type: ignore[union-attr, assignment]
     if crops:
         questions, weights = ask_of_crops(clips, rng, side)
         labelled.crops = weights.to(backbone.hf.device)  # type: ignore[union-attr, assignment]
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
     collator.tokens_per_frame = backbone.tokens_per_frame
-    inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
+    texts = [collator.tokenize(*question, [0.0] * frames) for question in questions]
+    inputs, prompts = collator.with_labels(texts), collator.pad([prompt for prompt, _ in texts])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     visual = {"pixel_values": torch.stack([collator.pixel_values(image) for image in images])}
-    inputs, visual = move_data_to_device((inputs, visual), backbone.hf.device)
+    inputs, prompts, visual = move_data_to_device((inputs, prompts, visual), backbone.hf.device)
     gaze, valid = torch.empty(len(clips), 0, 0), torch.empty(len(clips), 0, dtype=torch.bool)  # stills have none
     tokens = (inputs["labels"] != IGNORED).sum().float()
-    return Batch(inputs=inputs, prompts={}, visual=visual, rows=None, gaze=gaze, valid=valid, clips=[], tokens=tokens)
+    batch = Batch(
+        inputs=inputs, prompts=prompts, visual=visual, rows=None, gaze=gaze, valid=valid, clips=[], tokens=tokens
+    )
+    return batch, questions
 
 
 def named_right(
