@@ -1,7 +1,7 @@
 """`gaze-vlm forgetting`: what a training cost of what the model knew before.
 
-The questions are those of the kitchen's pretraining, about stills of fresh kitchens: no session, no action, no gaze. They
-are asked of the model as it was pretrained, without the gaze block: so what is measured are the model's own weights. A
+The questions are those of the kitchen's pretraining, about stills of fresh kitchens: no session, no action, no gaze.
+They are asked of the model as it was pretrained, without the gaze block, so that the model's own weights are measured. A
 frozen model forgets nothing.
 """
 
@@ -27,6 +27,7 @@ from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.configured import configure, load_run
 
 KINDS = {CROP: "object", TOOL: "tool"}  # any other question asks for a colour
+OUTPUT = Path("results/forgetting.csv")
 FRESH = 2**31  # added to the seed: no pretraining draws these stills
 AT_ONCE = 25  # clips
 
@@ -47,9 +48,7 @@ class Remembered:
     after: float
 
 
-def forgetting(
-    runs: list[Path], output: Path = Path("results/forgetting.csv"), clips: int = 200, seed: int = 0
-) -> Path:
+def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: int = 0) -> Path:
     """Ask runs, and the checkpoints that they began with, the questions of the kitchen's pretraining.
 
     Args:
