@@ -1,8 +1,8 @@
 """`gaze-vlm forgetting`: what a training cost of what the model knew before.
 
 The questions are those of the kitchen's pretraining, about stills of fresh kitchens: no session, no action, no gaze.
-They are asked of the model as it was pretrained, without the gaze block, so that the model's own weights are measured. A
-frozen model forgets nothing.
+They are asked of the model as it was pretrained, without the gaze block: its own weights are measured. A frozen model
+forgets nothing.
 """
 
 import csv
