@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.cells import difference_cell, mean_cell
 from gaze_vlm.comparison.markdown import render
 from gaze_vlm.comparison.published import COLUMNS, read_published, with_published
 from gaze_vlm.comparison.runs import read_run
@@ -52,7 +53,7 @@ def test_figures_stand_beside_ours(file: Path, tmp_path: Path) -> None:
     assert page.count("## Published figures") == 1
     (line,) = [line for line in page.splitlines() if line.startswith("| gaze | future | Noun | 72.5 | +12.5 |")]
     ours = next(row for row in table.rows if (row.arm, row.task, row.metric) == ("gaze", "future", "noun"))
-    assert line.endswith(f"| {ours.mean:.1f} | {ours.diff:+.1f} | a model, some data |")
+    assert line.endswith(f"| {mean_cell(ours)} | {difference_cell(ours, 'control')} | a model, some data |")
 
 
 def test_without_a_file_nothing_is_published(tmp_path: Path) -> None:
