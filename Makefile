@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table test test-gpu test-oldest test-latest test-real small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,13 @@ table: install  ## the README's table: five arms, three seeds, the data-size cur
 	$(RUN) prepare --config lightning_configs/kitchen/preparation_ego4d.yaml
 	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
 	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.jpg
+
+ABLATIONS := paper forms quality beyond
+ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (about 3 hours on 2 cores): results/paper.csv, forms.csv, quality.csv
+	$(RUN) kitchen --root data/kitchen
+	$(RUN) prepare --config lightning_configs/kitchen/preparation_window_0.4.yaml
+	for name in $(ABLATIONS); do $(RUN) compare --config lightning_configs/compare/$$name.yaml --seeds 0 1 2 || exit 1; done
+	$(RUN) forgetting --runs $(addprefix runs/ablations/,$(foreach arm,baseline control gaze,$(addprefix $(arm)/seed,0 1 2)))
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest -n 2
