@@ -52,7 +52,9 @@ def test_a_run_is_tested_on_another_data_set(gaze_run: Path, tmp_path: Path) -> 
     parameters = PreparationParameters(observation_s=4, anticipation_s=2, split_fractions=(0, 0, 1))
     reader = {"split": "none", "noun_index": str(nouns)}
     store = prepare("ego4d", root, tmp_path / "store", parameters, workers=1, reader=reader)
-    elsewhere = CrossDatasetTest(PlannedRun("tiny-llava", "gaze", 0, 8, RunDirectory(gaze_run)), "elsewhere", store)
+    elsewhere = CrossDatasetTest(
+        PlannedRun("kitchen", "tiny-llava", "gaze", 0, 8, RunDirectory(gaze_run)), "elsewhere", store
+    )
     before = {path: path.read_bytes() for path in gaze_run.rglob("*") if path.is_file()}
     assert main(list(elsewhere.job.command)) == 0
     run = read_test(elsewhere, read_run(gaze_run))
@@ -182,6 +184,7 @@ def test_no_command_writes_anothers_files(
         "answers.jsonl",
         "predict.yaml",
         "validate.yaml",
+        "validation/alignment.json",
         "validation/metrics.json",
         "validation/predictions.jsonl",
     }
