@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from fake_comparison import CLIPS, Stub, compared, write_config
+from fake_comparison import CLIPS, Stub, accept, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import Choice
-from gaze_vlm.comparison.compare import write_page
+from gaze_vlm.comparison.compare import run_comparison, write_page
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.jobs import thread_environment
 from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs
@@ -52,6 +52,71 @@ def test_an_interrupted_run_is_redone_from_its_beginning(project, lost):
     assert stub.subcommands == ["backbone", "fit"]
     assert all(f"--run.dir={run}" in command for command, _ in stub.calls[1:])
     assert not (run / "checkpoints").exists()
+
+
+STATES = {
+    "untested": ("finished", "best.ckpt"),
+    "killed": ("running", "last.ckpt"),
+    "interrupted": ("interrupted", "last.ckpt"),
+    "failed": ("failed", "last.ckpt"),
+}
+
+
+@pytest.mark.parametrize(
+    ("left", "resume", "expected"),
+    [
+        ("untested", False, "test"),
+        ("killed", False, "anew"),
+        ("killed", True, "resumed"),
+        ("interrupted", True, "resumed"),
+        ("failed", True, "anew"),
+        ("untested", True, "test"),
+    ],
+)
+def test_what_an_interrupted_run_left_is_ended_or_begun_anew(project, capsys, left, resume, expected):
+    write_config(curve=None, before_seed="absent", arms={"control": "control.yaml"})
+    compared(project, [0], 1, Stub())
+    table = Path("results/kitchen.csv").read_bytes()
+    run = RunDirectory(Path("runs/kitchen/control/seed0"))
+    run.stamp.rename(run.begun)
+    state, checkpoint = STATES[left]
+    run.write_state(state)
+    run.checkpoints.mkdir()
+    (run.checkpoints / checkpoint).touch()
+
+    class Ending(Stub):
+        def __call__(self, command, log, environment):
+            status = super().__call__(["", "", "", "fit", *command[4:]], log, environment)
+            run.write_state("finished")
+            self.calls[-1] = (command, environment)
+            return status
+
+    stub = Ending()
+    run_comparison(project, [0], 1, stub, None, accept, resume=resume)
+    (command, _), *others = stub.calls
+    assert others == []
+    assert command[3] == ("test" if expected == "test" else "fit")
+    assert ("--ckpt_path=last" in command, "--ckpt_path=best" in command) == (expected == "resumed", expected == "test")
+    assert run.checkpoints.exists() == (expected != "anew")
+    assert not run.begun.exists()
+    assert Path("results/kitchen.csv").read_bytes() == table
+    said = "it begins anew" if expected == "anew" else f"{command[3]} ends it"
+    assert f"{run} was interrupted: {said}" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_of_other_settings_begins_anew(project):
+    compared(project, [0], 1, Stub())
+    run = RunDirectory(Path("runs/kitchen/gaze/seed0"))
+    run.stamp.rename(run.begun)
+    run.write_state("finished")
+    run.checkpoints.mkdir()
+    run.best.touch()
+    Path("gaze.yaml").write_text("weight: 3\n")
+    for other in Path("runs/kitchen").glob("gaze-400/seed0"):
+        (other / "compare.json").unlink()  # of the same arm
+    stub = Stub()
+    compared(project, [0], 1, stub)
+    assert stub.subcommands == ["backbone", "fit", "fit"]
 
 
 def test_a_run_made_by_hand_counts_if_it_is_what_it_should_be(project):

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.grids import ORACLE_NAMES
 from gaze_vlm.comparison.groups import (
+    ORACLES,
     SPLIT_TASKS,
     future_group,
     in_task,
@@ -87,3 +89,7 @@ def test_the_previous_clip_is_the_last_of_the_session_that_ended(tmp_path):
 
 def test_a_test_that_does_not_say_when_clips_end_has_no_previous_clip(predictions):
     assert repeat_previous(predictions, "activity", 0.8, None) == {}
+
+
+def test_every_oracle_has_a_name():
+    assert ORACLE_NAMES.keys() == ORACLES.keys()

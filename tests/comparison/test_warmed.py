@@ -15,7 +15,8 @@ import torch
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison import warmed
-from gaze_vlm.comparison.jobs import Subprocesses, in_parallel
+from gaze_vlm.comparison.jobs import in_parallel
+from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.warmed import SERVER_DIED, WarmedProcess
 from gaze_vlm.errors import MissingFileError
 from training_files import arguments
@@ -26,7 +27,8 @@ import sys
 from pathlib import Path
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison import warmed
-from gaze_vlm.comparison.jobs import Subprocesses, in_parallel
+from gaze_vlm.comparison.jobs import in_parallel
+from gaze_vlm.comparison.subprocesses import Subprocesses
 
 warmed.IMPORTED[:] = ["gaze_vlm.kitchen.build"]
 folder = Path(sys.argv[1])

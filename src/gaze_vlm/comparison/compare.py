@@ -14,9 +14,10 @@ from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import NOTHING, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
-from gaze_vlm.comparison.jobs import Launch, Subprocesses, run_or_raise, thread_environment
+from gaze_vlm.comparison.jobs import Launch, run_or_raise, thread_environment
 from gaze_vlm.comparison.missing import Missing, count
 from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
+from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.warmed import WarmedProcess
 from gaze_vlm.cores import cores, has_gpu
 from gaze_vlm.errors import CommandError, InputError
@@ -40,6 +41,7 @@ def compare(
     train_clips: int | None = None,
     seeds: list[int] | None = None,
     output: Path | None = None,
+    resume: bool = False,
     jobs: int | None = None,
 ) -> None:
     """Train and test every arm and seed that is missing, and write tables and a page.
@@ -58,6 +60,8 @@ def compare(
         train_clips: number of train clips; by default that of the config.
         seeds: seeds to compare; by default those of the config.
         output: results, without suffix; by default the config's, below it the chosen data sets and backbones.
+        resume: resume interrupted trainings from their last checkpoint. Within an epoch that is not exact, so they
+            begin anew without it.
         jobs: runs at a time; by default one on a GPU, else one a core.
 
     Raises:
@@ -81,7 +85,7 @@ def compare(
             output=output,
         )
         encoder = default_encoder()
-        table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice)
+        table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, resume)
         _show(table)
         lines = [] if not missing else [f"{table} is incomplete, {count(missing)} missing:"]
         lines += [f"  {one}" for one in missing]
@@ -136,6 +140,7 @@ def run_comparison(
     check: RunsCheck,
     call: Call = call_here,
     choice: Choice = NOTHING,
+    resume: bool = False,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
 
@@ -147,7 +152,8 @@ def run_comparison(
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
         check: refuses runs that would fail, before the first begins.
         call: calls what imports torch.
-        choice: see `compare`.
+        choice: see `compare`, also for `resume`.
+        resume: see there.
 
     Returns:
         The page that was written, and what it lacks because a command failed.
@@ -169,7 +175,7 @@ def run_comparison(
             read_planned(run, comparison)  # what cannot be compared is refused before anything is trained
     if missing:
         call(check, comparison, missing)
-    failed = train_missing(comparison, missing, jobs, launch)
+    failed = train_missing(comparison, missing, jobs, launch, resume)
     runs = {run: read_planned(run, comparison) for run in planned if run not in failed}
     if not runs:
         reasons = "\n".join(f"  {run}: {reason}" for run, reason in failed.items())

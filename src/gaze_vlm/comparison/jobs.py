@@ -2,20 +2,14 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison.warmed import SIGNALS, WarmedProcess, WarmedRun
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.json_files import parse_object
@@ -40,12 +34,14 @@ class Job:
         directory: it is emptied before the command, and has the stamp once the results are checked.
         inputs: files whose content the results depend on.
         check: raises an InputError where the command left something else than was asked for.
+        rest: returns a command that ends what an interrupted one left, or nothing where that must begin anew.
     """
 
     command: Sequence[str]
     directory: RunDirectory
     inputs: Sequence[Path]
     check: Callable[[], object]
+    rest: Callable[[], Sequence[str]] = tuple
 
     def dependencies(self) -> dict[str, str]:
         """Return the command and the digest of each input, by name."""
@@ -58,32 +54,54 @@ class Job:
         Raises:
             InputError: the stamp is damaged; `fix` is the advice.
         """
-        stamp = self.directory.stamp
-        old, new = parse_object(stamp.read_bytes(), stamp, fix), self.dependencies()
-        return [key for key in dict.fromkeys([*new, *old]) if old.get(key) != new.get(key)]
+        return self._differing(self.directory.stamp, fix)
 
     def run(self, launch: Launch, environment: Mapping[str, str]) -> None:
-        """Run the command from its beginning, check what it left, and write the stamp.
+        """Run the command, check what it left, and write the stamp.
+
+        What an interrupted command left is ended where that gives the same, and deleted where it does not.
 
         Raises:
             CommandError: the command failed.
             InputError: it left something else than was asked for.
         """
         directory = self.directory
-        shutil.rmtree(directory.path, ignore_errors=True)  # what an interrupted command left would mix with this
-        run_or_raise(launch, [*PROGRAM, *self.command], directory.log, environment)
+        command = list(self.rest()) if self._was_begun else []
+        if command:
+            say(f"{directory} was interrupted: {command[0]} ends it")
+        else:
+            if directory.begun.is_file():
+                say(f"{directory} was interrupted: it begins anew")
+            shutil.rmtree(directory.path, ignore_errors=True)  # what an interrupted command left would mix with this
+            directory.path.mkdir(parents=True)
+            depends_on = json.dumps(self.dependencies(), indent=2, ensure_ascii=False) + "\n"
+            write_atomically(directory.begun, depends_on)
+        whole = [*PROGRAM, *(command or self.command)]
+        run_or_raise(launch, whole, directory.log, environment, keep_log=bool(command))
         self.check()
-        write_atomically(directory.stamp, json.dumps(self.dependencies(), indent=2, ensure_ascii=False) + "\n")
+        directory.begun.rename(directory.stamp)
+
+    @property
+    def _was_begun(self) -> bool:
+        """Whether the directory is of this very job, not yet ended."""
+        begun = self.directory.begun
+        return begun.is_file() and not self._differing(begun, "delete it to begin anew")
+
+    def _differing(self, file: Path, fix: str) -> list[str]:
+        old, new = parse_object(file.read_bytes(), file, fix), self.dependencies()
+        return [key for key in dict.fromkeys([*new, *old]) if old.get(key) != new.get(key)]
 
 
-def run_or_raise(launch: Launch, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
-    """Run a command with a log of its own, which stderr names.
+def run_or_raise(
+    launch: Launch, command: list[str], log: Path, environment: Mapping[str, str], keep_log: bool = False
+) -> None:
+    """Run a command with a log of its own, which stderr names; where `keep_log`, add to it.
 
     Raises:
         CommandError: the command failed; the message ends with the last lines of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("", encoding="utf-8")
+    log.open("a" if keep_log else "w").close()
     say(f"begins: {log}")
     status = launch(command, log, environment)
     if status != 0:
@@ -119,70 +137,3 @@ def in_parallel(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return failed
-
-
-class Subprocesses:
-    """Run commands from several threads; within `with`, signals reach them all.
-
-    Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
-    signal kills.
-
-    Args:
-        warmed: starts the commands of this package; None starts an interpreter for each.
-    """
-
-    def __init__(self, warmed: WarmedProcess | None = None) -> None:
-        self.warmed = warmed
-        self.running: set[subprocess.Popen[bytes] | WarmedRun] = set()
-        self.stopped_by: int | None = None
-        self.handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self.handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-
-    def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
-        """Run a command with its output appended to the log; its exit status."""
-        if self.stopped_by is not None:
-            return 128 + self.stopped_by
-        process = self._start(command, log, environment)
-        self.running.add(process)
-        if self.stopped_by is not None:  # while it started
-            _send(process, self.stopped_by)
-        try:
-            return process.wait()
-        finally:
-            self.running.discard(process)
-
-    def _start(
-        self, command: list[str], log: Path, environment: Mapping[str, str]
-    ) -> subprocess.Popen[bytes] | WarmedRun:
-        program, args = tuple(command[: len(PROGRAM)]), command[len(PROGRAM) :]
-        if self.warmed is not None and program == PROGRAM:
-            return self.warmed.start(args, log, environment)
-        with log.open("ab") as stream:
-            return subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        sent = number if self.stopped_by is None else signal.SIGKILL
-        self.stopped_by = number
-        for process in list(self.running):
-            _send(process, sent)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
-
-
-def _send(process: subprocess.Popen[bytes] | WarmedRun, number: int) -> None:
-    with suppress(ProcessLookupError):  # it has just ended
-        os.killpg(process.pid, number)

@@ -173,7 +173,7 @@ def _links(run: Run, folder: Path) -> str:
     directory, answers = (
         quote(os.path.relpath(path, folder)) for path in (run.directory.path, run.directory.predictions)
     )
-    return f"[seed {run.seed}]({directory}) ([answers]({answers}))"
+    return f"[seed {run.seed}]({directory}) ([answers]({answers}){', resumed' if run.resumes else ''})"
 
 
 def _lines(grid: Grid) -> list[str]:

@@ -42,6 +42,7 @@ class Run:
     parameters: int | None = None
     processes: int | None = None
     device: str | None = None
+    resumes: int | None = None
 
 
 def read_run(path: Path) -> Run:
@@ -69,7 +70,7 @@ def read_run(path: Path) -> Run:
             train_clips=int(facts["train_clips"]),
             predictions=read_tested(directory),
             sees_gaze_at_test=bool(facts.get("sees_gaze_at_test", False)),
-            **{name: facts.get(name) for name in COST},
+            **{name: facts.get(name) for name in (*COST, "resumes")},
         )
     except KeyError as error:
         raise InputError(f"{directory.facts} has no key {error}: test the run again") from error

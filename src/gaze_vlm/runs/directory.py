@@ -44,7 +44,8 @@ class RunDirectory:
         # `compare`
         self.also = path / "also"  # a run directory for each other data set that the run was tested on
         self.log = path / "log.txt"  # output of the command that made the run
-        self.stamp = path / "compare.json"  # what the run depends on
+        self.begun = path / "begun.json"  # what the run depends on, until it is finished; then
+        self.stamp = path / "compare.json"
 
     def __str__(self) -> str:
         return str(self.path)

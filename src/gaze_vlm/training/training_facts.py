@@ -24,13 +24,14 @@ class TrainingFacts(Callback):
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
-        self.seconds = 0.0
+        self.seconds, self.resumes = 0.0, 0
         self.since: float | None = None  # time at which the steps under way began; None between them
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.ckpt_path is not None and self.run.cost.is_file():
             fix = "delete it, which forgets how long the training took until now"
-            self.seconds = float(parse_object(self.run.cost.read_bytes(), self.run.cost, fix)["train_seconds"])
+            before = parse_object(self.run.cost.read_bytes(), self.run.cost, fix)
+            self.seconds, self.resumes = float(before["train_seconds"]), int(before["resumes"]) + 1
         self.since = time.monotonic()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -62,6 +63,7 @@ class TrainingFacts(Callback):
             device = trainer.strategy.root_device
             facts = {
                 "train_seconds": round(self.seconds, 3),
+                "resumes": self.resumes,
                 **count_parameters(module.backbone),
                 "processes": trainer.world_size,
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),

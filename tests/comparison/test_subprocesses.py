@@ -5,17 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gaze_vlm.comparison.jobs import Subprocesses
+from gaze_vlm.comparison.subprocesses import Subprocesses
 
 PARENT = """
 import sys
 from pathlib import Path
-from gaze_vlm.comparison.jobs import Subprocesses, in_parallel
+from gaze_vlm.comparison.jobs import in_parallel
+from gaze_vlm.comparison.subprocesses import Subprocesses
 
 folder = Path(sys.argv[1])
 child = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
@@ -32,7 +34,12 @@ def test_a_command_runs_with_its_log_and_environment(tmp_path: Path) -> None:
     assert log.read_text() == "1\nno luck\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert Subprocesses()([sys.executable, "-c", code], tmp_path / "log.txt", {}) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_what_stops_a_comparison_stops_its_commands(number: signal.Signals, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
@@ -40,14 +47,25 @@ def test_what_stops_a_comparison_stops_its_commands(number: signal.Signals, tmp_
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's `&` ignores it
     )
     logs = [tmp_path / "first", tmp_path / "second"]
-    deadline = time.monotonic() + 120
-    while not all(log.exists() and log.read_text().endswith("\n") for log in logs):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: all(log.exists() and log.read_text().endswith("\n") for log in logs))
+    assert process.poll() is None
     process.send_signal(number)  # to it alone, where a terminal would reach the group
     assert process.wait(timeout=60) in (1, -number, 128 + number)
-    for log in logs:
-        with pytest.raises(ProcessLookupError):
-            os.kill(int(log.read_text().splitlines()[0]), 0)
+    wait_until(lambda: not any(is_alive(int(log.read_text().splitlines()[0])) for log in logs))
     assert not (tmp_path / "third").exists()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")
+    return not (stat.is_file() and ") Z " in stat.read_text())  # one that has ended, and nobody waits for

@@ -1,0 +1,85 @@
+"""Commands that a comparison runs: stopped with it, and none outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from gaze_vlm.command_line.commands import PROGRAM
+from gaze_vlm.comparison import guarded
+from gaze_vlm.comparison.warmed import SIGNALS, WarmedProcess, WarmedRun
+
+
+class Subprocesses:
+    """Run commands from several threads; within `with`, signals reach them all.
+
+    Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
+    signal kills.
+
+    Args:
+        warmed: starts the commands of this package; None starts an interpreter for each.
+    """
+
+    def __init__(self, warmed: WarmedProcess | None = None) -> None:
+        self.warmed = warmed
+        self.running: set[subprocess.Popen[bytes] | WarmedRun] = set()
+        self.stopped_by: int | None = None
+        self.handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
+    def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
+        """Run a command with its output appended to the log; its exit status."""
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by
+        process = self._start(command, log, environment)
+        self.running.add(process)
+        if self.stopped_by is not None:  # while it started
+            _send(process, self.stopped_by)
+        try:
+            return process.wait()
+        finally:
+            self.running.discard(process)
+            if isinstance(process, subprocess.Popen) and process.stdin is not None:
+                process.stdin.close()
+
+    def _start(
+        self, command: list[str], log: Path, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | WarmedRun:
+        program, args = tuple(command[: len(PROGRAM)]), command[len(PROGRAM) :]
+        if self.warmed is not None and program == PROGRAM:
+            return self.warmed.start(args, log, environment)
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", guarded.__name__, *command],
+                stdin=subprocess.PIPE,  # it closes with this process
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        sent = number if self.stopped_by is None else signal.SIGKILL
+        self.stopped_by = number
+        for process in list(self.running):
+            _send(process, sent)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
+
+def _send(process: subprocess.Popen[bytes] | WarmedRun, number: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended
+        os.killpg(process.pid, number)
