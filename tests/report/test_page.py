@@ -89,6 +89,12 @@ def test_without_clips_no_model_is_run(compared: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("args", "said"),
     [
+        ([], "give --config for a page, or --clip with --runs and --output for a video"),
+        (["--config=a.yaml", "--clip=b", "--output=c.mp4"], "give --config for a page"),
+        (["--clip=b"], "give --config for a page"),
+        (["--clip=b", "--output=c.html"], "c.html: .html is no kind to write"),
+        (["--clip=b", "--output=c.mp4"], "--runs names no run"),
+        (["--clip=b", "--output=c.mp4", "--runs", "nowhere"], "nowhere/config.yaml is missing"),
         (["--config=nowhere.yaml"], "nowhere.yaml does not exist"),
         (["--config=nowhere.yaml", "--output=page.pdf"], "page.pdf: .pdf is no kind to write"),
         (["--config=nowhere.yaml", "--count=-1"], "count"),
@@ -112,7 +118,7 @@ def seen_by(arms: list[str], clips: list[Clip], valid: bool = True) -> Seen:
     mass = np.random.default_rng(0).dirichlet(np.ones(8), (len(clips), FRAMES)).reshape(len(clips), FRAMES, 2, 4)
     counts = np.full((len(clips), FRAMES), valid)
     looked = {arm: Looked(arm, Path(arm), mass, mass[:, ::-1], counts, View()) for arm in arms}
-    return Seen(tuple(clips), {"activity": HOSTILE[0], "future": "next?"}, looked, arms[-1])
+    return Seen(tuple(clips), (), {"activity": HOSTILE[0], "future": "next?"}, looked, arms[-1])
 
 
 def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,9 @@ def reencoded_size(info: VideoInfo, short_side_px: int) -> tuple[int, int]:
 
 
 @contextmanager
-def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iterator[Callable[[TimedFrame], None]]:
+def reencoder(
+    path: Path, info: VideoInfo, short_side_px: int, gop: int, faststart: bool = False
+) -> Iterator[Callable[[TimedFrame], None]]:
     """Write an mp4 of the frames it is called with, all but damaged ones.
 
     Args:
@@ -37,6 +39,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
         info: of the original, as `video_info` gives it.
         short_side_px: length of the copy's shorter side.
         gop: frames from one key frame to the next.
+        faststart: put the index first, so that a browser plays the file while it loads.
 
     Raises:
         InputError: when frames do not ascend in time, or not all of them are in the copy.
@@ -46,7 +49,7 @@ def reencoder(path: Path, info: VideoInfo, short_side_px: int, gop: int) -> Iter
     upright = Pixels("rgb24", width, height)
     written: list[int] = []
     ticks_s = info.time_base.denominator
-    options = {"video_track_timescale": str(ticks_s)}
+    options = {"video_track_timescale": str(ticks_s)} | ({"movflags": "+faststart"} if faststart else {})
     with av.open(str(path), "w", format="mp4", options=options) as container:
         rate = Fraction(info.average_hz).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**OPTIONS, "g": str(gop)})

@@ -8,6 +8,7 @@ workers run beside each other.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -86,6 +87,26 @@ def frames_at(
                 raise InputError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
             images.append(pixels(frame))
     return np.stack(images)
+
+
+def frames_between(path: Path, start_s: float, end_s: float) -> Iterator[tuple[int, float, av.VideoFrame]]:
+    """Yield the intact frames of a span, its two ends among them: pts, time and frame, not yet as pixels.
+
+    Raises:
+        InputError: when the file cannot be read as a video.
+    """
+    with open_video(path) as (container, stream):
+        info = header(container, stream, path)
+        decoder = _Decoder(container, stream, path)
+        decoder.at_or_before(info.start_pts + math.floor(max(0.0, start_s) / info.time_base))
+        held = (frame for frame in (decoder.current, decoder.following) if frame is not None)
+        for frame in chain(held, decoder.frames):
+            pts = _pts(frame, path)
+            t_s = info.seconds(pts)
+            if t_s > end_s + TIME_TOLERANCE_S:
+                return
+            if t_s >= start_s - TIME_TOLERANCE_S:
+                yield pts, t_s, frame
 
 
 class Pixels:

@@ -20,6 +20,7 @@ from gaze_vlm.training.lightning_cli import GazeCLI
 KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 COUNT = 6
 DPI = 110
+NO_ATTENTION = "this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
 
 
 def picture_attention(
@@ -64,9 +65,7 @@ def picture_attention(
         batch = cli.model.backbone.collator()(chosen)
         seen = look(cli, batch, run)
         if seen is None:
-            raise InputError(
-                f"{run}: this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
-            )
+            raise InputError(f"{run}: {NO_ATTENTION}")
         looked.append(seen)
         with torch.no_grad():
             answers.append(cli.model.backbone.generate(batch))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -10,10 +11,12 @@ from matplotlib.colors import Normalize
 
 from gaze_vlm.comparison.runs import METRICS, Run
 from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.datamodules.dataset import ClipDataset
+from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.progress import work_progress
-from gaze_vlm.report.attention import look, named_clips
+from gaze_vlm.report.attention import NO_ATTENTION, look, named_clips
 from gaze_vlm.report.attention_figure import Looked
 from gaze_vlm.report.html import NOTHING, data_url
 from gaze_vlm.report.overlay import jpeg, one_scale, resized, with_density, with_points
@@ -65,11 +68,21 @@ class ClipView:
     asked: tuple[Asked, ...]
 
 
+class Filmed(NamedTuple):
+    """Where a clip is in its video: its span in seconds, and the timestamps of its sampled frames."""
+
+    path: Path
+    start_s: float
+    end_s: float
+    pts: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Seen:
     """Some clips, and where each arm with attention looked in them; `guide` is the arm whose grid gaze is shown on."""
 
     clips: tuple[Clip, ...]
+    filmed: tuple[Filmed, ...]
     questions: dict[str, str]
     looked: dict[str, Looked]
     guide: str
@@ -111,6 +124,7 @@ def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
         InputError: an id that no test clip has, or an arm to guide by that has no attention.
     """
     clips: list[Clip] = []
+    filmed: list[Filmed] = []
     questions: dict[str, str] = {}
     looked: dict[str, Looked] = {}
     with work_progress("attention of runs", len(runs)) as progress:
@@ -119,15 +133,26 @@ def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
             if not clips:
                 cli.datamodule.setup("test")
                 dataset = cli.datamodule.datasets["test"]
-                clips = [dataset[index] for index in named_clips(dataset, clip_ids)]
+                indices = named_clips(dataset, clip_ids)
+                clips = [dataset[index] for index in indices]
+                filmed = [filmed_by(dataset, dataset.samples[index][0]) for index in indices]
                 questions = {str(task): question for task, question in dataset.tasks.items()}
             collator = cli.model.backbone.collator()
             parts = [look(cli, collator([clip]), runs[arm]) for clip in clips]
             found = [part for part in parts if part is not None]
             if found:
                 looked[arm] = joined(found)
+            elif arm == guide:
+                raise InputError(f"{runs[arm]}: {NO_ATTENTION}")
             progress.advance()
-    return Seen(tuple(clips), questions, {arm: looked[arm] for arm in runs if arm in looked}, guide)
+    return Seen(tuple(clips), tuple(filmed), questions, {arm: looked[arm] for arm in runs if arm in looked}, guide)
+
+
+def filmed_by(dataset: ClipDataset, position: int) -> Filmed:
+    """Return where a record of a data set is in its video."""
+    record = dataset.records[position]
+    pts = tuple(dataset.described(position).pts)
+    return Filmed(dataset.store.video_path(record.video_id), record.start_s, record.end_s, pts)
 
 
 def middle_one(seen: Seen, indices: Sequence[int], control: str) -> int:
@@ -235,7 +260,7 @@ def _named(x: float, y: float) -> str:
 def _asked(seen: Seen, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
     made = []
     for task, question in seen.questions.items():
-        answers = {arm: one for arm, run in runs.items() if (one := _answer(run, clip.clip_id, task)) is not None}
+        answers = {arm: one for arm, run in runs.items() if (one := answer(run, clip.clip_id, task)) is not None}
         if not answers:
             continue
         shown = [name for name in METRICS if any(name in one.scores for one in answers.values())]
@@ -258,5 +283,6 @@ def _asked(seen: Seen, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
     return made
 
 
-def _answer(run: Run, clip_id: str, task: str) -> Prediction | None:
+def answer(run: Run, clip_id: str, task: str) -> Prediction | None:
+    """Return what a run answered about a clip; None where it was not asked."""
     return next((one for one in run.predictions if (one.clip_id, one.task) == (clip_id, task)), None)

@@ -1,0 +1,132 @@
+"""A clip as a video: gaze and the attention of runs drawn in, with question, target and answers below."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from textwrap import wrap
+
+import av
+import numpy as np
+from einops import rearrange
+from jaxtyping import UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from gaze_vlm.comparison.runs import Run, read_run
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.reencode import reencoder
+from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
+from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.output import draft_of
+from gaze_vlm.progress import track
+from gaze_vlm.report.clip_views import Seen, answer, see
+from gaze_vlm.report.overlay import POINT, one_scale, resized, with_density, with_points
+
+PANEL_PX = 384
+TITLE_PX, LINE_PX, BAR_PX = 30, 24, 8
+DPI, FONT_PT, LETTER_PX = 100, 11, 9.2
+GREY = 0x50
+Image = UInt8[np.ndarray, "height width 3"]
+
+
+def write_clip_video(clip_id: str, runs: Sequence[Path], output: Path) -> None:
+    """Write an mp4 of a test clip, with every frame of its video at the video's own times.
+
+    Gaze and attention are those of the last sampled frame; before the first there are none.
+
+    Raises:
+        InputError: no run is named, the first has no attention, one was not tested, or the clip is not there.
+    """
+    if not runs:
+        raise InputError("--runs names no run: give the run directories whose attention the video shows")
+    named = names_of(runs)
+    seen = see({name: run.directory.path for name, run in named.items()}, next(iter(named)), [clip_id])
+    filmed, info = seen.filmed[0], video_info(seen.filmed[0].path)
+    titles = ["gaze of the camera wearer", *(f"attention: {name}" for name in seen.looked)]
+    width_px = PANEL_PX * len(titles)
+    head = text_image(titles, width_px, TITLE_PX, columns=len(titles))
+    lines = caption(seen, named, int(width_px / LETTER_PX))
+    foot = text_image(lines, width_px, LINE_PX * len(lines))
+    frames = frames_between(filmed.path, filmed.start_s, filmed.end_s)
+    expected = round((filmed.end_s - filmed.start_s) * info.average_hz) + 1
+    drawn = panels(seen, frames)
+    first = next(drawn)
+    height_px = first[2].shape[0] + head.shape[0] + foot.shape[0]
+    shown = replace(info, width_px=width_px, height_px=height_px, start_pts=first[0])
+    with draft_of(output) as draft, reencoder(draft, shown, min(width_px, height_px), 12, faststart=True) as write:
+        for pts, t_s, image in track(chain([first], drawn), "frames", expected):
+            whole = np.concatenate([head, image, foot])
+            write(TimedFrame(pts, t_s, 0.0, av.VideoFrame.from_ndarray(whole, format="rgb24")))
+
+
+def names_of(paths: Sequence[Path]) -> dict[str, Run]:
+    """Read runs, each named by its arm, or by its directory too where several share it."""
+    runs = [read_run(path) for path in paths]
+    arms = Counter(run.arm for run in runs)
+    return {run.arm if arms[run.arm] == 1 else f"{run.arm}, {run.directory}": run for run in runs}
+
+
+def panels(seen: Seen, frames: Iterator[tuple[int, float, av.VideoFrame]]) -> Iterator[tuple[int, float, Image]]:
+    """Yield each frame's pts and time, and the panels with a bar of how far the clip is, side by side."""
+    clip, filmed = seen.clips[0], seen.filmed[0]
+    norm, pixels = scale(seen), Pixels("rgb24")
+    for pts, t_s, frame in frames:
+        image = resized(rearrange(pixels(frame), "y x channel -> channel y x"), PANEL_PX)
+        sampled = sum(pts >= one for one in filmed.pts) - 1
+        if sampled < 0:
+            row = [image] * (1 + len(seen.looked))
+        else:
+            row = [with_points(image, clip.gaze, sampled)]
+            for one in seen.looked.values():
+                map_ = with_density(image, one.attention_at(0, sampled), one.seen, norm)
+                row.append(with_points(map_, clip.gaze, sampled, hollow=True))
+        side_by_side = np.concatenate(row, axis=1)
+        share = (t_s - filmed.start_s) / (filmed.end_s - filmed.start_s)
+        marks = [time_s / clip.frame_times_s[-1] for time_s in clip.frame_times_s]
+        yield pts, t_s, np.concatenate([side_by_side, bar(share, marks, side_by_side.shape[1])])
+
+
+def scale(seen: Seen) -> Normalize:
+    """Return the one scale of a clip's attention in all its frames."""
+    frames = range(len(seen.clips[0].frame_times_s))
+    return one_scale(one.attention_at(0, frame) for one in seen.looked.values() for frame in frames)
+
+
+def bar(share: float, marks: Sequence[float], width_px: int) -> Image:
+    """Draw how far the clip is, with marks where its sampled frames are."""
+    drawn = np.full((BAR_PX, width_px, 3), GREY, np.uint8)
+    drawn[:, : round(share * width_px)] = POINT
+    for mark in marks:
+        middle = min(width_px - 2, round(mark * width_px))
+        drawn[:, max(0, middle - 2) : middle + 2] = 255
+    return drawn
+
+
+def caption(seen: Seen, runs: Mapping[str, Run], letters: int) -> list[str]:
+    """Return the lines below the panels: each question with its target and every run's answer."""
+    made = []
+    for task, question in seen.questions.items():
+        answers = {name: answer(run, seen.clips[0].clip_id, task) for name, run in runs.items()}
+        given = {name: one for name, one in answers.items() if one is not None}
+        for target in list(dict.fromkeys(one.target for one in given.values()))[:1]:
+            made += wrap(f"{question}  Target: {target}", letters)
+        for name, one in given.items():
+            made += wrap(f"{name}: {one.prediction}", letters, initial_indent="   ", subsequent_indent="      ")
+    return made
+
+
+def text_image(texts: Sequence[str], width_px: int, height_px: int, columns: int = 1) -> Image:
+    """Draw texts in white on black, one below the other, or side by side in columns; its height is made even."""
+    height_px += height_px % 2
+    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="black")
+    rows = max(1, len(texts) // columns)
+    for index, text in enumerate(texts):
+        row, column = divmod(index, columns)
+        x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
+        figure.text(x, y, text, color="white", fontsize=FONT_PT, va="center", parse_math=False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
