@@ -123,7 +123,10 @@ class Backbone(ModelPasses):
             )
         if language_layers:
             if self.tokens_per_frame < len(self.grid):
-                raise InputError("language_layers look at a frame's patches: set the block's output to `modulate`")
+                raise InputError(
+                    "language_layers look at a frame's patches: leave the block out (`block: null`), or set its output "
+                    "to `modulate` or `append`"
+                )
             modules = choose_layers(self.language_attention_modules(), language_layers, "language_layers")
             return LanguageSource(
                 grid=self.grid,
