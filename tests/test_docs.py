@@ -30,3 +30,15 @@ def test_a_score_has_a_row() -> None:
 def test_a_trap_has_a_test() -> None:
     rows = [line for line in (ROOT / "docs" / "traps.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
     assert all(TEST.search(row) for row in rows if not row.startswith(("| trap", "|---")))
+
+
+def test_an_arm_has_a_row_and_its_file_its_name() -> None:
+    page = (ROOT / "docs" / "arms.md").read_text(encoding="utf-8")
+    named: set[str] = set()
+    for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE):
+        first, *others = re.findall(r"`([\w.-]+)`", row)  # `noise-0.05`, `-0.1`
+        named |= {first, *(other if other[0] != "-" else first.rpartition("-")[0] + other for other in others)}
+    files = (ROOT / "lightning_configs" / "arms").glob("*.yaml")
+    arms = {file.stem: file.read_text(encoding="utf-8") for file in files}
+    assert arms.keys() - named == set()
+    assert [arm for arm, text in arms.items() if f"\nrun: {{arm: {arm}}}\n" not in text] == []
