@@ -73,12 +73,14 @@ class Follower:
         for run in runs:
             self.reads(run)
 
+    alignment = attention
+
 
 @pytest.fixture
 def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
     monkeypatch.chdir(ROOT)
     follower = Follower()
-    for command in ("kitchen", "prepare", "compare", "report", "attention"):
+    for command in ("kitchen", "prepare", "compare", "report", "attention", "alignment"):
         module, name = COMMANDS[command][0].split(":")
         real = getattr(import_module(module), name)
         followed = getattr(follower, command)

@@ -50,6 +50,10 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
     "export": ("gaze_vlm.training.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
     "forgetting": ("gaze_vlm.report.forgetting:forgetting", "ask runs what their model knew before the training"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
+    "alignment": (
+        "gaze_vlm.report.alignment:picture_alignment",
+        "picture how well each head of each layer attends to gaze",
+    ),
 }
 INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)

@@ -13,6 +13,7 @@ from transformers.video_utils import VideoMetadata
 
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
 from backbone_families import DEVICE, FRAMES, Family, asked, collate, make_backbone, make_batch, make_clip
+from gaze_vlm.attention.sources import Tower
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.training.checkpoint import trainable_state
@@ -144,6 +145,22 @@ def test_named_heads_alone_are_handed_over(family: Family, checkpoint: Path) -> 
         without = make_backbone(family, checkpoint, **{"output": None, **source}, heads=(5,))
         with pytest.raises(ValueError, match=r"heads \[5\]: the attention has [24] heads"):
             without(make_batch(without))
+
+
+@pytest.mark.parametrize("tower", ["vision", "language"])
+def test_a_loaded_tower_is_captured_as_by_its_options(family: Family, checkpoint: Path, tower: Tower) -> None:
+    """Whatever the options had chosen."""
+    all_layers, others = {"vit_layers": "all"}, {"language_layers": (1,)}
+    if tower == "language":
+        all_layers, others = {"language_layers": "all"}, {"vit_layers": family.layers[-1:]}
+    chosen = make_backbone(family, checkpoint, None, **all_layers)
+    backbone = make_backbone(family, checkpoint, None, **others, heads=(1,))
+    backbone.capture_tower(tower)
+    assert backbone.grid == chosen.grid
+    assert (backbone.source.name, backbone.source.layer_numbers) == (tower, chosen.source.layer_numbers)
+    captured, expected = (one(make_batch(one)).attention for one in (backbone, chosen))
+    assert captured.grid == expected.grid
+    assert torch.allclose(captured.log_probs, expected.log_probs, atol=1e-5)
 
 
 def test_capture_is_off_outside_its_context(plain: Backbone) -> None:

@@ -212,6 +212,19 @@ def test_a_limited_test_is_marked_and_is_no_run_to_compare(
         read_run(tmp_path)
 
 
+def test_all_layers_of_a_runs_tower_are_aligned(
+    gaze_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(gaze_run, tmp_path / "run")
+    options = ["--runs", str(run), "--output", str(tmp_path / "a.png"), "--samples=3"]
+    assert main(["alignment", *options, "--tower=vision"]) == 0
+    aligned = read_alignment(run / "alignment_vision.json")
+    assert (aligned.source, aligned.layers, aligned.heads) == ("vision", (0, 1), (0, 1, 2, 3))
+    assert 0 < aligned.frames["kl"] <= 3 * 4
+    assert main(["alignment", *options, "--tower=language"]) == 1
+    assert "language_layers look at a frame's patches" in capsys.readouterr().err
+
+
 def test_vit_attention_can_be_regularized(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     run = fit(
         tmp_path / "vit",

@@ -23,6 +23,7 @@ from gaze_vlm.gaze.view import Grid
 
 Layers = Sequence[int] | Literal["all"]
 IGNORED = -100  # the label that the cross-entropy skips
+Tower = Literal["vision", "language"]
 NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language model reads them by cross-attention
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial, wraps
 from typing import Any
 
@@ -18,6 +18,7 @@ from gaze_vlm.attention.sources import (
     AttentionSource,
     BlockSource,
     LanguageSource,
+    Tower,
     VitSource,
     choose_layers,
 )
@@ -140,6 +141,20 @@ class Backbone(ModelPasses):
             return None
         last = len(self.block.attentions) - 1
         return BlockSource(grid=self.grid, layer_numbers=[last], heads=heads, block=self.block)
+
+    def capture_tower(self, tower: Tower) -> None:
+        """Take attention from all layers of a tower of the loaded model, whatever its options chose.
+
+        Raises:
+            InputError: the language model does not read a frame's patches.
+        """
+        options = replace(self.options, vit_layers=(), language_layers=(), heads=())
+        if tower == "vision":
+            self.options = replace(options, vit_layers="all")
+        else:
+            self.options = replace(options, language_layers="all")
+            self.parts()["language"][0].set_attn_implementation(CAPTURING_SDPA)  # type: ignore[operator]
+        self.source = self.attention_source()
 
     def parameters_by_part(self) -> dict[str, list[nn.Parameter]]:
         """List all parameters, by part and `block`; each once."""

@@ -11,15 +11,14 @@ from einops import rearrange
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
-from gaze_vlm.output import check_output_file, writing
+from gaze_vlm.output import check_output_file
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.attention_figure import Looked, draw
+from gaze_vlm.report.figures import KINDS, save
 from gaze_vlm.training.configured import load_run
 from gaze_vlm.training.lightning_cli import GazeCLI
 
-KINDS = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 COUNT = 6
-DPI = 110
 NO_ATTENTION = "this arm has no attention to picture; choose one with a block, vit_layers or language_layers"
 
 
@@ -70,10 +69,7 @@ def picture_attention(
         with torch.no_grad():
             answers.append(cli.model.backbone.generate(batch))
     figure = draw(chosen, frame, looked, answers)
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, dpi=DPI)
-    print(f"wrote {output}")
+    save(figure, output)
     return output
 
 

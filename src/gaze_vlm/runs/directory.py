@@ -41,6 +41,8 @@ class RunDirectory:
         # `validate` and `predict`
         self.validation = path / "validation"  # scores and predictions of the validation clips
         self.answers = path / "answers.jsonl"  # one line a sample, without target and scores
+        # `alignment`
+        self.tower_alignments = {tower: path / f"alignment_{tower}.json" for tower in ("vision", "language")}
         # `compare`
         self.also = path / "also"  # a run directory for each other data set that the run was tested on
         self.log = path / "log.txt"  # output of the command that made the run
@@ -123,7 +125,8 @@ class RunDirectory:
 
     @property
     def _results(self) -> tuple[Path, ...]:
-        return (self.facts, self.scores, self.predictions, self.alignment, self.answers, self.validation, self.also)
+        of_test = (self.facts, self.scores, self.predictions, self.alignment)
+        return (*of_test, *self.tower_alignments.values(), self.answers, self.validation, self.also)
 
 
 def _delete(paths: Iterable[Path]) -> None:
