@@ -19,6 +19,7 @@ from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import View
 from gaze_vlm.report import chosen_clips, page
+from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import Looked
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.chosen_clips import Pair
@@ -27,6 +28,7 @@ from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
 from gaze_vlm.report.html import third_party
 from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points
 from gaze_vlm.report.score_tables import difference
+from gaze_vlm.runs.alignment import Alignment
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")
 FRAMES = 3
@@ -245,6 +247,20 @@ def test_the_treatment_is_found_by_name_else_by_weight(compared: Path) -> None:
     alone = by_arm([runs["control"]])
     assert roles_of(alone, comparison) == Roles(None, "control", None)
     assert headline(alone, {}, "activity", "semantic", 0.8).rows == {}
+
+
+def test_layers_and_heads_are_mapped_on_one_scale_with_their_numbers(compared: Path) -> None:
+    paths = {arm: compared.parent / "runs" / arm / "seed0" for arm in ("baseline", "control", "gaze")}
+    views = alignment_views({arm: read_run(path) for arm, path in paths.items()})
+    assert [one.arm for one in views] == ["control", "gaze"]
+    for one in views:
+        assert one.words.startswith("Attention of the gaze block: mean 0.")
+        assert all(len(values) == len(one.heads) for _, values in one.layers)
+        assert Page(one.chart).texts[0] == ("title", f"AUC of each layer and head, arm {one.arm}")
+    large = Alignment("language", tuple(range(28)), tuple(range(32)), {}, {"auc": np.full((28, 32), 0.6)})
+    figure = heat_map(large, 0.3)
+    assert figure.get_figwidth() < 9.5
+    assert figure.axes[0].collections[0].get_clim() == (0.2, 0.8)
 
 
 def test_a_chart_names_its_arms_and_follows_the_theme() -> None:

@@ -17,6 +17,7 @@ from gaze_vlm.report.overlay import heat
 
 ACCENT, INK, PAPER, MUTED, LINE = "#a3195b", "#000000", "#ffffff", "#5b6770", "#e6e6e6"
 THEME = {ACCENT: "--accent", INK: "--text", PAPER: "--page", MUTED: "--muted", LINE: "--line"}
+CSS_DPI = 96
 GREY = 0.7  # of the faded frames, on average
 SCALE_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
@@ -54,9 +55,9 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> Marku
     text = re.sub(r'style="[^"]*"', lambda style: _themed(style[0]), text)
     size = re.search(r'viewBox="[^"]*"', text)
     assert size is not None
-    opening = Markup('<svg {} role="img" aria-labelledby="{name}-title" aria-describedby="{name}-text">').format(
-        Markup(size[0]), name=name
-    )
+    width_px = round(figure.get_figwidth() * CSS_DPI)
+    described = 'role="img" aria-labelledby="{name}-title" aria-describedby="{name}-text"'
+    opening = Markup('<svg {} width="{width}" ' + described + ">").format(Markup(size[0]), name=name, width=width_px)
     words = Markup('<title id="{name}-title">{}</title><desc id="{name}-text">{}</desc>').format(
         title, description, name=name
     )

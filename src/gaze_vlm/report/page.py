@@ -18,6 +18,7 @@ from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.report import chosen_clips
+from gaze_vlm.report.alignment_views import alignment_views
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.clip_views import ClipView, Picture, gaze_picture, maps_of, middle_one, see, view_of
 from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
@@ -74,7 +75,6 @@ class Pictured:
     """What running the models gives: the picture at the top, and clips by rule, on one scale."""
 
     first: list[Picture] = field(default_factory=list)
-    first_clip: str = ""
     bar: Markup | None = None
     seed: int = 0
     sections: list[ClipSection] = field(default_factory=list)
@@ -126,6 +126,7 @@ def page_of(
         charts=[means_svg(one, roles, f"top-{one.task}") for one in headlines if one.means],
         parts=[part_view(table, runs, one, f"part{n}", comparison) for n, one in enumerate(sections)],
         curve=curve_svg(curve, first.dataset, metric),
+        alignments=alignment_views(shown_runs(arms, roles)),
         pictured=pictured(arms, roles, metric, count, named),
         settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
         command=command,
@@ -181,7 +182,8 @@ def pictured(
     arms: Mapping[str, dict[int, Run]], roles: Roles, metric: str, count: int, named: Sequence[str]
 ) -> Pictured:
     """Choose the clips and run every arm's model over them, once."""
-    if roles.treatment is None or roles.control not in arms or (count == 0 and not named):
+    shown = shown_runs(arms, roles)
+    if roles.treatment is None or not shown or (count == 0 and not named):
         return Pictured()
     found = chosen_clips.pairs(arms[roles.treatment], arms[roles.control], metric)
     title = SCORES[metric].title.lower()
@@ -211,8 +213,6 @@ def pictured(
     ids = list(dict.fromkeys([*typical, *(clip for *_, chosen in rules for clip in chosen)]))
     if not ids:
         return Pictured()
-    seed = next(seed for seed in arms[roles.treatment] if seed in arms[roles.control])
-    shown = {arm: seeds[seed] for arm, seeds in arms.items() if seed in seeds}
     seen = see({arm: run.directory.path for arm, run in shown.items()}, roles.treatment, ids)
     norm = seen.scale()
     index = {clip.clip_id: position for position, clip in enumerate(seen.clips)}
@@ -232,8 +232,15 @@ def pictured(
         for name, heading, rule, chosen in rules
         if chosen
     ]
-    bar = inline_svg(scale_bar(norm), "scale", "Scale of attention and gaze", "From dark, none, to bright, most.")
-    return Pictured([gaze_picture(seen, first), *maps], seen.clips[first].clip_id, bar, seed, sections)
+    bar = inline_svg(scale_bar(norm), "scale", "Scale of attention and gaze", "From clear, none, to dark red, most.")
+    return Pictured([gaze_picture(seen, first), *maps], bar, shown[roles.treatment].seed, sections)
+
+
+def shown_runs(arms: Mapping[str, dict[int, Run]], roles: Roles) -> dict[str, Run]:
+    """Return the run of each arm that is looked into: of the first seed that treatment and control share."""
+    treated, untreated = (arms.get(arm or "", {}) for arm in (roles.treatment, roles.control))
+    seed = next((seed for seed in treated if seed in untreated), None)
+    return {} if seed is None else {arm: seeds[seed] for arm, seeds in arms.items() if seed in seeds}
 
 
 def setting(comparison: Comparison, arm: str, seeds: Mapping[int, Run], output: Path) -> Setting:
