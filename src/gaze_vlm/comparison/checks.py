@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from gaze_vlm.comparison.choice import store_of
 from gaze_vlm.comparison.config import Comparison
+from gaze_vlm.comparison.contamination import contamination
 from gaze_vlm.comparison.planned_runs import PlannedRun, before_seed_command, fit_options
 from gaze_vlm.comparison.published import read_published
 from gaze_vlm.errors import InputError, UserError
@@ -70,6 +72,10 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
                 f"it would train on {clips} clips, the comparison says {run.train_clips}: correct train_clips, or take "
                 "--data.train_clips out of overrides"
             )
+        if not any(problem.fatal for problem in found):
+            tests = {name: store_of(path) for name, path in comparison.also_test.items() if name != run.dataset}
+            shared = contamination(configured.datamodule.store_path, tests, configured.datamodule.test_split)
+            found = [*found, *(Problem(text, fatal) for text, fatal in shared)]
     seen |= {model, data}
     yield from found
 

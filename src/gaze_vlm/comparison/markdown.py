@@ -1,12 +1,14 @@
 """The table for readers: one Markdown page of a comparison."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 from gaze_vlm.comparison.cells import NOTHING
+from gaze_vlm.comparison.contamination import Overlap
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.grids import (
     SEES_GAZE_NOTE,
@@ -66,6 +68,7 @@ def render(
     missing: Sequence[Missing] = (),
     folder: Path = Path(),
     curve_runs: Sequence[Run] = (),
+    shared: Mapping[tuple[str, str], Overlap] = MappingProxyType({}),
 ) -> str:
     """Return the page: facts, tables of each task, published figures, the curve, costs and the runs.
 
@@ -82,6 +85,7 @@ def render(
         missing: what is not among the runs because a command failed.
         folder: of the page; links to runs are relative to it.
         curve_runs: that the curve was made of.
+        shared: what each test shares with a training, by data sets (tested, trained on); none where it is not known.
     """
     lines = notice(missing)
     sections = sections_of(runs)
@@ -91,7 +95,10 @@ def render(
         if len(siblings) > 1 and section == siblings[0]:
             lines += _overview(table, siblings, headline_metric(of_test))
         own = [run for run in of_test if run.backbone == section.backbone]
-        lines += [f"# {section.tested}, {section.backbone}", "", *_facts(table, own, section, command, versions), ""]
+        lines += [f"# {section.tested}, {section.backbone}", "", *_facts(table, own, section, command, versions)]
+        if (overlap := shared.get((section.dataset, section.trained_on))) is not None:
+            lines.append(f"- Shared by the test and all clips to train on: {overlap} (docs/compare.md)")
+        lines.append("")
         absent = [one for one in missing if _belongs(one, section, own[0].train_clips)]
         for task in SPLIT_TASKS:
             lines += _task(table, section, task, reach_s, absent)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaze_vlm.comparison.config import Comparison
+from gaze_vlm.comparison.contamination import overlaps
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure, curve_points, write_curve_csv
 from gaze_vlm.comparison.grids import sections_of
 from gaze_vlm.comparison.latex import latex_tables
@@ -75,6 +76,7 @@ def write_results(
         missing,
         output.parent,
         points,
+        overlaps({(run.dataset, run.trained_on): run for run in main}, comparison.also_test),
     )
     page.write_text(text, encoding="utf-8")
     latex = latex_tables(table, sections_of(shown), comparison.reach_s, command)
