@@ -43,6 +43,10 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "show what a training would be and what would fail, without any weights",
     ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
+    "power": (
+        "gaze_vlm.comparison.power:power",
+        "say how many sessions show a difference, from a pilot's runs",
+    ),
     "report": (
         "gaze_vlm.report.report:report",
         "write the page of a comparison: tables, and clips with gaze and attention",

@@ -94,9 +94,13 @@ def cluster_t(
     share = clips / clips.sum(axis=-1, keepdims=True)
     mean = totals.sum(axis=-1, keepdims=True) / clips.sum(axis=-1, keepdims=True)
     without = (totals - mean * clips) / clips.sum(axis=-1, keepdims=True) / (1 - share)
+    return student_t.ppf((1 + level) / 2, degrees_of_freedom(share)) * np.sqrt((without**2).sum(axis=-1))
+
+
+def degrees_of_freedom(share: Float[np.ndarray, "*sample session"]) -> Float[np.ndarray, "*sample"] | np.float64:
+    """Return Bell and McCaffrey's degrees of freedom of sessions with these shares of the clips."""
     spread = share**2 / (1 - share)
-    freedom = 1 / ((share**2).sum(axis=-1) + spread.sum(axis=-1) ** 2 - (spread**2).sum(axis=-1))
-    return student_t.ppf((1 + level) / 2, freedom) * np.sqrt((without**2).sum(axis=-1))
+    return 1 / ((share**2).sum(axis=-1) + spread.sum(axis=-1) ** 2 - (spread**2).sum(axis=-1))
 
 
 def paired_interval(

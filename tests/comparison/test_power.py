@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from fake_runs import answers, rows, write_run
+from gaze_vlm.cli import main
+from gaze_vlm.comparison.power import Variation, detectable, power_of, sessions_needed, variation
+from gaze_vlm.comparison.statistics import cluster_t
+
+FOUND = Variation(sessions=0.02, clips=0.3, seeds=0.0)
+
+
+@pytest.mark.parametrize("sessions", [8, 30])
+@pytest.mark.parametrize("difference", [0.0, 0.08, 0.15])
+def test_the_chance_of_a_finding_is_that_of_a_simulation(sessions, difference):
+    random = np.random.default_rng(sessions)
+    clips = np.full((4000, sessions), 20)
+    means = random.normal(difference, (FOUND.sessions + FOUND.clips / 20) ** 0.5, clips.shape)
+    half = cluster_t(20 * means, clips, 0.95)
+    share = (np.abs(means.mean(axis=1)) > half).mean()
+    assert power_of(FOUND, clips[0], 3, 0.05, difference) == pytest.approx(share, abs=0.025)
+
+
+def test_variances_are_found_again():
+    random = np.random.default_rng(0)
+    clips = random.integers(5, 40, 400)
+    session = np.repeat(np.arange(400), clips)
+    of_session = random.normal(scale=0.2, size=400)[session]
+    values = of_session + random.normal(scale=0.5, size=(4, len(session))) + np.array([[0.3], [0.1], [-0.1], [-0.3]])
+    found = variation(values, [f"s{one}" for one in session])
+    assert found.sessions == pytest.approx(0.04, rel=0.2)
+    assert found.clips == pytest.approx(0.25 / 4, rel=0.1)
+    assert found.seeds == pytest.approx(np.var([0.3, 0.1, -0.1, -0.3], ddof=1), rel=0.1)
+
+
+def test_what_is_shown_needs_just_that_many_sessions():
+    clips = np.full(24, 20)
+    least = detectable(FOUND, clips, 3, 0.05, 0.8)
+    assert power_of(FOUND, clips, 3, 0.05, least) == pytest.approx(0.8, abs=1e-3)
+    assert sessions_needed(FOUND, clips, 3, 0.05, 0.8, least + 1e-4) == 24
+    assert sessions_needed(Variation(0.0, 0.3, 0.5), clips, 3, 0.05, 0.8, 0.01) is None  # seeds differ too much
+
+
+def test_the_command(tmp_path, capsys):
+    pilot = [
+        str(write_run(tmp_path / f"{arm}{seed}", rows(answers(96, share, seed + 9 * len(arm))), arm, seed))
+        for arm, share in (("control", 0.4), ("gaze", 0.6))
+        for seed in (0, 1)
+    ]
+    assert main(["power", "--pilot", *pilot, "--points", "5", "20"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("# Power: gaze against control, from 2 of each, for 3 seeds")
+    assert said.count("\n| activity | Noun | ") == said.count("\n| future | Semantic | ") == 1
+    assert "on the 24 test sessions (96 clips) of the pilot" in said
+    assert main(["power", "--pilot", *pilot[:2]]) == 1
+    assert "--pilot has runs of control: give those of 'control' and of one other arm" in capsys.readouterr().err
