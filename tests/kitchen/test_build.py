@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import json
 import re
@@ -154,3 +155,27 @@ def test_a_file_that_finds_no_room_is_named(tmp_path):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert not list(tmp_path.iterdir())
+
+
+def test_boxes_are_about_the_object_of_the_action(kitchen):
+    with (kitchen / "action_boxes.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["video_id"] == "P01-R01-Breakfast"]
+    session = simulate_session(0, 1, 1)
+    scene, script = session.scene, session.scene.script
+    assert {row["kind"] for row in rows} == {"box"}
+    assert all(float(row["time_s"]) * 2 % 1 == 0 for row in rows)
+    assert script.action_start_s[0] <= float(rows[0]["time_s"]) < float(rows[-1]["time_s"]) < script.action_start_s[-1]
+    for row in rows[::10]:
+        time_s, left, top, right, bottom = (float(row[name]) for name in ("time_s", "left", "top", "right", "bottom"))
+        labels = scene.labels(round(24 * time_s))
+        item = script.action_object[script.action_at(time_s)]
+        y, x = np.nonzero(labels.object_map == item + 1)
+        assert [x.min() / 128, y.min() / 96] == pytest.approx([left, top], abs=1e-4)
+        assert [(x.max() + 1) / 128, (y.max() + 1) / 96] == pytest.approx([right, bottom], abs=1e-4)
+
+
+def test_a_kitchen_of_before_the_boxes_gets_them_and_stays(kitchen):
+    files = {path: path.read_bytes() for path in kitchen.rglob("*") if path.is_file()}
+    (kitchen / "action_boxes.csv").unlink()
+    build_kitchen(kitchen, participants=2, recipes=1, workers=1)
+    assert {path: path.read_bytes() for path in kitchen.rglob("*") if path.is_file()} == files

@@ -80,7 +80,7 @@ class Collator:
             rows=None if len(shown) == len(clips) else torch.tensor([row[clip.clip_id] for clip in clips]),
             gaze=gaze,
             valid=valid,
-            clips=[replace(clip, frames=None, visual={}) for clip in clips],
+            clips=[replace(clip, frames=None, visual={}, targets=None) for clip in clips],
             tokens=torch.tensor(float(sum(len(answer) for _, answer in tokens))),
         )
 
@@ -128,11 +128,15 @@ class Collator:
             )
 
     def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
-        """Return the patch distribution of each frame group, and whether it is valid."""
-        mixture = GazeMixture.stack([clip.gaze for clip in clips])
-        return average_groups(
-            *mixture.distribution_on(self.grid, self.covered_view, self.min_mass_in_view), self.frames_per_group
-        )
+        """Return the patch distribution of each frame group, of the gaze or the targets, and whether it is valid."""
+        options = self.grid, self.covered_view, self.min_mass_in_view
+        targets = [clip.targets for clip in clips if clip.targets is not None]
+        if targets:  # of all clips, or of none
+            made = [one.distribution_on(*options) for one in targets]
+            distribution, valid = (torch.stack(parts) for parts in zip(*made, strict=True))
+        else:
+            distribution, valid = GazeMixture.stack([clip.gaze for clip in clips]).distribution_on(*options)
+        return average_groups(distribution, valid, self.frames_per_group)
 
     def group_s(self, times_s: Sequence[float]) -> float:
         """Return the mean time from one frame group to the next, in seconds."""

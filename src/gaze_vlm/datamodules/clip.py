@@ -9,6 +9,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.gaze.regions import FrameRegions
 from gaze_vlm.preparation.records import Task
 
 
@@ -21,7 +22,8 @@ class Clip:
     last is its length. `verb` and `noun` are None where the data set labels none; `future_starts_in_s` counts from the
     end of the clip to the start of the future action, not above 0 where that has begun. `session` is what the video was
     recorded in: clips of one are not independent. `nouns` are the noun labels of all that is annotated from the clip's
-    start to the time of the future action. `session_end_s` counts from the session's start to the end of the clip.
+    start to the time of the future action. `targets` are what attention is pulled toward where that is not the gaze.
+    `session_end_s` counts from the session's start to the end of the clip.
     """
 
     clip_id: str
@@ -39,6 +41,7 @@ class Clip:
     future_starts_in_s: float
     nouns: tuple[str, ...] = ()
     session_end_s: float = 0.0
+    targets: FrameRegions | None = None
     visual: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -28,6 +28,7 @@ from gaze_vlm.datamodules.gaze_sources import (
     of_other_sessions,
     of_other_times,
 )
+from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -68,6 +69,9 @@ class ClipDataModule(L.LightningDataModule):
         test_gaze: the same for validation and test. None is `gaze`; give it where arms with other `gaze` are to be
             scored against the same one.
         train_noise: errors put on the gaze that the training sees; validation and test have none.
+        targets: file of points, boxes or masks that the training pulls attention toward in place of gaze (JSON Lines or
+            CSV, docs/targets.md). Validation and test have the clip's gaze.
+        targets_within_s: how far in seconds a frame's targets may be from its time.
         frames: what the model is shown, in training and test: the clip's `own` frames, or `blank` ones of one grey.
         gaze_input: gaze that the model is given, in training and at test: `none`; written behind the question as
             `coordinates` or as `words`; or `drawn` on the frames. Tables mark such runs.
@@ -98,6 +102,8 @@ class ClipDataModule(L.LightningDataModule):
         gaze: GazeOptions = GazeOptions(),  # noqa: B008 (frozen)
         train_noise: GazeNoise = GazeNoise(),  # noqa: B008 (frozen)
         test_gaze: GazeOptions | None = None,
+        targets: Path | None = None,
+        targets_within_s: float = 0.1,
         frames: ShownFrames = "own",
         gaze_input: GazeInput = "none",
         prompts: dict[Task, str] | None = None,
@@ -114,6 +120,9 @@ class ClipDataModule(L.LightningDataModule):
         is_seed(seed)
         if not tasks:
             raise InputError("tasks is empty: name activity, future or both")
+        at_least(0, targets_within_s=targets_within_s)
+        if targets is not None and (train_gaze != "own" or train_noise != GazeNoise()):
+            raise InputError("targets take the place of gaze: leave out train_gaze and train_noise, which are of gaze")
         if frames == "blank" and gaze_input == "drawn":
             raise InputError("frames is blank and gaze_input is drawn: a ring on nothing is no frame, change one")
         self.store_path = store
@@ -125,6 +134,8 @@ class ClipDataModule(L.LightningDataModule):
         self.gaze = gaze
         self.train_noise = train_noise
         self.test_gaze = test_gaze or gaze
+        self.targets = targets
+        self.targets_within_s = targets_within_s
         self.frames: ShownFrames = frames
         self.gaze_input: GazeInput = gaze_input
         self.prompts = PROMPTS | (prompts or {})
@@ -195,11 +206,13 @@ class ClipDataModule(L.LightningDataModule):
                 )
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
         tasks = {task: self.prompts[task] for task in self.tasks}
+        gaze: GazeSource = StoredGaze(self.store, records, self.test_gaze, records)
+        targets = None
         if split == "train":
             gaze = self.gaze_of_training(records, draw)
-        else:
-            gaze = StoredGaze(self.store, records, self.test_gaze, records)
-        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips)
+            if self.targets is not None:
+                targets = read_targets(self.targets, list(self.store.manifest.videos), self.targets_within_s)
+        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips, targets)
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
         """Return a record with the `objects` that its texts name as what its clip shows; without a list, as it is."""
@@ -257,15 +270,19 @@ class ClipDataModule(L.LightningDataModule):
         return steps
 
     def valid_share(self, view: View, min_mass_in_view: float) -> float:
-        """Return the share of training frames with gaze to be pulled toward.
+        """Return the share of training frames with something to be pulled toward.
 
-        It is that of the arm's gaze, with its noise, in a view.
+        It is that of the arm's gaze, with its noise, or of its targets, in a view.
 
         Args:
             view: how a frame goes into the model.
             min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
         dataset, by_frames = self.datasets["train"], dict[int, list[GazeMixture]]()
+        if dataset.targets is not None:
+            given = [dataset.described(position).targets for position in range(len(dataset.records))]
+            seen = [one.distribution_on(Grid(1, 1), view, min_mass_in_view)[1] for one in given if one is not None]
+            return float(torch.cat(seen).float().mean())
         for position, record in enumerate(dataset.records):
             by_frames.setdefault(record.frames, []).append(dataset.described(position).gaze)
         valid = [

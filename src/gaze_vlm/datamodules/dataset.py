@@ -13,8 +13,10 @@ from gaze_vlm.datamodules.clip import Clip, Task
 from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
 from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, Point, draw, gaze_points, written
 from gaze_vlm.datamodules.gaze_sources import GazeSource
+from gaze_vlm.datamodules.targets import Targets
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.gaze.regions import FrameRegions
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.records import ClipRecord
@@ -33,7 +35,7 @@ class DescribedClip:
 
     Their timestamps in the video, their times from the clip's start, a digest of what they show (the video's file,
     which frames they are, what is drawn on them), and the clip's gaze, with its place in each frame where the model is
-    given that.
+    given that, and its targets where attention is pulled toward others.
     """
 
     pts: list[int]
@@ -41,6 +43,7 @@ class DescribedClip:
     content: str
     gaze: GazeMixture
     points: list[Point | None]
+    targets: FrameRegions | None
 
 
 class ClipDataset(Dataset[Clip]):
@@ -56,6 +59,7 @@ class ClipDataset(Dataset[Clip]):
         frames: `own`, or `blank` ones.
         gaze_input: how the model is given the gaze, if at all.
         cached_clips: clips that are kept in memory as the model reads them.
+        targets: what attention is pulled toward in place of gaze.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class ClipDataset(Dataset[Clip]):
         frames: ShownFrames = "own",
         gaze_input: GazeInput = "none",
         cached_clips: int = 0,
+        targets: Targets | None = None,
     ) -> None:
         self.store = store
         self.records = records
@@ -76,6 +81,7 @@ class ClipDataset(Dataset[Clip]):
         self.frames: ShownFrames = frames
         self.gaze_input: GazeInput = gaze_input
         self.cached_clips = cached_clips
+        self.targets = targets
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
         self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
 
@@ -131,6 +137,7 @@ class ClipDataset(Dataset[Clip]):
                     future_starts_in_s=record.future_starts_in_s,
                     nouns=record.nouns,
                     session_end_s=record.session_end_s,
+                    targets=described.targets,
                     visual=visual.get(position, {}),
                 )
             )
@@ -150,7 +157,11 @@ class ClipDataset(Dataset[Clip]):
         points = [] if self.gaze_input == "none" else gaze_points(gaze)
         if self.gaze_input == "drawn":
             shown += [*DRAWING, *points]
-        return DescribedClip(pts, times_s, digest_of(shown), gaze, points)
+        targets = None
+        if self.targets is not None:
+            of_video = [float(t) for t in video.frame_t_s[record.sampled_frames]]
+            targets = self.targets.regions(record.video_id, of_video, gaze.sigma, entry.aspect)
+        return DescribedClip(pts, times_s, digest_of(shown), gaze, points, targets)
 
     def decode(self, position: int) -> Tensor:
         """Return the frames of a record as they are shown, uint8 [frame, 3, height, width]."""

@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from gaze_vlm.json_files import read_json
 from gaze_vlm.kitchen.job import FILE_FORMATS, Done, FileFormatName, Job, write_session
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.sheet import write_sheet
+from gaze_vlm.kitchen.truth import ActionBox
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
@@ -21,6 +22,8 @@ from gaze_vlm.ranges import at_least, is_seed
 VERSION = 2
 """Raise it when the same parameters no longer give the same frames, gaze or text; the encoding does not count."""
 DESCRIPTION_FILE = "kitchen.json"
+BOXES_FILE = "action_boxes.csv"
+"""Targets for `data.targets`, which no reader opens."""
 EARLY_END_EVERY = 10
 
 
@@ -34,7 +37,8 @@ def build_kitchen(
 ) -> Path:
     """Write the embedded kitchen: every participant does every recipe once.
 
-    A root that already holds this kitchen is left as it is; an interrupted one is completed.
+    A root that already holds this kitchen is left as it is; an interrupted one is completed. Beside the data set's
+    own files lie kitchen.json, and action_boxes.csv with the true object of each action.
 
     Args:
         root: folder to write; made if it is missing.
@@ -79,6 +83,7 @@ def build_kitchen(
     files = FILE_FORMATS[file_format]
     files.write_index(root, [result.notes for result in ordered])
     write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, files.rates)
+    write_atomically(root / BOXES_FILE, boxes_csv(ordered))
     truth = {result.notes.video_id: result.truth for result in ordered}
     _describe(root, parameters, complete=True, sessions=truth)
     return root
@@ -115,7 +120,17 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
             f"{path} describes another kitchen ({description['parameters']}, wanted {parameters}): "
             "choose another root or delete this one"
         )
-    return bool(description["complete"])
+    return bool(description["complete"]) and (root / BOXES_FILE).is_file()  # kitchens of older versions lack it
+
+
+def boxes_csv(sessions: Iterable[Done]) -> str:
+    """Write the boxes of the actions' objects as `data.targets` reads them."""
+    lines = [
+        f"{session.notes.video_id},{box.time_s:g},box,{','.join(map(str, box[1:]))}"
+        for session in sessions
+        for box in session.boxes
+    ]
+    return "\n".join([f"video_id,time_s,kind,{','.join(ActionBox._fields[1:])}", *lines]) + "\n"
 
 
 def _describe(root: Path, parameters: dict[str, int | str], complete: bool, sessions: dict[str, Any]) -> None:

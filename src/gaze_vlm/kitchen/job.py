@@ -8,7 +8,7 @@ import cv2
 from gaze_vlm.kitchen.ego4d import Ego4dFormat
 from gaze_vlm.kitchen.egtea import EgteaFormat
 from gaze_vlm.kitchen.session import simulate_session
-from gaze_vlm.kitchen.truth import session_truth
+from gaze_vlm.kitchen.truth import ActionBox, action_boxes, session_truth
 from gaze_vlm.kitchen.writer import SessionNotes
 
 FileFormatName = Literal["egtea", "ego4d"]
@@ -32,6 +32,7 @@ class Done(NamedTuple):
     job: Job
     notes: SessionNotes
     truth: dict[str, Any]
+    boxes: list[ActionBox]
 
 
 def write_session(job: Job) -> Done:
@@ -46,4 +47,4 @@ def write_session(job: Job) -> Done:
         actions=session.actions,
         occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
     )
-    return Done(job, notes, session_truth(session))
+    return Done(job, notes, session_truth(session), action_boxes(session))

@@ -1,12 +1,26 @@
 """What the simulation knows about a session and no reader may know: for tests and for the contact sheet."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX
 from gaze_vlm.kitchen.script import REACH_S
 from gaze_vlm.kitchen.session import Session
+
+BOX_HZ = 2
+
+
+class ActionBox(NamedTuple):
+    """The visible part of an object at a time; sides are normalised to the frame, origin top left."""
+
+    time_s: float
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 def session_truth(session: Session) -> dict[str, Any]:
@@ -43,6 +57,25 @@ def session_truth(session: Session) -> dict[str, Any]:
         ],
         "hidden_gaze_s": _intervals(track.t_s, track.hidden),
     }
+
+
+def action_boxes(session: Session) -> list[ActionBox]:
+    """Box the object of the action under way, twice a second.
+
+    A time at which no pixel of the object is visible has none, nor has one before the first action or after the last.
+    """
+    scene, boxes = session.scene, []
+    script = scene.script
+    first_s, last_s = float(script.action_start_s[0]), float(script.action_start_s[-1])
+    for step in range(math.ceil(first_s * BOX_HZ), math.ceil(last_s * BOX_HZ)):
+        time_s = step / BOX_HZ
+        item = int(script.action_object[script.action_at(time_s)])
+        rows, columns = np.nonzero(scene.labels(round(time_s * scene.rates.frame_hz)).object_map == item + 1)
+        if len(rows):
+            left, right = columns.min() / FRAME_WIDTH_PX, (columns.max() + 1) / FRAME_WIDTH_PX
+            top, bottom = rows.min() / FRAME_HEIGHT_PX, (rows.max() + 1) / FRAME_HEIGHT_PX
+            boxes.append(ActionBox(time_s, *(round(float(side), 4) for side in (left, top, right, bottom))))
+    return boxes
 
 
 def _intervals(t_s: Float[np.ndarray, " sample"], where: Bool[np.ndarray, " sample"]) -> list[list[float]]:

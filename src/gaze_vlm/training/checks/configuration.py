@@ -54,7 +54,7 @@ def prepared_store(training: Training) -> Iterable[Problem]:
 
 
 def valid_gaze(training: Training) -> Iterable[Problem]:
-    """Check that some training frame has valid gaze, where λ > 0.
+    """Check that some training frame has valid gaze, or a target, where λ > 0.
 
     Few such frames are worth a warning.
     """
@@ -62,6 +62,9 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
     share = training.valid_share
+    if data.targets is not None:
+        yield from _met_targets(training, data.targets, share)
+        return
     look = f"`gaze-vlm quality --store {data.store_path}` shows why"
     if share == 0:
         yield Problem(
@@ -73,6 +76,24 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
             f"{share:.0%} of the training frames in {data.store_path} have valid gaze, the others have no pull: {look}",
             fatal=False,
         )
+
+
+def _met_targets(training: Training, file: Path, share: float) -> Iterable[Problem]:
+    data = training.data
+    if share == 0:
+        yield Problem(
+            f"no frame of the training clips in {data.store_path} has a target in {file} within "
+            f"{data.targets_within_s:g} s of its time and in view, so λ > 0 would pull toward nothing: fix its times, "
+            "or raise data.targets_within_s"
+        )
+    elif share < 1:
+        yield Problem(
+            f"{share:.0%} of the training frames in {data.store_path} have a target in {file}, the others have no pull",
+            fatal=False,
+        )
+    targets = data.datasets["train"].targets
+    if targets is not None and targets.unknown:
+        yield Problem(f"{file} has {targets.unknown} lines of videos that {data.store_path} lacks", fatal=False)
 
 
 def gaze_of_other_times(training: Training) -> Iterable[Problem]:
