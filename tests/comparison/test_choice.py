@@ -51,10 +51,11 @@ def test_the_parts_of_a_run_come_in_the_order_of_a_training(arms):
     ]
 
 
-def test_a_whole_run_lies_below_the_data(arms):
+def test_a_whole_run_takes_the_place_of_the_configs_below_the_data(arms):
     chosen = options(backbone=("mine=whole.yaml",), data=("data.yaml",), train_clips=200)
-    assert chosen[:4] == ["--config=base.yaml", "--config=whole.yaml", "--config=data.yaml", "--config=control.yaml"]
-    assert chosen[4] == "--run.dir=runs/arms-200/other/mine/control/seed0"
+    assert chosen[:3] == ["--config=whole.yaml", "--config=data.yaml", "--config=control.yaml"]
+    assert "--config=base.yaml" not in chosen, "what is its own, such as max_new_tokens, would stay"
+    assert chosen[3] == "--run.dir=runs/arms-200/other/mine/control/seed0"
     assert "--data.train_clips=200" in chosen
 
 

@@ -44,7 +44,8 @@ class Comparison:
         datasets: name of each data set to train on → its store, or a YAML with `data.store`; instead of `dataset`.
         backbone: name of the backbone, also as a check.
         backbones: name of each backbone → its YAML file; instead of `backbone`.
-        configs: YAML files that every run is composed of, before those of its data set, backbone and arm.
+        configs: YAML files that every run is composed of, before those of its data set, backbone and arm. A whole run
+            as the backbone takes their place.
         seeds: to train every arm with.
         curve: the data-size curve; none leaves it out.
         before_seed: command to run once before the runs of a seed, filled in like `overrides`.
@@ -99,13 +100,14 @@ class Comparison:
     def files(self, dataset: str, backbone: str, arm: str) -> list[Path]:
         """Return the YAML files of a run, in the order in which they apply.
 
-        A backbone goes on top of the data, for its batch size; a backbone's whole run goes below.
+        A backbone goes on top of the data, for its batch size. A whole run goes below, in place of `configs`: it brings
+        all that they would.
         """
         data = [path for name, path in self.datasets.items() if name == dataset and path.is_file()]
         own = [path for name, path in self.backbones.items() if name == backbone]
         below = [path for path in own if is_whole_run(path)]
         above = [path for path in own if path not in below]
-        return [*self.configs, *below, *data, *above, *self.arm_files(arm)]
+        return [*(below or self.configs), *data, *above, *self.arm_files(arm)]
 
     def arm_files(self, arm: str) -> tuple[Path, ...]:
         """Return the YAML files of an arm."""
