@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from gaze_vlm.comparison.cells import NOTHING, baseline_cell, difference_cell, mean_cell
-from gaze_vlm.comparison.grids import ORACLE_NAMES, Section
+from gaze_vlm.comparison.grids import ORACLE_NAMES, SEES_GAZE, SEES_GAZE_NOTE, Section
 from gaze_vlm.comparison.groups import oracles_of
 from gaze_vlm.comparison.runs import METRICS
 from gaze_vlm.comparison.table import Row, Table
@@ -23,10 +23,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table."""
+    """A row of a table; its name may have a mark."""
 
     name: str
     cells: tuple[Cell, ...]
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class GroupTable:
     means: tuple[Line, ...]
     oracles: tuple[Line, ...]
     differences: tuple[Line, ...]
+    note: str
 
 
 def group_tables(table: Table, section: Section, task: str) -> list[GroupTable]:
@@ -55,9 +57,10 @@ def group_tables(table: Table, section: Section, task: str) -> list[GroupTable]:
         for arm, rows in arms.items():
             against = [difference(rows.get(first), table.control)]
             against += [baseline_difference(rows.get(first))] if table.baseline else []
-            means.append(Line(arm, (*(mean(rows.get(m)) for m in metrics), *against)))
+            mark = SEES_GAZE if arm in table.sees_gaze else ""
+            means.append(Line(arm, (*(mean(rows.get(m)) for m in metrics), *against), mark))
             if arm != table.control:
-                differences.append(Line(arm, tuple(difference(rows.get(m), table.control) for m in metrics)))
+                differences.append(Line(arm, tuple(difference(rows.get(m), table.control) for m in metrics), mark))
         made.append(
             GroupTable(
                 group,
@@ -66,6 +69,7 @@ def group_tables(table: Table, section: Section, task: str) -> list[GroupTable]:
                 tuple(means),
                 tuple(_oracles(table, section.dataset, task, metrics, len(references))),
                 tuple(differences),
+                SEES_GAZE_NOTE if not table.sees_gaze.isdisjoint(arms) else "",
             )
         )
     return made
