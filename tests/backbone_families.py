@@ -52,7 +52,7 @@ class Family:
     wrong_size_px: tuple[int, int]
     legal: str
     frame_size_px: tuple[int, int] | None = None
-    outputs: tuple[str, ...] = ("pool", "mean", "append", "append_mean", "modulate")
+    outputs: tuple[str, ...] = ("pool", "mean", "both", "append", "append_mean", "modulate")
     options: Mapping[str, str] = field(default_factory=dict)
     frames_per_group: int = 1
 

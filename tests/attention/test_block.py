@@ -13,7 +13,15 @@ def test_size_of_the_papers_block() -> None:
 
 @pytest.mark.parametrize(
     ("output", "tokens"),
-    [("pool", 1), ("mean", 1), ("append", 10), ("append_mean", 10), ("append_both", 11), ("modulate", 9)],
+    [
+        ("pool", 1),
+        ("mean", 1),
+        ("both", 2),
+        ("append", 10),
+        ("append_mean", 10),
+        ("append_both", 11),
+        ("modulate", 9),
+    ],
 )
 def test_outputs(output: BlockOutput, tokens: int) -> None:
     block = GazeBlock(32, heads=4, head_width=8, output=output)
@@ -31,7 +39,7 @@ def test_patch_tokens_start_as_they_were(output: BlockOutput) -> None:
     assert torch.equal(made[:, :, :9], tokens)
 
 
-@pytest.mark.parametrize(("output", "position"), [("mean", 0), ("append_mean", 9), ("append_both", 9)])
+@pytest.mark.parametrize(("output", "position"), [("mean", 0), ("both", 0), ("append_mean", 9), ("append_both", 9)])
 def test_mean_starts_as_the_mean_weighted_by_attention(output: BlockOutput, position: int) -> None:
     tokens = torch.randn(2, 3, 9, 32)
     made, log_probs = GazeBlock(32, 4, 8, output=output)(tokens)

@@ -41,7 +41,7 @@ def test_the_layout(family: Family, plain: Backbone) -> None:
     assert list(plain.vit_attention_modules()) == family.layers
 
 
-@pytest.mark.parametrize("output", ["pool", "mean", "append", "append_mean", "modulate", None])
+@pytest.mark.parametrize("output", ["pool", "mean", "both", "append", "append_mean", "modulate", None])
 def test_forward_and_generate(family: Family, checkpoint: Path, output: str | None) -> None:
     if output not in (*family.outputs, None):
         with pytest.raises(ValueError, match=f"block output is {output}"):
@@ -51,7 +51,9 @@ def test_forward_and_generate(family: Family, checkpoint: Path, output: str | No
     batch = make_batch(backbone)
     made = backbone(batch)
     patches = len(family.language)
-    tokens = {"pool": 1, "mean": 1, "append": patches + 1, "append_mean": patches + 1}.get(str(output), patches)
+    tokens = {"pool": 1, "mean": 1, "both": 2, "append": patches + 1, "append_mean": patches + 1}.get(
+        str(output), patches
+    )
     assert visual_positions(backbone, batch).shape == (3, family.groups * tokens + backbone.tokens_after_clip)
     assert made.tokens == 2 + 4 + 3 + 3  # words, and an end of text each
     if output is None:

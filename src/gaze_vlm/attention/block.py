@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from gaze_vlm.ranges import at_least
 
-BlockOutput = Literal["pool", "mean", "append", "append_mean", "append_both", "modulate"]
+BlockOutput = Literal["pool", "mean", "both", "append", "append_mean", "append_both", "modulate"]
 BlockQuery = Literal["global", "frame"]
+ALONE: tuple[BlockOutput, ...] = ("pool", "mean", "both")  # without the patch tokens
 
 
 class PatchCrossAttention(nn.Module):
@@ -99,7 +100,8 @@ class GazeBlock(nn.Module):
 
     def tokens_per_frame(self, patches: int) -> int:
         """Visual tokens that the language model reads for a frame of so many patches."""
-        return {"pool": 1, "mean": 1, "modulate": patches, "append_both": patches + 2}.get(self.output, patches + 1)
+        own = 0 if self.output == "modulate" else 2 if self.output.endswith("both") else 1
+        return own if self.output in ALONE else patches + own
 
     def forward(
         self, tokens: Float[Tensor, "batch frame patch width"]
@@ -137,5 +139,6 @@ class GazeBlock(nn.Module):
             made = latent
         else:
             mean = rearrange(einsum(attention, tokens, "b t p, b t p d -> b t d"), "b t d -> b t 1 d")
-            made = torch.cat([mean, latent], dim=2) if self.output == "append_both" else mean + self.shift * latent
-        return made if self.output in ("pool", "mean") else torch.cat([tokens, made], dim=2), log_probs
+            both = self.output.endswith("both")
+            made = torch.cat([mean, latent], dim=2) if both else mean + self.shift * latent
+        return made if self.output in ALONE else torch.cat([tokens, made], dim=2), log_probs
