@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from gaze_vlm.comparison.table import Row, build_table
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import View
+from gaze_vlm.preparation.store import Store
 from gaze_vlm.report import chosen_clips, page
 from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import Looked
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.chosen_clips import Pair
-from gaze_vlm.report.clip_views import Seen, maps_of, middle_one, place
+from gaze_vlm.report.clip_views import Seen, maps_of, middle_one, place, see
 from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
 from gaze_vlm.report.html import third_party
 from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points
@@ -121,6 +123,14 @@ def seen_by(arms: list[str], clips: list[Clip], valid: bool = True) -> Seen:
     counts = np.full((len(clips), FRAMES), valid)
     looked = {arm: Looked(arm, Path(arm), mass, mass[:, ::-1], counts, View()) for arm in arms}
     return Seen(tuple(clips), (), {"activity": HOSTILE[0], "future": "next?"}, looked, arms[-1])
+
+
+def test_a_run_that_was_tested_on_validation_clips_shows_those(compared: Path, prepared: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(compared.parent / "runs" / "gaze" / "seed0", tmp_path / "run"))
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("test_split: test", "test_split: validation"))
+    clip_id = next(record.clip_id for record in Store(prepared).clips if record.split == "validation")
+    assert [clip.clip_id for clip in see({"gaze": run}, "gaze", [clip_id]).clips] == [clip_id]
 
 
 def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

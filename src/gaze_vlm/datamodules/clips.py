@@ -174,6 +174,11 @@ class ClipDataModule(L.LightningDataModule):
                 self.datasets[split] = self.dataset(split)
                 self.store.check_videos(record.video_id for record in self.datasets[split].records)
 
+    def tested(self) -> ClipDataset:
+        """Set up the store and return the clips that `test` serves."""
+        self.setup("test")
+        return self.datasets[self.test_split]
+
     @property
     def labels(self) -> Vocabulary:
         """The data set's verb and noun labels, or `objects`; the store must be set up."""
@@ -302,7 +307,7 @@ class ClipDataModule(L.LightningDataModule):
             view: the part of the frame that the grid covers.
             min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
-        dataset = self.datasets[self.test_split if evaluation == "test" else "validation"]
+        dataset = self.tested() if evaluation == "test" else self.datasets["validation"]
         fixations: dict[str, Tensor] = {}
         for position, record in enumerate(dataset.records):
             mixture = dataset.described(position).gaze

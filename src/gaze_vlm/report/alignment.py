@@ -62,8 +62,7 @@ def look(run: Path, tower: Tower, samples: int, seed: int) -> Alignment:
     """
     cli = load_run(run)
     module, data, device = cli.model, cli.datamodule, torch.device("cuda" if has_gpu() else "cpu")
-    data.setup("test")
-    dataset, backbone = data.datasets[data.test_split], module.to(device).backbone
+    dataset, backbone = data.tested(), module.to(device).backbone
     backbone.capture_tower(tower)
     collator = backbone.collator()
     floor = FLOOR if module.regularizer is None else module.regularizer.floor

@@ -56,8 +56,7 @@ def picture_attention(
     for run in runs:
         cli = load_run(run)
         if not chosen:
-            cli.datamodule.setup("test")
-            dataset = cli.datamodule.datasets["test"]
+            dataset = cli.datamodule.tested()
             indices = named_clips(dataset, clips) if clips else drawn_clips(dataset, count, seed)
             chosen = [dataset[index] for index in indices]
             check_frame(frame, chosen)

@@ -131,8 +131,7 @@ def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
         for arm in sorted(runs, key=lambda arm: arm != guide):
             cli = load_run(runs[arm])
             if not clips:
-                cli.datamodule.setup("test")
-                dataset = cli.datamodule.datasets["test"]
+                dataset = cli.datamodule.tested()
                 indices = named_clips(dataset, clip_ids)
                 clips = [dataset[index] for index in indices]
                 filmed = [filmed_by(dataset, dataset.samples[index][0]) for index in indices]
