@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from gaze_vlm.attention import GazeBlock, GazeRegularizer
+from gaze_vlm.attention import GazeBlock, GazeRegularizer, NextGazeRegularizer, ReleasedCodeRegularizer
 from gaze_vlm.backbones import Llava
 from gaze_vlm.backbones.compose import compose_narrator
 from gaze_vlm.backbones.lora import Lora
@@ -24,7 +24,9 @@ from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.small_model import make_small_model
+from gaze_vlm.report.alignment import picture_alignment
 from gaze_vlm.report.attention import picture_attention
+from gaze_vlm.report.forgetting import forgetting
 from gaze_vlm.report.quality import report_quality
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.run_files import RunOptions
@@ -38,6 +40,8 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     Lora: {},
     GazeBlock: {"width": 8},
     GazeRegularizer: {},
+    NextGazeRegularizer: {},
+    ReleasedCodeRegularizer: {"weight": 1.0},
     GazeVLM: {"backbone": Llava("nowhere")},
     PreparationParameters: {},
     RunOptions: {},
@@ -50,17 +54,19 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     compose_narrator: {"output": NOWHERE, "vision": "vit", "language": "gpt2"},
     make_small_model: {"output": NOWHERE},
     picture_attention: {"runs": [NOWHERE], "output": NOWHERE},
+    picture_alignment: {"runs": [NOWHERE], "output": NOWHERE},
+    forgetting: {"runs": [NOWHERE]},
 }
 OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of options
     "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),
-    "count": (0, -1),
+    "count samples next_heads": (0, -1),
     "max_new_tokens max_target_tokens frame_size_px video_gop": (0, -1),
     "cached_clips warmup_steps ratio_every_n_steps seed split_seed": (-1,),
     "steps word_steps encoder_steps alignment_steps workers": (-1,),
-    "sigma alpha lr encoder_lr alignment_lr target_ratio": (0.0, -1.0, math.nan),
+    "sigma sigma_scale alpha lr encoder_lr alignment_lr target_ratio": (0.0, -1.0, math.nan),
     "frame_hz frame_epsilon observation_s stride_s": (0.0, -1.0, math.nan, math.inf),
     "window_s epsilon noise offset weight error_radius anticipation_s": (-0.1, math.nan, math.inf),
-    "save_every_minutes features_gb": (-1.0, math.nan),
+    "save_every_minutes features_gb targets_within_s": (-1.0, math.nan),
     "warmup dropped eta max_damaged max_quarantined": (-0.1, 1.1, math.nan),
     "dropout floor": (-0.1, 1.0, math.nan),
     "min_mass_in_view": (0.0, 1.1, math.nan),
@@ -82,7 +88,7 @@ def cases() -> list[Any]:
     for make, needed in MADE.items():
         hints = get_type_hints(make.__init__ if isinstance(make, type) else make)
         for name in (name for name, hint in hints.items() if is_number(hint) and name not in LATER):
-            more = {"saccade_velocity": 50.0} if name == "field_of_view_deg" else {}
+            more = {"saccade_velocity": 50.0} if make is PreparationParameters and name == "field_of_view_deg" else {}
             assert name in outside, f"{make.__name__}.{name} has no range: check it in its __init__, and name it here"
             for value in outside[name]:
                 made.append(

@@ -181,19 +181,20 @@ def test_the_refusal_says_what_and_how_to_allow_it(
     assert "to be a function that returns <class 'Optimizer'>" in one_line("fit", capsys)
 
 
-def test_only_fit_builds_the_optimizer_that_the_command_line_allows(
+def test_only_fit_and_its_checks_build_the_optimizer_that_the_command_line_allows(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "of_a_stranger.py").rename(tmp_path / "of_my_lab.py")
     shared = poisoned(finished_run, {"model": {"optimizer": {"class_path": "of_my_lab.Optimizer"}}}, tmp_path)
     options = [f"--config={shared / 'config.yaml'}", "--allow_packages", "of_my_lab,elsewhere"]
     assert main(["test", *options, f"--ckpt_path={shared / 'checkpoints' / 'best.ckpt'}"]) == 0
-    assert main(["doctor", *options]) == 0
     monkeypatch.setenv(VARIABLE, "of_my_lab")
     assert main(["export", "--run", str(shared), "--output", str(tmp_path / "exported")]) == 0
-    assert not (tmp_path / "built").exists()
-    assert main(["fit", *options, f"--run.dir={tmp_path / 'again'}"]) == 0
-    assert (tmp_path / "built").exists()
+    built = tmp_path / "built"
+    assert not built.exists()
+    for command in (["doctor", *options], ["fit", *options, f"--run.dir={tmp_path / 'again'}"]):
+        assert main(command) == 0
+        built.unlink()
     sys.modules.pop("of_my_lab")
 
 

@@ -45,7 +45,7 @@ def case(message: str, *args: str, status: int = 2) -> object:
             "--data.batch_size=four",
         ),
         case(
-            "expected one of own, shuffled, centre, got 'shufled'; did you mean shuffled?",
+            "expected one of own, shuffled, shuffled_in_time, centre, got 'shufled'; did you mean shuffled?",
             "test",
             "--data.train_gaze=shufled",
         ),

@@ -42,7 +42,7 @@ def test_files_lie_where_the_download_tool_puts_them(kitchen, sessions):
     written = {path.relative_to(kitchen).as_posix() for path in kitchen.rglob("*") if path.is_file()}
     tables = {f"v2/gaze/{uid}.csv" for uid in sessions}
     videos = {f"v2/full_scale/{uid}.mp4" for uid in sessions}
-    beside = {"kitchen.json", "sheet.png", "verb_idx.txt", "noun_idx.txt"}
+    beside = {"kitchen.json", "action_boxes.csv", "sheet.png", "verb_idx.txt", "noun_idx.txt"}
     assert written == {"ego4d.json", "v2/annotations/narration.json", *tables, *videos, *beside}
     assert all(str(UUID(uid)) == uid for uid in sessions)
     assert set(json.loads((kitchen / "kitchen.json").read_text())["sessions"]) == set(sessions)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -179,10 +180,13 @@ def test_a_used_directory_is_refused_or_overwritten(
 
 
 def test_a_training_that_failed_as_it_began_leaves_its_directory_free(
-    tiny_llava: Path, prepared: Path, tmp_path: Path
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     options = arguments(tmp_path / "run", tiny_llava, prepared, steps=1)
-    assert main(["fit", *options, "--model.optimizer.init_args.lr=-1"]) == 1
+    damaged = Path(shutil.copytree(tiny_llava, tmp_path / "damaged"))
+    (damaged / "model.safetensors").write_bytes(b"cut short")
+    assert main(["fit", *options, f"--model.backbone.init_args.checkpoint={damaged}"]) == 1
+    assert f"{damaged}: its weights are damaged" in capsys.readouterr().err
     assert RunDirectory(tmp_path / "run").state == "failed"
     assert main(["fit", *options]) == 0
 

@@ -18,9 +18,10 @@ def released_code_divergence(
     The gradient is many times smaller than that of a KL, and vanishes where attention is low.
 
     Example:
+        >>> import torch
         >>> attention = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
         >>> released_code_divergence(attention.log(), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
-        tensor([0.1804, 0.0321])
+        tensor([0.1776, 0.0316])
     """
     attended, target = log_attention.float().exp().softmax(-1), gaze.float().softmax(-1)
     return functional.kl_div(attended, target, reduction="none", log_target=True).sum(-1).clamp_min(0)

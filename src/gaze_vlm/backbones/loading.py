@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from huggingface_hub import constants
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
@@ -59,6 +60,7 @@ def load_checkpoint(
 
     Raises:
         MissingFileError: the checkpoint is a path without a model, or a name that no reachable hub has.
+        InputError: its weights are damaged.
     """
     processor = _reached(checkpoint, AutoProcessor.from_pretrained)
     if not weights:
@@ -89,6 +91,10 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
         return load(place)
     except OSError as error:
         raise MissingFileError(f"no model in {place}: {how_to_fetch(place, error)}; {OF_THE_KITCHEN}") from error
+    except SafetensorError as error:
+        raise InputError(
+            f"{place}: its weights are damaged ({error}): copy or download the checkpoint again"
+        ) from error
 
 
 def how_to_fetch(name: str, error: OSError) -> str:

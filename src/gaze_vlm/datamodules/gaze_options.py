@@ -119,6 +119,8 @@ class GazeNoise:
 
     def __post_init__(self) -> None:
         above_zero(**{"train_noise field_of_view_deg": self.field_of_view_deg})
+        if (self.field_of_view_deg or 0) > 360:
+            raise InputError(f"train_noise field_of_view_deg is {self.field_of_view_deg}; expected at most 360")
         at_least(0, noise=self.noise, offset=self.offset)
         in_unit_interval(dropped=self.dropped)
         is_seed(self.seed)

@@ -114,7 +114,7 @@ class GazeVLM(L.LightningModule):
         """
         try:
             return self.make_optimizer(groups)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:
             raise InputError(f"model.optimizer: {error}; correct it") from error
 
     def parameter_groups(self) -> list[dict[str, Any]]:

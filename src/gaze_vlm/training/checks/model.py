@@ -45,6 +45,8 @@ def optimizer_fits(training: Training) -> Iterable[Problem]:
 
     def make() -> None:
         # Of one small parameter for all of a group: the model's own are on no device yet.
-        module.optimizer_of([{**group, "params": [Parameter(torch.zeros(1))]} for group in module.parameter_groups()])
+        groups = [{**group, "params": [Parameter(torch.zeros(1))]} for group in module.parameter_groups()]
+        if groups:
+            module.optimizer_of(groups)
 
     return refusals(make)
