@@ -97,6 +97,8 @@ def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right)
     page = render(table, runs, 0.8, "x", "y")
     assert page.count("| Noun vs control [95 % interval], p (Holm) | Noun vs baseline [95 % interval], p (Holm) |") == 5
     assert "(vs baseline) |" in page
+    assert "| KL vs control [95 % interval], p (Holm) |" in page
+    assert "KL vs baseline" not in page  # it has no attention
 
 
 def test_every_figure_has_its_runs_and_what_they_cost(tmp_path, runs):

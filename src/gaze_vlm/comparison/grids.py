@@ -91,7 +91,7 @@ def _scores(
     oracles: Mapping[str, Mapping[str, float]],
     missing: Sequence[Missing],
 ) -> Grid:
-    references = [name for name in (table.control, table.baseline) if name]
+    references = table.references(arms, headline)
     against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
     nothing = [NOTHING] * len(against)
     lacking = Counter(one.run.arm for one in missing)
@@ -99,7 +99,7 @@ def _scores(
     for arm, scores in arms.items():
         cells = [mean_cell(scores.get(name)) for name in metrics]
         cells.append(difference_cell(scores.get(headline), table.control))
-        cells += [baseline_cell(scores.get(headline))] if table.baseline else []
+        cells += [baseline_cell(scores.get(headline))] if table.baseline in references else []
         seeds = next(iter(scores.values())).seeds
         short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
         rows.append([arm + SEES_GAZE * (arm in table.sees_gaze) + short, *cells])

@@ -87,6 +87,13 @@ class Table:
                 arms.setdefault(row.arm, {})[row.metric] = row
         return arms
 
+    def references(self, arms: Mapping[str, Mapping[str, Row]], metric: str) -> list[str]:
+        """List the arms that the others are compared with: the control, and the baseline where it has the score.
+
+        Without a block it may have no attention to score.
+        """
+        return [self.control, *([self.baseline] if metric in arms.get(self.baseline, {}) else [])]
+
     def write_csv(self, file: Path) -> None:
         """Write the rows as CSV, blank where a number does not exist."""
         with file.open("w", encoding="utf-8", newline="") as stream:

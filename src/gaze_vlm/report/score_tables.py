@@ -46,17 +46,17 @@ class GroupTable:
 def group_tables(table: Table, section: Section, task: str) -> list[GroupTable]:
     """Return the tables of one task, one for each group of scores that some arm has."""
     arms = table.of(section.dataset, section.backbone, task, section.trained_on)
-    references = [name for name in (table.control, table.baseline) if name]
     made = []
     for group, headline in HEADLINES.items():
         metrics = [m for m in METRICS if SCORES[m].group == group and any(m in rows for rows in arms.values())]
         if not metrics:
             continue
         first = headline if headline in metrics else metrics[0]
+        references = table.references(arms, first)
         means, differences = [], []
         for arm, rows in arms.items():
             against = [difference(rows.get(first), table.control)]
-            against += [baseline_difference(rows.get(first))] if table.baseline else []
+            against += [baseline_difference(rows.get(first))] if table.baseline in references else []
             mark = SEES_GAZE if arm in table.sees_gaze else ""
             means.append(Line(arm, (*(mean(rows.get(m)) for m in metrics), *against), mark))
             if arm != table.control:
