@@ -22,6 +22,20 @@ class Choice:
     train_clips: int | None = None
     output: Path | None = None
 
+    @classmethod
+    def of(
+        cls,
+        backbone: list[str] | None,
+        data: list[str] | None,
+        also_test: list[str] | None,
+        arms: list[str] | None,
+        train_clips: int | None,
+        output: Path | None = None,
+    ) -> "Choice":
+        """Return the choice that a command line gave, None where an option was left out."""
+        backbones, datasets, tests, chosen = (tuple(given or ()) for given in (backbone, data, also_test, arms))
+        return cls(backbones, datasets, tests, chosen, train_clips, output)
+
     def apply(self, values: Mapping[str, Any], file: Path) -> dict[str, Any]:
         """Return the keys of a comparison's YAML with what was chosen in their place.
 

@@ -76,14 +76,7 @@ def compare(
     warmed = WarmedProcess(thread_environment(jobs))
     forks = sys.platform == "linux" and not gpu  # no fork of a process that holds a GPU, or a Mac's frameworks
     with Subprocesses(warmed if forks else None) as launch:
-        choice = Choice(
-            backbone=tuple(backbone or ()),
-            data=tuple(data or ()),
-            also_test=tuple(also_test or ()),
-            arms=tuple(arms or ()),
-            train_clips=train_clips,
-            output=output,
-        )
+        choice = Choice.of(backbone, data, also_test, arms, train_clips, output)
         encoder = default_encoder()
         table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, resume)
         _show(table)

@@ -34,7 +34,7 @@ Arms = Mapping[str, dict[int, Run]]
 
 @dataclass(frozen=True)
 class Roles:
-    """Which arms are told apart: trained with gaze, the same with λ = 0, and without anything to pull."""
+    """Which arm is which: trained with gaze, the same with λ = 0, and without anything to pull."""
 
     treatment: str | None
     control: str

@@ -218,16 +218,16 @@ def pictured(
     norm = seen.scale()
     index = {clip.clip_id: position for position, clip in enumerate(seen.clips)}
     first = middle_one(seen, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
-    told = {
+    captions = {
         roles.control: "Where the model without gaze looks",
         roles.treatment: "Where it looks after training with gaze",
     }
     maps = []
     for one in maps_of(seen, first, norm):
-        if one.caption in told:
+        if one.caption in captions:
             share = seen.share_on_gaze(one.caption, first)
             on_gaze = "" if share is None else f": {100 * share:.0f} % of its attention on gaze"
-            maps.append(replace(one, caption=told[one.caption] + on_gaze))
+            maps.append(replace(one, caption=captions[one.caption] + on_gaze))
     sections = [
         ClipSection(name, heading, rule, [view_of(seen, index[clip], norm, shown) for clip in chosen])
         for name, heading, rule, chosen in rules

@@ -61,13 +61,7 @@ def report(
     from gaze_vlm.report.compared import read_compared
     from gaze_vlm.report.page import page_of
 
-    choice = Choice(
-        backbone=tuple(backbone or ()),
-        data=tuple(data or ()),
-        also_test=tuple(also_test or ()),
-        arms=tuple(arms or ()),
-        train_clips=train_clips,
-    )
+    choice = Choice.of(backbone, data, also_test, arms, train_clips)
     found = read_compared(config, choice, seeds)
     output = output or found.comparison.output.with_name(f"{found.comparison.output.name}.html")
     check_output_file(output)

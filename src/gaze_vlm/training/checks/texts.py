@@ -36,11 +36,11 @@ def gaze_is_read(training: Training) -> Iterable[Problem]:
     """
     form, tokenizer = training.data.gaze_input, training.module.backbone.collator().processor.tokenizer
     texts = all_written(form)
-    told_apart = {tuple(tokenizer(text)["input_ids"]) for text in texts}
-    if len(told_apart) < len(texts):
+    distinct = {tuple(tokenizer(text)["input_ids"]) for text in texts}
+    if len(distinct) < len(texts):
         yield Problem(
             f"data.gaze_input is {form}, and the model's tokenizer reads {len(texts)} places of gaze as "
-            f"{len(told_apart)}: it lacks their words; set it to {'drawn' if form == 'words' else 'words or drawn'}"
+            f"{len(distinct)}: it lacks their words; set it to {'drawn' if form == 'words' else 'words or drawn'}"
         )
 
 
