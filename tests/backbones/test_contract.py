@@ -130,7 +130,8 @@ def test_a_bright_square_moves_the_cell_that_gaze_falls_in(family: Family, check
 
 @pytest.mark.parametrize("lora", [None, Lora(("vision", "projector", "language"), rank=2)], ids=["plain", "lora"])
 def test_vit_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path, lora: Lora | None) -> None:
-    assert vit_difference(family, checkpoint, lora) < 1e-5
+    # Logits are large, and a GPU sums them in other orders: up to 1.3e-4 was seen on an H200.
+    assert vit_difference(family, checkpoint, lora) < (1e-5 if DEVICE.type == "cpu" else 5e-4)
 
 
 def test_language_attention_is_the_librarys_eager_attention(family: Family, checkpoint: Path) -> None:
@@ -303,14 +304,15 @@ def test_a_layer_that_cannot_be_taken_is_refused(family: Family, checkpoint: Pat
         make_backbone(family, checkpoint, None, vit_layers=(7,))
 
 
-def test_half_weights_run_under_autocast(family: Family, checkpoint: Path) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_model_runs_under_autocast(family: Family, checkpoint: Path, dtype: str) -> None:
     for output, source in (
         (family.outputs[-1], {}),
         (None, {"vit_layers": (-1,)}),
         (None, {"language_layers": (-1,)}),
     ):
-        backbone = make_backbone(family, checkpoint, output, dtype="bfloat16", **source)
-        assert {p.dtype for p in backbone.hf.parameters()} == {torch.bfloat16}
+        backbone = make_backbone(family, checkpoint, output, dtype=dtype, **source)
+        assert {p.dtype for p in backbone.hf.parameters()} == {getattr(torch, dtype)}
         batch = make_batch(backbone)
         with torch.autocast(DEVICE.type, torch.bfloat16):
             made = backbone(batch)

