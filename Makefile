@@ -63,21 +63,13 @@ test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
 		tests/training/test_family_runs.py
 
-# An environment that sees all of .venv, behind the oldest transformers and what that pins.
+# Environments of their own, whatever constraints.txt says. The oldest versions use what newer ones of others deprecate.
 OLDEST := .venv-oldest
-test-oldest: $(OLDEST)/installed  ## run the tests of models with the oldest supported transformers
-	$(OLDEST)/bin/python -c "import transformers; print('transformers', transformers.__version__)"
-	$(OLDEST)/bin/python -m pytest -n 2 tests/attention tests/backbones tests/doctor tests/metrics tests/pretraining tests/training
+test-oldest: install  ## run the tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(BIN)/uv pip install --quiet --resolution lowest-direct --python $(OLDEST)/bin/python --editable '.[dev]'
+	$(OLDEST)/bin/python -m pytest -n 2 -W ignore::DeprecationWarning
 
-SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
-$(OLDEST)/installed: $(VENV)/installed
-	$(BIN)/python -m venv --clear --without-pip $(OLDEST)
-	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE_PACKAGES))')" \
-		> "$$($(OLDEST)/bin/python $(SITE_PACKAGES))/venv.pth"
-	$(BIN)/python -m pip --python $(OLDEST)/bin/python install --quiet 'transformers==5.10.*'
-	@touch $@
-
-# An environment of its own: the newest versions that pyproject.toml allows, whatever constraints.txt says.
 LATEST := .venv-latest
 test-latest: install  ## run the tests with the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear $(LATEST)

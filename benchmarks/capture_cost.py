@@ -36,7 +36,7 @@ from gaze_vlm.backbones import Backbone
 from gaze_vlm.datamodules.clip import Batch
 
 WAYS = ("sdpa", "block", "vit", "eager")
-ROUNDS = 20 if ON_GPU else 6
+ROUNDS = 6
 CLOCK = time.perf_counter if ON_GPU else time.process_time
 MIB = 2**20
 
