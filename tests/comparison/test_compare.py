@@ -272,11 +272,11 @@ def test_a_place_that_cannot_be_written_is_found_before_the_first_training(proje
 def test_the_page_is_written_as_report_does_it_with_the_same_choice(project):
     stub = Stub()
     page = Path("results/kitchen.html")
-    assert write_page(project, Choice(arms=("gaze",), output=Path("elsewhere")), [1, 2], page, stub) == page
+    assert write_page(project, Choice(arms=("gaze",), output=Path("elsewhere")), [1, 2], 0, page, stub) == page
     ((command, environment),) = stub.calls
-    chosen = ["--config", "compare.yaml", "--arms", "gaze", "--output", "results/kitchen.html", "--seeds", "1", "2"]
-    assert command == [*PROGRAM, "report", *chosen]
+    chosen = ["--config", "compare.yaml", "--arms", "gaze", "--output", "results/kitchen.html", "--count", "0"]
+    assert command == [*PROGRAM, "report", *chosen, "--seeds", "1", "2"]
     assert environment == thread_environment(1)
     assert Path("runs/kitchen/report.log").is_file()
     with pytest.raises(CommandError, match="last words"):
-        write_page(project, Choice(), None, page, Stub(fail=["report"]))
+        write_page(project, Choice(), None, 3, page, Stub(fail=["report"]))

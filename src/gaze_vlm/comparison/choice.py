@@ -76,10 +76,13 @@ class Choice:
                 )
         controls = {arm: control for arm, control in (values.get("controls") or {}).items() if arm in self.arms}
         kept = {*self.arms, values.get("control"), values.get("baseline"), *controls.values()}
-        curve = values.get("curve") or {}
+        curve, sweeps = values.get("curve") or {}, values.get("sweeps") or {}
         return {
             "controls": controls,
             "arms": {arm: config for arm, config in known.items() if arm in kept},
+            "sweeps": {
+                name: {arm: number for arm, number in sweep.items() if arm in kept} for name, sweep in sweeps.items()
+            },
             "curve": {**curve, "arms": [arm for arm in curve["arms"] if arm in kept]} if curve.get("arms") else None,
         }
 

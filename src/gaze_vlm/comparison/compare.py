@@ -15,7 +15,7 @@ from gaze_vlm.comparison.choice import NOTHING, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.jobs import Launch, run_or_raise, thread_environment
-from gaze_vlm.comparison.missing import Missing, count
+from gaze_vlm.comparison.missing import Missing, how_many
 from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
 from gaze_vlm.comparison.subprocesses import Subprocesses
 from gaze_vlm.comparison.warmed import WarmedProcess
@@ -24,6 +24,7 @@ from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
 from gaze_vlm.progress import say
+from gaze_vlm.ranges import at_least
 
 Result = TypeVar("Result")
 Call = Callable[..., Any]
@@ -43,6 +44,7 @@ def compare(
     output: Path | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    count: int = 3,
 ) -> None:
     """Train and test every arm and seed that is missing, and write tables and a page.
 
@@ -63,11 +65,13 @@ def compare(
         resume: resume interrupted trainings from their last checkpoint. Within an epoch that is not exact, so they
             begin anew without it.
         jobs: runs at a time; by default one on a GPU, else one a core.
+        count: clips a section of the page, which the models are run on; 0 leaves the clips out.
 
     Raises:
         InputError: a run would fail as it is configured; none was begun.
         CommandError: some runs or tests failed, and the tables are of the others; or their page could not be written.
     """
+    at_least(0, count=count)
     gpu = has_gpu()
     if jobs is None:
         jobs = 1 if gpu else cores()
@@ -80,10 +84,10 @@ def compare(
         encoder = default_encoder()
         table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, resume)
         _show(table)
-        lines = [] if not missing else [f"{table} is incomplete, {count(missing)} missing:"]
+        lines = [] if not missing else [f"{table} is incomplete, {how_many(missing)} missing:"]
         lines += [f"  {one}" for one in missing]
         try:
-            page = write_page(config, choice, seeds, table.with_suffix(".html"), launch)
+            page = write_page(config, choice, seeds, count, table.with_suffix(".html"), launch)
         except CommandError as error:
             lines.append(f"the tables are written, their page is not: {error}")
         else:
@@ -106,14 +110,16 @@ def write_table(*args: Any) -> Path:
     return write_results(*args)
 
 
-def write_page(config: Path, choice: Choice, seeds: Sequence[int] | None, page: Path, launch: Launch) -> Path:
+def write_page(
+    config: Path, choice: Choice, seeds: Sequence[int] | None, count: int, page: Path, launch: Launch
+) -> Path:
     """Write the page of a comparison as `gaze-vlm report` does, which imports torch and runs the models.
 
     Raises:
         CommandError: it could not be written.
     """
     words = ["report", "--config", str(config), *replace(choice, output=None).options, "--output", str(page)]
-    words += [] if seeds is None else ["--seeds", *map(str, seeds)]
+    words += ["--count", str(count), *([] if seeds is None else ["--seeds", *map(str, seeds)])]
     log = load_comparison(config, choice).runs / "report.log"
     run_or_raise(launch, [*PROGRAM, *words], log, thread_environment(jobs=1))
     return page

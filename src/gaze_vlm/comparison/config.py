@@ -38,7 +38,8 @@ class Comparison:
         controls: name of an arm → arm that it is compared with instead of `control`.
         runs: directory of the run directories, `<runs>/<arm>/seed<k>`; `<arm>-<n>` for the curve's. With `datasets` or
             `backbones` their names come before the arm: `<runs>/<dataset>/<backbone>/<arm>/seed<k>`.
-        output: results without suffix: `.md`, `.csv`, `.tex`, `.html`, `_curve.csv` and `_curve.png` are added.
+        output: results without suffix: `.md`, `.csv`, `.tex`, `.html`, `_curve.csv`, `_curve.png` and `_sweeps.png`
+            are added.
         train_clips: number of train clips of the main table; none is that of the configuration.
         dataset: name of the data set, for the page's title and as a check of the runs.
         datasets: name of each data set to train on → its store, or a YAML with `data.store`; instead of `dataset`.
@@ -48,6 +49,7 @@ class Comparison:
             as the backbone takes their place.
         seeds: to train every arm with.
         curve: the data-size curve; none leaves it out.
+        sweeps: what an axis is called → arm → its number on it; `sweeps.sweeps_figure` draws them.
         before_seed: command to run once before the runs of a seed, filled in like `overrides`.
         overrides: arguments of every run; `{seed}`, `{train_clips}`, `{arm}`, `{backbone}` and `{dataset}` are filled
             in.
@@ -70,6 +72,7 @@ class Comparison:
     configs: tuple[Path, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     curve: Curve = Curve()
+    sweeps: dict[str, dict[str, float]] = field(default_factory=dict)
     before_seed: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     also_test: dict[str, Path] = field(default_factory=dict)
@@ -187,6 +190,10 @@ def _check(comparison: Comparison, file: Path) -> None:
     for arm in comparison.curve.arms:
         if arm not in comparison.arms:
             raise InputError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
+    for name, sweep in comparison.sweeps.items():
+        for arm in sweep:
+            if arm not in comparison.arms:
+                raise InputError(f"{file}: sweeps: {name}: {arm!r} is no arm, name {known}")
     if comparison.curve.arms and not comparison.curve.train_clips:
         raise InputError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
     for name in comparison.backbones:

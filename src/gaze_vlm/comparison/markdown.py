@@ -69,6 +69,7 @@ def render(
     folder: Path = Path(),
     curve_runs: Sequence[Run] = (),
     shared: Mapping[tuple[str, str], Overlap] = MappingProxyType({}),
+    sweeps: Mapping[Section, str] = MappingProxyType({}),
 ) -> str:
     """Return the page: facts, tables of each task, published figures, the curve, costs and the runs.
 
@@ -86,6 +87,7 @@ def render(
         folder: of the page; links to runs are relative to it.
         curve_runs: that the curve was made of.
         shared: what each test shares with a training, by data sets (tested, trained on); none where it is not known.
+        sweeps: file name of a section's picture of sweeps, relative to the page; none where it has none.
     """
     lines = notice(missing)
     sections = sections_of(runs)
@@ -102,6 +104,8 @@ def render(
         absent = [one for one in missing if _belongs(one, section, own[0].train_clips)]
         for task in SPLIT_TASKS:
             lines += _task(table, section, task, reach_s, absent)
+        if section in sweeps:
+            lines += ["## Sweeps", "", f"![What arms gain over the control, along a number]({sweeps[section]})", ""]
         if (published := published_grid(table, section)) is not None:
             lines += ["## Published figures", "", PUBLISHED, "", *_lines(published), ""]
         last_of_test = section == [one for one in sections if one[:2] == sections[0][:2]][-1]

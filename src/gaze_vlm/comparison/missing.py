@@ -25,10 +25,11 @@ def notice(missing: Sequence[Missing]) -> list[str]:
     """Markdown for the head of the page; nothing where nothing is missing."""
     if not missing:
         return []
-    lacks = f"**Incomplete: {count(missing)} missing.** Arms are compared with the control on the seeds that both have."
-    return [lacks, "", *(f"- {one}" for one in missing), ""]
+    lacks = f"**Incomplete: {how_many(missing)} missing.**"
+    compared = "Arms are compared with the control on the seeds that both have."
+    return [f"{lacks} {compared}", "", *(f"- {one}" for one in missing), ""]
 
 
-def count(missing: Sequence[Missing]) -> str:
+def how_many(missing: Sequence[Missing]) -> str:
     """Say how many results are missing."""
     return "1 result is" if len(missing) == 1 else f"{len(missing)} results are"

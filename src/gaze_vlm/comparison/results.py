@@ -1,4 +1,4 @@
-"""The files of a comparison: the page, the CSV and LaTeX; the curve's CSV and picture where there is one."""
+"""The files of a comparison: the page, the CSV and LaTeX; the curve's CSV, and pictures, where there are any."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.published import read_published, with_published
 from gaze_vlm.comparison.runs import Run
+from gaze_vlm.comparison.sweeps import sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table, build_table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
@@ -33,7 +34,7 @@ def write_results(
     encoder: Encoder | None,
     missing: Sequence[Missing] = (),
 ) -> Path:
-    """Write the page, the CSV and LaTeX; the curve's CSV and picture where there is one.
+    """Write the page, the CSV and LaTeX; the curve's CSV, and the pictures of curve and sweeps, where there are any.
 
     Args:
         comparison: what was compared.
@@ -64,6 +65,13 @@ def write_results(
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
         title = f"{SCORES[metric].title} on {points[0].dataset}, {points[0].backbone}"
         curve_figure(curve, title).savefig(output.with_name(picture), dpi=160)
+    pictures = {}
+    for number, section in enumerate(sections_of(shown)):
+        own = [run for run in shown if (run.dataset, run.trained_on, run.backbone) == section]
+        metric = headline_metric(own)
+        if found := sweep_gains(table, section, comparison.sweeps, metric):
+            pictures[section] = f"{output.name}_sweeps{number + 1 if number else ''}.png"
+            sweeps_figure(found, table.control, metric).savefig(output.with_name(pictures[section]), dpi=160)
     page = output.with_name(f"{output.name}.md")
     text = render(
         table,
@@ -77,6 +85,7 @@ def write_results(
         output.parent,
         points,
         overlaps({(run.dataset, run.trained_on): run for run in main}, comparison.also_test),
+        pictures,
     )
     page.write_text(text, encoding="utf-8")
     latex = latex_tables(table, sections_of(shown), comparison.reach_s, command)

@@ -15,6 +15,7 @@ from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.markdown import headline_metric, package_versions
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.runs import Run, by_arm
+from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.report import chosen_clips
@@ -126,6 +127,7 @@ def page_of(
         charts=[means_svg(one, roles, f"top-{one.task}") for one in headlines if one.means],
         parts=[part_view(table, runs, one, f"part{n}", comparison) for n, one in enumerate(sections)],
         curve=curve_svg(curve, first.dataset, metric),
+        sweeps=sweeps_svg(table, first, comparison, metric),
         alignments=alignment_views(shown_runs(arms, roles)),
         pictured=pictured(arms, roles, metric, count, named),
         settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
@@ -177,6 +179,15 @@ def curve_svg(curve: Sequence[CurvePoint], dataset: str, metric: str) -> Markup 
     said = [f"{point.arm}, {point.task}, {point.train_clips:,} clips: {100 * point.mean.mean:.1f}" for point in curve]
     figure = curve_figure(curve, f"{SCORES[metric].title} on {dataset}")
     return inline_svg(figure, "curve", "Score over the number of train clips", "; ".join(said))
+
+
+def sweeps_svg(table: Table, section: Section, comparison: Comparison, metric: str) -> Markup | None:
+    """Return the sweeps of a comparison; None where there are none."""
+    found = sweep_gains(table, section, comparison.sweeps, metric)
+    if not found:
+        return None
+    figure = sweeps_figure(found, table.control, metric)
+    return inline_svg(figure, "sweeps", "Gain over the control, along a number", in_words(found))
 
 
 def pictured(
