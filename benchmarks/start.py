@@ -21,9 +21,9 @@ from result import cpu_name, write_result
 
 from gaze_vlm.cli import main as command
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison.jobs import thread_environment
-from gaze_vlm.comparison.warmed import WarmedProcess
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.processes.jobs import thread_environment
+from gaze_vlm.processes.warmed import WarmedProcess
 
 ROUNDS = 3
 MOST_CLIPS = 800  # of the kitchen's configuration

@@ -9,9 +9,9 @@ from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import Choice
 from gaze_vlm.comparison.compare import run_comparison, write_page
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.jobs import thread_environment
 from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs
 from gaze_vlm.errors import CommandError
+from gaze_vlm.processes.jobs import thread_environment
 from gaze_vlm.runs.directory import RunDirectory
 
 

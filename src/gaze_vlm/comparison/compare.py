@@ -14,15 +14,15 @@ from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import NOTHING, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
-from gaze_vlm.comparison.jobs import Launch, run_or_raise, thread_environment
 from gaze_vlm.comparison.missing import Missing, how_many
 from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
-from gaze_vlm.comparison.subprocesses import Subprocesses
-from gaze_vlm.comparison.warmed import WarmedProcess
 from gaze_vlm.cores import cores, has_gpu
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.processes.jobs import Launch, run_or_raise, thread_environment
+from gaze_vlm.processes.subprocesses import Subprocesses
+from gaze_vlm.processes.warmed import WarmedProcess
 from gaze_vlm.progress import say
 from gaze_vlm.ranges import at_least
 

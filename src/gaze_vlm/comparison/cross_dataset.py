@@ -8,10 +8,10 @@ from typing import NamedTuple
 from gaze_vlm.command_line.commands import testing_arguments
 from gaze_vlm.comparison.choice import store_of
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.jobs import Job, Launch, in_parallel, thread_environment
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.runs import Run, read_tested
 from gaze_vlm.errors import InputError
+from gaze_vlm.processes.jobs import Job, Launch, in_parallel, thread_environment
 from gaze_vlm.runs.directory import RunDirectory
 
 STORE_FILES = ("manifest.json", "clips.parquet")

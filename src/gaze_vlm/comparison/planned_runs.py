@@ -7,9 +7,9 @@ from itertools import product
 from gaze_vlm.command_line.commands import run_options, this_package
 from gaze_vlm.command_line.composition import configs_of
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.jobs import Job, Launch, in_parallel, run_or_raise, thread_environment
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
+from gaze_vlm.processes.jobs import Job, Launch, in_parallel, run_or_raise, thread_environment
 from gaze_vlm.runs.directory import RunDirectory
 
 

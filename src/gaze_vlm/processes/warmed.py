@@ -25,7 +25,7 @@ from gaze_vlm.progress import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What stops a comparison: passed on to its runs."""
-IMPORTED = ["gaze_vlm.comparison.warm_imports"]
+IMPORTED = ["gaze_vlm.processes.warm_imports"]
 SERVER_DIED = 255
 """Exit status that multiprocessing reports of a process whose fork server is gone."""
 DIED = "the process that runs are started from has died: make sure that there is enough memory"

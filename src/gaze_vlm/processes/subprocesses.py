@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, Self
 
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison import guarded
-from gaze_vlm.comparison.warmed import SIGNALS, WarmedProcess, WarmedRun
+from gaze_vlm.processes import guarded
+from gaze_vlm.processes.warmed import SIGNALS, WarmedProcess, WarmedRun
 
 
 class Subprocesses:

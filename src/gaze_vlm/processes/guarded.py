@@ -1,6 +1,6 @@
 """Runs a command that does not outlive the comparison that started it, however that ends.
 
-    python -m gaze_vlm.comparison.guarded COMMAND…
+    python -m gaze_vlm.processes.guarded COMMAND…
 
 Its standard input is a pipe from the comparison. When that closes, the process group is killed: this process, the
 command and all that it started.

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gaze_vlm.comparison.subprocesses import Subprocesses
+from gaze_vlm.processes.subprocesses import Subprocesses
 
 PARENT = """
 import sys
 from pathlib import Path
-from gaze_vlm.comparison.jobs import in_parallel
-from gaze_vlm.comparison.subprocesses import Subprocesses
+from gaze_vlm.processes.jobs import in_parallel
+from gaze_vlm.processes.subprocesses import Subprocesses
 
 folder = Path(sys.argv[1])
 child = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"

@@ -14,11 +14,11 @@ import torch
 
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison import warmed
-from gaze_vlm.comparison.jobs import in_parallel
-from gaze_vlm.comparison.subprocesses import Subprocesses
-from gaze_vlm.comparison.warmed import SERVER_DIED, WarmedProcess
 from gaze_vlm.errors import MissingFileError
+from gaze_vlm.processes import warmed
+from gaze_vlm.processes.jobs import in_parallel
+from gaze_vlm.processes.subprocesses import Subprocesses
+from gaze_vlm.processes.warmed import SERVER_DIED, WarmedProcess
 from training_files import arguments
 
 RENDER = ["kitchen", "--participants=200", "--workers=2"]  # goes on for minutes
@@ -26,9 +26,9 @@ PARENT = f"""
 import sys
 from pathlib import Path
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison import warmed
-from gaze_vlm.comparison.jobs import in_parallel
-from gaze_vlm.comparison.subprocesses import Subprocesses
+from gaze_vlm.processes import warmed
+from gaze_vlm.processes.jobs import in_parallel
+from gaze_vlm.processes.subprocesses import Subprocesses
 
 warmed.IMPORTED[:] = ["gaze_vlm.kitchen.build"]
 folder = Path(sys.argv[1])
