@@ -28,10 +28,10 @@ from gaze_vlm.datamodules.gaze_sources import (
     of_other_sessions,
     of_other_times,
 )
+from gaze_vlm.datamodules.gaze_summaries import fixations_of_sessions, valid_share
 from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
-from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
@@ -146,6 +146,7 @@ class ClipDataModule(L.LightningDataModule):
         self.features_gb = features_gb
         self.seed = seed
         self.datasets: dict[Split, ClipDataset] = {}
+        self._fixations: dict[tuple[object, ...], dict[str, Tensor]] = {}
 
     def setup(self, stage: str) -> None:
         """Open the store and check its videos' files; nothing is decoded.
@@ -275,31 +276,15 @@ class ClipDataModule(L.LightningDataModule):
         return steps
 
     def valid_share(self, view: View, min_mass_in_view: float) -> float:
-        """Return the share of training frames with something to be pulled toward.
-
-        It is that of the arm's gaze, with its noise, or of its targets, in a view.
-
-        Args:
-            view: how a frame goes into the model.
-            min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
-        """
-        dataset, by_frames = self.datasets["train"], dict[int, list[GazeMixture]]()
-        if dataset.targets is not None:
-            given = [dataset.described(position).targets for position in range(len(dataset.records))]
-            seen = [one.distribution_on(Grid(1, 1), view, min_mass_in_view)[1] for one in given if one is not None]
-            return float(torch.cat(seen).float().mean())
-        for position, record in enumerate(dataset.records):
-            by_frames.setdefault(record.frames, []).append(dataset.described(position).gaze)
-        valid = [
-            GazeMixture.stack(mixtures).distribution_on(Grid(1, 1), view, min_mass_in_view)[1].flatten()
-            for mixtures in by_frames.values()
-        ]
-        return float(torch.cat(valid).float().mean())
+        """Return the share of training frames with something to be pulled toward (`gaze_summaries.valid_share`)."""
+        return valid_share(self.datasets["train"], view, min_mass_in_view)
 
     def fixations_of_sessions(
         self, evaluation: Literal["validation", "test"], grid: Grid, view: View, min_mass_in_view: float
     ) -> dict[str, Float[Tensor, " patch"]]:
-        """Return the weight of the gaze points in each patch, over all frames of each session that is evaluated.
+        """Return where each session that is evaluated looks (`gaze_summaries.fixations_of_sessions`).
+
+        It is computed once: every validation asks for it.
 
         Args:
             evaluation: `validation`, or `test`, which may be of another split (`test_split`).
@@ -307,14 +292,11 @@ class ClipDataModule(L.LightningDataModule):
             view: the part of the frame that the grid covers.
             min_mass_in_view: share of a frame's gaze mass that must be in view for the frame to count.
         """
-        dataset = self.tested() if evaluation == "test" else self.datasets["validation"]
-        fixations: dict[str, Tensor] = {}
-        for position, record in enumerate(dataset.records):
-            mixture = dataset.described(position).gaze
-            _, valid = mixture.distribution_on(grid, view, min_mass_in_view)
-            of_clip = mixture.fixations_on(grid, view)[valid].sum(0)
-            fixations[record.session] = fixations.get(record.session, 0) + of_clip
-        return fixations
+        asked = evaluation, grid, view, min_mass_in_view
+        if asked not in self._fixations:
+            dataset = self.tested() if evaluation == "test" else self.datasets["validation"]
+            self._fixations[asked] = fixations_of_sessions(dataset, grid, view, min_mass_in_view)
+        return self._fixations[asked]
 
     def val_dataloader(self) -> DataLoader[Clip]:
         return self._evaluation("validation")
