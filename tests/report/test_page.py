@@ -20,7 +20,7 @@ from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import View
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.report import chosen_clips, page
+from gaze_vlm.report import chosen_clips, page, pictured
 from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import Looked
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
@@ -82,7 +82,7 @@ def test_clips_that_are_asked_for_come_first(compared: Path, written: str, tmp_p
 
 
 def test_without_clips_no_model_is_run(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "see", None)
+    monkeypatch.setattr(pictured, "see", None)
     output = tmp_path / "page.html"
     assert main(["report", f"--config={compared}", f"--output={output}", "--count=0"]) == 0
     text = output.read_text(encoding="utf-8")
@@ -144,7 +144,9 @@ def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch
             for one in run.predictions
         ]
         runs.append(replace(run, predictions=tuple(renamed), backbone=HOSTILE[1], dataset=HOSTILE[2]))
-    monkeypatch.setattr(page, "see", lambda arms, guide, ids: seen_by(["control", "gaze"], [clip(one) for one in ids]))
+    monkeypatch.setattr(
+        pictured, "see", lambda arms, guide, ids: seen_by(["control", "gaze"], [clip(one) for one in ids])
+    )
     table = build_table(runs, "control", 0.8)
     made = page.page_of(comparison, runs, table, [], [], HOSTILE[0], tmp_path / "page.html", 1, HOSTILE[:1])
     check_whole(made)

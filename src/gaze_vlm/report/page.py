@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,12 +18,11 @@ from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import SCORES
-from gaze_vlm.report import chosen_clips
 from gaze_vlm.report.alignment_views import alignment_views
-from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
-from gaze_vlm.report.clip_views import ClipView, Picture, gaze_picture, maps_of, middle_one, see, view_of
+from gaze_vlm.report.charts import Mean, inline_svg, means_chart
 from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
 from gaze_vlm.report.html import render_page
+from gaze_vlm.report.pictured import pictured, shown_runs
 from gaze_vlm.report.score_tables import GroupTable, group_tables
 from gaze_vlm.runs.prediction import TASKS
 
@@ -50,16 +49,6 @@ class PartView:
 
 
 @dataclass(frozen=True)
-class ClipSection:
-    """Clips that were chosen by one rule."""
-
-    name: str
-    title: str
-    rule: str
-    clips: list[ClipView]
-
-
-@dataclass(frozen=True)
 class Setting:
     """What an arm is, and where its runs are."""
 
@@ -69,16 +58,6 @@ class Setting:
     floor: str
     train_clips: str
     runs: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Pictured:
-    """What running the models gives: the picture at the top, and clips by rule, on one scale."""
-
-    first: list[Picture] = field(default_factory=list)
-    bar: Markup | None = None
-    seed: int = 0
-    sections: list[ClipSection] = field(default_factory=list)
 
 
 def page_of(
@@ -188,71 +167,6 @@ def sweeps_svg(table: Table, section: Section, comparison: Comparison, metric: s
         return None
     figure = sweeps_figure(found, table.control, metric)
     return inline_svg(figure, "sweeps", "Gain over the control, along a number", in_words(found))
-
-
-def pictured(
-    arms: Mapping[str, dict[int, Run]], roles: Roles, metric: str, count: int, named: Sequence[str]
-) -> Pictured:
-    """Choose the clips and run every arm's model over them, once."""
-    shown = shown_runs(arms, roles)
-    if roles.treatment is None or not shown or (count == 0 and not named):
-        return Pictured()
-    found = chosen_clips.pairs(arms[roles.treatment], arms[roles.control], metric)
-    title = SCORES[metric].title.lower()
-    typical = chosen_clips.typical(found)
-    rules = (
-        ("named", "Clips asked for", "Named with --clips.", list(named)),
-        (
-            "gains",
-            "Where gaze helped",
-            f"The largest gains of {roles.treatment} over {roles.control} in the score “{title}”, one clip a session; "
-            "ties go to the answer whose meaning gains more.",
-            chosen_clips.gains(found, count),
-        ),
-        (
-            "losses",
-            "Failures: where gaze did harm",
-            f"The largest losses of {roles.treatment} against {roles.control}, by the same rule.",
-            chosen_clips.losses(found, count),
-        ),
-        (
-            "in-vain",
-            "Failures: looked right, answered wrong",
-            f"Of the clips that {roles.treatment} answers wrong, those in which its attention is nearest to gaze.",
-            chosen_clips.looked_in_vain(found, count),
-        ),
-    )
-    ids = list(dict.fromkeys([*typical, *(clip for *_, chosen in rules for clip in chosen)]))
-    if not ids:
-        return Pictured()
-    seen = see({arm: run.directory.path for arm, run in shown.items()}, roles.treatment, ids)
-    norm = seen.scale()
-    index = {clip.clip_id: position for position, clip in enumerate(seen.clips)}
-    first = middle_one(seen, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
-    captions = {
-        roles.control: "Where the model without gaze looks",
-        roles.treatment: "Where it looks after training with gaze",
-    }
-    maps = []
-    for one in maps_of(seen, first, norm):
-        if one.caption in captions:
-            share = seen.share_on_gaze(one.caption, first)
-            on_gaze = "" if share is None else f": {100 * share:.0f} % of its attention on gaze"
-            maps.append(replace(one, caption=captions[one.caption] + on_gaze))
-    sections = [
-        ClipSection(name, heading, rule, [view_of(seen, index[clip], norm, shown) for clip in chosen])
-        for name, heading, rule, chosen in rules
-        if chosen
-    ]
-    bar = inline_svg(scale_bar(norm), "scale", "Scale of attention and gaze", "From clear, none, to dark red, most.")
-    return Pictured([gaze_picture(seen, first), *maps], bar, shown[roles.treatment].seed, sections)
-
-
-def shown_runs(arms: Mapping[str, dict[int, Run]], roles: Roles) -> dict[str, Run]:
-    """Return the run of each arm that is looked into: of the first seed that treatment and control share."""
-    treated, untreated = (arms.get(arm or "", {}) for arm in (roles.treatment, roles.control))
-    seed = next((seed for seed in treated if seed in untreated), None)
-    return {} if seed is None else {arm: seeds[seed] for arm, seeds in arms.items() if seed in seeds}
 
 
 def setting(comparison: Comparison, arm: str, seeds: Mapping[int, Run], output: Path) -> Setting:
