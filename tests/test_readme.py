@@ -12,7 +12,7 @@ import pytest
 
 from gaze_vlm.cli import COMMANDS, main
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.planned_runs import fit_options, planned_runs
+from gaze_vlm.comparison.planned_runs import before_seed_command, fit_options, planned_runs
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.configured import ConfiguredTraining, configure
@@ -38,7 +38,8 @@ class Follower:
 
     def trains(self, fit: ConfiguredTraining) -> None:
         self.reads(fit.datamodule.store_path)
-        assert fit.model.backbone.options.checkpoint in shipped_checkpoints()
+        checkpoint = fit.model.backbone.options.checkpoint
+        assert checkpoint in shipped_checkpoints() or Path(checkpoint) in self.made
         self.finishes(fit.options.dir)
 
     def finishes(self, run: Path) -> None:
@@ -59,6 +60,8 @@ class Follower:
         for store in comparison.also_test.values():
             self.reads(store)
         wanted = planned_runs(comparison, seeds)
+        commands = [before_seed_command(comparison, run) for run in wanted]
+        self.made |= {Path(command[command.index("--output") + 1]) for command in commands if command}
         for run in {run.arm: run for run in wanted}.values():
             self.trains(configure(fit_options(run, comparison)))
         for run in wanted:

@@ -79,7 +79,7 @@ def test_the_page(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pyte
 def test_the_sequence_is_the_collators(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     sequence = doctor(arguments(tmp_path, tiny_llava, prepared)).facts["sequence"]
     longest = "What will the camera wearer do next?"
-    prompt, _ = make_backbone(FAMILIES[0], tiny_llava, "mean").collator().tokenize(longest, "cut", [1, 2, 3, 4])
+    prompt, _ = make_backbone(FAMILIES[0], tiny_llava, "both").collator().tokenize(longest, "cut", [1, 2, 3, 4])
     assert sequence.startswith(f"{len(prompt)} tokens of the prompt {longest!r}")
 
 

@@ -50,7 +50,7 @@ def test_a_run_is_exported(lora_run: Path, tmp_path: Path, capsys: pytest.Captur
     assert "gaze_block.safetensors" in capsys.readouterr().out
     names = {path.name for path in tmp_path.iterdir()}
     assert {"model.safetensors", "config.json", "gaze_vlm.json", "gaze_block.safetensors", "tokenizer.json"} <= names
-    assert json.loads((tmp_path / "gaze_vlm.json").read_text())["block"]["output"] == "mean"
+    assert json.loads((tmp_path / "gaze_vlm.json").read_text())["block"]["output"] == "both"
     backbone = load_run(lora_run, max_new_tokens=3).model.backbone
     assert backbone.options.max_new_tokens == 3  # as an export loads full weights in place of 4 bits
     exported = AutoModelForImageTextToText.from_pretrained(tmp_path).model.vision_tower.eval()

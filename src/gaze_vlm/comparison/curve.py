@@ -12,6 +12,7 @@ from gaze_vlm.comparison.paired import arm_scores, difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import points
+from gaze_vlm.output import draft_of
 from gaze_vlm.runs.prediction import TASKS
 
 MARKERS = "osD^v"
@@ -79,7 +80,7 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
 
     Blank where there is no difference or no interval.
     """
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for p in curve:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.contamination import overlaps
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure, curve_points, write_curve_csv
@@ -17,6 +19,7 @@ from gaze_vlm.comparison.sweeps import sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table, build_table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
+from gaze_vlm.output import draft_of, write_atomically
 
 
 def table_of(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
@@ -45,7 +48,6 @@ def write_results(
         missing: what the page says that it lacks.
     """
     output = comparison.output
-    output.parent.mkdir(parents=True, exist_ok=True)
     main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
     shown = [*main, *elsewhere]
     table = table_of(comparison, shown, encoder)
@@ -64,14 +66,14 @@ def write_results(
         picture = f"{output.name}_curve.png"
         write_curve_csv(curve, output.with_name(f"{output.name}_curve.csv"))
         title = f"{SCORES[metric].title} on {points[0].dataset}, {points[0].backbone}"
-        curve_figure(curve, title).savefig(output.with_name(picture), dpi=160)
+        save_png(curve_figure(curve, title), output.with_name(picture))
     pictures = {}
     for number, section in enumerate(sections_of(shown)):
         own = [run for run in shown if (run.dataset, run.trained_on, run.backbone) == section]
         metric = headline_metric(own)
         if found := sweep_gains(table, section, comparison.sweeps, metric):
             pictures[section] = f"{output.name}_sweeps{number + 1 if number else ''}.png"
-            sweeps_figure(found, table.control, metric).savefig(output.with_name(pictures[section]), dpi=160)
+            save_png(sweeps_figure(found, table.control, metric), output.with_name(pictures[section]))
     page = output.with_name(f"{output.name}.md")
     text = render(
         table,
@@ -87,7 +89,13 @@ def write_results(
         overlaps({(run.dataset, run.trained_on): run for run in main}, comparison.also_test),
         pictures,
     )
-    page.write_text(text, encoding="utf-8")
+    write_atomically(page, text)
     latex = latex_tables(table, sections_of(shown), comparison.reach_s, command)
-    output.with_name(f"{output.name}.tex").write_text(latex, encoding="utf-8")
+    write_atomically(output.with_name(f"{output.name}.tex"), latex)
     return page
+
+
+def save_png(figure: Figure, file: Path) -> None:
+    """Write a picture, all or nothing."""
+    with draft_of(file) as draft:
+        figure.savefig(draft, format="png", dpi=160)

@@ -16,6 +16,7 @@ from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
+from gaze_vlm.output import draft_of
 
 NONE: Mapping[str, str] = MappingProxyType({})
 POINTS = 100
@@ -96,7 +97,7 @@ class Table:
 
     def write_csv(self, file: Path) -> None:
         """Write the rows as CSV, blank where a number does not exist."""
-        with file.open("w", encoding="utf-8", newline="") as stream:
+        with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
             writer.writeheader()
             writer.writerows({name: _cell(value) for name, value in asdict(row).items()} for row in self.rows)

@@ -16,7 +16,7 @@ import torch
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.texts import exact_match
-from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.output import check_output_folder, draft_of
 from gaze_vlm.pretraining.joint_pretraining import FRAMES, LabelledTokens, ask
 from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.questions import CAPTION, CROP, TOOL
@@ -80,9 +80,7 @@ def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: 
             shares = (round(100 * float(np.mean(right)), 2) for right in (before, after[kind]))
             options = trained.options
             rows.append(Remembered(run, options.arm, trained.datamodule.seed, kind, len(before), *shares))
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(rows, output)
+    write_csv(rows, output)
     print("\n".join(table_of(rows)))
     return output
 
@@ -113,7 +111,7 @@ def ask_about(backbone: Backbone, clips: Sequence[list[Still]], seed: int) -> An
 
 def write_csv(rows: Sequence[Remembered], file: Path) -> None:
     """Write a row a run and kind of question."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Remembered)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.json_files import read_json
-from gaze_vlm.output import check_output_file, writing
+from gaze_vlm.output import check_output_file, write_atomically
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.html import KINDS, data_url, render_page
@@ -54,10 +54,8 @@ def report_quality(
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
     page = render(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue())
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8")
-        output.with_suffix(".jpg").write_bytes(sheet.getvalue())
+    write_atomically(output, page)
+    write_atomically(output.with_suffix(".jpg"), sheet.getvalue())
     print(f"wrote {output} and {output.with_suffix('.jpg').name}")
     return output
 
