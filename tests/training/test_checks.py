@@ -1,5 +1,6 @@
 """One list of checks: what `fit` refuses before it loads weights, `doctor` refuses with the same words."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from gaze_vlm.datamodules.gaze_sources import CentrePrior
 from gaze_vlm.doctor.doctor import doctor
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checks import problems, refuse_what_would_fail
-from gaze_vlm.training.checks.configuration import whole_steps
+from gaze_vlm.training.checks.trainer import whole_steps
 from gaze_vlm.training.configured import configure
 from training_files import arguments
 
@@ -28,6 +30,14 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.limit_val_batches=0", "limit_val_batches is 0: no checkpoint would be written"),
         ("--trainer.accumulate_grad_batches=100", "do not fill one batch of 2 100 times on each of 1 processes"),
         ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val is -1"),
+        ("--trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches is 0"),
+        ("--trainer.log_every_n_steps=-1", "trainer.log_every_n_steps is -1"),
+        ("--trainer.num_sanity_val_steps=-3", "trainer.num_sanity_val_steps is -3"),
+        ("--trainer.limit_train_batches=0", "trainer.limit_train_batches is 0: nothing would be trained"),
+        ("--trainer.max_steps=0", "trainer.max_steps is 0: nothing would be trained"),
+        ("--trainer.max_epochs=0", "trainer.max_epochs is 0: nothing would be trained"),
+        ("--trainer.limit_val_batches=0.0001", "limit_val_batches is 0.0001: less than one of 2 batches"),
+        ("--ckpt_path=last", "last.ckpt does not exist: leave the option out"),
         ("--model.optimizer.init_args.lr=-1", "model.optimizer: Invalid learning rate: -1"),
         ("--data.train_noise.dropped=1", "has valid gaze, so λ > 0 would pull toward nothing"),
         ("--data.gaze_input=coordinates", "the model's tokenizer reads 202 places of gaze as"),
@@ -43,6 +53,47 @@ def test_fit_and_doctor_refuse_alike(
     assert message in refused
     assert main(["doctor", *options]) == 1
     assert f"\n! {refused}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--trainer.accelerator=nosuch", "trainer.accelerator is 'nosuch'; choose one of "),
+        ("--trainer.strategy=dpp", "trainer.strategy is 'dpp'; choose one of .*did you mean ddp"),
+        ("--trainer.gradient_clip_algorithm=foo", "trainer: `?gradient_clip_algorithm"),
+        ("--trainer.max_steps=-5", "trainer: `?max_steps"),
+        ("--trainer.devices=0", "trainer.devices is 0"),
+    ],
+)
+def test_what_lightning_refuses_doctor_refuses_too(
+    option: str, message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared), option]
+    assert main(["fit", *options]) in (1, 2)
+    assert main(["doctor", *options]) == 1
+    assert re.search(f"\n! {message}", capsys.readouterr().out)
+
+
+def test_a_directory_in_use_is_refused_by_both(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = arguments(tmp_path / "run", tiny_llava, prepared)
+    RunDirectory(tmp_path / "run").write_state("finished")
+    for command in ("fit", "doctor"):
+        assert main([command, *options]) == 1
+        said = capsys.readouterr()
+        assert "holds a run (finished)" in said.err + said.out
+    assert main(["doctor", *options, "--run.overwrite=true"]) == 0
+
+
+def test_a_score_that_no_validation_logs_is_not_waited_for(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    stopping = "--trainer.callbacks=[{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: %s}}]"
+    options = arguments(tmp_path / "run", tiny_llava, prepared)
+    assert main(["doctor", *options, stopping % "validation/scor"]) == 1
+    assert "monitors 'validation/scor', which no validation logs" in capsys.readouterr().out
+    assert main(["doctor", *options, stopping % "validation/activity/noun"]) == 0
 
 
 def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gaze_vlm.comparison.planned_runs import PlannedRun, before_seed_command, fi
 from gaze_vlm.comparison.published import read_published
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.progress import say
-from gaze_vlm.training.checks import CONFIGURATION, Problem, problems
+from gaze_vlm.training.checks import CONFIGURATION, Problem, Training, problems
 from gaze_vlm.training.configured import ConfiguredTraining, configure
 
 
@@ -58,7 +59,7 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
     data = (run.dataset, run.backbone, run.arm, "data", str(run.train_clips))
     is_there, outputs = Path(checkpoint).exists(), _outputs(command)
     if model not in seen and (is_there or Path(checkpoint) not in outputs):
-        found, built = problems(configured.training)
+        found, built = problems(_anew(configured))
         if not built and comparison.before_seed and not is_there:
             if comparison.before_seed[0] == "gaze-vlm" and outputs:
                 yield Problem(f"no model in {checkpoint}, and before_seed makes {outputs[-1]}: give both the same path")
@@ -81,7 +82,13 @@ def _problems(run: PlannedRun, comparison: Comparison, seen: set[tuple[str, ...]
 
 
 def _of_configuration(configured: ConfiguredTraining) -> list[Problem]:
-    return [problem for check in CONFIGURATION for problem in check(configured.training)]
+    return [problem for check in CONFIGURATION for problem in check(_anew(configured))]
+
+
+def _anew(configured: ConfiguredTraining) -> Training:
+    """The training as a comparison runs it: what an interrupted one left is deleted."""
+    training = configured.training
+    return replace(training, run=replace(training.run, overwrite=True))
 
 
 def _other_than_asked(run: PlannedRun, comparison: Comparison, configured: ConfiguredTraining) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ class Amounts:
     @property
     def passes(self) -> float:
         """Passes over the training clips."""
-        return self.steps / self.steps_of_epoch
+        return self.steps / self.steps_of_epoch if self.steps_of_epoch else 0.0
 
 
 def amounts(training: Training) -> Amounts:
@@ -42,7 +42,7 @@ def amounts(training: Training) -> Amounts:
         max_epochs = LIGHTNINGS_EPOCHS
     steps = min(max_steps, max_epochs * steps_of_epoch)
     interval = training.validate_every_n_steps or steps_of_epoch * (trainer.get("check_val_every_n_epoch") or 1)
-    return Amounts(steps, steps_of_epoch, interval, inf if steps == inf else ceil(steps / interval))
+    return Amounts(steps, steps_of_epoch, interval, inf if steps == inf else ceil(steps / max(1, interval)))
 
 
 def _limit(value: Any) -> float:

@@ -90,15 +90,10 @@ class RunDirectory:
         results of tests of earlier weights.
 
         Raises:
-            InputError: there is a run, and the training neither resumes nor may overwrite it.
+            InputError: see `check_usable`.
         """
+        self.check_usable(resumes, overwrite)
         state = self.state
-        failed_at_start = state == "failed" and not self.checkpoints.exists()
-        if state != "empty" and not (resumes or overwrite or failed_at_start):
-            raise InputError(
-                f"{self} holds a run ({state}): name another with --run.dir, resume it with --ckpt_path last, or "
-                "delete it with --run.overwrite=true"
-            )
         self.write_state("running")
         if state != "empty":
             _delete(self._results if resumes else (*self._results, *self._of_training))
@@ -114,6 +109,19 @@ class RunDirectory:
             self.write_state("failed")
             raise
         self.write_state("finished")
+
+    def check_usable(self, resumes: bool, overwrite: bool) -> None:
+        """Check that a training may use the directory.
+
+        Raises:
+            InputError: there is a run, and the training neither resumes nor may overwrite it.
+        """
+        failed_at_start = self.state == "failed" and not self.checkpoints.exists()
+        if self.state != "empty" and not (resumes or overwrite or failed_at_start):
+            raise InputError(
+                f"{self} holds a run ({self.state}): name another with --run.dir, resume it with --ckpt_path last, or "
+                "delete it with --run.overwrite=true"
+            )
 
     def write_state(self, state: State) -> None:
         """Write the state, whole or not at all."""

@@ -24,7 +24,7 @@ class ConfiguredTraining(GazeCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
         for of_fit in ("ckpt_path", "weights_only"):  # a run's config.yaml has them
-            parser.add_argument(f"--{of_fit}", type=Any, default=None, help="of `fit`; not looked at")
+            parser.add_argument(f"--{of_fit}", type=Any, default=None, help="of `fit`")
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         return None

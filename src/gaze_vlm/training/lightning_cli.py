@@ -139,7 +139,8 @@ class GazeCLI(LightningCLI):
     def training(self) -> Training:
         """What the checks look at."""
         every_n_steps = self._get(self.config, "validate_every_n_steps")
-        return Training(self.model, self.datamodule, self._get(self.config, "trainer"), self.options, every_n_steps)
+        trainer, resumed = self._get(self.config, "trainer"), self._get(self.config, "ckpt_path")
+        return Training(self.model, self.datamodule, trainer, self.options, every_n_steps, resumed)
 
     def before_fit(self) -> None:
         for doubt in refuse_what_would_fail(self.training):

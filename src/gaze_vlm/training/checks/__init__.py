@@ -14,18 +14,22 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.configuration import (
     four_bit_weights,
     gaze_of_other_times,
-    gradient_clipping,
     prepared_store,
     run_directory,
     valid_gaze,
-    validation_interval,
     versions_fit,
     weights_there,
-    whole_steps,
 )
 from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, optimizer_fits, something_trainable
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, unknown_words
+from gaze_vlm.training.checks.trainer import (
+    monitored_scores,
+    some_steps,
+    trainer_options,
+    validation_interval,
+    whole_steps,
+)
 
 __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
@@ -34,10 +38,12 @@ CONFIGURATION: tuple[Check, ...] = (
     run_directory,
     four_bit_weights,
     weights_there,
-    validation_interval,
-    gradient_clipping,
+    trainer_options,
+    some_steps,
     prepared_store,
+    validation_interval,
     whole_steps,
+    monitored_scores,
     valid_gaze,
     gaze_of_other_times,
 )

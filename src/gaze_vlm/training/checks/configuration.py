@@ -8,7 +8,8 @@ from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
-from gaze_vlm.ranges import at_least
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.checkpoint_files import find_checkpoint
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 from gaze_vlm.training.checks.versions import misfits
 
@@ -107,45 +108,10 @@ def gaze_of_other_times(training: Training) -> Iterable[Problem]:
         )
 
 
-def whole_steps(training: Training) -> Iterable[Problem]:
-    """Check that each optimiser step has all its batches.
-
-    The loss is normalised by what they hold together.
-    """
-    batches, accumulated = training.limited_batches or 0, training.accumulated
-    if batches % accumulated:
-        yield Problem(
-            f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "
-            "batches (accumulate_grad_batches): make it a multiple"
-        )
-    if any("GradientAccumulationScheduler" in str(one) for one in training.trainer.get("callbacks") or []):
-        yield Problem(
-            "GradientAccumulationScheduler changes the number of batches of a step, by which the loss is normalised: "
-            "set accumulate_grad_batches instead"
-        )
-
-
 def run_directory(training: Training) -> Iterable[Problem]:
-    """Check that the run directory can be written."""
-    return refusals(partial(check_output_folder, training.run.dir))
-
-
-def validation_interval(training: Training) -> Iterable[Problem]:
-    """Check that the training validates: the best validation is the checkpoint."""
-    if training.trainer.get("limit_val_batches") == 0:
-        yield Problem(
-            "limit_val_batches is 0: no checkpoint would be written, since the best validation chooses it; "
-            "set it to 1 or more"
-        )
-    interval = training.trainer.get("val_check_interval")
-    if isinstance(interval, int | str) or (interval is not None and training.validate_every_n_steps is not None):
-        yield Problem(
-            f"trainer.val_check_interval is {interval}: it counts batches or time, and not optimiser steps; set "
-            "validate_every_n_steps instead"
-        )
-
-
-def gradient_clipping(training: Training) -> Iterable[Problem]:
-    """Check the gradient's largest norm: by one below 0, Lightning would scale gradients to point the other way."""
-    limit = training.trainer.get("gradient_clip_val")
-    return refusals(partial(at_least, 0, **{"trainer.gradient_clip_val": limit}))
+    """Check that the run directory can be written, and holds no other run, or the one to resume."""
+    directory, resumed = RunDirectory(training.run.dir), training.ckpt_path
+    yield from refusals(partial(check_output_folder, directory.path))
+    yield from refusals(partial(find_checkpoint, resumed, directory, "fit"))
+    if not training.trainer.get("fast_dev_run"):  # which writes nothing
+        yield from refusals(partial(directory.check_usable, resumed is not None, training.run.overwrite))

@@ -31,6 +31,7 @@ class Training:
         trainer: the trainer's options as configured, Lightning's defaults filled in.
         run: where the run goes.
         validate_every_n_steps: optimiser steps from one validation to the next; None counts epochs.
+        ckpt_path: what the training resumes from; None begins anew.
     """
 
     module: GazeVLM
@@ -38,6 +39,7 @@ class Training:
     trainer: Mapping[str, Any]
     run: RunOptions
     validate_every_n_steps: int | None = None
+    ckpt_path: str | None = None
 
     @property
     def processes(self) -> int:
@@ -49,7 +51,7 @@ class Training:
             of_node = 1 if self.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
         else:
             of_node = int(devices)
-        return of_node * int(self.trainer.get("num_nodes") or 1)
+        return max(1, of_node) * int(self.trainer.get("num_nodes") or 1)
 
     @property
     def precision(self) -> str:
