@@ -14,6 +14,7 @@ from gaze_vlm.comparison.groups import (
     repeat_previous,
 )
 from gaze_vlm.comparison.runs import read_run
+from gaze_vlm.metrics.texts import TEXT_SCORES
 
 
 class Same:
@@ -67,7 +68,7 @@ def test_oracles_without_labels_or_clips(tmp_path):
     for line in lines:
         del line["target_verb"], line["target_noun"]
     unlabelled = read_run(write_run(tmp_path, lines)).predictions
-    assert set(majority(unlabelled, "future", 0.8, None)) == {"exact_match", "rouge_l", "bleu", "chrf"}
+    assert set(majority(unlabelled, "future", 0.8, None)) == {*TEXT_SCORES}
     assert majority(unlabelled[:2], "future/unseen", 0.8, None) == {}
     assert repeat_current(unlabelled[:2], "future/unseen", 0.8, None) == {}
     assert oracles_of("activity") == ["repeat_previous", "majority"]

@@ -11,6 +11,7 @@ from av.stream import Disposition
 from egtea_files import iterate_frames, texture
 from gaze_vlm.formats.video import frames_at, timed_frames
 from gaze_vlm.formats.video_header import open_video, video_info
+from gaze_vlm.preparation.frame_sampling import sample_frames
 
 SECONDS = 3
 
@@ -62,6 +63,12 @@ def test_no_stream_states_its_own_duration(tmp_path: Path, monkeypatch: pytest.M
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(ValueError, match=r"v\.mkv: cut short, 3\.\d s of 5\.0 s"):
         list(timed_frames(path))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_a_clock_of_milliseconds_loses_no_sampled_frame(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"v.{suffix}")
+    assert [frame.t_s for frame in sample_frames(path, timed_frames(path), 1.0, 0.2)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "avi"])

@@ -96,6 +96,7 @@ def test_a_stopped_training_resumes(
     until_then = cost(run)["train_seconds"]
     assert until_then > 0
     assert main(resume_command(RunDirectory(run)).split()[1:]) == 0
+    assert "resuming within an epoch: its remaining batches are drawn anew" in capsys.readouterr().err
     assert RunDirectory(run).state == "finished"
     assert cost(run)["train_seconds"] > until_then
     assert steps_logged(run) == list(range(STEPS))

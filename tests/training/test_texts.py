@@ -29,7 +29,7 @@ def test_special_tokens_are_refused_by_clip(
     text: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     store = with_text(prepared, tmp_path / "store", text, slice(1, 3))
-    named = read_clips(store / "clips.parquet")[1].clip_id
+    named = ", ".join(record.clip_id for record in read_clips(store / "clips.parquet")[1:3])
     options = arguments(tmp_path / "run", tiny_llava, store)
     assert main(["fit", *options]) == 1
     refused = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("gaze-vlm fit: error: ")

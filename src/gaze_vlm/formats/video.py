@@ -26,12 +26,16 @@ SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame, not yet turned into pixels; `frame` is None if it is damaged."""
+    """A decoded frame, not yet turned into pixels; `frame` is None if it is damaged.
+
+    Its times are whole ticks of the file's clock, `tick_s` apart: Matroska's are milliseconds.
+    """
 
     pts: int
     t_s: float
     duration_s: float
     frame: av.VideoFrame | None
+    tick_s: float = 0.0
 
 
 def timed_frames(path: Path) -> Iterator[TimedFrame]:
@@ -52,7 +56,7 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
             ticks = 0 if frame is None else frame.duration or 0
             duration_s = float(ticks * info.time_base) or 1 / info.average_hz
             end_s = t_s + duration_s
-            yield TimedFrame(pts, t_s, duration_s, frame)
+            yield TimedFrame(pts, t_s, duration_s, frame, float(info.time_base))
         if end_s < info.duration_s - MAX_MISSING_S:
             raise InputError(
                 f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again"

@@ -54,7 +54,7 @@ def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, win
 
     The first sample thus ends the first interval, so that a clip of n frames covers exactly n / frame_hz
     seconds and every gaze window of up to that interval lies inside the video. The grid ends with the
-    video. `path` is for messages.
+    video, to a tick of its clock. `path` is for messages.
 
     Raises:
         InputError: when the video does not start at 0, or is shorter than one interval.
@@ -76,7 +76,7 @@ def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, win
         shown.append(frame)
         _drop_before(shown, count / frame_hz - window_s)
     end_s = shown[-1].t_s + shown[-1].duration_s if shown else 0.0
-    yield from sampled_until(end_s + TIME_TOLERANCE_S)
+    yield from sampled_until(end_s + max(TIME_TOLERANCE_S, shown[-1].tick_s if shown else 0.0))
     if count == 1:
         raise InputError(f"{path}: {end_s:.2f} s long, shorter than the {1 / frame_hz:g} s between sampled frames")
 

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from math import ceil, isfinite
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,6 +52,8 @@ class LastCheckpoint(Callback):
         self.saved_at, self.seen_step = time.monotonic(), trainer.global_step
         if isinstance(trainer.logger, RunLogger) and trainer.is_global_zero:
             trainer.logger.experiment.keep_until(trainer.global_step)
+        if trainer.ckpt_path is not None and within_epoch(trainer) and trainer.is_global_zero:
+            say("resuming within an epoch: its remaining batches are drawn anew (docs/runs.md)")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.handlers[number] = signal.signal(number, self.receive)
@@ -177,3 +180,9 @@ class MetricsFile(_ExperimentWriter):
             writer = csv.DictWriter(stream, self.metrics_keys)
             writer.writeheader()
             writer.writerows(lines)
+
+
+def within_epoch(trainer: L.Trainer) -> bool:
+    """Return whether the steps until now end within an epoch."""
+    batches = trainer.num_training_batches
+    return bool(isfinite(batches) and trainer.global_step % ceil(batches / trainer.accumulate_grad_batches))

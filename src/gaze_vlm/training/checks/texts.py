@@ -21,7 +21,10 @@ def special_tokens(training: Training) -> Iterable[Problem]:
     clips = {text: clip_ids for text, clip_ids in _clips_by_text(training).items() if pattern.search(text)}
     if clips:
         tokens = sorted({token for text in clips for token in pattern.findall(text)})
-        shown = "; ".join(f"{clip_ids[0]} {text!r}" for text, clip_ids in list(clips.items())[:SHOWN])
+        shown = "; ".join(
+            f"{', '.join(clip_ids[:SHOWN])}{', …' if len(clip_ids) > SHOWN else ''} {text!r}"
+            for text, clip_ids in list(clips.items())[:SHOWN]
+        )
         yield Problem(
             f"the texts of {sum(map(len, clips.values()))} clips hold special tokens of the model's tokenizer "
             f"({', '.join(tokens)}): {shown}{'; …' if len(clips) > SHOWN else ''}. Change these texts in the data set "
