@@ -192,7 +192,7 @@ def test_only_fit_and_its_checks_build_the_optimizer_that_the_command_line_allow
     assert main(["export", "--run", str(shared), "--output", str(tmp_path / "exported")]) == 0
     built = tmp_path / "built"
     assert not built.exists()
-    for command in (["doctor", *options], ["fit", *options, f"--run.dir={tmp_path / 'again'}"]):
+    for command in (["doctor", *options, "--run.overwrite=true"], ["fit", *options, f"--run.dir={tmp_path / 'again'}"]):
         assert main(command) == 0
         built.unlink()
     sys.modules.pop("of_my_lab")

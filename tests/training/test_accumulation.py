@@ -79,7 +79,7 @@ def test_the_mean_over_processes_is_exact_with_one_valid_frame(
     values: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: values.update({name: value})  # type: ignore[method-assign, assignment]
     strategy = SimpleNamespace(reduce=lambda here, reduce_op: torch.stack([here[0], here[1] / 2]))
-    module._trainer = SimpleNamespace(world_size=2, strategy=strategy, global_step=0)  # type: ignore[assignment]
+    module._trainer = SimpleNamespace(log_every_n_steps=1, world_size=2, strategy=strategy, global_step=0)  # type: ignore[assignment]
     batch = make_batch(backbone)
     batch.valid[:] = False
     batch.valid[0, 0] = valid_here
@@ -109,7 +109,7 @@ def test_lambda_may_differ_by_task(tmp_path_factory: pytest.TempPathFactory) -> 
         module = GazeVLM(backbone, GazeRegularizer(2.0), weights, ratio_every_n_steps=0)
         module.log = lambda *_, **__: None  # type: ignore[method-assign]
         strategy = SimpleNamespace(reduce=lambda here, reduce_op: here)
-        module._trainer = SimpleNamespace(world_size=1, strategy=strategy, global_step=0)  # type: ignore[assignment]
+        module._trainer = SimpleNamespace(log_every_n_steps=1, world_size=1, strategy=strategy, global_step=0)  # type: ignore[assignment]
         return float(module.training_step(batch, 0).detach())
 
     output = backbone(batch)

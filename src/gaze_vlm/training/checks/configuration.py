@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.output import check_output_folder
@@ -113,5 +115,6 @@ def run_directory(training: Training) -> Iterable[Problem]:
     directory, resumed = RunDirectory(training.run.dir), training.ckpt_path
     yield from refusals(partial(check_output_folder, directory.path))
     yield from refusals(partial(find_checkpoint, resumed, directory, "fit"))
-    if not training.trainer.get("fast_dev_run"):  # which writes nothing
+    is_first = getattr(rank_zero_only, "rank", 0) == 0  # the others find what it has begun
+    if is_first and not training.trainer.get("fast_dev_run"):  # which writes nothing
         yield from refusals(partial(directory.check_usable, resumed is not None, training.run.overwrite))
