@@ -32,7 +32,7 @@ from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
 
 ROOT = Path(__file__).parents[1]
-STEPS, FIRST, ROUNDS = 110, 10, 5
+STEPS, FIRST, ROUNDS = 110, 10, 3
 
 
 class Clock(L.Callback):
