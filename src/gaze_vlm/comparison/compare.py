@@ -44,7 +44,7 @@ def compare(
     output: Path | None = None,
     resume: bool = False,
     jobs: int | None = None,
-    count: int = 3,
+    count: int | None = None,
 ) -> None:
     """Train and test every arm and seed that is missing, and write tables and a page.
 
@@ -65,7 +65,8 @@ def compare(
         resume: resume interrupted trainings from their last checkpoint. Within an epoch that is not exact, so they
             begin anew without it.
         jobs: runs at a time; by default one on a GPU, else one a core.
-        count: clips a section of the page, which the models are run on; 0 leaves the clips out.
+        count: clips a section of the page, which the models are run on; by default those of `gaze-vlm report`, and 0
+            leaves the clips out.
 
     Raises:
         InputError: a run would fail as it is configured; none was begun.
@@ -111,7 +112,7 @@ def write_table(*args: Any) -> Path:
 
 
 def write_page(
-    config: Path, choice: Choice, seeds: Sequence[int] | None, count: int, page: Path, launch: Launch
+    config: Path, choice: Choice, seeds: Sequence[int] | None, count: int | None, page: Path, launch: Launch
 ) -> Path:
     """Write the page of a comparison as `gaze-vlm report` does, which imports torch and runs the models.
 
@@ -119,7 +120,8 @@ def write_page(
         CommandError: it could not be written.
     """
     words = ["report", "--config", str(config), *replace(choice, output=None).options, "--output", str(page)]
-    words += ["--count", str(count), *([] if seeds is None else ["--seeds", *map(str, seeds)])]
+    words += [] if count is None else ["--count", str(count)]
+    words += [] if seeds is None else ["--seeds", *map(str, seeds)]
     log = load_comparison(config, choice).runs / "report.log"
     run_or_raise(launch, [*PROGRAM, *words], log, thread_environment(jobs=1))
     return page

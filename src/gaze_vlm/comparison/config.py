@@ -157,14 +157,14 @@ def _check(comparison: Comparison, file: Path) -> None:
         at_least(1, **{f"{file}: curve.train_clips": clips})
     for seed in comparison.seeds:
         is_seed(seed)
-    references = {f"controls.{arm}": control for arm, control in comparison.controls.items()}
-    references |= {"control": comparison.control, **({"baseline": comparison.baseline} if comparison.baseline else {})}
-    for key, arm in references.items():
+    named = [(f"controls.{arm}", control) for arm, control in comparison.controls.items()]
+    named += [("control", comparison.control), *([("baseline", comparison.baseline)] if comparison.baseline else [])]
+    named += [("controls", arm) for arm in comparison.controls]
+    named += [("curve.arms", arm) for arm in comparison.curve.arms]
+    named += [(f"sweeps: {name}", arm) for name, sweep in comparison.sweeps.items() for arm in sweep]
+    for key, arm in named:
         if arm not in comparison.arms:
             raise InputError(f"{file}: {key}: {arm!r} is no arm, name {known}")
-    for arm in comparison.controls:
-        if arm not in comparison.arms:
-            raise InputError(f"{file}: controls: {arm!r} is no arm, name {known}")
     for key, one, several in (
         ("backbone", comparison.backbone, comparison.backbones),
         ("dataset", comparison.dataset, comparison.datasets),
@@ -187,13 +187,6 @@ def _check(comparison: Comparison, file: Path) -> None:
     for path in comparison.datasets.values():
         if not (path.exists() and store_of(path).is_dir()):
             raise InputError(f"{file}: datasets: {path} is no store and names none: make it with `gaze-vlm prepare`")
-    for arm in comparison.curve.arms:
-        if arm not in comparison.arms:
-            raise InputError(f"{file}: curve.arms: {arm!r} is no arm, name {known}")
-    for name, sweep in comparison.sweeps.items():
-        for arm in sweep:
-            if arm not in comparison.arms:
-                raise InputError(f"{file}: sweeps: {name}: {arm!r} is no arm, name {known}")
     if comparison.curve.arms and not comparison.curve.train_clips:
         raise InputError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")
     for name in comparison.backbones:

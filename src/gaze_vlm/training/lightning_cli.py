@@ -10,7 +10,7 @@ import lightning as L
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
 from gaze_vlm.command_line.composition import expand_configs, naming_files
@@ -30,6 +30,8 @@ from gaze_vlm.training.callbacks import (
 from gaze_vlm.training.checkpoint import store_digest
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
 from gaze_vlm.training.checks import Training, refuse_what_would_fail
+from gaze_vlm.training.checks.problem import is_first_process
+from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.module import GazeVLM
@@ -107,10 +109,8 @@ class GazeCLI(LightningCLI):
             kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
         plugins = self._get(self.config_init, "trainer.plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
-        try:
+        with refused_by_trainer():
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
-        except (MisconfigurationException, ValueError, TypeError) as error:
-            raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
@@ -162,9 +162,8 @@ class GazeCLI(LightningCLI):
         if self._get(self.config, "trainer.fast_dev_run"):  # writes nothing
             self.trainer.fit(**kwargs)
             return
-        is_first = getattr(rank_zero_only, "rank", 0) == 0
         resumes = kwargs["ckpt_path"] is not None
-        with self.run_directory.training(resumes, self.options.overwrite) if is_first else nullcontext():
+        with self.run_directory.training(resumes, self.options.overwrite) if is_first_process() else nullcontext():
             self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:

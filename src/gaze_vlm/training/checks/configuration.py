@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import find_checkpoint
-from gaze_vlm.training.checks.problem import Problem, Training, refusals
+from gaze_vlm.training.checks.problem import Problem, Training, is_first_process, refusals
 from gaze_vlm.training.checks.versions import misfits
 
 
@@ -115,6 +113,6 @@ def run_directory(training: Training) -> Iterable[Problem]:
     directory, resumed = RunDirectory(training.run.dir), training.ckpt_path
     yield from refusals(partial(check_output_folder, directory.path))
     yield from refusals(partial(find_checkpoint, resumed, directory, "fit"))
-    is_first = getattr(rank_zero_only, "rank", 0) == 0  # the others find what it has begun
-    if is_first and not training.trainer.get("fast_dev_run"):  # which writes nothing
+    # Later processes find what the first has begun, and `fast_dev_run` writes nothing.
+    if is_first_process() and not training.trainer.get("fast_dev_run"):
         yield from refusals(partial(directory.check_usable, resumed is not None, training.run.overwrite))

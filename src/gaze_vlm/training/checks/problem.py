@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import UserError
@@ -84,6 +85,11 @@ class Training:
         """Share of the training frames with valid gaze; the store must be set up."""
         options = self.module.backbone.options
         return self.data.valid_share(options.view, options.min_mass_in_view)
+
+
+def is_first_process() -> bool:
+    """Return whether this is the first of the processes that train together, or the only one."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 Check = Callable[[Training], Iterable[Problem]]

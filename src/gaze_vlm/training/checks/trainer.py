@@ -1,6 +1,7 @@
 """Checks of the trainer's options."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,6 @@ PLAIN = (  # which a trainer checks by itself, wherever it runs
     "gradient_clip_algorithm",
     "check_val_every_n_epoch",
     "reload_dataloaders_every_n_epochs",
-    "deterministic",
 )
 LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0, "log_every_n_steps": 0, "num_sanity_val_steps": -1}
 
@@ -69,8 +69,19 @@ def try_trainer(options: dict[str, Any]) -> None:
     Raises:
         InputError: Lightning refuses the options.
     """
-    try:
+    with refused_by_trainer():
         L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, **options)
+
+
+@contextmanager
+def refused_by_trainer() -> Iterator[None]:
+    """Around what makes a trainer.
+
+    Raises:
+        InputError: Lightning refuses its options.
+    """
+    try:
+        yield
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
