@@ -34,7 +34,7 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 	sed -i '1i # Versions that were tested together: `make install` installs them, `make lock` writes them anew.' constraints.txt
 	$(MAKE) --no-print-directory test
 
-demo: install  ## the main job on a small kitchen, one seed: table and page (about 4 minutes on 2 cores, beside the download)
+demo: install  ## the main job on a small kitchen, one seed: table and page (about 5 minutes on 2 cores, beside the download)
 	$(RUN) kitchen --root data/demo --participants 16
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
