@@ -64,6 +64,38 @@ def case(message: str, *args: str, status: int = 2) -> object:
             "fit",
             "--model.backbone.init_args.block.init_args.heds=4",
         ),
+        case(
+            "loggers.TensorBoardLogger needs save_dir: give it as init_args.save_dir",
+            "fit",
+            "--trainer.logger=TensorBoardLogger",
+        ),
+        case(
+            "callbacks.LearningRateMonitor: expected one of step, epoch, got 'foo'",
+            "fit",
+            "--trainer.callbacks+=LearningRateMonitor",
+            "--trainer.callbacks.logging_interval=foo",
+        ),
+        case(
+            "callbacks.EarlyStopping has no option monitr; did you mean monitor?",
+            "fit",
+            "--trainer.callbacks+=EarlyStopping",
+            "--trainer.callbacks.monitr=x",
+        ),
+        # Refused by the class itself, when it is made; a logger whose package is missing, too.
+        case(
+            "callbacks.EarlyStopping: `mode` can be min, max, got foo",
+            "fit",
+            "--trainer.callbacks+=EarlyStopping",
+            "--trainer.callbacks.monitor=x",
+            "--trainer.callbacks.mode=foo",
+            status=1,
+        ),
+        case(
+            "regularizer weight (λ) is -1.0: it must be 0 or more",
+            "fit",
+            "--model.regularizer.init_args.weight=-1",
+            status=1,
+        ),
         case("key.yaml: there is no option data.batchsize; did you mean data.batch_size?", "fit", "--config=key.yaml"),
         case("group.yaml: there is no option dta.batch_size; did you mean data.batch_size?", "fit", "-c", "group.yaml"),
         case(

@@ -94,6 +94,16 @@ def test_gaze_under_the_name_of_a_video(root: Path) -> None:
         reader.read_gaze(reader.recordings()[1])
 
 
+def test_videos_in_any_container(root: Path) -> None:
+    folder = root / "v2" / "full_scale"
+    (folder / f"{UID}.mp4").rename(folder / f"{UID}.MKV")
+    assert Ego4dReader(root).recordings()[0].video == folder / f"{UID}.MKV"
+    assert Ego4dReader(root).left_out() == {}
+    (folder / f"{UID}.mp4").touch()
+    with pytest.raises(ValueError, match=rf"{UID}.MKV and .*{UID}.mp4 have one name"):
+        Ego4dReader(root).recordings()
+
+
 def test_half_a_video_is_left_out(root: Path) -> None:
     reader = Ego4dReader(root)
     assert reader.left_out() == {}

@@ -9,7 +9,7 @@ import pytest
 
 from egtea_files import write_annotations, write_gaze, write_split
 from gaze_vlm.formats.egtea import EgteaReader
-from gaze_vlm.formats.recording import Recording
+from gaze_vlm.formats.recording import VIDEO_SUFFIXES, Recording
 
 GAZE = [(0.0, 640.0, 480.0, "Fixation")]
 
@@ -52,6 +52,14 @@ def test_gaze_names(tmp_path: Path, name: str) -> None:
     (recording,) = reader.recordings()
     assert recording.gaze == path
     assert len(reader.read_gaze(recording)) == 1
+
+
+@pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
+def test_videos_in_any_container(tmp_path: Path, suffix: str) -> None:
+    root = make_root(tmp_path, ["P16-R03-BaconAndEggs"])
+    video = (root / "videos" / "P16-R03-BaconAndEggs.mp4").rename(root / "videos" / f"P16-R03-BaconAndEggs{suffix}")
+    (root / "videos" / "notes.txt").touch()
+    assert [recording.video for recording in EgteaReader(root).recordings()] == [video]
 
 
 def test_missing_gaze_names_the_file(tmp_path: Path) -> None:

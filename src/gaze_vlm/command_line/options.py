@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable
-from textwrap import shorten
+from textwrap import dedent, shorten
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -16,6 +16,10 @@ from gaze_vlm.suggestions import did_you_mean
 
 PACKAGES = ("gaze_vlm.", "torch.optim.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 LONGEST = 400  # characters of a message of unknown form
+IN_CLASS = r"Problem with given class_path '[\w.]+':\s*"
+IN_CLASS_OF_UNION = (  # of the class that was given: what else the argument may be comes after it
+    r"Union subtypes\n.*\n *Errors:\n( *)- Problem with given class_path '([\w.]+)':\n((?:\1 {4}.*(?:\n|$))+)"
+)
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -84,10 +88,11 @@ def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
 
 def _explain_value(message: str) -> tuple[str | None, str]:
     """An option that a class does not have, if that is it; and what is wrong with a value."""
+    if found := re.search(IN_CLASS_OF_UNION, message):
+        return _explain_option(found[2], dedent(found[3]))
     classes = re.findall(r"class_path[ =]'([\w.]+)'", message)
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
-        made = classes[-1] if classes else "it"
-        return found[1], f"{made} has no option {found[1]}{did_you_mean(found[1], _options_of(made))}"
+        return _explain_option(classes[-1] if classes else "it", message)
     if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message):
         module, name = found.groups()
         return None, f"there is no {module}.{name}{did_you_mean(f'{module}.{name}', _classes([f'{module}.']))}"
@@ -107,6 +112,29 @@ def _explain_value(message: str) -> tuple[str | None, str]:
     words = [word for word in dict.fromkeys(words) if word != "null" or (len(expected) == 1)]
     words += [f"one of {', '.join(dict.fromkeys(choices))}"] if choices else []
     return None, f"expected {' or '.join(words)}, got {given!r}{did_you_mean(given, choices)}"
+
+
+def _explain_option(class_path: str, message: str) -> tuple[str | None, str]:
+    """What is wrong with an option of a class, as `_explain_value` has it."""
+    if found := re.search(r"the following arguments are required: (.*)", message):
+        return None, f"{class_path} needs {found[1]}: give it as init_args.{found[1].partition(',')[0]}"
+    if found := re.search(r"Option '([\w.]+)' is not accepted", message):
+        return found[1], f"{class_path} has no option {found[1]}{did_you_mean(found[1], _options_of(class_path))}"
+    return None, f"{class_path}: {_explain_value(message)[1]}"
+
+
+def not_made(error: ValueError) -> str:
+    """Return one line of what a class said against its options when it was made.
+
+    Args:
+        error: of jsonargparse, which had tried all that an argument may be: its cause is what was tried first.
+    """
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    classes = re.findall(r"class_path='([\w.]+)'", str(error).rpartition("Given value:")[2])
+    named = f"{classes[0]}: " if len(classes) == 1 else ""
+    return f"{named}{_joined(re.sub(IN_CLASS, '', str(first)))}"
 
 
 def _choices(expected: str) -> list[str]:

@@ -12,7 +12,7 @@ from gaze_vlm.formats.ego4d_metadata import DOUBTFUL, Ego4dVideo, de_facto_split
 from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
-from gaze_vlm.formats.recording import Action, Recording, group_by_missing
+from gaze_vlm.formats.recording import Action, Recording, group_by_missing, videos_by_name, videos_in
 from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -123,15 +123,17 @@ class Ego4dReader:
         Raises:
             InputError: when there are no videos, or metadata or texts are damaged.
         """
-        folder, gaze, metadata = self._video_folder(), self._gaze_files(), read_metadata(self._metadata())
-        uids = [uid for uid in gaze if _video_file(folder, uid).is_file()]
+        videos, gaze, metadata = self._videos(), self._gaze_files(), read_metadata(self._metadata())
+        uids = [uid for uid in gaze if uid in videos]
         if not uids:
-            raise InputError(f"{folder} holds no <uid>.mp4 of the {len(gaze)} videos with gaze: download them there")
+            raise InputError(
+                f"{self._video_folder()} holds no <uid>.mp4 of the {len(gaze)} videos with gaze: download them there"
+            )
         actions = self._actions(uids)
         return [
             Recording(
                 video_id=uid,
-                video=_video_file(folder, uid),
+                video=videos[uid],
                 gaze=gaze[uid],
                 participant=uid,
                 gaze_width_px=video.width_px,
@@ -149,7 +151,7 @@ class Ego4dReader:
 
         They lack the gaze or the video, or their gaze is doubtful and is dropped.
         """
-        videos, gaze = {path.stem for path in _files(self._video_folder(), ".mp4")}, set(self._gaze_files())
+        videos, gaze = set(self._videos()), set(self._gaze_files())
         doubtful = sorted(videos & DOUBTFUL) if self.doubtful == "drop" else []
         left_out = group_by_missing((videos | gaze) - set(doubtful), {"video": videos, "gaze": gaze})
         return left_out | ({"doubtful gaze": doubtful} if doubtful else {})
@@ -166,6 +168,10 @@ class Ego4dReader:
         listed = next((path for path in self._candidates(UNTRACKED) if path.is_file()), None)
         lost = read_untracked_spans(listed).get(recording.video_id, ()) if listed is not None else ()
         return gaze.untracked_in([*recording.redacted_s, *lost])
+
+    def _videos(self) -> dict[str, Path]:
+        """Videos by their uid."""
+        return videos_by_name(videos_in(self._video_folder()), lambda video: video.stem)
 
     def _actions(self, uids: list[str]) -> dict[str, tuple[Action, ...]]:
         path = self._text_file()
@@ -234,7 +240,3 @@ class Ego4dReader:
 def _files(folder: Path, suffix: str) -> Iterator[Path]:
     """Files with this suffix; the download tool's manifest and hidden files are none of them."""
     return (path for path in sorted(folder.glob(f"*{suffix}")) if path.stem != "manifest" and path.name[0] != ".")
-
-
-def _video_file(folder: Path, uid: str) -> Path:
-    return folder / f"{uid}.mp4"

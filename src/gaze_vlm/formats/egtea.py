@@ -18,7 +18,7 @@ from gaze_vlm.formats.egtea_labels import (
     read_splits,
     session_key,
 )
-from gaze_vlm.formats.recording import Action, Recording, check_tree, group_by_missing
+from gaze_vlm.formats.recording import VIDEO_SUFFIXES, Action, Recording, check_tree, group_by_missing, videos_in
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -41,8 +41,8 @@ class EgteaReader:
 
     Args:
         root: folder of the data set.
-        videos: `sessions` reads `videos/<session>.mp4`, `clips` reads `cropped_clips/<session>/<clip>.mp4`; None
-            takes the sessions if `videos` is there.
+        videos: `sessions` reads `videos/<session>.mp4`, `clips` reads `cropped_clips/<session>/<clip>.mp4` (or .mov,
+            .mkv, .webm, .avi); None takes the sessions if `videos` is there.
         split: which of the three official splits the actions' `split` is of.
 
     Raises:
@@ -149,11 +149,12 @@ class EgteaReader:
         return ClipName.parse(video.stem, str(video)).session if self.trimmed else video.stem
 
     def _videos(self) -> list[Path]:
-        pattern = "*/*.mp4" if self.trimmed else "*.mp4"
-        videos = sorted(self._folder.glob(pattern))
+        videos = videos_in(self._folder, "*/*" if self.trimmed else "*")
         if not videos:
             expected = "<session>/<clip>.mp4" if self.trimmed else "<session>.mp4"
-            raise InputError(f"{self._folder} holds no .mp4 file: put the videos ({expected}) there")
+            raise InputError(
+                f"{self._folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos ({expected}) there"
+            )
         return list(_by_key(videos).values())
 
     def _gaze_texts(self) -> dict[str, Path]:

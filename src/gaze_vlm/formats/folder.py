@@ -11,7 +11,15 @@ from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
-from gaze_vlm.formats.recording import Action, Recording, group_by_missing, id_of
+from gaze_vlm.formats.recording import (
+    VIDEO_SUFFIXES,
+    Action,
+    Recording,
+    group_by_missing,
+    id_of,
+    videos_by_name,
+    videos_in,
+)
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
@@ -22,7 +30,6 @@ COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
     "pupil": gaze_pupil.COLUMNS,
     "egoexo4d": gaze_egoexo4d.COLUMNS,
 }
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
 PARTICIPANTS = ("video_id", "participant")
@@ -137,18 +144,10 @@ class FolderReader:
 
     def _videos(self) -> dict[str, Path]:
         folder = self.root / "videos"
-        videos = [path for path, _ in _names_in(folder) if path.suffix.lower() in VIDEO_SUFFIXES]
+        videos = videos_in(folder)
         if not videos:
             raise InputError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
-        found: dict[str, Path] = {}
-        for video in videos:
-            video_id = id_of(video.stem, str(video))
-            if video_id in found:
-                raise InputError(
-                    f"{found[video_id]} and {video} have one name (id {video_id}): rename or remove one of them"
-                )
-            found[video_id] = video
-        return found
+        return videos_by_name(videos, lambda video: id_of(video.stem, str(video)))
 
     def _gaze_files(self) -> dict[str, list[Path]]:
         """Tables and exports of gaze by the id of their video; an export's best file stands for it."""

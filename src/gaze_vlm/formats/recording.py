@@ -1,7 +1,7 @@
 """What a reader of a data set returns: recordings, their actions and their gaze."""
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeSamples
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 LONGEST_PART = 80  # letters of a name that an id keeps: with a digest and a suffix it still is a file name
 
 
@@ -111,6 +112,27 @@ def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) 
         if lacks := [f"no {part}" for part, having in parts.items() if name not in having]:
             lacking.setdefault(" and ".join(lacks), []).append(name)
     return lacking
+
+
+def videos_in(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the videos of a folder whose paths match the pattern, sorted; hidden files are left out."""
+    return sorted(
+        path for path in folder.glob(pattern) if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "."
+    )
+
+
+def videos_by_name(videos: Iterable[Path], key: Callable[[Path], str]) -> dict[str, Path]:
+    """Return videos by their key.
+
+    Raises:
+        InputError: two have one key.
+    """
+    found: dict[str, Path] = {}
+    for video in videos:
+        first = found.setdefault(key(video), video)
+        if first != video:
+            raise InputError(f"{first} and {video} have one name (id {key(video)}): rename or remove one of them")
+    return found
 
 
 def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:

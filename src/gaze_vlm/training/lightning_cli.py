@@ -14,10 +14,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
 from gaze_vlm.command_line.composition import expand_configs, naming_files
-from gaze_vlm.command_line.options import OneLineParser
+from gaze_vlm.command_line.options import OneLineParser, not_made
 from gaze_vlm.command_line.quiet import quiet
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.ranges import is_seed
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.callbacks import (
@@ -65,6 +65,14 @@ class GazeCLI(LightningCLI):
         if config.get("weights_only") is False:
             raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
         check_classes(config)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if isinstance(error, UserError) or isinstance(error.__cause__, UserError) or error.__cause__ is None:
+                raise
+            raise InputError(not_made(error)) from error
 
     def after_instantiate_classes(self) -> None:
         data, options = self.datamodule, self.options

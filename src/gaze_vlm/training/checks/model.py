@@ -6,7 +6,10 @@ from functools import partial
 import torch
 from torch.nn import Parameter
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
+
+LARGEST_OPTION = 1e6  # of an optimiser
 
 
 def something_trainable(training: Training) -> Iterable[Problem]:
@@ -40,13 +43,18 @@ def clips_fit(training: Training) -> Iterable[Problem]:
 
 
 def optimizer_fits(training: Training) -> Iterable[Problem]:
-    """Check that the optimiser takes its options, and that each learning rate is of a part that is trainable."""
+    """Check that the optimiser takes its options, and that each learning rate is of a part that is trainable.
+
+    A number that is not finite, or absurdly large, would overflow in the first step.
+    """
     module = training.module
 
     def make() -> None:
         # Of one small parameter for all of a group: the model's own are on no device yet.
         groups = [{**group, "params": [Parameter(torch.zeros(1))]} for group in module.parameter_groups()]
-        if groups:
-            module.optimizer_of(groups)
+        for group in module.optimizer_of(groups).param_groups if groups else ():
+            for name, value in group.items():
+                if isinstance(value, int | float) and not abs(value) <= LARGEST_OPTION:
+                    raise InputError(f"model.optimizer: {name} is {value:g}; expected {LARGEST_OPTION:g} or less")
 
     return refusals(make)
