@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.grids import ORACLE_NAMES
+from gaze_vlm.comparison.cell_tables import ORACLE_NAMES
 from gaze_vlm.comparison.groups import (
     ORACLES,
     SPLIT_TASKS,

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.grids import sections_of
+from gaze_vlm.comparison.cell_tables import sections_of
 from gaze_vlm.comparison.latex import escaped, latex_tables
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.table import build_table

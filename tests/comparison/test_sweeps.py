@@ -5,9 +5,9 @@ import pytest
 
 from fake_comparison import Stub, compared, write_config
 from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.cell_tables import Section
 from gaze_vlm.comparison.choice import Choice
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.grids import Section
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import build_table

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fake_runs import answers, rows, write_run
-from gaze_vlm.comparison.grids import Section
+from gaze_vlm.comparison.cell_tables import Section
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.table import build_table
 from gaze_vlm.report.score_tables import group_tables

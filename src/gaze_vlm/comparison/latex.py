@@ -3,8 +3,8 @@ r"""The tables of a comparison for a paper: LaTeX with booktabs, to be taken in 
 import re
 from collections.abc import Sequence
 
+from gaze_vlm.comparison.cell_tables import SEES_GAZE_NOTE, TITLES, CellTable, Section, score_cells
 from gaze_vlm.comparison.cells import NO_INTERVAL
-from gaze_vlm.comparison.grids import SEES_GAZE_NOTE, TITLES, Grid, Section, score_grids
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
@@ -60,7 +60,7 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
                 r"\centering",
                 f"\\caption{{{escaped(f'{caption} {SEES_GAZE_NOTE}' if table.sees_gaze else caption)}}}",
                 f"\\label{{tab:{label}}}",
-                *("\n\\par\\medskip\n".join(map(_tabular, score_grids(table, section, task))).splitlines()),
+                *("\n\\par\\medskip\n".join(map(_tabular, score_cells(table, section, task))).splitlines()),
                 r"\end{table*}",
                 "",
             ]
@@ -76,11 +76,11 @@ def _other(section: Section) -> list[str]:
     return [] if section.dataset == section.trained_on else [f"from-{section.trained_on}"]
 
 
-def _tabular(grid: Grid) -> str:
-    columns = "l" + "r" * (len(grid.header) - 1)
+def _tabular(cells: CellTable) -> str:
+    columns = "l" + "r" * (len(cells.header) - 1)
     lines = [r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%", f"\\begin{{tabular}}{{{columns}}}"]
-    lines += [r"\toprule", _row(grid.header), r"\midrule"]
-    lines += [*map(_row, grid.rows), r"\bottomrule", r"\end{tabular}}"]
+    lines += [r"\toprule", _row(cells.header), r"\midrule"]
+    lines += [*map(_row, cells.rows), r"\bottomrule", r"\end{tabular}}"]
     return "\n".join(lines)
 
 

@@ -7,23 +7,23 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
+from gaze_vlm.comparison.cell_tables import (
+    SEES_GAZE_NOTE,
+    TITLES,
+    CellTable,
+    Section,
+    cost_cells,
+    curve_cells,
+    overview_cells,
+    score_cells,
+    sections_of,
+)
 from gaze_vlm.comparison.cells import NOTHING
 from gaze_vlm.comparison.contamination import Overlap
 from gaze_vlm.comparison.curve import CurvePoint
-from gaze_vlm.comparison.grids import (
-    SEES_GAZE_NOTE,
-    TITLES,
-    Grid,
-    Section,
-    cost_grid,
-    curve_grid,
-    overview_grid,
-    score_grids,
-    sections_of,
-)
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.missing import Missing, notice
-from gaze_vlm.comparison.published import published_grid
+from gaze_vlm.comparison.published import published_cells
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
@@ -106,7 +106,7 @@ def render(
             lines += _task(table, section, task, reach_s, absent)
         if section in sweeps:
             lines += ["## Sweeps", "", f"![What arms gain over the control, along a number]({sweeps[section]})", ""]
-        if (published := published_grid(table, section)) is not None:
+        if (published := published_cells(table, section)) is not None:
             lines += ["## Published figures", "", PUBLISHED, "", *_lines(published), ""]
         last_of_test = section == [one for one in sections if one[:2] == sections[0][:2]][-1]
         if curve and last_of_test:
@@ -125,7 +125,7 @@ def _overview(table: Table, sections: Sequence[Section], metric: str) -> list[st
     lines = [f"# {sections[0].tested}: {len(sections)} backbones", ""]
     for task in TASKS:
         lines += [f"## {TITLES[task]}: {SCORES[metric].title.lower()}", ""]
-        lines += [*_lines(overview_grid(table, sections, task, metric)), ""]
+        lines += [*_lines(overview_cells(table, sections, task, metric)), ""]
     return lines
 
 
@@ -154,15 +154,15 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
 def _task(table: Table, section: Section, task: str, reach_s: float, missing: Sequence[Missing]) -> list[str]:
     clips, sessions = table.tested[section.dataset, task]
     lines = [f"## {TITLES[task].format(reach_s=reach_s)}", "", f"{clips:,} clips of {sessions:,} sessions.", ""]
-    grids = score_grids(table, section, task, missing) if clips else []
-    return lines + [line for grid in grids for line in (*_lines(grid), "")]
+    tables = score_cells(table, section, task, missing) if clips else []
+    return lines + [line for cells in tables for line in (*_lines(cells), "")]
 
 
 def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> list[str]:
     lines = ["## Data-size curve", ""]
     if picture:
         lines += [f"![{SCORES[curve[0].metric].title} over the number of train clips]({picture})", ""]
-    return [*lines, *_lines(curve_grid(curve, control)), ""]
+    return [*lines, *_lines(curve_cells(curve, control)), ""]
 
 
 def _runs(runs: Sequence[Run], of_curve: Sequence[Run], folder: Path) -> list[str]:
@@ -174,8 +174,8 @@ def _runs(runs: Sequence[Run], of_curve: Sequence[Run], folder: Path) -> list[st
     for run in of_curve:
         by_name.setdefault(f"{run.arm}, {run.train_clips:,} train clips", []).append(run)
     rows = [[name, ", ".join(_links(run, folder) for run in own)] for name, own in by_name.items()]
-    lines += [*_lines(Grid(["Arm", "Runs and their answers"], rows)), ""]
-    cost = cost_grid(runs)
+    lines += [*_lines(CellTable(["Arm", "Runs and their answers"], rows)), ""]
+    cost = cost_cells(runs)
     return lines if cost is None else [*lines, "Train time is of the steps, mean over seeds.", "", *_lines(cost), ""]
 
 
@@ -187,9 +187,9 @@ def _links(run: Run, folder: Path) -> str:
     return f"[seed {run.seed}]({directory}) ([answers]({answers}){', resumed' if run.resumes else ''})"
 
 
-def _lines(grid: Grid) -> list[str]:
-    rule = ["---", *("---:" for _ in grid.header[1:])]
-    return [f"| {' | '.join(cells)} |" for cells in (grid.header, rule, *grid.rows)]
+def _lines(cells: CellTable) -> list[str]:
+    rule = ["---", *("---:" for _ in cells.header[1:])]
+    return [f"| {' | '.join(row)} |" for row in (cells.header, rule, *cells.rows)]
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
 
+from gaze_vlm.comparison.cell_tables import CellTable, Section
 from gaze_vlm.comparison.cells import NOTHING, difference_cell, mean_cell
-from gaze_vlm.comparison.grids import Grid, Section
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.scores import SCORES
@@ -55,7 +55,7 @@ def with_published(table: Table, figures: Figures) -> Table:
     return replace(table, rows=tuple(rows))
 
 
-def published_grid(table: Table, section: Section) -> Grid | None:
+def published_cells(table: Table, section: Section) -> CellTable | None:
     """Return a row an arm and score that has a published figure; None where none has."""
     rows = [row for row in table.rows if (row.dataset, row.trained_on, row.backbone) == tuple(section)]
     shown = [row for row in rows if not isnan(row.published)]
@@ -68,4 +68,4 @@ def published_grid(table: Table, section: Section) -> Grid | None:
         cells.append([*name, *published, mean_cell(row), difference_cell(row, table.control), row.published_on])
     against = f"vs {table.control}"
     header = ["Arm", "Task", "Score", "Published", f"Published {against}", "Ours", f"Ours {against}", "Published for"]
-    return Grid(header, cells) if cells else None
+    return CellTable(header, cells) if cells else None

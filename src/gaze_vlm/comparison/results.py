@@ -5,10 +5,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gaze_vlm.comparison.cell_tables import sections_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.contamination import overlaps
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure, curve_points, write_curve_csv
-from gaze_vlm.comparison.grids import sections_of
 from gaze_vlm.comparison.latex import latex_tables
 from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
 from gaze_vlm.comparison.missing import Missing

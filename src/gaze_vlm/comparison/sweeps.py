@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from gaze_vlm.comparison.cell_tables import Section
 from gaze_vlm.comparison.curve import COLOURS, MARKERS
-from gaze_vlm.comparison.grids import Section
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.runs.prediction import TASKS

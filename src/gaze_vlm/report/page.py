@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from gaze_vlm.comparison.cell_tables import TITLES, Section, cost_cells, sections_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure
-from gaze_vlm.comparison.grids import TITLES, Section, cost_grid, sections_of
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.markdown import headline_metric, package_versions
 from gaze_vlm.comparison.missing import Missing
@@ -110,7 +110,7 @@ def page_of(
         alignments=alignment_views(shown_runs(arms, roles)),
         pictured=pictured(arms, roles, metric, count, named),
         settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
-        cost=cost_grid(own),
+        cost=cost_cells(own),
         command=command,
         versions=package_versions(),
     )

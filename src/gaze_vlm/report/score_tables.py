@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
+from gaze_vlm.comparison.cell_tables import ORACLE_NAMES, SEES_GAZE, SEES_GAZE_NOTE, Section
 from gaze_vlm.comparison.cells import NOTHING, baseline_cell, difference_cell, mean_cell
-from gaze_vlm.comparison.grids import ORACLE_NAMES, SEES_GAZE, SEES_GAZE_NOTE, Section
 from gaze_vlm.comparison.groups import oracles_of
 from gaze_vlm.comparison.runs import METRICS
 from gaze_vlm.comparison.table import Row, Table

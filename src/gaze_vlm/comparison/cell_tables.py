@@ -41,7 +41,7 @@ SEES_GAZE = "†"
 SEES_GAZE_NOTE = f"{SEES_GAZE} The model is given gaze at test too, which the other arms never see."
 
 
-class Grid(NamedTuple):
+class CellTable(NamedTuple):
     """Cells of one table; the first column names the row."""
 
     header: Sequence[str]
@@ -70,17 +70,17 @@ def sections_of(runs: Sequence[Run]) -> list[Section]:
     return sorted(found, key=lambda one: tests.index((one.dataset, one.trained_on)))
 
 
-def score_grids(table: Table, section: Section, task: str, missing: Sequence[Missing] = ()) -> list[Grid]:
+def score_cells(table: Table, section: Section, task: str, missing: Sequence[Missing] = ()) -> list[CellTable]:
     """Return a table for each group of scores: a row an arm, and one an oracle that has any of them."""
     arms = table.of(section.dataset, section.backbone, task, section.trained_on)
     oracles = {oracle: table.oracles[section.dataset, task, oracle] for oracle in oracles_of(task)}
-    grids = []
+    tables = []
     for group, headline in HEADLINES.items():
         grouped = (name for name in METRICS if SCORES[name].group == group)
         if metrics := [name for name in grouped if any(name in rows for rows in arms.values())]:
             shown_headline = headline if headline in metrics else metrics[0]
-            grids.append(_scores(table, arms, metrics, shown_headline, oracles, missing))
-    return grids
+            tables.append(_scores(table, arms, metrics, shown_headline, oracles, missing))
+    return tables
 
 
 def _scores(
@@ -90,7 +90,7 @@ def _scores(
     headline: str,
     oracles: Mapping[str, Mapping[str, float]],
     missing: Sequence[Missing],
-) -> Grid:
+) -> CellTable:
     references = table.references(arms, headline)
     against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
     nothing = [NOTHING] * len(against)
@@ -108,10 +108,10 @@ def _scores(
         if not known.keys().isdisjoint(metrics):
             cells = [f"{known[name]:z.1f}" if name in known else NOTHING for name in metrics]
             rows.append([f"*{ORACLE_NAMES[oracle]}*", *cells, *nothing])
-    return Grid(["Arm", *(SCORES[name].title for name in metrics), *against], rows)
+    return CellTable(["Arm", *(SCORES[name].title for name in metrics), *against], rows)
 
 
-def overview_grid(table: Table, sections: Sequence[Section], task: str, metric: str) -> Grid:
+def overview_cells(table: Table, sections: Sequence[Section], task: str, metric: str) -> CellTable:
     """Return a row a backbone: one score of every arm, the differences, and how far attention is from gaze."""
     of = {one.backbone: table.of(one.dataset, one.backbone, task, one.trained_on) for one in sections}
     arms = list(dict.fromkeys(arm for rows in of.values() for arm in rows))
@@ -123,10 +123,10 @@ def overview_grid(table: Table, sections: Sequence[Section], task: str, metric: 
         cells += [difference_cell(shown[arm].get(metric), table.control) for arm in others]
         rows.append([backbone, *cells, *(mean_cell(shown[arm].get("attention_kl")) for arm in arms)])
     against = (f"{arm} vs {table.control} {INTERVAL}" for arm in others)
-    return Grid(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)], rows)
+    return CellTable(["Backbone", *arms, *against, *(f"KL, {arm}" for arm in arms)], rows)
 
 
-def curve_grid(curve: Sequence[CurvePoint], control: str) -> Grid:
+def curve_cells(curve: Sequence[CurvePoint], control: str) -> CellTable:
     """Return a row a task and number of train clips: every arm, and the differences."""
     metric = curve[0].metric
     arms = list(dict.fromkeys(point.arm for point in curve))
@@ -140,12 +140,12 @@ def curve_grid(curve: Sequence[CurvePoint], control: str) -> Grid:
             cells += [gain_cell(metric, at[arm].difference if arm in at else None) for arm in others]
             rows.append([task, f"{size:,}", seeds, *cells])
     means = (f"{arm} [95 % interval]" for arm in arms)
-    return Grid(
+    return CellTable(
         ["Task", "Train clips", "Seeds", *means, *(f"{arm} vs {control} [95 % interval]" for arm in others)], rows
     )
 
 
-def cost_grid(runs: Sequence[Run]) -> Grid | None:
+def cost_cells(runs: Sequence[Run]) -> CellTable | None:
     """Return what the trainings of each arm cost; None where no run says."""
     if all(getattr(run, key) is None for run in runs for key in COST):
         return None
@@ -155,7 +155,7 @@ def cost_grid(runs: Sequence[Run]) -> Grid | None:
         time = duration_text(mean(seconds)) if seconds else NOTHING
         shown = [_agreed([getattr(run, key) for run in seeds.values()]) for key in COST[1:]]
         rows.append([arm, time, *shown])
-    return Grid(["Arm", "Train time", "Trainable parameters", "Parameters", "Processes", "Device"], rows)
+    return CellTable(["Arm", "Train time", "Trainable parameters", "Parameters", "Processes", "Device"], rows)
 
 
 def _agreed(values: Sequence[int | str | None]) -> str:
