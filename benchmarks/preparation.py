@@ -35,8 +35,8 @@ from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.preparation.engine import run_local
 from gaze_vlm.preparation.frame_sampling import prepare_video
 from gaze_vlm.preparation.index import write_index
-from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.preparation.store import Store
 

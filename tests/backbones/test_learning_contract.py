@@ -10,7 +10,7 @@ from torch import Tensor
 from backbone_families import Family, make_backbone, make_batch, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
 from gaze_vlm.backbones.parts import ModelPart, parameters_by_part
-from gaze_vlm.doctor.doctor import count_parameters
+from gaze_vlm.doctor.doctor import count_by_part
 
 ALL: tuple[ModelPart, ...] = ("vision", "projector", "language")
 
@@ -115,8 +115,8 @@ def test_a_model_without_weights_has_the_same_parameters(family: Family, checkpo
         {name: (p.shape, p.dtype, p.requires_grad) for name, p in one.named_parameters()} for one in (loaded, empty)
     ]
     assert shapes[0] == shapes[1]
-    counts = count_parameters(empty)
-    assert counts == count_parameters(loaded)
+    counts = count_by_part(empty)
+    assert counts == count_by_part(loaded)
     assert counts["all"] == tuple(
         sum(p.numel() for p in parameters) for parameters in (loaded.parameters(), trainable(loaded).values())
     )

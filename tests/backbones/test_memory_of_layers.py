@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from backbone_families import DEVICE, Family, make_backbone, make_batch
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.doctor.memory import layer_of, tower_of
+from gaze_vlm.doctor.memory import layer_of, stack_of
 
 
 def saved_bytes(backbone: Backbone, layer: nn.Module) -> tuple[int, torch.Size]:
@@ -50,5 +50,5 @@ def test_a_layer_keeps_what_the_doctor_says(family: Family, checkpoint: Path, pa
     attentions = backbone.vit_attention_modules() if part == "vision" else backbone.language_attention_modules()
     layer = layer_of(backbone.hf, attentions[max(attentions)])
     size, shape = saved_bytes(backbone, layer)
-    kept = tower_of(backbone.hf, attentions, shape[-1], 0).kept
+    kept = stack_of(backbone.hf, attentions, shape[-1], 0).kept
     assert size / (2 * shape.numel()) == pytest.approx(kept, rel=0.2)

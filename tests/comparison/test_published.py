@@ -8,7 +8,7 @@ import pytest
 
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.cells import difference_cell, mean_cell
-from gaze_vlm.comparison.markdown import render
+from gaze_vlm.comparison.markdown import comparison_page
 from gaze_vlm.comparison.published import COLUMNS, read_published, with_published
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.table import build_table
@@ -49,7 +49,7 @@ def test_figures_stand_beside_ours(file: Path, tmp_path: Path) -> None:
         ("kitchen", "gaze", "future", "noun"): ("72.5", "a model, some data"),
         ("kitchen", "gaze", "activity", "rouge_l"): ("40.0", "another"),
     }
-    page = render(table, [*runs, *elsewhere], 0.8, "command", "versions")
+    page = comparison_page(table, [*runs, *elsewhere], 0.8, "command", "versions")
     assert page.count("## Published figures") == 1
     (line,) = [line for line in page.splitlines() if line.startswith("| gaze | future | Noun | 72.5 | +12.5 |")]
     ours = next(row for row in table.rows if (row.arm, row.task, row.metric) == ("gaze", "future", "noun"))
@@ -58,7 +58,9 @@ def test_figures_stand_beside_ours(file: Path, tmp_path: Path) -> None:
 
 def test_without_a_file_nothing_is_published(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", rows(answers(48, 0.5, 1), 2.0), "control", 0, weight=0.0))
-    assert "Published" not in render(build_table([run], "control", reach_s=0.8), [run], 0.8, "command", "versions")
+    assert "Published" not in comparison_page(
+        build_table([run], "control", reach_s=0.8), [run], 0.8, "command", "versions"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.curve import curve_figure, curve_points, write_curve_csv
-from gaze_vlm.comparison.markdown import headline_metric, render
+from gaze_vlm.comparison.markdown import comparison_page, headline_metric
 from gaze_vlm.comparison.permutation import holm, paired_p
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.statistics import paired_interval
@@ -94,7 +94,7 @@ def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right)
     assert [rows["baseline"].p_holm, rows["gaze"].p_holm] == holm([p["baseline"], p["gaze"]])
     assert (rows["gaze"].baseline_diff, rows["gaze"].baseline_p) == (rows["gaze"].diff, rows["gaze"].p)
     assert math.isnan(rows["baseline"].baseline_p_holm)
-    page = render(table, runs, 0.8, "x", "y")
+    page = comparison_page(table, runs, 0.8, "x", "y")
     assert page.count("| Noun vs control [95 % interval], p (Holm) | Noun vs baseline [95 % interval], p (Holm) |") == 5
     assert "(vs baseline) |" in page
     assert "| KL vs control [95 % interval], p (Holm) |" in page
@@ -104,11 +104,13 @@ def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right)
 def test_every_figure_has_its_runs_and_what_they_cost(tmp_path, runs):
     dear = [replace(run, train_seconds=60.0 + run.seed, parameters=1_000_000, device="A100") for run in runs]
     table = build_table(runs, "control", 0.8)
-    page = render(table, [run for run in dear if run.arm != "control"], 0.8, "x", "y", folder=tmp_path / "results")
+    page = comparison_page(
+        table, [run for run in dear if run.arm != "control"], 0.8, "x", "y", folder=tmp_path / "results"
+    )
     links = "[seed 0](../gaze/0) ([answers](../gaze/0/predictions.jsonl)), [seed 1](../gaze/1) "
     assert f"| gaze | {links}" in page
     assert "| gaze | 0:01:00 | — | 1,000,000 | — | A100 |" in page
-    assert "Train time" not in render(table, runs, 0.8, "x", "y")
+    assert "Train time" not in comparison_page(table, runs, 0.8, "x", "y")
 
 
 def test_without_a_shared_seed_there_is_no_difference(runs):
@@ -129,7 +131,7 @@ def test_backbones_are_compared_with_their_own_control(tmp_path, runs):
 
 def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     table = build_table(runs, "control", reach_s=0.8)
-    page = render(table, runs, 0.8, "gaze-vlm compare --config x.yaml --seeds 0 1", "torch 2")
+    page = comparison_page(table, runs, 0.8, "gaze-vlm compare --config x.yaml --seeds 0 1", "torch 2")
     assert "`gaze-vlm compare --config x.yaml --seeds 0 1`" in page
     assert "48 clips of 12 sessions" in page
     assert "- Seeds: 0, 1\n- Train clips: 800\n" in page
@@ -166,7 +168,7 @@ def test_a_data_set_without_nouns_is_headed_by_the_semantic_score(tmp_path):
         read_run(write_run(tmp_path / "gaze", lines, arm="gaze", weight=1.0)),
     ]
     assert headline_metric(runs) == "semantic"
-    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    page = comparison_page(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "Semantic vs control" in page
     assert "| Arm | Exact match | ROUGE-L | Semantic | Semantic vs control [95 % interval], p (Holm) |" in page
 
@@ -187,7 +189,7 @@ def test_objects_named_are_compared_by_a_ratio_of_sums(tmp_path):
     assert shown["gaze"]["chair_i"].mean == pytest.approx(100 * 3 / (1 + 2 + 3))
     assert shown["gaze"]["chair_i"].diff == pytest.approx(0, abs=1e-9)
     assert "nouns_named" not in shown["gaze"]
-    page = render(table, runs, 0.8, "x", "y")
+    page = comparison_page(table, runs, 0.8, "x", "y")
     assert "| CHAIRs | CHAIRi | Verb |" in page
     old = next(line for line in page.splitlines() if line.startswith("| old |"))
     assert old.split(" | ")[4] == "—"
@@ -200,7 +202,7 @@ def test_without_labelled_targets_the_objects_head_their_table(tmp_path):
         for name in ("verb", "noun", "noun_any", "target_verb", "target_noun"):
             del line[name]
     run = read_run(write_run(tmp_path / "control", lines))
-    page = render(build_table([run], "control", 0.8), [run], 0.8, "x", "y")
+    page = comparison_page(build_table([run], "control", 0.8), [run], 0.8, "x", "y")
     assert "| Arm | CHAIRs | CHAIRs vs control [95 % interval]" in page
 
 
@@ -213,7 +215,7 @@ def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path)
     assert not math.isnan(row.diff)
     assert math.isnan(row.diff_low)
     curve = curve_points(runs, "control", "noun")
-    page = render(table, runs, 0.8, "x", "y", curve)
+    page = comparison_page(table, runs, 0.8, "x", "y", curve)
     assert "With fewer than 6 sessions there is neither" in page
     assert f"| {row.diff:+.1f} [too few sessions] |" in page.split("## ")[1]
     assert "[too few sessions]" in page.split("## Data-size curve")[1]
@@ -247,7 +249,7 @@ def test_curve(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
     main = [run for run in runs if run.train_clips == 800]
-    page = render(build_table(main, "control", 0.8), main, 0.8, "x", "y", curve, "curve.png")
+    page = comparison_page(build_table(main, "control", 0.8), main, 0.8, "x", "y", curve, "curve.png")
     assert "![Noun over the number of train clips](curve.png)" in page
     difference = point.difference
     text = f"{100 * difference.mean:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
@@ -256,10 +258,10 @@ def test_curve(tmp_path):
 
 
 def test_an_arm_that_sees_gaze_at_test_is_marked(runs):
-    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    page = comparison_page(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert "†" not in page
     marked = [replace(run, sees_gaze_at_test=run.arm == "gaze") for run in runs]
-    page = render(build_table(marked, "control", 0.8), marked, 0.8, "x", "y")
+    page = comparison_page(build_table(marked, "control", 0.8), marked, 0.8, "x", "y")
     assert "- † The model is given gaze at test too" in page
     lines = page.split("## Runs")[0].splitlines()
     arms = [line.split(" | ")[0] for line in lines if line.startswith(("| gaze", "| control"))]
@@ -269,9 +271,9 @@ def test_an_arm_that_sees_gaze_at_test_is_marked(runs):
 def test_the_page_has_every_oracle(tmp_path):
     lines = rows(answers(CLIPS, 0.5, 0))
     runs = [read_run(write_run(tmp_path / "old", lines))]
-    assert "session's previous clip" not in render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    assert "session's previous clip" not in comparison_page(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     for number, line in enumerate(lines):
         line["session_end_s"] = float(number)
     runs = [read_run(write_run(tmp_path / "new", lines))]
-    page = render(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
+    page = comparison_page(build_table(runs, "control", 0.8), runs, 0.8, "x", "y")
     assert page.count("*oracle: copies the target of the session's previous clip*") >= 5

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gaze_vlm.datamodules import ClipDataModule
-from gaze_vlm.datamodules.gaze_input import RING_COLOUR, RING_RADIUS, all_written, draw, gaze_points, written
+from gaze_vlm.datamodules.gaze_input import RING_COLOUR, RING_RADIUS, all_written, draw_gaze, gaze_points, written
 from gaze_vlm.datamodules.gaze_options import GazeOptions
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
@@ -41,7 +41,7 @@ def test_all_places_that_a_form_distinguishes() -> None:
 
 def test_a_ring_lies_about_the_gaze_and_leaves_it_visible() -> None:
     frames = torch.zeros(2, 3, 120, 160, dtype=torch.uint8)
-    drawn = draw(frames, [(0.25, 0.5), None])
+    drawn = draw_gaze(frames, [(0.25, 0.5), None])
     assert frames.eq(0).all()
     assert drawn[1].eq(0).all()
     red = torch.nonzero(drawn[0, 0] > 200).float() + 0.5
@@ -53,7 +53,7 @@ def test_a_ring_lies_about_the_gaze_and_leaves_it_visible() -> None:
 
 def test_a_ring_may_leave_the_frame() -> None:
     frames = torch.full((2, 3, 60, 80), 7, dtype=torch.uint8)
-    drawn = draw(frames, [(0.0, 0.0), (3.0, 3.0)])
+    drawn = draw_gaze(frames, [(0.0, 0.0), (3.0, 3.0)])
     assert drawn[0, 0].amax() > 200
     assert torch.equal(drawn[1], frames[1])
 
@@ -84,7 +84,7 @@ def test_drawn_frames_have_features_of_their_own(prepared: Path) -> None:
     again = module(prepared, gaze_input="drawn", gaze=GazeOptions(sigma=0.3)).datasets["train"]
     assert again.described(0).content == contents[1]
     own, drawn = datasets[0], datasets[1]
-    assert torch.equal(drawn.decode(0), draw(own.decode(0), drawn.described(0).points))
+    assert torch.equal(drawn.decode(0), draw_gaze(own.decode(0), drawn.described(0).points))
     assert drawn[0].prompt == own[0].prompt
 
 

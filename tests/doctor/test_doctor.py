@@ -10,8 +10,8 @@ from torch import nn
 
 from backbone_families import FAMILIES, make_backbone
 from gaze_vlm.cli import main
-from gaze_vlm.doctor.doctor import count_parameters, diagnose, doctor
-from gaze_vlm.doctor.memory import Tower, activation_bytes, cast_bytes, states_per_number, weight_bytes
+from gaze_vlm.doctor.doctor import count_by_part, diagnose, doctor
+from gaze_vlm.doctor.memory import LayerStack, activation_bytes, cast_bytes, states_per_number, weight_bytes
 from gaze_vlm.training.configured import configure
 from qwen_sizes import save_qwen
 from training_files import ARMS, arguments
@@ -50,9 +50,9 @@ def test_memory_by_hand() -> None:
     assert weight_bytes([full, half], {half}) == pytest.approx(4000 + 1000 * 4.127 / 8)
     assert cast_bytes([full, half], autocast=True) == 2000
     assert cast_bytes([full, half], autocast=False) == 0
-    towers = [Tower(layers=96, width=12288, tokens=2048, kept=24)]
-    assert activation_bytes(towers, 2, checkpointing=False) == 96 * 48 * 2048 * 12288
-    assert activation_bytes(towers, 2, checkpointing=True) == (96 * 2 + 48) * 2048 * 12288
+    stacks = [LayerStack(layers=96, width=12288, tokens=2048, kept=24)]
+    assert activation_bytes(stacks, 2, checkpointing=False) == 96 * 48 * 2048 * 12288
+    assert activation_bytes(stacks, 2, checkpointing=True) == (96 * 2 + 48) * 2048 * 12288
 
 
 def test_the_page(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -170,7 +170,7 @@ def test_counts_are_those_of_the_loaded_model(tiny_llava: Path) -> None:
     loaded = make_backbone(FAMILIES[0], tiny_llava)
     trainable = sum(p.numel() for p in loaded.parameters() if p.requires_grad)
     everything = sum(p.numel() for p in loaded.parameters())
-    assert count_parameters(loaded)["all"] == (everything, trainable)
+    assert count_by_part(loaded)["all"] == (everything, trainable)
 
 
 def test_a_pair_of_versions_that_does_not_fit_is_named(

@@ -10,7 +10,7 @@ import pytest
 
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.engine import run_local
-from gaze_vlm.preparation.job import Outcome, Report
+from gaze_vlm.preparation.prepare_recording import Outcome, Report
 from gaze_vlm.progress import WorkerProgress
 
 

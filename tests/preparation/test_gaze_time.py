@@ -17,8 +17,8 @@ from gaze_vlm.formats.recording import Reader
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.preparation.gaze_time import check_times
-from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.runner import prepare
 
 VIDEO = VideoInfo(320, 240, 360, 12.0, 30.0, Fraction(1, 90000), 0)

@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gaze_vlm.cli import main
-from gaze_vlm.report.alignment_figure import TITLES, draw, ticks
+from gaze_vlm.report.alignment_figure import TITLES, draw_alignment, ticks
 from gaze_vlm.runs.alignment import Alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -25,7 +25,7 @@ def maps(figure: Figure) -> np.ndarray:
 
 def test_runs_share_one_scale_a_score_with_chance_in_its_middle() -> None:
     runs = {"control": alignment(), "gaze": alignment(seed=1)}
-    for score, row in zip(TITLES, maps(draw(runs)), strict=True):
+    for score, row in zip(TITLES, maps(draw_alignment(runs)), strict=True):
         values = np.concatenate([one.scores[score] for one in runs.values()])
         limits = {axis.images[0].get_clim() for axis in row}
         assert len(limits) == 1
@@ -37,7 +37,7 @@ def test_runs_share_one_scale_a_score_with_chance_in_its_middle() -> None:
 
 def test_a_map_says_whose_it_is_and_every_value_where_there_is_room() -> None:
     runs = {"control": alignment(source="block"), "gaze": alignment(40, 32)}
-    axes = maps(draw(runs))
+    axes = maps(draw_alignment(runs))
     assert [axis.get_title() for axis in axes[0]] == ["control\nblock, 1,234 frames", "gaze\nlanguage, 1,234 frames"]
     assert [text.get_text() for text in axes[0][0].texts] == [f"{v:.2f}" for v in runs["control"].scores["nss"].flat]
     assert not axes[0][1].texts
@@ -60,7 +60,7 @@ def test_equal_heads_are_drawn_too() -> None:
     one = alignment()
     for values in one.scores.values():
         values[:] = 0.5
-    assert all(isinstance(axis.images[0].norm, Normalize) for axis in maps(draw({"run": one})).flat)
+    assert all(isinstance(axis.images[0].norm, Normalize) for axis in maps(draw_alignment({"run": one})).flat)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "pdf", "svg"])

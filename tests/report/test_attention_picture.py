@@ -12,7 +12,7 @@ from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.report.attention import check_frame
-from gaze_vlm.report.attention_figure import Looked, draw
+from gaze_vlm.report.attention_figure import ClipAttention, draw_attention
 
 FRAMES, GRID = 3, Grid(2, 4)
 
@@ -25,12 +25,14 @@ def clip(name: str, target: str = "cut red cup") -> Clip:
     return Clip(name, name, name, "activity", frames, [1.0, 2.0, 3.0], mixture, "?", target, None, None, False, 1.0)
 
 
-def looked(arm: str, clips: int = 1, valid: bool = True, seen: View = View(), seed: int = 0) -> Looked:  # noqa: B008
+def attention(arm: str, clips: int = 1, valid: bool = True, covered: View = View(), seed: int = 0) -> ClipAttention:  # noqa: B008
     """One frame group for all frames of each clip."""
     mass = np.random.default_rng(seed).dirichlet(np.ones(len(GRID)), clips)
     maps = mass.reshape(clips, 1, GRID.rows, GRID.columns)
     counts = np.full((clips, 1), valid)
-    return Looked(arm, Path(f"runs/{arm}/seed{seed}"), maps, maps[::-1], counts, seen, frames_per_group=FRAMES)
+    return ClipAttention(
+        arm, Path(f"runs/{arm}/seed{seed}"), maps, maps[::-1], counts, covered, frames_per_group=FRAMES
+    )
 
 
 def panels(figure: Figure, columns: int) -> np.ndarray:
@@ -38,13 +40,13 @@ def panels(figure: Figure, columns: int) -> np.ndarray:
 
 
 def test_titles_are_distinct_and_every_mark_and_colour_is_explained() -> None:
-    figure = draw([clip("a")], -1, [looked("control"), looked("gaze")], [["x"], ["x"]])
+    figure = draw_attention([clip("a")], -1, [attention("control"), attention("gaze")], [["x"], ["x"]])
     titles = [axis.get_title() for axis in panels(figure, 4)[0]]
     assert titles == ["gaze points", "gaze distribution", "arm control", "arm gaze"]
     said = [text.get_text() for text in figure.legends[0].get_texts()]
     assert said == ["gaze point that counts", "answer that equals the target text", "answer that differs from it"]
     assert "uniform" in figure.axes[-1].get_ylabel()
-    twice = draw([clip("a")], -1, [looked("gaze"), looked("gaze", seed=1)], [["x"], ["x"]])
+    twice = draw_attention([clip("a")], -1, [attention("gaze"), attention("gaze", seed=1)], [["x"], ["x"]])
     assert [axis.get_title() for axis in panels(twice, 4)[0][2:]] == [
         "arm gaze\nruns/gaze/seed0",
         "arm gaze\nruns/gaze/seed1",
@@ -52,8 +54,8 @@ def test_titles_are_distinct_and_every_mark_and_colour_is_explained() -> None:
 
 
 def test_all_panels_share_one_scale_from_zero_to_the_highest_value() -> None:
-    runs = [looked("control", 2), looked("gaze", 2, seed=1)]
-    figure = draw([clip("a"), clip("b")], -1, runs, [["x", "y"]] * 2)
+    runs = [attention("control", 2), attention("gaze", 2, seed=1)]
+    figure = draw_attention([clip("a"), clip("b")], -1, runs, [["x", "y"]] * 2)
     maps = [axis.images[-1] for row in panels(figure, 4) for axis in row[1:]]
     assert len({id(image.norm) for image in maps}) == 1
     highest = max(len(GRID) * one.attention.max() for one in runs)
@@ -64,7 +66,7 @@ def test_all_panels_share_one_scale_from_zero_to_the_highest_value() -> None:
 
 def test_red_is_an_answer_that_differs_from_the_target() -> None:
     clips, answers = [clip("a"), clip("b", "it's $5 and $6")], ["Cut red cup", "wash pot " * 9]
-    figure = draw(clips, -1, [looked("gaze", 2)], [answers])
+    figure = draw_attention(clips, -1, [attention("gaze", 2)], [answers])
     right, wrong = (row[2].xaxis.label for row in panels(figure, 3))
     assert (right.get_color(), wrong.get_color()) == ("black", "firebrick")
     assert "\n" in wrong.get_text()
@@ -72,8 +74,8 @@ def test_red_is_an_answer_that_differs_from_the_target() -> None:
 
 
 def test_the_frame_asked_for_is_drawn_with_its_points_where_the_model_sees_it() -> None:
-    seen = View(0.25, 0, 0.75, 1)
-    figure = draw([clip("a")], 0, [looked("gaze", seen=seen)], [["x"]])
+    covered = View(0.25, 0, 0.75, 1)
+    figure = draw_attention([clip("a")], 0, [attention("gaze", covered=covered)], [["x"]])
     points, distribution, _ = panels(figure, 3)[0]
     assert points.collections[0].get_offsets().tolist() == [[7.5, 5.5]]
     assert "1.0 s into the clip" in points.get_ylabel()
@@ -82,7 +84,7 @@ def test_the_frame_asked_for_is_drawn_with_its_points_where_the_model_sees_it() 
 
 
 def test_a_frame_without_valid_gaze_says_so() -> None:
-    figure = draw([clip("a")], -1, [looked("gaze", valid=False)], [["x"]])
+    figure = draw_attention([clip("a")], -1, [attention("gaze", valid=False)], [["x"]])
     distribution = panels(figure, 3)[0][1]
     assert distribution.get_xlabel() == "no valid gaze in this frame"
     assert len(distribution.images) == 1
@@ -106,5 +108,5 @@ def test_another_kind_is_refused_before_a_run_is_looked_for(
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "pdf", "svg"])
 def test_every_kind_is_written(kind: str, tmp_path: Path) -> None:
-    draw([clip("a")], -1, [looked("gaze")], [["x"]]).savefig(tmp_path / f"a.{kind}")
+    draw_attention([clip("a")], -1, [attention("gaze")], [["x"]]).savefig(tmp_path / f"a.{kind}")
     assert (tmp_path / f"a.{kind}").stat().st_size > 1000

@@ -10,7 +10,7 @@ from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Llava
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.pretraining.stills import Still, render_stills
-from gaze_vlm.report.forgetting import FRESH, Remembered, ask_about, table_of, write_csv
+from gaze_vlm.report.forgetting import FRESH, Remembered, ask_about, markdown_lines, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_table_has_means_over_runs_and_the_csv_each_run(tmp_path: Path) -> N
         Remembered(Path("runs/gaze/seed1"), "gaze", 1, "object", 77, 96.0, 50.0),
         Remembered(Path("runs/control/seed0"), "control", 0, "object", 77, 96.0, 4.0),
     ]
-    assert table_of(rows)[2:] == [
+    assert markdown_lines(rows)[2:] == [
         "| gaze | object | 2 | 77 | 96.0 | 45.0 | -51.0 |",
         "| control | object | 1 | 77 | 96.0 | 4.0 | -92.0 |",
     ]

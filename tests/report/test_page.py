@@ -22,14 +22,14 @@ from gaze_vlm.gaze.view import View
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report import chosen_clips, page, pictured
 from gaze_vlm.report.alignment_views import alignment_views, heat_map
-from gaze_vlm.report.attention_figure import Looked
+from gaze_vlm.report.attention_figure import ClipAttention
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.chosen_clips import Pair
-from gaze_vlm.report.clip_views import Seen, maps_of, middle_one, place, see
+from gaze_vlm.report.clip_views import ComparedAttention, attention_of_runs, maps_of, middle_one, place
 from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
 from gaze_vlm.report.html import third_party
 from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points
-from gaze_vlm.report.score_tables import difference
+from gaze_vlm.report.score_tables import control_difference
 from gaze_vlm.runs.alignment import Alignment
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")
@@ -82,7 +82,7 @@ def test_clips_that_are_asked_for_come_first(compared: Path, written: str, tmp_p
 
 
 def test_without_clips_no_model_is_run(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictured, "see", None)
+    monkeypatch.setattr(pictured, "attention_of_runs", None)
     output = tmp_path / "page.html"
     assert main(["report", f"--config={compared}", f"--output={output}", "--count=0"]) == 0
     text = output.read_text(encoding="utf-8")
@@ -118,11 +118,11 @@ def clip(name: str) -> Clip:
     return Clip(name, name, name, "activity", frames, [1.0, 2.0, 3.0], mixture, "?", "x", None, None, False, 1.0)
 
 
-def seen_by(arms: list[str], clips: list[Clip], valid: bool = True) -> Seen:
+def compared_attention(arms: list[str], clips: list[Clip], valid: bool = True) -> ComparedAttention:
     mass = np.random.default_rng(0).dirichlet(np.ones(8), (len(clips), FRAMES)).reshape(len(clips), FRAMES, 2, 4)
     counts = np.full((len(clips), FRAMES), valid)
-    looked = {arm: Looked(arm, Path(arm), mass, mass[:, ::-1], counts, View()) for arm in arms}
-    return Seen(tuple(clips), (), {"activity": HOSTILE[0], "future": "next?"}, looked, arms[-1])
+    of_arm = {arm: ClipAttention(arm, Path(arm), mass, mass[:, ::-1], counts, View()) for arm in arms}
+    return ComparedAttention(tuple(clips), (), {"activity": HOSTILE[0], "future": "next?"}, of_arm, arms[-1])
 
 
 def test_a_run_that_was_tested_on_validation_clips_shows_those(compared: Path, prepared: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_run_that_was_tested_on_validation_clips_shows_those(compared: Path, p
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("test_split: test", "test_split: validation"))
     clip_id = next(record.clip_id for record in Store(prepared).clips if record.split == "validation")
-    assert [clip.clip_id for clip in see({"gaze": run}, "gaze", [clip_id]).clips] == [clip_id]
+    assert [clip.clip_id for clip in attention_of_runs({"gaze": run}, "gaze", [clip_id]).clips] == [clip_id]
 
 
 def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,9 @@ def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch
         ]
         runs.append(replace(run, predictions=tuple(renamed), backbone=HOSTILE[1], dataset=HOSTILE[2]))
     monkeypatch.setattr(
-        pictured, "see", lambda arms, guide, ids: seen_by(["control", "gaze"], [clip(one) for one in ids])
+        pictured,
+        "attention_of_runs",
+        lambda arms, guide, ids: compared_attention(["control", "gaze"], [clip(one) for one in ids]),
     )
     table = build_table(runs, "control", 0.8)
     made = page.page_of(comparison, runs, table, [], [], HOSTILE[0], tmp_path / "page.html", 1, HOSTILE[:1])
@@ -241,12 +243,12 @@ def test_the_verdict_is_of_the_interval(low: float, high: float, said: str) -> N
 
 
 def test_a_difference_is_bold_where_its_interval_leaves_out_zero() -> None:
-    cell = difference(row(2, 1, 3), "control")
+    cell = control_difference(row(2, 1, 3), "control")
     assert (cell.text, cell.value, cell.sure) == ("+2.0 [+1.0, +3.0], p = 0.010", 2, True)
-    assert difference(row(2, -1, 3), "control").sure is False
-    assert difference(row(2, np.nan, np.nan), "control").text == "+2.0 [too few sessions]"
-    assert difference(row(2, 1, 3), "another").text.endswith("(vs control)")
-    assert difference(None, "control").text == "—"
+    assert control_difference(row(2, -1, 3), "control").sure is False
+    assert control_difference(row(2, np.nan, np.nan), "control").text == "+2.0 [too few sessions]"
+    assert control_difference(row(2, 1, 3), "another").text.endswith("(vs control)")
+    assert control_difference(None, "control").text == "—"
 
 
 def test_the_treatment_is_found_by_name_else_by_weight(compared: Path) -> None:
@@ -312,11 +314,11 @@ def test_points_are_drawn_where_gaze_fell() -> None:
 
 
 def test_a_clip_without_valid_gaze_says_so_and_keeps_its_last_frame() -> None:
-    seen = seen_by(["control", "gaze"], [clip("a")], valid=False)
-    assert seen.frame_of(0) == FRAMES - 1
-    maps = maps_of(seen, 0, seen.scale())
+    attention = compared_attention(["control", "gaze"], [clip("a")], valid=False)
+    assert attention.frame_of(0) == FRAMES - 1
+    maps = maps_of(attention, 0, attention.scale())
     assert [one.caption for one in maps] == ["no valid gaze", "control", "gaze"]
-    assert middle_one(seen, [0], "control") == 0
+    assert middle_one(attention, [0], "control") == 0
 
 
 def test_a_place_is_named_in_words() -> None:

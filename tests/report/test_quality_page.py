@@ -16,7 +16,7 @@ from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.json_files import read_json
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.html import number, percent
-from gaze_vlm.report.quality import render, report_quality
+from gaze_vlm.report.quality import quality_page, report_quality
 from gaze_vlm.report.quality_sheet import draw_frame, draw_sheet, highest_mass, worth_showing
 
 
@@ -103,6 +103,6 @@ def test_no_number_is_a_negative_zero() -> None:
 def test_few_valid_frames_are_warned_of(prepared: Path, share: float | None, warns: bool) -> None:
     report = read_json(prepared / "quality.json", "")
     report["frames"]["valid_gaze_share"] = share
-    page = render("my <data>", "folder", report, b"")
+    page = quality_page("my <data>", "folder", report, b"")
     assert ("less than half" in page) == warns
     assert "<h1>Gaze of my &lt;data&gt;</h1>" in page

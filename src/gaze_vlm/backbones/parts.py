@@ -20,6 +20,16 @@ def parameters_by_part(parts: ModelParts) -> dict[str, list[nn.Parameter]]:
     return {part: [parameter for parameter, owner in part_of.items() if owner == part] for part in parts}
 
 
+def count_numbers(parameters: Iterable[nn.Parameter]) -> int:
+    """Count the numbers that parameters hold; those of 4 bits as the numbers that they stand for."""
+    return sum(map(_numbers, parameters))
+
+
+def _numbers(parameter: nn.Parameter) -> int:
+    quantized = getattr(parameter, "quant_state", None)  # bitsandbytes packs two numbers into a byte
+    return parameter.numel() if quantized is None else int(quantized.shape.numel())
+
+
 def used_layers(layers: Iterable[nn.Module], feature_layer: int) -> list[Any]:
     """List the vision layers below the hidden state that the model reads."""
     layers = list(layers)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from gaze_vlm.comparison.cells import (
     INTERVAL,
-    NOTHING,
     baseline_cell,
     difference_cell,
     duration_text,
@@ -20,7 +19,7 @@ from gaze_vlm.comparison.groups import oracles_of
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.runs import COST, METRICS, Run, by_arm
 from gaze_vlm.comparison.table import Row, Table
-from gaze_vlm.metrics.scores import HEADLINES, SCORES
+from gaze_vlm.metrics.scores import DASH, HEADLINES, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
 TITLES = {
@@ -93,7 +92,7 @@ def _scores(
 ) -> CellTable:
     references = table.references(arms, headline)
     against = [f"{SCORES[headline].title} vs {name} {INTERVAL}" for name in references]
-    nothing = [NOTHING] * len(against)
+    nothing = [DASH] * len(against)
     lacking = Counter(one.run.arm for one in missing)
     rows: list[list[str]] = []
     for arm, scores in arms.items():
@@ -103,10 +102,10 @@ def _scores(
         seeds = next(iter(scores.values())).seeds
         short = f" ({seeds} of {seeds + lacking[arm]} seeds)" if lacking[arm] else ""
         rows.append([arm + SEES_GAZE * (arm in table.sees_gaze) + short, *cells])
-    rows += [[f"{arm} (missing)", *(NOTHING for _ in metrics), *nothing] for arm in lacking if arm not in arms]
+    rows += [[f"{arm} (missing)", *(DASH for _ in metrics), *nothing] for arm in lacking if arm not in arms]
     for oracle, known in oracles.items():
         if not known.keys().isdisjoint(metrics):
-            cells = [f"{known[name]:z.1f}" if name in known else NOTHING for name in metrics]
+            cells = [f"{known[name]:z.1f}" if name in known else DASH for name in metrics]
             rows.append([f"*{ORACLE_NAMES[oracle]}*", *cells, *nothing])
     return CellTable(["Arm", *(SCORES[name].title for name in metrics), *against], rows)
 
@@ -152,7 +151,7 @@ def cost_cells(runs: Sequence[Run]) -> CellTable | None:
     rows = []
     for arm, seeds in by_arm(runs).items():
         seconds = [run.train_seconds for run in seeds.values() if run.train_seconds is not None]
-        time = duration_text(mean(seconds)) if seconds else NOTHING
+        time = duration_text(mean(seconds)) if seconds else DASH
         shown = [_agreed([getattr(run, key) for run in seeds.values()]) for key in COST[1:]]
         rows.append([arm, time, *shown])
     return CellTable(["Arm", "Train time", "Trainable parameters", "Parameters", "Processes", "Device"], rows)
@@ -160,5 +159,5 @@ def cost_cells(runs: Sequence[Run]) -> CellTable | None:
 
 def _agreed(values: Sequence[int | str | None]) -> str:
     """The values of an arm's runs, mostly one."""
-    written = (f"{value:,}" if isinstance(value, int) else value or NOTHING for value in dict.fromkeys(values))
+    written = (f"{value:,}" if isinstance(value, int) else value or DASH for value in dict.fromkeys(values))
     return " / ".join(written)

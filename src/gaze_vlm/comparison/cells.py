@@ -4,9 +4,8 @@ from math import isnan, nan
 
 from gaze_vlm.comparison.statistics import Estimate
 from gaze_vlm.comparison.table import Row, points
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import DASH, SCORES
 
-NOTHING = "—"
 INTERVAL = "[95 % interval], p (Holm)"
 NO_INTERVAL = "[too few sessions]"
 
@@ -14,7 +13,7 @@ NO_INTERVAL = "[too few sessions]"
 def mean_cell(row: Row | None) -> str:
     """Write a mean, with the standard deviation over seeds."""
     if row is None:
-        return NOTHING
+        return DASH
     decimals = _decimals(row.metric)
     deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
     return f"{row.mean:z.{decimals}f}{deviation}"
@@ -23,7 +22,7 @@ def mean_cell(row: Row | None) -> str:
 def difference_cell(row: Row | None, control: str) -> str:
     """Write the difference from the arm's control, which is named where it is another than the table's."""
     if row is None:
-        return NOTHING
+        return DASH
     against = "" if row.control in ("", control) else f" (vs {row.control})"
     return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.p_holm) + against
 
@@ -31,14 +30,14 @@ def difference_cell(row: Row | None, control: str) -> str:
 def baseline_cell(row: Row | None) -> str:
     """Write the difference from the baseline."""
     if row is None:
-        return NOTHING
+        return DASH
     return _signed(row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_p_holm)
 
 
 def estimate_cell(metric: str, estimate: Estimate | None) -> str:
     """Write a mean with its interval."""
     if estimate is None:
-        return NOTHING
+        return DASH
     mean, low, high = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high))
     return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
 
@@ -46,7 +45,7 @@ def estimate_cell(metric: str, estimate: Estimate | None) -> str:
 def gain_cell(metric: str, estimate: Estimate | None) -> str:
     """Write a difference with its interval."""
     if estimate is None:
-        return NOTHING
+        return DASH
     return _signed(metric, *(points(metric, value) for value in (estimate.mean, estimate.low, estimate.high)))
 
 
@@ -63,7 +62,7 @@ def duration_text(seconds: float) -> str:
 
 def _signed(metric: str, mean: float, low: float, high: float, p: float = nan) -> str:
     if isnan(mean):
-        return NOTHING
+        return DASH
     shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
     if isnan(low):
         return f"{shown} {NO_INTERVAL}"

@@ -95,7 +95,7 @@ class Choice:
         return words + ([] if self.output is None else ["--output", str(self.output)])
 
 
-NOTHING = Choice()
+NO_CHOICE = Choice()
 """The YAML as it stands."""
 
 

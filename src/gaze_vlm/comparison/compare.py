@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.comparison.choice import NOTHING, Choice
+from gaze_vlm.comparison.choice import NO_CHOICE, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.missing import Missing, how_many
@@ -84,7 +84,7 @@ def compare(
         choice = Choice.of(backbone, data, also_test, arms, train_clips, output)
         encoder = default_encoder()
         table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, resume)
-        _show(table)
+        _print_page(table)
         lines = [] if not missing else [f"{table} is incomplete, {how_many(missing)} missing:"]
         lines += [f"  {one}" for one in missing]
         try:
@@ -140,7 +140,7 @@ def run_comparison(
     encoder: Encoder | None,
     check: RunsCheck,
     call: Call = call_here,
-    choice: Choice = NOTHING,
+    choice: Choice = NO_CHOICE,
     resume: bool = False,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
@@ -191,7 +191,7 @@ def run_comparison(
         return call(write_table, comparison, runs, elsewhere, shlex.join(words), encoder, lacking), lacking
 
 
-def _show(page: Path) -> None:
+def _print_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if sys.stdout.isatty():
         from rich.console import Console

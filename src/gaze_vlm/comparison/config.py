@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from gaze_vlm.comparison.choice import NOTHING, Choice, is_whole_run, store_of
+from gaze_vlm.comparison.choice import NO_CHOICE, Choice, is_whole_run, store_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.ranges import at_least, is_seed
@@ -124,7 +124,7 @@ class Comparison:
         return [f"--data.store={store_of(self.datasets[dataset])}", f"--run.dataset={dataset}"]
 
 
-def load_comparison(file: Path, choice: Choice = NOTHING) -> Comparison:
+def load_comparison(file: Path, choice: Choice = NO_CHOICE) -> Comparison:
     """Read the YAML of a comparison.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gaze_vlm.comparison.paired import arm_scores, difference
+from gaze_vlm.comparison.paired import arm_scores, paired_difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import points
@@ -68,7 +68,7 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
             scores = {arm: arm_scores(seeds, task, reach_s=0) for arm, seeds in arms.items()}
             for arm, own in scores.items():
                 pair = arm != control and control in scores
-                gain = difference(own, scores[control], metric) if pair else None
+                gain = paired_difference(own, scores[control], metric) if pair else None
                 mean = session_interval(own.of(metric), own.sessions)
                 estimate = None if gain is None else gain.estimate
                 made.append(CurvePoint(arm, task, metric, train_clips, len(own.seeds), mean, estimate))

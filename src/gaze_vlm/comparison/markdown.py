@@ -18,7 +18,6 @@ from gaze_vlm.comparison.cell_tables import (
     score_cells,
     sections_of,
 )
-from gaze_vlm.comparison.cells import NOTHING
 from gaze_vlm.comparison.contamination import Overlap
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import SPLIT_TASKS
@@ -27,7 +26,7 @@ from gaze_vlm.comparison.published import published_cells
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
 PACKAGES = (
@@ -57,7 +56,7 @@ def headline_metric(runs: Sequence[Run]) -> str:
     return "noun" if labelled else "semantic"
 
 
-def render(
+def comparison_page(
     table: Table,
     runs: Sequence[Run],
     reach_s: float,
@@ -205,4 +204,4 @@ def _setting(seeds: dict[int, Run], say: Callable[[Run], str]) -> str:
 
 
 def _plain(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:g}"
+    return DASH if value is None else f"{value:g}"

@@ -50,7 +50,7 @@ def arm_scores(arm: Mapping[int, Run], task: str, reach_s: float) -> ArmScores:
     return ArmScores(np.stack(values), tuple(arm), tuple(answers[0][clip].session for clip in clips))
 
 
-def difference(arm: ArmScores, reference: ArmScores, metric: str) -> Difference | None:
+def paired_difference(arm: ArmScores, reference: ArmScores, metric: str) -> Difference | None:
     """Estimate arm − reference on the seeds of both; None where they share none."""
     shared = [seed for seed in arm.seeds if seed in reference.seeds]
     if not shared:

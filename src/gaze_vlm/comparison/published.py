@@ -7,10 +7,10 @@ from math import isnan, nan
 from pathlib import Path
 
 from gaze_vlm.comparison.cell_tables import CellTable, Section
-from gaze_vlm.comparison.cells import NOTHING, difference_cell, mean_cell
+from gaze_vlm.comparison.cells import difference_cell, mean_cell
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.errors import InputError
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
 COLUMNS = ("arm", "task", "metric", "value", "measured_on")
@@ -63,7 +63,7 @@ def published_cells(table: Table, section: Section) -> CellTable | None:
     cells = []
     for row in shown:
         gain = row.published - figures.get((row.control, row.task, row.metric), nan)
-        published = f"{row.published:.1f}", NOTHING if isnan(gain) else f"{gain:+z.1f}"
+        published = f"{row.published:.1f}", DASH if isnan(gain) else f"{gain:+z.1f}"
         name = row.arm, row.task, SCORES[row.metric].title
         cells.append([*name, *published, mean_cell(row), difference_cell(row, table.control), row.published_on])
     against = f"vs {table.control}"

@@ -10,7 +10,7 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.contamination import overlaps
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure, curve_points, write_curve_csv
 from gaze_vlm.comparison.latex import latex_tables
-from gaze_vlm.comparison.markdown import headline_metric, package_versions, render
+from gaze_vlm.comparison.markdown import comparison_page, headline_metric, package_versions
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.published import read_published, with_published
@@ -22,7 +22,7 @@ from gaze_vlm.metrics.semantic import Encoder
 from gaze_vlm.output import draft_of, write_atomically
 
 
-def table_of(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
+def comparison_table(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
     """Build the table of a comparison's runs, each with the arms that it is compared with, and published figures."""
     references = comparison.baseline, comparison.controls
     table = build_table(runs, comparison.control, comparison.reach_s, encoder, *references)
@@ -50,7 +50,7 @@ def write_results(
     output = comparison.output
     main = [run for planned, run in runs.items() if planned.train_clips == comparison.train_clips]
     shown = [*main, *elsewhere]
-    table = table_of(comparison, shown, encoder)
+    table = comparison_table(comparison, shown, encoder)
     table.write_csv(output.with_name(f"{output.name}.csv"))
     curve: Sequence[CurvePoint] = ()
     picture = None
@@ -75,7 +75,7 @@ def write_results(
             pictures[section] = f"{output.name}_sweeps{number + 1 if number else ''}.png"
             save_png(sweeps_figure(found, table.control, metric), output.with_name(pictures[section]))
     page = output.with_name(f"{output.name}.md")
-    text = render(
+    text = comparison_page(
         table,
         shown,
         comparison.reach_s,

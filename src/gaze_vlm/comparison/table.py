@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
-from gaze_vlm.comparison.paired import ArmScores, arm_scores, difference
+from gaze_vlm.comparison.paired import ArmScores, arm_scores, paired_difference
 from gaze_vlm.comparison.permutation import holm
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import sd_over_seeds
@@ -198,7 +198,7 @@ def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], refe
 
 def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> tuple[float, float, float, float]:
     """Difference, its interval and p; NaN where there is no pair."""
-    gain = None if reference is None else difference(arm, reference, metric)
+    gain = None if reference is None else paired_difference(arm, reference, metric)
     if gain is None:
         return nan, nan, nan, nan
     mean, low, high = (points(metric, value) for value in (gain.estimate.mean, gain.estimate.low, gain.estimate.high))

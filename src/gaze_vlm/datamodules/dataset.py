@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from gaze_vlm.datamodules.clip import Clip, Task
 from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
-from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, Point, draw, gaze_points, written
+from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, GazePoint, draw_gaze, gaze_points, written
 from gaze_vlm.datamodules.gaze_sources import GazeSource
 from gaze_vlm.datamodules.targets import Targets
 from gaze_vlm.formats.video import frames_at
@@ -42,7 +42,7 @@ class DescribedClip:
     frame_times_s: list[float]
     content: str
     gaze: GazeMixture
-    points: list[Point | None]
+    points: list[GazePoint | None]
     targets: FrameRegions | None
 
 
@@ -169,4 +169,4 @@ class ClipDataset(Dataset[Clip]):
             return torch.full((self.records[position].frames, 3, *BLANK_SIZE_PX), BLANK, dtype=torch.uint8)
         described, path = self.described(position), self.store.video_path(self.records[position].video_id)
         frames = to_frames(torch.from_numpy(frames_at(path, described.pts)))
-        return draw(frames, described.points) if self.gaze_input == "drawn" else frames
+        return draw_gaze(frames, described.points) if self.gaze_input == "drawn" else frames

@@ -10,7 +10,7 @@ from torch import Tensor
 from gaze_vlm.gaze.mixture import GazeMixture
 
 GazeInput = Literal["none", "coordinates", "words", "drawn"]
-Point = tuple[float, float]
+GazePoint = tuple[float, float]
 
 DECIMALS = 4  # of a point's place, far below a pixel
 QUESTION = {
@@ -25,7 +25,7 @@ RING_COLOUR = 255, 0, 0
 DRAWING = "ring", RING_RADIUS, RING_WIDTH, RING_COLOUR
 
 
-def gaze_points(mixture: GazeMixture) -> list[Point | None]:
+def gaze_points(mixture: GazeMixture) -> list[GazePoint | None]:
     """Return where each frame's gaze is: the weighted mean of its points, normalised to the frame.
 
     None where no point counts.
@@ -39,7 +39,7 @@ def gaze_points(mixture: GazeMixture) -> list[Point | None]:
     ]
 
 
-def written(points: Sequence[Point | None], form: GazeInput) -> str:
+def written(points: Sequence[GazePoint | None], form: GazeInput) -> str:
     """Write the gaze of a clip's frames as a sentence behind the question.
 
     Args:
@@ -55,12 +55,12 @@ def written(points: Sequence[Point | None], form: GazeInput) -> str:
 def all_written(form: GazeInput) -> list[str]:
     """Return the text of every place that a form distinguishes along an axis, and of none."""
     steps = [step / 100 for step in range(101)]
-    points: list[Point | None] = [None, *((step, 0.5) for step in steps), *((0.5, step) for step in steps)]
+    points: list[GazePoint | None] = [None, *((step, 0.5) for step in steps), *((0.5, step) for step in steps)]
     return list(dict.fromkeys(written([point], form) for point in points))
 
 
-def draw(
-    frames: UInt8[Tensor, "frame 3 height width"], points: Sequence[Point | None]
+def draw_gaze(
+    frames: UInt8[Tensor, "frame 3 height width"], points: Sequence[GazePoint | None]
 ) -> UInt8[Tensor, "frame 3 height width"]:
     """Draw a red ring about the gaze of each frame, which leaves visible what is looked at.
 
@@ -75,7 +75,7 @@ def draw(
     return drawn
 
 
-def _ring(point: Point, height: int, width: int) -> Float[Tensor, "height width"]:
+def _ring(point: GazePoint, height: int, width: int) -> Float[Tensor, "height width"]:
     """The share of each pixel that the ring covers; the frame's width is the unit of its size."""
     x, y = (torch.arange(side) + 0.5 for side in (width, height))
     distance = torch.hypot(x - point[0] * width, y[:, None] - point[1] * height)
@@ -83,10 +83,10 @@ def _ring(point: Point, height: int, width: int) -> Float[Tensor, "height width"
     return (thickness / 2 + 0.5 - (distance - RING_RADIUS * width).abs()).clamp(0, 1)
 
 
-def _coordinates(point: Point) -> str:
+def _coordinates(point: GazePoint) -> str:
     return "{:.2f} {:.2f}".format(*point)
 
 
-def _words(point: Point) -> str:
+def _words(point: GazePoint) -> str:
     column, row = (names[min(max(int(3 * at), 0), 2)] for names, at in zip((COLUMNS, ROWS), point, strict=True))
     return f"{column} {row}".strip() or CENTRE

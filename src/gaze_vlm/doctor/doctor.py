@@ -1,12 +1,10 @@
 """`gaze-vlm doctor`: what a training would be, and what would fail, before any weight is loaded or fetched."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-from torch import nn
 
 from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
@@ -89,7 +87,7 @@ def diagnose(training: Training) -> Diagnosis:
         "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)
-    return Diagnosis(facts, found, count_parameters(backbone), memory)
+    return Diagnosis(facts, found, count_by_part(backbone), memory)
 
 
 def configured_facts(training: Training) -> dict[str, str]:
@@ -140,17 +138,12 @@ def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tup
     return question, len(prompt), len(answer)
 
 
-def count_parameters(backbone: Backbone) -> dict[str, tuple[int, int]]:
+def count_by_part(backbone: Backbone) -> dict[str, tuple[int, int]]:
     """Count each part's parameters, in total and trainable, LoRA's included."""
     parts, trainable = backbone.parameters_by_part(), backbone.trainable_parameters()
-    counts = {name: (numbers(parameters), numbers(trainable[name])) for name, parameters in parts.items()}
-    everything = numbers(backbone.parameters()), sum(numbers(of_part) for of_part in trainable.values())
+    counts = {name: (count_numbers(parameters), count_numbers(trainable[name])) for name, parameters in parts.items()}
+    everything = count_numbers(backbone.parameters()), sum(count_numbers(of_part) for of_part in trainable.values())
     return {**counts, "all": everything}  # some models have a parameter that no clip meets, and no part
-
-
-def numbers(parameters: Iterable[nn.Parameter]) -> int:
-    """Count the numbers that parameters hold."""
-    return sum(parameter.numel() for parameter in parameters)
 
 
 def source_in_words(backbone: Backbone) -> str:

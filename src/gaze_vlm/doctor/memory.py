@@ -58,7 +58,7 @@ def states_per_number(make_optimizer: Callable[..., torch.optim.Optimizer]) -> i
 
 
 @dataclass(frozen=True)
-class Tower:
+class LayerStack:
     """A stack of transformer layers that the backward pass goes through.
 
     Args:
@@ -74,16 +74,16 @@ class Tower:
     kept: float
 
 
-def activation_bytes(towers: Iterable[Tower], bytes_per_number: int, checkpointing: bool) -> float:
+def activation_bytes(stacks: Iterable[LayerStack], bytes_per_number: int, checkpointing: bool) -> float:
     """Σ kept · bytes · tokens · width · layers.
 
     With gradient checkpointing a layer keeps its input, 1 in place of `kept`, and one whole layer at a time is there
     beside, the largest.
     """
-    inputs = [(tower, bytes_per_number * tower.tokens * tower.width) for tower in towers]
+    inputs = [(stack, bytes_per_number * stack.tokens * stack.width) for stack in stacks]
     if not checkpointing:
-        return float(sum(tower.kept * tower.layers * one for tower, one in inputs))
-    return float(sum(tower.layers * one for tower, one in inputs)) + max((t.kept * one for t, one in inputs), default=0)
+        return float(sum(stack.kept * stack.layers * one for stack, one in inputs))
+    return float(sum(stack.layers * one for stack, one in inputs)) + max((s.kept * one for s, one in inputs), default=0)
 
 
 def kept_widths(layer: nn.Module, width: int) -> float:
@@ -107,10 +107,10 @@ def kept_widths(layer: nn.Module, width: int) -> float:
     return 12 + 2 * norms + (4 if into == 2 * inner else 2) * inner / width
 
 
-def tower_of(model: nn.Module, attentions: Mapping[int, nn.Module], width: int, tokens: int) -> Tower:
+def stack_of(model: nn.Module, attentions: Mapping[int, nn.Module], width: int, tokens: int) -> LayerStack:
     """Return the stack whose layers hold these attention modules."""
     layer = layer_of(model, attentions[max(attentions)])
-    return Tower(max(attentions) + 1, width, tokens, kept_widths(layer, width))
+    return LayerStack(max(attentions) + 1, width, tokens, kept_widths(layer, width))
 
 
 def layer_of(model: nn.Module, attention: nn.Module) -> nn.Module:
@@ -160,12 +160,12 @@ def estimate(
     half = "16" in precision or backbone.options.dtype == "bfloat16"
     vision, text = (getattr(config, name) for name in backbone.config_names)
     attentions = backbone.language_attention_modules()
-    towers = [tower_of(backbone.hf, attentions, width_of(text), batch_size * sequence)]
+    stacks = [stack_of(backbone.hf, attentions, width_of(text), batch_size * sequence)]
     if trainable_of["vision"]:
         patches = frames // backbone.layout.frames_per_group * len(backbone.layout.vit)
         attentions = backbone.vit_attention_modules()
-        towers.append(tower_of(backbone.hf, attentions, width_of(vision), batch_size * patches))
-    kept, checkpointed = (activation_bytes(towers, 2 if half else 4, checkpointing) for checkpointing in (False, True))
+        stacks.append(stack_of(backbone.hf, attentions, width_of(vision), batch_size * patches))
+    kept, checkpointed = (activation_bytes(stacks, 2 if half else 4, checkpointing) for checkpointing in (False, True))
     rest = {
         "weights": weight_bytes(backbone.parameters(), quantized),
         "gradients": gradient_bytes(trainable),

@@ -17,12 +17,12 @@ from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.gaze.samples import GazeSamples
 
 VideoFolder = Literal["full_scale", "video_540ss"]
-GazeSource = Literal["csv", "glc"]
+GazeFileKind = Literal["csv", "glc"]
 TextSource = Literal["narrations", "captions"]
 SplitSource = Literal["de_facto", "none"]
 DoubtfulGaze = Literal["drop", "keep"]
 CHOICES = {
-    "gaze": get_args(GazeSource),
+    "gaze": get_args(GazeFileKind),
     "text": get_args(TextSource),
     "others": get_args(Others),
     "narration_pass": get_args(NarrationPass),
@@ -71,7 +71,7 @@ class Ego4dReader:
     root: Path
     _: KW_ONLY
     videos: VideoFolder | None = None
-    gaze: GazeSource = "csv"
+    gaze: GazeFileKind = "csv"
     text: TextSource = "narrations"
     captions: Path | None = None
     caption_chunk_s: int = 1

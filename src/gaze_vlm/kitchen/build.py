@@ -11,10 +11,10 @@ from typing import Any, get_args
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
-from gaze_vlm.kitchen.job import FILE_FORMATS, Done, FileFormatName, Job, write_session
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import ActionBox
+from gaze_vlm.kitchen.write_session import FILE_FORMATS, FileFormatName, SessionToWrite, WrittenSession, write_session
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
@@ -74,30 +74,30 @@ def build_kitchen(
         return root
     remove_drafts(root)
     _describe(root, parameters, complete=False, sessions={})
-    jobs = [
-        Job(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
+    to_write = [
+        SessionToWrite(root, file_format, seed, participant, recipe, index % EARLY_END_EVERY == 1)
         for index, (participant, recipe) in enumerate(product(range(1, participants + 1), range(1, recipes + 1)))
     ]
-    results = track(_run(jobs, workers or cores()), "Rendering sessions", len(jobs))
-    ordered = sorted(results, key=lambda result: jobs.index(result.job))
+    results = track(_write_all(to_write, workers or cores()), "Rendering sessions", len(to_write))
+    ordered = sorted(results, key=lambda result: to_write.index(result.session))
     files = FILE_FORMATS[file_format]
     files.write_index(root, [result.notes for result in ordered])
-    write_sheet(root / "sheet.png", [(job.participant, job.recipe) for job in jobs], seed, files.rates)
+    write_sheet(root / "sheet.png", [(one.participant, one.recipe) for one in to_write], seed, files.rates)
     write_atomically(root / BOXES_FILE, boxes_csv(ordered))
     truth = {result.notes.video_id: result.truth for result in ordered}
     _describe(root, parameters, complete=True, sessions=truth)
     return root
 
 
-def _run(jobs: list[Job], workers: int) -> Iterator[Done]:
-    """Results in the order in which they are done."""
+def _write_all(sessions: list[SessionToWrite], workers: int) -> Iterator[WrittenSession]:
+    """Written sessions, in the order in which they are done."""
     if workers == 1:
-        yield from map(write_session, jobs)
+        yield from map(write_session, sessions)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
+    with ProcessPoolExecutor(min(workers, len(sessions)), context) as pool:
         try:
-            for future in as_completed([pool.submit(write_session, job) for job in jobs]):
+            for future in as_completed([pool.submit(write_session, session) for session in sessions]):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first
@@ -123,7 +123,7 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
     return bool(description["complete"]) and (root / BOXES_FILE).is_file()  # kitchens of older versions lack it
 
 
-def boxes_csv(sessions: Iterable[Done]) -> str:
+def boxes_csv(sessions: Iterable[WrittenSession]) -> str:
     """Write the boxes of the actions' objects as `data.targets` reads them."""
     lines = [
         f"{session.notes.video_id},{box.time_s:g},box,{','.join(map(str, box[1:]))}"

@@ -35,7 +35,7 @@ class GazeOnGrid:
     sessions; `centre` the prior that information is gained over. `valid` groups have a distribution that counts.
     """
 
-    gaze: Float[Tensor, "batch group patch"]
+    distribution: Float[Tensor, "batch group patch"]
     valid: Bool[Tensor, "batch group"]
     fixations: Float[Tensor, "batch group patch"]
     centre: Float[Tensor, "batch 1 patch"]
@@ -66,31 +66,31 @@ class HeadSums:
         return HeadSums(self.sums + other.sums, self.frames + other.frames)
 
 
-def sample_scores(attention: PatchAttention, seen: GazeOnGrid, floor: float) -> list[dict[str, float]]:
+def sample_scores(attention: PatchAttention, gaze: GazeOnGrid, floor: float) -> list[dict[str, float]]:
     """Score the mean of the heads of each sample, then average over the frames that have the score.
 
     A score that no frame has is left out.
 
     Args:
         attention: of a batch.
-        seen: its gaze.
+        gaze: of the batch.
         floor: ε of both divergences and of the information gain.
     """
     log_probs = attention.head_mean()
-    probs, gaze, fixations = log_probs.exp(), seen.gaze, seen.fixations
+    probs, fixations = log_probs.exp(), gaze.fixations
     of_frames = {
-        "attention_kl": (gaze_divergence(log_probs, gaze, "attention_to_gaze", floor), seen.valid),
-        "attention_reverse_kl": (gaze_divergence(log_probs, gaze, "gaze_to_attention", floor), seen.valid),
-        "attention_cc": (correlation(probs, gaze), seen.valid),
-        "attention_sim": (similarity(probs, gaze), seen.valid),
-        "attention_nss": (scanpath_saliency(probs, fixations), seen.fixated),
-        "attention_auc": (area_under_judds_curve(probs, fixations), seen.partly_fixated),
+        "attention_kl": (gaze_divergence(log_probs, gaze.distribution, "attention_to_gaze", floor), gaze.valid),
+        "attention_reverse_kl": (gaze_divergence(log_probs, gaze.distribution, "gaze_to_attention", floor), gaze.valid),
+        "attention_cc": (correlation(probs, gaze.distribution), gaze.valid),
+        "attention_sim": (similarity(probs, gaze.distribution), gaze.valid),
+        "attention_nss": (scanpath_saliency(probs, fixations), gaze.fixated),
+        "attention_auc": (area_under_judds_curve(probs, fixations), gaze.partly_fixated),
         "attention_shuffled_auc": (
-            area_under_curve(probs, fixations, seen.elsewhere),
-            seen.fixated & (seen.elsewhere.sum(-1) > 0),
+            area_under_curve(probs, fixations, gaze.elsewhere),
+            gaze.fixated & (gaze.elsewhere.sum(-1) > 0),
         ),
-        "attention_information_gain": (information_gain(probs, seen.centre, fixations, floor), seen.fixated),
-        "attention_top10": (top_overlap(probs, gaze), seen.valid),
+        "attention_information_gain": (information_gain(probs, gaze.centre, fixations, floor), gaze.fixated),
+        "attention_top10": (top_overlap(probs, gaze.distribution), gaze.valid),
     }
     values, counted = (torch.stack(part) for part in zip(*of_frames.values(), strict=True))
     means = torch.where(counted, values, 0.0).sum(-1) / counted.sum(-1)
@@ -98,16 +98,16 @@ def sample_scores(attention: PatchAttention, seen: GazeOnGrid, floor: float) -> 
     return [{name: mean for name, mean, has in zip(of_frames, *row, strict=True) if has} for row in rows]
 
 
-def head_sums(attention: PatchAttention, seen: GazeOnGrid, floor: float) -> HeadSums:
+def head_sums(attention: PatchAttention, gaze: GazeOnGrid, floor: float) -> HeadSums:
     """Sum the scores of each head over the frames of a batch; arguments are those of `sample_scores`."""
-    gaze, fixations = (
-        rearrange(one, "batch group patch -> batch group 1 patch") for one in (seen.gaze, seen.fixations)
+    of_frames, fixations = (
+        rearrange(one, "batch group patch -> batch group 1 patch") for one in (gaze.distribution, gaze.fixations)
     )
-    counted = torch.stack([seen.valid, seen.fixated, seen.partly_fixated])
+    counted = torch.stack([gaze.valid, gaze.fixated, gaze.partly_fixated])
     sums = []
     for log_probs in attention.log_probs.split(HEADS_AT_ONCE, dim=2):
         probs = log_probs.exp()
-        kl = gaze_divergence(log_probs, gaze, "attention_to_gaze", floor)
+        kl = gaze_divergence(log_probs, of_frames, "attention_to_gaze", floor)
         values = torch.stack([kl, scanpath_saliency(probs, fixations), area_under_judds_curve(probs, fixations)])
         values = torch.where(rearrange(counted, "score batch group -> score batch group 1"), values, 0.0)
         sums.append(values.cpu().double().sum((1, 2)))
@@ -141,10 +141,10 @@ class AttentionScorer:
 
     def __call__(self, attention: PatchAttention, batch: Batch) -> list[dict[str, float]]:
         """Score each sample of a batch, and add what its frames say of each head."""
-        seen = self.on_grid(batch, attention.grid)
-        heads = head_sums(attention, seen, self.floor)
+        gaze = self.on_grid(batch, attention.grid)
+        heads = head_sums(attention, gaze, self.floor)
         self.heads = heads if self.heads is None else self.heads + heads
-        return sample_scores(attention, seen, self.floor)
+        return sample_scores(attention, gaze, self.floor)
 
     def on_grid(self, batch: Batch, grid: Grid) -> GazeOnGrid:
         """Return the gaze of a batch on a grid, on the batch's device."""
@@ -161,7 +161,7 @@ class AttentionScorer:
             for clip in batch.clips
         ]
         return GazeOnGrid(
-            gaze=batch.gaze,
+            distribution=batch.gaze,
             valid=batch.valid,
             fixations=fixations.to(batch.gaze),
             centre=centre.to(batch.gaze),

@@ -53,6 +53,9 @@ SCORES = {
 HEADLINES: dict[Group, str] = {"labels": "noun", "texts": "semantic", "attention": "attention_kl"}
 """The groups in the order of a page's tables, and of each the score whose difference from the control is shown."""
 
+DASH = "—"
+"""What tables and pages have in place of a number that is not there."""
+
 OF_HEADS = ("kl", "nss", "auc")
 """Scores of each head of each layer in alignment.json."""
 

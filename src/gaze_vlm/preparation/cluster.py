@@ -8,7 +8,7 @@ from typing import Any
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Recording
-from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
+from gaze_vlm.preparation.prepare_recording import Outcome, Outcomes, PrepareRecording
 
 RETRIES = 3  # on another machine, when one is lost
 

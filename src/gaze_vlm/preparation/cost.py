@@ -12,7 +12,7 @@ from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.preparation.frame_sampling import prepare_video
-from gaze_vlm.preparation.job import PrepareRecording
+from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.video_gaze import ARRAYS
 from gaze_vlm.progress import clock, track
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from gaze_vlm.formats.recording import Recording
-from gaze_vlm.preparation.job import Outcome, Outcomes, PrepareRecording
+from gaze_vlm.preparation.prepare_recording import Outcome, Outcomes, PrepareRecording
 from gaze_vlm.progress import WorkerProgress
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended

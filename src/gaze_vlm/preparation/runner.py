@@ -20,8 +20,8 @@ from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.engine import run_in_process, run_local
 from gaze_vlm.preparation.files import exclusive_store
 from gaze_vlm.preparation.index import write_index
-from gaze_vlm.preparation.job import PrepareRecording
 from gaze_vlm.preparation.parameters import PreparationParameters
+from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.quality_report import LOW_SHARE, summary, valid_gaze_text
 from gaze_vlm.preparation.scorable_labels import with_labels
 from gaze_vlm.preparation.splits import with_splits

@@ -26,11 +26,11 @@ from gaze_vlm.datamodules.clips import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
-from gaze_vlm.pretraining.alignment import Alignment, align
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining, make_family
 from gaze_vlm.pretraining.optimisation import best_device, steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
+from gaze_vlm.pretraining.projector_stage import StageOptions, align
 from gaze_vlm.pretraining.questions import all_words
 from gaze_vlm.pretraining.stills import render_stills
 from gaze_vlm.ranges import above_zero, at_least, is_seed
@@ -118,8 +118,8 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     facts = train_encoder(backbone.hf, pixels, labels, pretraining)
     features = clip_features(backbone.hf, pixels)
     rng = np.random.default_rng(seed)
-    how = Alignment(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
-    facts |= align(backbone.hf, collator, features, clips, how, rng, HELD_OUT)
+    stage = StageOptions(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
+    facts |= align(backbone.hf, collator, features, clips, stage, rng, HELD_OUT)
     save_checkpoint(backbone.hf, processor, folder)
     return facts
 

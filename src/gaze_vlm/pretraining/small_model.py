@@ -17,12 +17,12 @@ from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.lora import Lora, merge_lora
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
-from gaze_vlm.pretraining.alignment import Alignment, align
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.from_scratch import FRAMES, clip_features
 from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.optimisation import steps as optimiser_steps
 from gaze_vlm.pretraining.patch_labels import patch_labels
+from gaze_vlm.pretraining.projector_stage import StageOptions, align
 from gaze_vlm.pretraining.questions import TOOLS
 from gaze_vlm.pretraining.real_parts import read_dinov2, read_smollm2
 from gaze_vlm.pretraining.stills import Still, render_stills
@@ -79,13 +79,13 @@ def make_small_model(
             tower, image_processor = read_dinov2(IMAGE_PX)
             save_checkpoint(*join_llava(tower, *read_smollm2(), image_processor), folder)
             if steps:
-                facts |= train_both(folder, seed, clips, word_steps, Alignment(steps, lr, batch_size), scenes)
+                facts |= train_both(folder, seed, clips, word_steps, StageOptions(steps, lr, batch_size), scenes)
             print(json.dumps(facts, indent=1))
     return output
 
 
 def train_both(
-    folder: Path, seed: int, clips: int, word_steps: int, alignment: Alignment, scenes: bool
+    folder: Path, seed: int, clips: int, word_steps: int, stage: StageOptions, scenes: bool
 ) -> dict[str, float]:
     """Train a checkpoint in place in both stages.
 
@@ -102,14 +102,14 @@ def train_both(
     facts = {"word_error": learn_words(backbone, features, stills, word_steps)}
     times_s.append(time.perf_counter())
     rng = np.random.default_rng(seed)
-    facts |= align(backbone.hf, backbone.collator(), features, stills, alignment, rng, HELD_OUT, scenes)
+    facts |= align(backbone.hf, backbone.collator(), features, stills, stage, rng, HELD_OUT, scenes)
     times_s.append(time.perf_counter())
     merge_lora(backbone.hf)
     save_checkpoint(backbone.hf, backbone.processor, folder)
     counts = {
         "encoding_s_per_still": len(stills) * FRAMES,
         "word_s_per_step": word_steps,
-        "alignment_s_per_step": alignment.steps,
+        "alignment_s_per_step": stage.steps,
     }
     spent_s = zip(counts.items(), np.diff(times_s), strict=True)
     return facts | {name: round(float(s) / max(count, 1), 3) for (name, count), s in spent_s}

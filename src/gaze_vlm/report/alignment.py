@@ -12,7 +12,7 @@ from gaze_vlm.metrics.attention_scores import AttentionScorer, HeadSums, head_su
 from gaze_vlm.output import check_output_file
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
-from gaze_vlm.report.alignment_figure import draw
+from gaze_vlm.report.alignment_figure import draw_alignment
 from gaze_vlm.report.figures import KINDS, save
 from gaze_vlm.runs.alignment import Alignment, alignment_of, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
@@ -30,12 +30,12 @@ def picture_alignment(
         output: the picture to write: PNG, JPEG, PDF or SVG by its name.
         tower: take all layers of the vision tower or the language model, and write `alignment_<tower>.json` in each
             run. By default those that attention was taken from, as the test found them.
-        samples: how many test samples a tower is looked at on.
+        samples: how many test samples a tower is scored on.
         seed: draws the samples.
 
     Raises:
         MissingFileError: a run without what is drawn, or whose tower is asked for and has no checkpoint.
-        InputError: an output of another kind, a damaged file, or a tower that cannot be looked at.
+        InputError: an output of another kind, a damaged file, or a tower that cannot be captured.
     """
     at_least(1, runs=len(runs), samples=samples)
     is_seed(seed)
@@ -46,15 +46,15 @@ def picture_alignment(
         file = directory.alignment
         if tower is not None:
             file = directory.tower_alignments[tower]
-            write_alignment(file, look(run, tower, samples, seed))
+            write_alignment(file, score_tower(run, tower, samples, seed))
             print(f"wrote {file}")
         aligned[str(run)] = read_alignment(file)
-    save(draw(aligned), output)
+    save(draw_alignment(aligned), output)
     return output
 
 
 @torch.no_grad()
-def look(run: Path, tower: Tower, samples: int, seed: int) -> Alignment:
+def score_tower(run: Path, tower: Tower, samples: int, seed: int) -> Alignment:
     """Score every head of every layer of a run's tower on test samples.
 
     Raises:

@@ -19,7 +19,7 @@ CELL_IN, MOST_IN = 0.45, 6.0  # sides of a cell, and the longest of a map
 LEAST_WIDTH_IN, LEAST_HEIGHT_IN = 2.2, 1.0  # of a map
 
 
-def draw(aligned: Mapping[str, Alignment]) -> Figure:
+def draw_alignment(aligned: Mapping[str, Alignment]) -> Figure:
     """Draw the scores of each head of each layer of some runs, by their titles.
 
     Red is better than chance and blue worse, on a scale that reaches as far on either side; a KL is the darker, the
@@ -31,9 +31,9 @@ def draw(aligned: Mapping[str, Alignment]) -> Figure:
     figure = Figure(figsize=size_in, layout="constrained")
     axes = figure.subplots(len(TITLES), len(aligned), squeeze=False, width_ratios=widths_in)
     for row, (score, title) in zip(axes, TITLES.items(), strict=True):
-        colours = scale(score, [one.scores[score] for one in aligned.values()])
+        colours = score_scale(score, [one.scores[score] for one in aligned.values()])
         for axis, one in zip(row, aligned.values(), strict=True):
-            show(axis, one, score, colours)
+            show_heads(axis, one, score, colours)
         bar = figure.colorbar(colours, ax=row, fraction=0.05)
         bar.set_label(title)
         if score in CHANCE:
@@ -43,7 +43,7 @@ def draw(aligned: Mapping[str, Alignment]) -> Figure:
     return figure
 
 
-def scale(score: str, maps: Sequence[Float[np.ndarray, "_layer _head"]]) -> ScalarMappable:
+def score_scale(score: str, maps: Sequence[Float[np.ndarray, "_layer _head"]]) -> ScalarMappable:
     """Return one scale for the maps of a score."""
     values = np.concatenate([map_.ravel() for map_ in maps])
     if score not in CHANCE:
@@ -53,7 +53,7 @@ def scale(score: str, maps: Sequence[Float[np.ndarray, "_layer _head"]]) -> Scal
     return ScalarMappable(Normalize(chance - reach, chance + reach), "RdBu_r")
 
 
-def show(axis: Axes, one: Alignment, score: str, colours: ScalarMappable) -> None:
+def show_heads(axis: Axes, one: Alignment, score: str, colours: ScalarMappable) -> None:
     """Show a score of each head of each layer, with its value where there is room."""
     values = one.scores[score]
     axis.imshow(values, cmap=colours.cmap, norm=colours.norm, aspect="auto")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_output_file
 from gaze_vlm.ranges import at_least, is_seed
-from gaze_vlm.report.attention_figure import Looked, draw
+from gaze_vlm.report.attention_figure import ClipAttention, draw_attention
 from gaze_vlm.report.figures import KINDS, save
 from gaze_vlm.training.configured import load_run
 from gaze_vlm.training.lightning_cli import GazeCLI
@@ -50,7 +50,7 @@ def picture_attention(
     at_least(1, count=count, runs=len(runs))
     is_seed(seed)
     check_output_file(output, KINDS)
-    looked: list[Looked] = []
+    attentions: list[ClipAttention] = []
     answers: list[list[str]] = []
     chosen: list[Clip] = []
     for run in runs:
@@ -61,13 +61,13 @@ def picture_attention(
             chosen = [dataset[index] for index in indices]
             check_frame(frame, chosen)
         batch = cli.model.backbone.collator()(chosen)
-        seen = look(cli, batch, run)
-        if seen is None:
+        found = attention_of(cli, batch, run)
+        if found is None:
             raise InputError(f"{run}: {NO_ATTENTION}")
-        looked.append(seen)
+        attentions.append(found)
         with torch.no_grad():
             answers.append(cli.model.backbone.generate(batch))
-    figure = draw(chosen, frame, looked, answers)
+    figure = draw_attention(chosen, frame, attentions, answers)
     save(figure, output)
     return output
 
@@ -112,7 +112,7 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
 
 
 @torch.no_grad()
-def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked | None:
+def attention_of(cli: GazeCLI, batch: Batch, run: Path) -> ClipAttention | None:
     """Return a run's attention over some clips, and the gaze on its model's grid; None for an arm without attention."""
     backbone = cli.model.backbone
     attention = backbone(batch).attention
@@ -121,13 +121,13 @@ def look(cli: GazeCLI, batch: Batch, run: Path) -> Looked | None:
     collator = backbone.collator()
     on_grid = "clip group (row column) -> clip group row column"
     rows = collator.grid.rows
-    return Looked(
+    return ClipAttention(
         arm=cli.options.arm,
         run=run,
         attention=rearrange(attention.head_mean().exp(), on_grid, row=rows).numpy(),
         gaze=rearrange(batch.gaze, on_grid, row=rows).numpy(),
         valid=batch.valid.numpy(),
-        seen=collator.covered_view,
+        covered_view=collator.covered_view,
         frames_per_group=collator.frames_per_group,
     )
 

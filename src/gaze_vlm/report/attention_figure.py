@@ -28,10 +28,10 @@ TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 
 @dataclass
-class Looked:
-    """Where one run looked in some clips.
+class ClipAttention:
+    """Attention of one run over some clips, and their gaze.
 
-    `attention` (mean over heads) and `gaze` each sum to 1 over the patches; the grid covers `seen` of the frame.
+    `attention` (mean over heads) and `gaze` each sum to 1 over the patches; the grid covers `covered_view`.
     `valid` says whether the gaze of a frame group counts, which has `frames_per_group` frames.
     """
 
@@ -40,7 +40,7 @@ class Looked:
     attention: Float[np.ndarray, "clip group row column"]
     gaze: Float[np.ndarray, "clip group row column"]
     valid: Bool[np.ndarray, "clip group"]
-    seen: View
+    covered_view: View
     frames_per_group: int = 1
 
     def attention_at(self, clip: int, frame: int) -> Float[np.ndarray, "row column"]:
@@ -53,21 +53,23 @@ class Looked:
         return density(self.gaze[clip, group]) if self.valid[clip, group] else None
 
 
-def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked], answers: Sequence[Sequence[str]]) -> Figure:
+def draw_attention(
+    clips: Sequence[Clip], frame: int, attentions: Sequence[ClipAttention], answers: Sequence[Sequence[str]]
+) -> Figure:
     """Draw a row a clip: gaze points, gaze on the grid, each run's attention and its answer.
 
     The grid is that of the first run. Distributions are shown as multiples of the uniform one, which is 1 in every
     patch of every grid.
     """
-    titles = ["gaze points", "gaze distribution", *arm_titles(looked)]
+    titles = ["gaze points", "gaze distribution", *arm_titles(attentions)]
     figure = Figure(
         figsize=(PANEL_WIDTH_IN * len(titles) + 0.9, PANEL_HEIGHT_IN * len(clips) + 0.6), layout="constrained"
     )
     axes = figure.subplots(len(clips), len(titles), squeeze=False)
-    first = looked[0]
+    first = attentions[0]
     frame %= len(clips[0].frame_times_s)
     gaze = [first.gaze_at(index, frame) for index in range(len(clips))]
-    attention = [[one.attention_at(index, frame) for one in looked] for index in range(len(clips))]
+    attention = [[one.attention_at(index, frame) for one in attentions] for index in range(len(clips))]
     norm = one_scale(map_ for map_ in (*gaze, *(m for maps in attention for m in maps)) if map_ is not None)
     for index, clip in enumerate(clips):
         points, distribution, *arms = axes[index]
@@ -77,11 +79,11 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked], answers: S
             f"{clip.clip_id}\n{clip.frame_times_s[frame]:.1f} s into the clip", fontsize=8, parse_math=False
         )
         below(points, f"target: {clip.target}")
-        show(distribution, image, gaze[index], first.seen, norm)
+        show_frame(distribution, image, gaze[index], first.covered_view, norm)
         below(distribution, "" if gaze[index] is not None else "no valid gaze in this frame")
-        for axis, one, map_, of_run in zip(arms, looked, attention[index], answers, strict=True):
+        for axis, one, map_, of_run in zip(arms, attentions, attention[index], answers, strict=True):
             answer = of_run[index]
-            show(axis, image, map_, one.seen, norm)
+            show_frame(axis, image, map_, one.covered_view, norm)
             below(axis, f"answer: {answer}", "black" if exact_match(answer, clip.target) else WRONG)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=12, parse_math=False)
@@ -98,10 +100,10 @@ def draw(clips: Sequence[Clip], frame: int, looked: Sequence[Looked], answers: S
     return figure
 
 
-def arm_titles(looked: Sequence[Looked]) -> list[str]:
+def arm_titles(attentions: Sequence[ClipAttention]) -> list[str]:
     """Return a title a run: its arm, and its directory where several share it."""
-    runs = Counter(one.arm for one in looked)
-    return [f"arm {one.arm}" + (f"\n{one.run}" if runs[one.arm] > 1 else "") for one in looked]
+    runs = Counter(one.arm for one in attentions)
+    return [f"arm {one.arm}" + (f"\n{one.run}" if runs[one.arm] > 1 else "") for one in attentions]
 
 
 def legend() -> list[Line2D]:
@@ -116,31 +118,31 @@ def legend() -> list[Line2D]:
 
 def show_points(axis: Axes, image: np.ndarray, clip: Clip, frame: int) -> None:
     """Show the frame with the gaze points that count in it."""
-    show(axis, image)
+    show_frame(axis, image)
     height, width = image.shape[:2]
     counted = clip.gaze.weight[frame] > 0
     x, y = (clip.gaze.xy[frame][counted] * torch.tensor([width, height]) - 0.5).T
     axis.scatter(x, y, s=28, facecolor="magenta", edgecolor="white", linewidth=0.8)
 
 
-def show(
+def show_frame(
     axis: Axes,
     image: np.ndarray,
     map_: Float[np.ndarray, "row column"] | None = None,
-    seen: View = View(),  # noqa: B008 (frozen)
+    covered: View = View(),  # noqa: B008 (frozen)
     norm: Normalize | None = None,
 ) -> None:
     """Show a frame in colour, or in grey below a map's colours.
 
-    The map covers what is seen of the frame.
+    The map lies on the part of the frame that is covered.
     """
     height, width = image.shape[:2]
     if map_ is None or norm is None:
         axis.imshow(image)
     else:
         axis.imshow(faded(image), vmin=0, vmax=1)
-        left, right = seen.left * width - 0.5, seen.right * width - 0.5
-        top, bottom = seen.top * height - 0.5, seen.bottom * height - 0.5
+        left, right = covered.left * width - 0.5, covered.right * width - 0.5
+        top, bottom = covered.top * height - 0.5, covered.bottom * height - 0.5
         axis.imshow(map_, extent=(left, right, bottom, top), cmap=COLOURS, norm=norm, alpha=OPACITY)
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)

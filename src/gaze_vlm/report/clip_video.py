@@ -22,7 +22,7 @@ from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.output import draft_of
 from gaze_vlm.progress import track
-from gaze_vlm.report.clip_views import Seen, answer, see
+from gaze_vlm.report.clip_views import ComparedAttention, attention_of_runs, prediction_of
 from gaze_vlm.report.overlay import POINT, one_scale, resized, with_density, with_points
 
 PANEL_PX = 384
@@ -43,16 +43,18 @@ def write_clip_video(clip_id: str, runs: Sequence[Path], output: Path) -> None:
     if not runs:
         raise InputError("--runs names no run: give the run directories whose attention the video shows")
     named = names_of(runs)
-    seen = see({name: run.directory.path for name, run in named.items()}, next(iter(named)), [clip_id])
-    filmed, info = seen.filmed[0], video_info(seen.filmed[0].path)
-    titles = ["gaze of the camera wearer", *(f"attention: {name}" for name in seen.looked)]
+    attention = attention_of_runs(
+        {name: run.directory.path for name, run in named.items()}, next(iter(named)), [clip_id]
+    )
+    span, info = attention.spans[0], video_info(attention.spans[0].path)
+    titles = ["gaze of the camera wearer", *(f"attention: {name}" for name in attention.of_arm)]
     width_px = PANEL_PX * len(titles)
     head = text_image(titles, width_px, TITLE_PX, columns=len(titles))
-    lines = caption(seen, named, int(width_px / LETTER_PX))
+    lines = caption(attention, named, int(width_px / LETTER_PX))
     foot = text_image(lines, width_px, LINE_PX * len(lines))
-    frames = frames_between(filmed.path, filmed.start_s, filmed.end_s)
-    expected = round((filmed.end_s - filmed.start_s) * info.average_hz) + 1
-    drawn = panels(seen, frames)
+    frames = frames_between(span.path, span.start_s, span.end_s)
+    expected = round((span.end_s - span.start_s) * info.average_hz) + 1
+    drawn = panels(attention, frames)
     first = next(drawn)
     height_px = first[2].shape[0] + head.shape[0] + foot.shape[0]
     shown = replace(info, width_px=width_px, height_px=height_px, start_pts=first[0])
@@ -69,30 +71,32 @@ def names_of(paths: Sequence[Path]) -> dict[str, Run]:
     return {run.arm if arms[run.arm] == 1 else f"{run.arm}, {run.directory}": run for run in runs}
 
 
-def panels(seen: Seen, frames: Iterator[tuple[int, float, av.VideoFrame]]) -> Iterator[tuple[int, float, Image]]:
+def panels(
+    attention: ComparedAttention, frames: Iterator[tuple[int, float, av.VideoFrame]]
+) -> Iterator[tuple[int, float, Image]]:
     """Yield each frame's pts and time, and the panels with a bar of how far the clip is, side by side."""
-    clip, filmed = seen.clips[0], seen.filmed[0]
-    norm, pixels = scale(seen), Pixels("rgb24")
+    clip, span = attention.clips[0], attention.spans[0]
+    norm, pixels = attention_scale(attention), Pixels("rgb24")
     for pts, t_s, frame in frames:
         image = resized(rearrange(pixels(frame), "y x channel -> channel y x"), PANEL_PX)
-        sampled = sum(pts >= one for one in filmed.pts) - 1
+        sampled = sum(pts >= one for one in span.pts) - 1
         if sampled < 0:
-            row = [image] * (1 + len(seen.looked))
+            row = [image] * (1 + len(attention.of_arm))
         else:
             row = [with_points(image, clip.gaze, sampled)]
-            for one in seen.looked.values():
-                map_ = with_density(image, one.attention_at(0, sampled), one.seen, norm)
+            for one in attention.of_arm.values():
+                map_ = with_density(image, one.attention_at(0, sampled), one.covered_view, norm)
                 row.append(with_points(map_, clip.gaze, sampled, hollow=True))
         side_by_side = np.concatenate(row, axis=1)
-        share = (t_s - filmed.start_s) / (filmed.end_s - filmed.start_s)
+        share = (t_s - span.start_s) / (span.end_s - span.start_s)
         marks = [time_s / clip.frame_times_s[-1] for time_s in clip.frame_times_s]
         yield pts, t_s, np.concatenate([side_by_side, bar(share, marks, side_by_side.shape[1])])
 
 
-def scale(seen: Seen) -> Normalize:
+def attention_scale(attention: ComparedAttention) -> Normalize:
     """Return the one scale of a clip's attention in all its frames."""
-    frames = range(len(seen.clips[0].frame_times_s))
-    return one_scale(one.attention_at(0, frame) for one in seen.looked.values() for frame in frames)
+    frames = range(len(attention.clips[0].frame_times_s))
+    return one_scale(one.attention_at(0, frame) for one in attention.of_arm.values() for frame in frames)
 
 
 def bar(share: float, marks: Sequence[float], width_px: int) -> Image:
@@ -105,11 +109,11 @@ def bar(share: float, marks: Sequence[float], width_px: int) -> Image:
     return drawn
 
 
-def caption(seen: Seen, runs: Mapping[str, Run], letters: int) -> list[str]:
+def caption(attention: ComparedAttention, runs: Mapping[str, Run], letters: int) -> list[str]:
     """Return the lines below the panels: each question with its target and every run's answer."""
     made = []
-    for task, question in seen.questions.items():
-        answers = {name: answer(run, seen.clips[0].clip_id, task) for name, run in runs.items()}
+    for task, question in attention.questions.items():
+        answers = {name: prediction_of(run, attention.clips[0].clip_id, task) for name, run in runs.items()}
         given = {name: one for name, one in answers.items() if one is not None}
         for target in list(dict.fromkeys(one.target for one in given.values()))[:1]:
             made += wrap(f"{question}  Target: {target}", letters)

@@ -13,12 +13,12 @@ from gaze_vlm.comparison.runs import METRICS, Run
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.progress import work_progress
-from gaze_vlm.report.attention import NO_ATTENTION, look, named_clips
-from gaze_vlm.report.attention_figure import Looked
-from gaze_vlm.report.html import NOTHING, data_url
+from gaze_vlm.report.attention import NO_ATTENTION, attention_of, named_clips
+from gaze_vlm.report.attention_figure import ClipAttention
+from gaze_vlm.report.html import data_url
 from gaze_vlm.report.overlay import jpeg, one_scale, resized, with_density, with_points
 from gaze_vlm.runs.prediction import Prediction
 from gaze_vlm.training.configured import load_run
@@ -68,7 +68,7 @@ class ClipView:
     asked: tuple[Asked, ...]
 
 
-class Filmed(NamedTuple):
+class VideoSpan(NamedTuple):
     """Where a clip is in its video: its span in seconds, and the timestamps of its sampled frames."""
 
     path: Path
@@ -78,41 +78,41 @@ class Filmed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Some clips, and where each arm with attention looked in them; `guide` is the arm whose grid gaze is shown on."""
+class ComparedAttention:
+    """Some clips, and the attention of each arm that has any; `guide` is the arm whose grid gaze is shown on."""
 
     clips: tuple[Clip, ...]
-    filmed: tuple[Filmed, ...]
+    spans: tuple[VideoSpan, ...]
     questions: dict[str, str]
-    looked: dict[str, Looked]
+    of_arm: dict[str, ClipAttention]
     guide: str
 
     def frame_of(self, index: int) -> int:
         """Return the last frame of a clip whose gaze counts, else its last."""
-        of_guide = self.looked[self.guide]
+        of_guide = self.of_arm[self.guide]
         frames = range(len(self.clips[index].frame_times_s))
         return max((frame for frame in frames if of_guide.gaze_at(index, frame) is not None), default=frames[-1])
 
     def share_on_gaze(self, arm: str, index: int) -> float | None:
         """Return the mass that attention and gaze share at the frame that is shown; None without valid gaze."""
         frame = self.frame_of(index)
-        gaze, looked = self.looked[self.guide].gaze_at(index, frame), self.looked.get(arm)
-        if gaze is None or looked is None or looked.gaze.shape[2:] != gaze.shape:
+        gaze, own = self.of_arm[self.guide].gaze_at(index, frame), self.of_arm.get(arm)
+        if gaze is None or own is None or own.gaze.shape[2:] != gaze.shape:
             return None
-        return float(np.minimum(gaze, looked.attention_at(index, frame)).sum() / gaze.size)
+        return float(np.minimum(gaze, own.attention_at(index, frame)).sum() / gaze.size)
 
     def scale(self) -> Normalize:
         """Return the one scale of all that is shown."""
         shown = []
         for index in range(len(self.clips)):
             frame = self.frame_of(index)
-            shown += [one.attention_at(index, frame) for one in self.looked.values()]
-            gaze = self.looked[self.guide].gaze_at(index, frame)
+            shown += [one.attention_at(index, frame) for one in self.of_arm.values()]
+            gaze = self.of_arm[self.guide].gaze_at(index, frame)
             shown += [] if gaze is None else [gaze]
         return one_scale(shown)
 
 
-def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
+def attention_of_runs(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> ComparedAttention:
     """Run each arm's trained model over some test clips, one clip at a time.
 
     Args:
@@ -124,9 +124,9 @@ def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
         InputError: an id that no test clip has, or an arm to guide by that has no attention.
     """
     clips: list[Clip] = []
-    filmed: list[Filmed] = []
+    spans: list[VideoSpan] = []
     questions: dict[str, str] = {}
-    looked: dict[str, Looked] = {}
+    of_arm: dict[str, ClipAttention] = {}
     with work_progress("attention of runs", len(runs)) as progress:
         for arm in sorted(runs, key=lambda arm: arm != guide):
             cli = load_run(runs[arm])
@@ -134,91 +134,95 @@ def see(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> Seen:
                 dataset = cli.datamodule.tested()
                 indices = named_clips(dataset, clip_ids)
                 clips = [dataset[index] for index in indices]
-                filmed = [filmed_by(dataset, dataset.samples[index][0]) for index in indices]
+                spans = [span_of(dataset, dataset.samples[index][0]) for index in indices]
                 questions = {str(task): question for task, question in dataset.tasks.items()}
             collator = cli.model.backbone.collator()
-            parts = [look(cli, collator([clip]), runs[arm]) for clip in clips]
+            parts = [attention_of(cli, collator([clip]), runs[arm]) for clip in clips]
             found = [part for part in parts if part is not None]
             if found:
-                looked[arm] = joined(found)
+                of_arm[arm] = joined(found)
             elif arm == guide:
                 raise InputError(f"{runs[arm]}: {NO_ATTENTION}")
             progress.advance()
-    return Seen(tuple(clips), tuple(filmed), questions, {arm: looked[arm] for arm in runs if arm in looked}, guide)
+    return ComparedAttention(
+        tuple(clips), tuple(spans), questions, {arm: of_arm[arm] for arm in runs if arm in of_arm}, guide
+    )
 
 
-def filmed_by(dataset: ClipDataset, position: int) -> Filmed:
-    """Return where a record of a data set is in its video."""
+def span_of(dataset: ClipDataset, position: int) -> VideoSpan:
+    """Return the span of a record of a data set in its video."""
     record = dataset.records[position]
     pts = tuple(dataset.described(position).pts)
-    return Filmed(dataset.store.video_path(record.video_id), record.start_s, record.end_s, pts)
+    return VideoSpan(dataset.store.video_path(record.video_id), record.start_s, record.end_s, pts)
 
 
-def middle_one(seen: Seen, indices: Sequence[int], control: str) -> int:
+def middle_one(attention: ComparedAttention, indices: Sequence[int], control: str) -> int:
     """Return which of some clips is in the middle of how much more attention the guide has on gaze than the control.
 
     Counted is the frame that is shown.
     """
 
     def gain(index: int) -> float:
-        shares = [seen.share_on_gaze(arm, index) or 0.0 for arm in (seen.guide, control)]
+        shares = [attention.share_on_gaze(arm, index) or 0.0 for arm in (attention.guide, control)]
         return shares[0] - shares[1]
 
     return sorted(indices, key=gain)[len(indices) // 2]
 
 
-def joined(parts: Sequence[Looked]) -> Looked:
-    """Return as one what a run did with several lots of clips."""
+def joined(parts: Sequence[ClipAttention]) -> ClipAttention:
+    """Join a run's attention over several lots of clips."""
     first = parts[0]
     attention, gaze, valid = (
         np.concatenate([getattr(one, key) for one in parts]) for key in ("attention", "gaze", "valid")
     )
-    return Looked(first.arm, first.run, attention, gaze, valid, first.seen, first.frames_per_group)
+    return ClipAttention(first.arm, first.run, attention, gaze, valid, first.covered_view, first.frames_per_group)
 
 
-def view_of(seen: Seen, index: int, norm: Normalize, runs: Mapping[str, Run]) -> ClipView:
+def view_of(attention: ComparedAttention, index: int, norm: Normalize, runs: Mapping[str, Run]) -> ClipView:
     """Return one of the clips as it is shown.
 
     Args:
-        seen: the clips.
+        attention: the clips.
         index: which of them.
-        norm: the one scale, `seen.scale()`.
+        norm: the one scale, `attention.scale()`.
         runs: arm → its run, with the answers.
     """
-    clip = seen.clips[index]
+    clip = attention.clips[index]
     frames = []
     for frame, time_s in enumerate(clip.frame_times_s):
         count = int((clip.gaze.weight[frame] > 0).sum())
         words = f"Frame at {time_s:.1f} s with {count} gaze points{_middle_of_gaze(clip, frame)}"
         frames.append(picture(with_points(_image(clip, frame), clip.gaze, frame), f"{time_s:.1f} s", words))
-    return ClipView(clip.clip_id, tuple(frames), tuple(maps_of(seen, index, norm)), tuple(_asked(seen, clip, runs)))
+    return ClipView(
+        clip.clip_id, tuple(frames), tuple(maps_of(attention, index, norm)), tuple(_asked(attention, clip, runs))
+    )
 
 
-def maps_of(seen: Seen, index: int, norm: Normalize) -> list[Picture]:
+def maps_of(attention: ComparedAttention, index: int, norm: Normalize) -> list[Picture]:
     """Return the gaze on the model's grid, and each arm's attention, at one frame."""
-    frame, clip = seen.frame_of(index), seen.clips[index]
-    image, guide = _image(clip, frame), seen.looked[seen.guide]
+    frame, clip = attention.frame_of(index), attention.clips[index]
+    image, guide = _image(clip, frame), attention.of_arm[attention.guide]
     gaze = guide.gaze_at(index, frame)
     made = []
     if gaze is None:
         made.append(picture(image, "no valid gaze", "Frame without valid gaze"))
     else:
         words = f"Gaze as the patches of the model have it: {place(gaze)}"
-        drawn = with_points(with_density(image, gaze, guide.seen, norm), clip.gaze, frame, hollow=True)
+        drawn = with_points(with_density(image, gaze, guide.covered_view, norm), clip.gaze, frame, hollow=True)
         made.append(picture(drawn, "gaze, on the patches", words))
-    for arm, looked in seen.looked.items():
-        attention = looked.attention_at(index, frame)
-        words = f"Attention of the arm {arm}: {place(attention)}"
-        if (share := seen.share_on_gaze(arm, index)) is not None:
+    for arm, own in attention.of_arm.items():
+        over_uniform = own.attention_at(index, frame)
+        words = f"Attention of the arm {arm}: {place(over_uniform)}"
+        if (share := attention.share_on_gaze(arm, index)) is not None:
             words += f"; {100 * share:.0f} % of it is on gaze"
-        drawn = with_points(with_density(image, attention, looked.seen, norm), clip.gaze, frame, hollow=True)
+        drawn = with_points(with_density(image, over_uniform, own.covered_view, norm), clip.gaze, frame, hollow=True)
         made.append(picture(drawn, arm, words))
     return made
 
 
-def gaze_picture(seen: Seen, index: int) -> Picture:
+def gaze_picture(attention: ComparedAttention, index: int) -> Picture:
     """Return the frame of a clip with its gaze points."""
-    clip, frame = seen.clips[index], seen.frame_of(index)
+    clip, frame = attention.clips[index], attention.frame_of(index)
     words = f"A frame of what the camera wearer sees, with gaze points{_middle_of_gaze(clip, frame)}"
     return picture(with_points(_image(clip, frame), clip.gaze, frame), "Where the camera wearer looked", words)
 
@@ -256,10 +260,10 @@ def _named(x: float, y: float) -> str:
     return "centre" if (row, column) == (1, 1) else f"{ROWS[row]} {COLUMNS[column]}"
 
 
-def _asked(seen: Seen, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
+def _asked(attention: ComparedAttention, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
     made = []
-    for task, question in seen.questions.items():
-        answers = {arm: one for arm, run in runs.items() if (one := answer(run, clip.clip_id, task)) is not None}
+    for task, question in attention.questions.items():
+        answers = {arm: one for arm, run in runs.items() if (one := prediction_of(run, clip.clip_id, task)) is not None}
         if not answers:
             continue
         shown = [name for name in METRICS if any(name in one.scores for one in answers.values())]
@@ -273,7 +277,7 @@ def _asked(seen: Seen, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
                         arm,
                         one.prediction,
                         bool(exact_match(one.prediction, one.target)),
-                        tuple(NOTHING if name not in one.scores else f"{one.scores[name]:z.2f}" for name in shown),
+                        tuple(DASH if name not in one.scores else f"{one.scores[name]:z.2f}" for name in shown),
                     )
                     for arm, one in answers.items()
                 ),
@@ -282,6 +286,6 @@ def _asked(seen: Seen, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
     return made
 
 
-def answer(run: Run, clip_id: str, task: str) -> Prediction | None:
+def prediction_of(run: Run, clip_id: str, task: str) -> Prediction | None:
     """Return what a run answered about a clip; None where it was not asked."""
     return next((one for one in run.predictions if (one.clip_id, one.task) == (clip_id, task)), None)

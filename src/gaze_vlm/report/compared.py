@@ -12,7 +12,7 @@ from gaze_vlm.comparison.curve import CurvePoint, curve_points
 from gaze_vlm.comparison.markdown import headline_metric
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import is_complete, planned_runs, read_planned
-from gaze_vlm.comparison.results import table_of
+from gaze_vlm.comparison.results import comparison_table
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.errors import InputError
@@ -48,7 +48,7 @@ def read_compared(config: Path, choice: Choice, seeds: Sequence[int] | None) -> 
     missing += [Missing(test.run, test.dataset, "not tested") for test in tests if not test.is_done]
     elsewhere = [read_test(test, runs[test.run]) for test in tests if test.is_done]
     shown = [run for one, run in runs.items() if one.train_clips == comparison.train_clips] + elsewhere
-    table = table_of(comparison, shown, default_encoder())
+    table = comparison_table(comparison, shown, default_encoder())
     points = [
         run
         for one, run in runs.items()

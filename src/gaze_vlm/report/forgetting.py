@@ -81,7 +81,7 @@ def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: 
             options = trained.options
             rows.append(Remembered(run, options.arm, trained.datamodule.seed, kind, len(before), *shares))
     write_csv(rows, output)
-    print("\n".join(table_of(rows)))
+    print("\n".join(markdown_lines(rows)))
     return output
 
 
@@ -117,7 +117,7 @@ def write_csv(rows: Sequence[Remembered], file: Path) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def table_of(rows: Sequence[Remembered]) -> list[str]:
+def markdown_lines(rows: Sequence[Remembered]) -> list[str]:
     """Write a Markdown table: each arm's means over its runs."""
     lines = ["| arm | question | runs | asked | before | after | difference |", "|---|---|---:|---:|---:|---:|---:|"]
     for arm, kind in dict.fromkeys((row.arm, row.question) for row in rows):

@@ -7,8 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gaze_vlm.metrics.scores import DASH
+
 KINDS = (".html", ".htm")
-NOTHING = "—"
 SCRIPT = "sortable.js"
 
 
@@ -42,9 +43,9 @@ def data_url(content: bytes, kind: str) -> str:
 
 def percent(share: float | None) -> str:
     """Write 0.123 as 12.3 %, never -0.0 %; a dash for a share of nothing."""
-    return NOTHING if share is None else f"{100 * share:z.1f} %"
+    return DASH if share is None else f"{100 * share:z.1f} %"
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number with a fixed number of decimals; a dash for none."""
-    return NOTHING if value is None else f"{value:z.{digits}f}"
+    return DASH if value is None else f"{value:z.{digits}f}"

@@ -71,13 +71,13 @@ def heat(value: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any 4"]:
 
 
 def with_density(
-    image: UInt8[np.ndarray, "y x 3"], over_uniform: Float[np.ndarray, "row column"], seen: View, norm: Normalize
+    image: UInt8[np.ndarray, "y x 3"], over_uniform: Float[np.ndarray, "row column"], covered: View, norm: Normalize
 ) -> UInt8[np.ndarray, "y x 3"]:
-    """Colour the faded frame by a density, where the model sees it."""
+    """Colour the faded frame by a density, where its grid covers it."""
     rows, columns = over_uniform.shape
     height, width = image.shape[:2]
-    across = ((np.arange(width) + 0.5) / width - seen.left) / (seen.right - seen.left) * columns
-    down = ((np.arange(height) + 0.5) / height - seen.top) / (seen.bottom - seen.top) * rows
+    across = ((np.arange(width) + 0.5) / width - covered.left) / (covered.right - covered.left) * columns
+    down = ((np.arange(height) + 0.5) / height - covered.top) / (covered.bottom - covered.top) * rows
     inside = np.logical_and.outer((down >= 0) & (down < rows), (across >= 0) & (across < columns))
     cells = over_uniform[np.ix_(down.astype(int).clip(0, rows - 1), across.astype(int).clip(0, columns - 1))]
     colour = heat(np.asarray(norm(cells)).clip(0, 1) * inside)

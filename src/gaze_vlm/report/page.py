@@ -17,7 +17,7 @@ from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
-from gaze_vlm.metrics.scores import SCORES
+from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.report.alignment_views import alignment_views
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart
 from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
@@ -182,8 +182,8 @@ def setting(comparison: Comparison, arm: str, seeds: Mapping[int, Run], output: 
     return Setting(
         arm,
         " ".join(filter(None, map(words_of, comparison.arm_files(arm)))),
-        each(["—" if run.weight is None else f"{run.weight:g}" for run in seeds.values()]),
-        each(["—" if run.floor is None else f"{run.floor:g}" for run in seeds.values()]),
+        each([DASH if run.weight is None else f"{run.weight:g}" for run in seeds.values()]),
+        each([DASH if run.floor is None else f"{run.floor:g}" for run in seeds.values()]),
         each([f"{run.train_clips:,}" for run in seeds.values()]),
         runs,
     )

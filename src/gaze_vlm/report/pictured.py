@@ -9,7 +9,7 @@ from gaze_vlm.comparison.runs import Run
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.report import chosen_clips
 from gaze_vlm.report.charts import inline_svg, scale_bar
-from gaze_vlm.report.clip_views import ClipView, Picture, gaze_picture, maps_of, middle_one, see, view_of
+from gaze_vlm.report.clip_views import ClipView, Picture, attention_of_runs, gaze_picture, maps_of, middle_one, view_of
 from gaze_vlm.report.headline import Roles
 
 
@@ -68,27 +68,27 @@ def pictured(
     ids = list(dict.fromkeys([*typical, *(clip for *_, chosen in rules for clip in chosen)]))
     if not ids:
         return Pictured()
-    seen = see({arm: run.directory.path for arm, run in shown.items()}, roles.treatment, ids)
-    norm = seen.scale()
-    index = {clip.clip_id: position for position, clip in enumerate(seen.clips)}
-    first = middle_one(seen, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
+    attention = attention_of_runs({arm: run.directory.path for arm, run in shown.items()}, roles.treatment, ids)
+    norm = attention.scale()
+    index = {clip.clip_id: position for position, clip in enumerate(attention.clips)}
+    first = middle_one(attention, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
     captions = {
         roles.control: "Where the model without gaze looks",
         roles.treatment: "Where it looks after training with gaze",
     }
     maps = []
-    for one in maps_of(seen, first, norm):
+    for one in maps_of(attention, first, norm):
         if one.caption in captions:
-            share = seen.share_on_gaze(one.caption, first)
+            share = attention.share_on_gaze(one.caption, first)
             on_gaze = "" if share is None else f": {100 * share:.0f} % of its attention on gaze"
             maps.append(replace(one, caption=captions[one.caption] + on_gaze))
     sections = [
-        ClipSection(name, heading, rule, [view_of(seen, index[clip], norm, shown) for clip in chosen])
+        ClipSection(name, heading, rule, [view_of(attention, index[clip], norm, shown) for clip in chosen])
         for name, heading, rule, chosen in rules
         if chosen
     ]
     bar = inline_svg(scale_bar(norm), "scale", "Scale of attention and gaze", "From clear, none, to dark red, most.")
-    return Pictured([gaze_picture(seen, first), *maps], bar, shown[roles.treatment].seed, sections)
+    return Pictured([gaze_picture(attention, first), *maps], bar, shown[roles.treatment].seed, sections)
 
 
 def shown_runs(arms: Mapping[str, dict[int, Run]], roles: Roles) -> dict[str, Run]:

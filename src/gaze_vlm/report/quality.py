@@ -53,7 +53,7 @@ def report_quality(
     check_output_file(output)
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
-    page = render(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue())
+    page = quality_page(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue())
     write_atomically(output, page)
     write_atomically(output.with_suffix(".jpg"), sheet.getvalue())
     print(f"wrote {output} and {output.with_suffix('.jpg').name}")
@@ -65,7 +65,7 @@ def own_name(store: Store) -> str:
     return Path(store.manifest.root).resolve().name or store.manifest.dataset
 
 
-def render(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:
+def quality_page(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:
     """Return the page as HTML, from quality.json and the sheet's JPEG."""
     return render_page(
         "quality.html",

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from math import isnan
 
 from gaze_vlm.comparison.cell_tables import ORACLE_NAMES, SEES_GAZE, SEES_GAZE_NOTE, Section
-from gaze_vlm.comparison.cells import NOTHING, baseline_cell, difference_cell, mean_cell
+from gaze_vlm.comparison.cells import baseline_cell, difference_cell, mean_cell
 from gaze_vlm.comparison.groups import oracles_of
 from gaze_vlm.comparison.runs import METRICS
 from gaze_vlm.comparison.table import Row, Table
-from gaze_vlm.metrics.scores import HEADLINES, SCORES
+from gaze_vlm.metrics.scores import DASH, HEADLINES, SCORES
 
 
 @dataclass(frozen=True)
 class Cell:
     """What a cell shows, what it sorts by, and whether its interval leaves out 0."""
 
-    text: str = NOTHING
+    text: str = DASH
     value: float | None = None
     sure: bool = False
 
@@ -55,12 +55,14 @@ def group_tables(table: Table, section: Section, task: str) -> list[GroupTable]:
         references = table.references(arms, first)
         means, differences = [], []
         for arm, rows in arms.items():
-            against = [difference(rows.get(first), table.control)]
+            against = [control_difference(rows.get(first), table.control)]
             against += [baseline_difference(rows.get(first))] if table.baseline in references else []
             mark = SEES_GAZE if arm in table.sees_gaze else ""
             means.append(Line(arm, (*(mean(rows.get(m)) for m in metrics), *against), mark))
             if arm != table.control:
-                differences.append(Line(arm, tuple(difference(rows.get(m), table.control) for m in metrics), mark))
+                differences.append(
+                    Line(arm, tuple(control_difference(rows.get(m), table.control) for m in metrics), mark)
+                )
         made.append(
             GroupTable(
                 group,
@@ -80,7 +82,7 @@ def mean(row: Row | None) -> Cell:
     return Cell(mean_cell(row), None if row is None else row.mean)
 
 
-def difference(row: Row | None, control: str) -> Cell:
+def control_difference(row: Row | None, control: str) -> Cell:
     """Return the difference from the arm's control."""
     if row is None or isnan(row.diff):
         return Cell()

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 
+from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.cores import processor_name
 from gaze_vlm.json_files import parse_object, write_json
 from gaze_vlm.runs.directory import RunDirectory
@@ -72,14 +73,8 @@ class TrainingFacts(Callback):
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
-    """Count all parameters and the trainable ones; those of 4 bits as the numbers that they stand for."""
-    counts = [(_numbers(parameter), parameter.requires_grad) for parameter in model.parameters()]
+    """Count all parameters and the trainable ones."""
     return {
-        "trainable_parameters": sum(numbers for numbers, trainable in counts if trainable),
-        "parameters": sum(numbers for numbers, _ in counts),
+        "trainable_parameters": count_numbers(one for one in model.parameters() if one.requires_grad),
+        "parameters": count_numbers(model.parameters()),
     }
-
-
-def _numbers(parameter: nn.Parameter) -> int:
-    quantized = getattr(parameter, "quant_state", None)  # bitsandbytes packs two numbers into a byte
-    return parameter.numel() if quantized is None else int(quantized.shape.numel())

@@ -21,7 +21,7 @@ DRAWS = 4  # of questions about the held-out clips
 
 
 @dataclass(frozen=True)
-class Alignment:
+class StageOptions:
     """How long and how fast: steps, their highest learning rate, and clips a step."""
 
     steps: int
@@ -34,7 +34,7 @@ def align(
     collator: Collator,
     features: Float[Tensor, "clip frame patch width"],
     clips: list[list[Still]],
-    alignment: Alignment,
+    stage: StageOptions,
     rng: np.random.Generator,
     held_out_clips: int,
     scenes: bool = True,
@@ -48,7 +48,7 @@ def align(
         collator: of the model.
         features: of the frozen tower, which the projector reads.
         clips: their stills, of which the questions are; the last of them are held out.
-        alignment: how long and how fast.
+        stage: how long and how fast.
         rng: draws clips and questions.
         held_out_clips: how many clips are kept for the measurement.
         scenes: ask of whole scenes too, with all of a still's tokens.
@@ -59,10 +59,10 @@ def align(
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     trained = len(clips) - held_out_clips
-    for number, step in enumerate(steps(parameters, alignment.lr, alignment.steps, "aligning")):
+    for number, step in enumerate(steps(parameters, stage.lr, stage.steps, "aligning")):
         crops = number % 4 != 0 or not scenes
-        index = rng.integers(0, trained, alignment.batch_size)
-        step(answer(model, collator, features[index], [clips[i] for i in index], crops, rng)[0])
+        index = rng.integers(0, trained, stage.batch_size)
+        step(answer_loss(model, collator, features[index], [clips[i] for i in index], crops, rng)[0])
     facts: dict[str, float] = {}
     for asked, crops in (("crop", True), ("scene", False)):
         if crops or scenes:
@@ -80,15 +80,15 @@ def measure(
     crops: bool,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """Measure which shares of what `answer` returns are right.
+    """Measure which shares of what `answer_loss` returns are right.
 
     Several questions are drawn about each clip.
     """
-    drawn = [answer(model, collator, features, clips, crops, rng)[1] for _ in range(DRAWS)]
+    drawn = [answer_loss(model, collator, features, clips, crops, rng)[1] for _ in range(DRAWS)]
     return {name: round(float(torch.cat([one[name] for one in drawn]).float().mean()), 3) for name in drawn[0]}
 
 
-def answer(
+def answer_loss(
     model: LlavaForConditionalGeneration,
     collator: Collator,
     features: Float[Tensor, "clip frame patch width"],

@@ -15,8 +15,8 @@ FileFormatName = Literal["egtea", "ego4d"]
 FILE_FORMATS: dict[FileFormatName, EgteaFormat | Ego4dFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
 
 
-class Job(NamedTuple):
-    """A session to write."""
+class SessionToWrite(NamedTuple):
+    """What a session is made of, and where its files go."""
 
     root: Path
     file_format: FileFormatName
@@ -26,25 +26,27 @@ class Job(NamedTuple):
     gaze_ends_early: bool
 
 
-class Done(NamedTuple):
+class WrittenSession(NamedTuple):
     """A session that is written, with what the files about all sessions need of it."""
 
-    job: Job
+    session: SessionToWrite
     notes: SessionNotes
     truth: dict[str, Any]
     boxes: list[ActionBox]
 
 
-def write_session(job: Job) -> Done:
+def write_session(to_write: SessionToWrite) -> WrittenSession:
     """Write a session's video and gaze, on one thread."""
     cv2.setNumThreads(1)
-    files = FILE_FORMATS[job.file_format]
-    session = simulate_session(job.seed, job.participant, job.recipe, job.gaze_ends_early, files.rates)
-    files.write_session(job.root, session)
+    files = FILE_FORMATS[to_write.file_format]
+    session = simulate_session(
+        to_write.seed, to_write.participant, to_write.recipe, to_write.gaze_ends_early, files.rates
+    )
+    files.write_session(to_write.root, session)
     notes = SessionNotes(
         video_id=files.video_id(session),
         frame_count=session.scene.frame_count,
         actions=session.actions,
         occluders=tuple((occluder.start_s, occluder.end_s) for occluder in session.scene.occluders),
     )
-    return Done(job, notes, session_truth(session), action_boxes(session))
+    return WrittenSession(to_write, notes, session_truth(session), action_boxes(session))
