@@ -155,7 +155,8 @@ def main() -> None:
         )
         if session_truth(session) != known:
             raise ValueError(
-                f"{options.root / 'kitchen.json'}: {recording.video_id} is of another version of the kitchen"
+                f"{options.root / 'kitchen.json'}: {recording.video_id} is of another version of the kitchen: "
+                "render it again with `gaze-vlm kitchen`, in another folder"
             )
         truth = Truth(session)
         for setting, parameters in SETTINGS.items():

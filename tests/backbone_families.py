@@ -216,7 +216,7 @@ def make_clip(seed: int, target: str = "cut onion", frames: int = FRAMES) -> Cli
         target=target,
         verb=None,
         noun=None,
-        same_step=True,
+        same_action=True,
         future_starts_in_s=1.0,
     )
 

@@ -28,7 +28,7 @@ def predictions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("same_step", "future_starts_in_s", "group"),
+    ("same_action", "future_starts_in_s", "group"),
     [
         (True, -3.0, "same"),
         (False, -0.1, "reach"),
@@ -37,8 +37,8 @@ def predictions(tmp_path):
         (False, 0.81, "unseen"),
     ],
 )
-def test_future_group(same_step, future_starts_in_s, group):
-    assert future_group(same_step, future_starts_in_s, reach_s=0.8) == group
+def test_future_group(same_action, future_starts_in_s, group):
+    assert future_group(same_action, future_starts_in_s, reach_s=0.8) == group
 
 
 def test_the_three_parts_make_up_the_future(predictions):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaze_vlm.gaze.events import (
-    LONGEST_STEP_S,
+    LONGEST_GAP_S,
     SACCADE_VELOCITY,
     SPAN_S,
     identify_saccades,
@@ -34,7 +34,7 @@ def reference(gaze: GazeSamples, aspect: float, threshold: float) -> list[int]:
     found, runs = gaze.event.tolist(), [[0]]
     for k in range(1, len(gaze)):
         known = max(gaze.event[k - 1], gaze.event[k]) <= UNKNOWN
-        joined = known and 0 < gaze.t_s[k] - gaze.t_s[k - 1] <= LONGEST_STEP_S
+        joined = known and 0 < gaze.t_s[k] - gaze.t_s[k - 1] <= LONGEST_GAP_S
         runs[-1].append(k) if joined else runs.append([k])
     steps = max(1, round(SPAN_S / np.median(np.concatenate([np.diff(gaze.t_s[run]) for run in runs]))))
     for run in (run for run in runs if len(run) > 1):

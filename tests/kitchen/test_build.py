@@ -39,7 +39,7 @@ def test_gaze_and_text_are_those_that_published_numbers_were_made_with(kitchen):
         "action_annotation/raw_annotations/action_labels.csv": (
             "56e6d86efb7181c7539f1d4610bfece729d5351fbd09c5ac28ee8bb19032079c"
         ),
-        "kitchen.json": "d38c1011b3c9afd56282276cc74b66ac1d24d6b62665925de9830c56e4cd6048",
+        "kitchen.json": "8e51b484f5513218d015adf3ce880c0236383a810734a3be3139ff85375b509a",
     }
     assert {file: hashlib.sha256((kitchen / file).read_bytes()).hexdigest() for file in files} == files
 
@@ -67,8 +67,8 @@ def test_the_reader_of_egtea_reads_it(kitchen):
     assert len(reader.nouns) == 48
     for recording in recordings:
         known = truth[recording.video_id]
-        assert len(recording.actions) == len(known["steps"])
-        for action, written in zip(recording.actions, known["steps"], strict=True):
+        assert len(recording.actions) == len(known["actions"])
+        for action, written in zip(recording.actions, known["actions"], strict=True):
             assert action.start_s == pytest.approx(written["start_s"], abs=0.002)
             assert action.text == f"{written['verb']} {written['noun']}".lower().replace("_", " ")
         gaze = reader.read_gaze(recording)

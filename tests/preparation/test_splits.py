@@ -33,7 +33,7 @@ CLIP = ClipRecord(
     future_text="b",
     future_verb=None,
     future_noun=None,
-    same_step=False,
+    same_action=False,
     future_starts_in_s=1.0,
     nouns=(),
 )

@@ -55,9 +55,9 @@ def test_clips_of_a_video() -> None:
     assert [clip.end_s for clip in clips] == [4, 5, 6, 8]
     first, second = clips[:2]
     assert (first.start_s, first.last_frame, first.frames) == (0.0, 3, 4)
-    assert (first.activity_text, first.future_text, first.same_step) == ("cut onion", "wash red cup", False)
+    assert (first.activity_text, first.future_text, first.same_action) == ("cut onion", "wash red cup", False)
     assert first.future_starts_in_s == 1.0
-    assert (second.activity_text, second.same_step, second.future_starts_in_s) == ("wash red cup", True, 0.0)
+    assert (second.activity_text, second.same_action, second.future_starts_in_s) == ("wash red cup", True, 0.0)
     assert (first.future_verb, first.future_noun, first.split) == ("wash", "red cup", "test")
     assert dropped == {NO_FUTURE: 3, NO_ACTIVITY: 1, AFTER_VIDEO: 2}
 
@@ -87,7 +87,7 @@ def test_the_future_begins_with_its_own_action() -> None:
     assert at[6.0] == ("open fridge", 0.0)
     later = replace(parameters, anticipation_s=0.6)
     (clip,) = [clip for clip in video_clips(recording, [8.0], 12.0, later)[0]]
-    assert (clip.activity_text, clip.future_text, clip.same_step) == ("look", "open fridge", False)
+    assert (clip.activity_text, clip.future_text, clip.same_action) == ("look", "open fridge", False)
     assert clip.future_starts_in_s == -2.0
 
 

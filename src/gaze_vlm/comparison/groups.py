@@ -19,11 +19,11 @@ GROUPS = ("same", "reach", "unseen")
 SPLIT_TASKS = (*TASKS, *(f"future/{group}" for group in GROUPS))
 
 
-def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> str:
+def future_group(same_action: bool, future_starts_in_s: float, reach_s: float) -> str:
     """Return which part of the future task a clip is.
 
     Args:
-        same_step: the future is the action that goes on at the end of the clip.
+        same_action: the future is the action that goes on at the end of the clip.
         future_starts_in_s: seconds from the end of the clip to the start of the future action, 0 or less where that has
             begun.
         reach_s: how long before its action the hand's reach is visible.
@@ -31,7 +31,7 @@ def future_group(same_step: bool, future_starts_in_s: float, reach_s: float) -> 
     Returns:
         `same`; `reach` when the future action starts within `reach_s`, so that its reach may show; else `unseen`.
     """
-    if same_step:
+    if same_action:
         return "same"
     return "reach" if future_starts_in_s <= reach_s else "unseen"
 
@@ -40,7 +40,7 @@ def in_task(prediction: Prediction, task: str, reach_s: float) -> bool:
     """Return whether a prediction belongs to one of `SPLIT_TASKS`."""
     if task in TASKS:
         return prediction.task == task
-    group = future_group(prediction.same_step, prediction.future_starts_in_s, reach_s)
+    group = future_group(prediction.same_action, prediction.future_starts_in_s, reach_s)
     return prediction.task == "future" and task == f"future/{group}"
 
 

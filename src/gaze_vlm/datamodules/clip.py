@@ -37,7 +37,7 @@ class Clip:
     target: str
     verb: str | None
     noun: str | None
-    same_step: bool
+    same_action: bool
     future_starts_in_s: float
     nouns: tuple[str, ...] = ()
     session_end_s: float = 0.0

@@ -133,7 +133,7 @@ class ClipDataset(Dataset[Clip]):
                     target=record.text(task),
                     verb=record.activity_verb if task == "activity" else record.future_verb,
                     noun=record.activity_noun if task == "activity" else record.future_noun,
-                    same_step=record.same_step,
+                    same_action=record.same_action,
                     future_starts_in_s=record.future_starts_in_s,
                     nouns=record.nouns,
                     session_end_s=record.session_end_s,

@@ -54,8 +54,8 @@ def written(points: Sequence[GazePoint | None], form: GazeInput) -> str:
 
 def all_written(form: GazeInput) -> list[str]:
     """Return the text of every place that a form distinguishes along an axis, and of none."""
-    steps = [step / 100 for step in range(101)]
-    points: list[GazePoint | None] = [None, *((step, 0.5) for step in steps), *((0.5, step) for step in steps)]
+    shares = [number / 100 for number in range(101)]
+    points: list[GazePoint | None] = [None, *((x, 0.5) for x in shares), *((0.5, y) for y in shares)]
     return list(dict.fromkeys(written([point], form) for point in points))
 
 

@@ -12,12 +12,12 @@ SACCADE_VELOCITY = 30 * 40 / 1088
 """Default threshold, 1.1 frame widths a second: 40 px of 1088 from one frame at 30 fps to the next, by which the
 labels in use for Ego4D were made. Behind a lens of 90° it is about 100°/s, which Salvucci & Goldberg (2000) give as the
 upper bound of fixations."""
-LONGEST_STEP_S = 0.075
+LONGEST_GAP_S = 0.075
 """Samples further apart say nothing about velocity: a saccade, 30 to 80 ms long, fits between them. So gaze at 10 Hz
 stays as it is."""
 SPAN_S = 1 / 30
 """Velocity is taken over about this long, the time that the default threshold was made for. From one sample to the next
-at 200 Hz it would be noise: a tenth of the steps inside a Neon's own fixations are above 1.6 frame widths a second."""
+at 200 Hz it would be noise: a tenth of the moves inside a Neon's own fixations are above 1.6 frame widths a second."""
 
 
 def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCADE_VELOCITY) -> GazeSamples:
@@ -28,9 +28,9 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     the k-th after it, k being what makes the span nearest to `SPAN_S` at the file's rate: 1 at 30 Hz, 7 at 200 Hz. The
     span lies about the sample, and with k = 1 ends at it.
 
-    Spans stay within a run: successive samples that are all tracked, differ in time, and are at most `LONGEST_STEP_S`
+    Spans stay within a run: successive samples that are all tracked, differ in time, and are at most `LONGEST_GAP_S`
     apart. Gaps, blinks and points out of the frame end a run; near its ends the span is moved into it, and in a run of
-    fewer than k steps the span is the run. A sample that is a run by itself stays `UNKNOWN`.
+    fewer than k gaps the span is the run. A sample that is a run by itself stays `UNKNOWN`.
 
     Velocity is of gaze in the frame: pursuit, and a fixation while the head turns, can pass for a saccade. A saccade
     shorter than the span seems slower than it is.
@@ -46,24 +46,24 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     if not threshold > 0:
         raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
 
-    is_step, index = _is_step(gaze), np.arange(len(gaze))
-    if not is_step.any():
+    in_one_run, index = _in_one_run(gaze), np.arange(len(gaze))
+    if not in_one_run.any():
         return gaze
-    steps = max(1, round(SPAN_S / float(np.median(np.diff(gaze.t_s)[is_step]))))
-    first = np.maximum.accumulate(np.where(np.append([False], is_step), 0, index))  # of each sample's run
-    last = np.minimum.accumulate(np.where(np.append(is_step, [False]), len(gaze), index)[::-1])[::-1]
-    start = np.maximum(first, np.minimum(index - (steps + 1) // 2, last - steps))
-    end = np.minimum(start + steps, last)
+    gaps = max(1, round(SPAN_S / float(np.median(np.diff(gaze.t_s)[in_one_run]))))
+    first = np.maximum.accumulate(np.where(np.append([False], in_one_run), 0, index))  # of each sample's run
+    last = np.minimum.accumulate(np.where(np.append(in_one_run, [False]), len(gaze), index)[::-1])[::-1]
+    start = np.maximum(first, np.minimum(index - (gaps + 1) // 2, last - gaps))
+    end = np.minimum(start + gaps, last)
     length = np.hypot(*(axis[end] - axis[start] for axis in (gaze.xy[:, 0], gaze.xy[:, 1] / aspect)))
     moves = length > threshold * (gaze.t_s[end] - gaze.t_s[start])
     found = np.where(moves, GazeEvent.SACCADE, GazeEvent.FIXATION).astype(np.uint8)
     return replace(gaze, event=np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event))
 
 
-def _is_step(gaze: GazeSamples) -> Bool[np.ndarray, " step"]:
+def _in_one_run(gaze: GazeSamples) -> Bool[np.ndarray, " gap"]:
     """Whether each two successive samples are of one run."""
-    step_s = np.diff(gaze.t_s)
-    return gaze.tracked[1:] & gaze.tracked[:-1] & (step_s > 0) & (step_s <= LONGEST_STEP_S)
+    gap_s = np.diff(gaze.t_s)
+    return gaze.tracked[1:] & gaze.tracked[:-1] & (gap_s > 0) & (gap_s <= LONGEST_GAP_S)
 
 
 def with_events(gaze: GazeSamples, aspect: float, threshold: float | None) -> GazeSamples:

@@ -34,7 +34,7 @@ def session_truth(session: Session) -> dict[str, Any]:
         "gaze_end_s": round(float(track.t_s[-1]), 4),
         "gaze_samples": len(track.t_s),
         "objects": [f"{colour} {kind}" for colour, kind in zip(script.colours, script.kinds, strict=True)],
-        "steps": [
+        "actions": [
             {
                 "start_s": round(start_s, 3),
                 "end_s": round(end_s, 3),
@@ -44,7 +44,7 @@ def session_truth(session: Session) -> dict[str, Any]:
             }
             for start_s, end_s, verb, noun in session.actions
         ],
-        "passings": [
+        "occluders": [
             {
                 "start_s": round(occluder.start_s, 4),
                 "end_s": round(occluder.end_s, 4),
@@ -67,8 +67,8 @@ def action_boxes(session: Session) -> list[ActionBox]:
     scene, boxes = session.scene, []
     script = scene.script
     first_s, last_s = float(script.action_start_s[0]), float(script.action_start_s[-1])
-    for step in range(math.ceil(first_s * BOX_HZ), math.ceil(last_s * BOX_HZ)):
-        time_s = step / BOX_HZ
+    for number in range(math.ceil(first_s * BOX_HZ), math.ceil(last_s * BOX_HZ)):
+        time_s = number / BOX_HZ
         item = int(script.action_object[script.action_at(time_s)])
         rows, columns = np.nonzero(scene.labels(round(time_s * scene.rates.frame_hz)).object_map == item + 1)
         if len(rows):

@@ -1,4 +1,4 @@
-"""The last step of a preparation: clips, quality and the manifest, from the files of the videos."""
+"""The last part of a preparation: clips, quality and the manifest, from the files of the videos."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ class ClipRecord:
     """One clip: sampled frames of a video that end at `end_s`.
 
     The frames are `last_frame - frames + 1` … `last_frame`. `activity_*` is the action at `end_s`, `future_*` the one
-    at `end_s` + anticipation_s; `same_step` if both are one and the same action. `future_starts_in_s` is the time from
+    at `end_s` + anticipation_s; `same_action` if both are one and the same. `future_starts_in_s` is the time from
     `end_s` to the start of the future action itself, not above 0 where that has begun. `session` is what the video was
     recorded in, and begins at the session's `session_start_s`: the video itself, at 0, unless it is a trimmed one.
     `nouns` are the noun labels in the texts of all actions that go on between the clip's start and the time of the
@@ -35,7 +35,7 @@ class ClipRecord:
     future_text: str
     future_verb: str | None
     future_noun: str | None
-    same_step: bool
+    same_action: bool
     future_starts_in_s: float
     nouns: tuple[str, ...]
 

@@ -115,13 +115,13 @@ def shared_seconds(clips: Iterable[ClipRecord]) -> dict[str, float]:
 def _spans(clips: Sequence[ClipRecord]) -> Iterator[tuple[float, float, int]]:
     """Spans of a session between any two bounds of its clips: start, end, and the number of splits with clips there."""
     bounds = sorted(
-        (clip.session_start_s + t_s, clip.split, step)
+        (clip.session_start_s + t_s, clip.split, change)
         for clip in clips
-        for t_s, step in ((clip.start_s, 1), (clip.end_s, -1))
+        for t_s, change in ((clip.start_s, 1), (clip.end_s, -1))
     )
     going_on = dict.fromkeys(SPLITS, 0)
-    for (start_s, split, step), (end_s, *_) in pairwise(bounds):
-        going_on[split] += step
+    for (start_s, split, change), (end_s, *_) in pairwise(bounds):
+        going_on[split] += change
         yield start_s, end_s, sum(count > 0 for count in going_on.values())
 
 

@@ -36,7 +36,9 @@ ARROW_TYPES = {
     str | None: pa.string(),
     tuple[str, ...]: pa.list_(pa.string()),
 }
-CLIP_SCHEMA = pa.schema([(field.name, ARROW_TYPES[field.type]) for field in fields(ClipRecord)])  # type: ignore[index]
+COLUMN_NAMES = {field.name: field.name for field in fields(ClipRecord)} | {"same_action": "same_step"}
+"""The column of each field of a `ClipRecord`."""
+CLIP_SCHEMA = pa.schema([(COLUMN_NAMES[field.name], ARROW_TYPES[field.type]) for field in fields(ClipRecord)])  # type: ignore[index]
 
 
 class Store:
@@ -207,7 +209,7 @@ def read_manifest(store: Path) -> Manifest:
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
     """Write the table of clips."""
     sink = pa.BufferOutputStream()
-    columns = {name: [getattr(clip, name) for clip in clips] for name in CLIP_SCHEMA.names}
+    columns = {column: [getattr(clip, field) for clip in clips] for field, column in COLUMN_NAMES.items()}
     pq.write_table(pa.table(columns, schema=CLIP_SCHEMA), sink)
     write_atomically(path, sink.getvalue().to_pybytes())
 
@@ -223,7 +225,8 @@ def read_clips(path: Path) -> list[ClipRecord]:
         table = pq.read_table(path, partitioning=None)
         if not table.schema.equals(CLIP_SCHEMA):
             raise TypeError("its columns are others than those of a table of clips")
-        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in table.to_pylist()]
+        rows = ({field: row[column] for field, column in COLUMN_NAMES.items()} for row in table.to_pylist())
+        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
 

@@ -122,7 +122,7 @@ def video_clips(
                     future_text=future.text,
                     future_verb=future.verb,
                     future_noun=future.noun,
-                    same_step=activity is future,
+                    same_action=activity is future,
                     future_starts_in_s=future.start_s - end_s,
                     nouns=timeline.nouns(start_s, end_s + parameters.anticipation_s),
                 )
@@ -163,7 +163,7 @@ def count_clips(clips: Sequence[ClipRecord], dropped: Mapping[str, int]) -> dict
     return {
         "total": len(clips),
         "by_split": dict(sorted(Counter(clip.split for clip in clips).items())),
-        "same_step_share": sum(clip.same_step for clip in clips) / len(clips) if clips else None,
+        "same_step_share": sum(clip.same_action for clip in clips) / len(clips) if clips else None,
         "dropped": dict(sorted(dropped.items())),
         "shared_sessions": len(shared),
         "shared_seconds": sum(shared.values()),

@@ -41,7 +41,7 @@ class Prediction:
     target_noun: str | None
     clip_nouns: tuple[str, ...]
     scores: dict[str, float]
-    same_step: bool
+    same_action: bool
     future_starts_in_s: float
     session_end_s: float | None = None
 
@@ -59,7 +59,7 @@ class Prediction:
             target_noun=clip.noun,
             clip_nouns=clip.nouns,
             scores=scores,
-            same_step=clip.same_step,
+            same_action=clip.same_action,
             future_starts_in_s=clip.future_starts_in_s,
             session_end_s=clip.session_end_s,
         )
@@ -78,7 +78,7 @@ class Prediction:
             "clip_nouns": self.clip_nouns,
             **self.scores,
             "attention_kl": self.scores.get("attention_kl"),
-            "same_step": self.same_step,
+            "same_step": self.same_action,
             "future_starts_in_s": self.future_starts_in_s,
             "session_end_s": self.session_end_s,
         }
@@ -154,7 +154,7 @@ def _prediction(where: str, row: dict[str, Any]) -> Prediction:
             target_noun=row.get("target_noun"),
             clip_nouns=tuple(row.get("clip_nouns", ())),
             scores={name: float(value) for name, value in row.items() if name in SCORES and value is not None},
-            same_step=bool(row["same_step"]),
+            same_action=bool(row["same_step"]),
             future_starts_in_s=float(row["future_starts_in_s"]),
             session_end_s=row.get("session_end_s"),
         )
