@@ -170,8 +170,8 @@ def decode(path: Path) -> int:
 
 def run_jobs(reader: SyntheticReader, workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        job = PrepareRecording(reader, Path(folder), PARAMETERS)
-        for outcome in run_local(job, reader.recordings(), workers, lambda part: None):
+        prepare = PrepareRecording(reader, Path(folder), PARAMETERS)
+        for outcome in run_local(prepare, reader.recordings(), workers, lambda part: None):
             assert outcome.reason is None, outcome.reason
 
 
@@ -185,9 +185,9 @@ def read_overhead() -> list[float]:
     recordings = reader.recordings()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
-        job = PrepareRecording(reader, store, PARAMETERS)
+        prepare = PrepareRecording(reader, store, PARAMETERS)
         for recording in recordings:
-            job(recording, lambda share: None)
+            prepare(recording, lambda share: None)
         write_index(reader, reader.path.parent, store, with_splits(recordings, PARAMETERS), PARAMETERS, {}, 0, {})
         opened = Store(store)
         gaze = StoredGaze(opened, opened.clips, GazeOptions(), opened.clips)
@@ -243,9 +243,9 @@ def _prepare_here(reader: SyntheticReader) -> int:
     cv2.setNumThreads(1)
     recordings = reader.recordings()
     with tempfile.TemporaryDirectory() as folder:
-        job = PrepareRecording(reader, Path(folder), PARAMETERS)
+        prepare = PrepareRecording(reader, Path(folder), PARAMETERS)
         for recording in recordings:
-            assert job(recording, lambda share: None).reason is None
+            assert prepare(recording, lambda share: None).reason is None
         write_index(
             reader, reader.path.parent, Path(folder), with_splits(recordings, PARAMETERS), PARAMETERS, {}, 0, {}
         )

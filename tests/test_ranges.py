@@ -19,6 +19,7 @@ from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.build import build_kitchen
+from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
@@ -45,6 +46,7 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     GazeVLM: {"backbone": Llava("nowhere")},
     PreparationParameters: {},
     RunOptions: {},
+    MiniLM: {},
     Pretraining: {},
     JointPretraining: {},
     build_kitchen: {"root": NOWHERE},
@@ -59,7 +61,7 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
 }
 OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of options
     "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),
-    "count samples next_heads": (0, -1),
+    "count samples next_heads held_out_clips kept_tokens at_once": (0, -1),
     "max_new_tokens max_target_tokens frame_size_px video_gop": (0, -1),
     "cached_clips warmup_steps ratio_every_n_steps seed split_seed": (-1,),
     "steps word_steps encoder_steps alignment_steps workers": (-1,),

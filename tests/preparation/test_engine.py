@@ -20,7 +20,7 @@ def recordings(*names: str) -> list[Recording]:
 
 @dataclass(frozen=True)
 class Dies:
-    """A job that leaves a mark, and dies on some videos: on `always` each time, on `once` if it has no mark yet."""
+    """Work that leaves a mark, and that dies on some videos: on `always` each time, on `once` if it has no mark yet."""
 
     folder: Path
 

@@ -17,7 +17,7 @@ from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation import files, job, runner
+from gaze_vlm.preparation import files, prepare_recording, runner
 from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
@@ -54,8 +54,10 @@ def test_finished_videos_are_skipped_and_the_rest_is_made_again(
     damaged = store / "videos" / "P02-R01-Pizza.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:100])
     made = []
-    prepare_video = job.prepare_video
-    monkeypatch.setattr(job, "prepare_video", lambda path, *rest: made.append(path.stem) or prepare_video(path, *rest))
+    prepare_video = prepare_recording.prepare_video
+    monkeypatch.setattr(
+        prepare_recording, "prepare_video", lambda path, *rest: made.append(path.stem) or prepare_video(path, *rest)
+    )
     prepare("egtea", raw_root, store, parameters, workers=1)
     assert made == ["P01-R02-Salad", "P02-R01-Pizza"]
     assert content(store) == content(prepared)
@@ -235,7 +237,7 @@ def test_a_dry_run_estimates_space(
     raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path
 ) -> None:
     reader = EgteaReader(raw_root)
-    task = job.PrepareRecording(reader, tmp_path / "store", parameters)
+    task = prepare_recording.PrepareRecording(reader, tmp_path / "store", parameters)
     cost = estimate_cost(task, reader.recordings())
     there = sum(path.stat().st_size for path in (prepared / "videos").iterdir())
     assert 0.4 * there < cost.size_bytes < there  # a file's header outweighs eight frames

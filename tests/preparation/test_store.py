@@ -17,7 +17,7 @@ from safetensors.numpy import save, save_file
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent
-from gaze_vlm.preparation import job
+from gaze_vlm.preparation import prepare_recording
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import (
@@ -53,9 +53,7 @@ def test_store_gives_what_a_clip_needs(prepared: Path) -> None:
 
 
 def test_padding_is_untracked(prepared: Path) -> None:
-    gaze = (
-        next(iter(Store(prepared)._cache.values()), None) or read_video_gaze(next((prepared / "videos").glob("P*")))[0]
-    )
+    gaze, _ = read_video_gaze(next((prepared / "videos").glob("P*")))
     wide = gaze.padded(gaze.event.shape[1] + 3)
     assert (wide.event[:, -3:] == GazeEvent.UNTRACKED).all()
     assert np.isnan(wide.xy[:, -3:]).all()
@@ -170,7 +168,7 @@ def test_an_older_store_is_made_again_without_its_videos(
     (copy / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 3}))
     with pytest.raises(ValueError, match=r"version 3, this program reads 4; .* which keeps what has not changed"):
         Store(copy)
-    monkeypatch.setattr(job, "prepare_video", None)
+    monkeypatch.setattr(prepare_recording, "prepare_video", None)
     prepare("egtea", raw_root, copy, parameters, workers=1)
     assert Store(copy).clips
 

@@ -13,7 +13,7 @@ from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_label
 from gaze_vlm.pretraining.questions import all_words, ask_of_crop, ask_of_scene
 from gaze_vlm.pretraining.stills import stills
 
-QUICK = Pretraining(clips=8, encoder_steps=2, alignment_steps=4, batch_size=4)
+QUICK = Pretraining(clips=8, encoder_steps=2, alignment_steps=4, batch_size=4, held_out_clips=4)
 
 
 def test_patch_labels_agree_with_the_map() -> None:
@@ -37,8 +37,7 @@ def test_questions_use_known_words_and_never_the_tasks() -> None:
         assert "wearer" not in crop[0] + scene[0]
 
 
-def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gaze_vlm.pretraining.from_scratch.HELD_OUT", 4)
+def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path) -> None:
     output = make_backbone(tmp_path / "llava", pretraining=QUICK)
     backbone = Llava(str(output))
     backbone.load()
@@ -50,15 +49,10 @@ def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path, monkeypatch: pytes
         make_backbone(output, seed=1, pretraining=QUICK)
 
 
-@pytest.fixture
-def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gaze_vlm.pretraining.joint_pretraining.HELD_OUT", 4)
-
-
 @pytest.mark.parametrize("family", tiny_families())
-def test_every_family_has_a_checkpoint(family: str, tmp_path: Path, few_held_out: None) -> None:
+def test_every_family_has_a_checkpoint(family: str, tmp_path: Path) -> None:
     """Of 8 × 8 visual tokens a frame, after a question about a scene and one about crops."""
-    quick = JointPretraining(clips=4, steps=2, batch_size=2)
+    quick = JointPretraining(clips=4, steps=2, batch_size=2, held_out_clips=4)
     output = make_backbone(tmp_path / family, family=family, joint_pretraining=quick)
     chosen = tiny_families()[family]
     backbone = chosen.make(str(output), frame_size_px=chosen.frame_size_px)
@@ -66,10 +60,10 @@ def test_every_family_has_a_checkpoint(family: str, tmp_path: Path, few_held_out
     assert backbone.layout.language == Grid(8, 8)
 
 
-def test_a_family_learns_from_stills(tmp_path: Path, few_held_out: None) -> None:
+def test_a_family_learns_from_stills(tmp_path: Path) -> None:
     facts = []
     for steps in (1, 12):
-        quick = JointPretraining(clips=8, steps=steps, batch_size=4)
+        quick = JointPretraining(clips=8, steps=steps, batch_size=4, held_out_clips=4)
         output = make_backbone(tmp_path / f"{steps}", family="llava", joint_pretraining=quick)
         facts.append(json.loads((output / "pretraining.json").read_text()))
     assert facts[1]["scene_cross_entropy"] < facts[0]["scene_cross_entropy"]

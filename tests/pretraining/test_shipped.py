@@ -18,7 +18,7 @@ from gaze_vlm.backbones import Llava
 from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.pretraining import from_scratch
-from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
+from gaze_vlm.pretraining.from_scratch import Pretraining, how_made, make_backbone
 from gaze_vlm.pretraining.stills import stills
 from gaze_vlm.shipped.checkpoints import locate_checkpoint, shipped_checkpoints
 from gaze_vlm.training.checkpoint_files import read_checkpoint
@@ -28,7 +28,7 @@ NAME = "kitchen-llava"
 FOLDER = shipped_checkpoints()[NAME]
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
 FACTS: dict[str, Any] = json.loads((FOLDER / "pretraining.json").read_text())
-SETTINGS = {"kitchen", "seed", *vars(Pretraining())}
+SETTINGS = {"kitchen", "seed", *how_made(Pretraining())}
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -51,12 +51,12 @@ def described(folder: Path) -> dict[str, Any]:
 def test_it_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     monkeypatch.setattr(from_scratch, "render_stills", lambda clips, frames, _: [stills(rng, frames)] * clips)
-    monkeypatch.setattr(from_scratch, "HELD_OUT", 4)
-    made = make_backbone(tmp_path / NAME, pretraining=Pretraining(clips=1, encoder_steps=0, alignment_steps=0))
+    untrained = Pretraining(clips=1, encoder_steps=0, alignment_steps=0, held_out_clips=4)
+    made = make_backbone(tmp_path / NAME, pretraining=untrained)
     assert described(made) == described(FOLDER)
     assert {file.name for file in made.iterdir()} | {"README.md"} == {file.name for file in FOLDER.iterdir()}
     assert json.loads((made / "pretraining.json").read_text()).keys() == FACTS.keys()
-    assert vars(Pretraining()).items() <= FACTS.items()
+    assert how_made(Pretraining()).items() <= FACTS.items()
 
 
 def test_its_page_says_what_it_is() -> None:

@@ -36,7 +36,6 @@ def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small_model, "read_smollm2", lambda: deepcopy(language))
     rng = np.random.default_rng(0)
     monkeypatch.setattr(small_model, "render_stills", lambda clips, *_: [stills(rng, 4) for _ in range(clips)])
-    monkeypatch.setattr(small_model, "HELD_OUT", 2)
 
 
 @pytest.mark.usefixtures("tiny_parts")
@@ -50,6 +49,7 @@ def test_projector_and_language_model_learn_and_the_checkpoint_is_ordinary(tmp_p
             f"--word_steps={word_steps}",
             "--clips=3",
             "--batch_size=2",
+            "--held_out_clips=2",
         ]
         assert main(["small-model", *options]) == 0
         made.append(AutoModelForImageTextToText.from_pretrained(folder).state_dict())

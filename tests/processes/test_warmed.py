@@ -15,33 +15,26 @@ import torch
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.errors import MissingFileError
-from gaze_vlm.processes import warmed
 from gaze_vlm.processes.jobs import in_parallel
 from gaze_vlm.processes.subprocesses import Subprocesses
 from gaze_vlm.processes.warmed import SERVER_DIED, WarmedProcess
 from training_files import arguments
 
+FEW = ["gaze_vlm.kitchen.build"]  # to import: a process that is warmed for little
 RENDER = ["kitchen", "--participants=200", "--workers=2"]  # goes on for minutes
 PARENT = f"""
 import sys
 from pathlib import Path
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.processes import warmed
 from gaze_vlm.processes.jobs import in_parallel
 from gaze_vlm.processes.subprocesses import Subprocesses
+from gaze_vlm.processes.warmed import WarmedProcess
 
-warmed.IMPORTED[:] = ["gaze_vlm.kitchen.build"]
 folder = Path(sys.argv[1])
-with Subprocesses(warmed.WarmedProcess({{}})) as launch:
+with Subprocesses(WarmedProcess({{}}, {FEW})) as launch:
     work = lambda name: launch([*PROGRAM, *{RENDER}, f"--root={{folder / name}}"], folder / f"{{name}}.txt", {{}})
     in_parallel(work, ["first", "second", "third"], 2, "commands")
 """
-
-
-@pytest.fixture
-def few_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is warmed for little."""
-    monkeypatch.setattr(warmed, "IMPORTED", ["gaze_vlm.kitchen.build"])
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -80,9 +73,9 @@ def test_runs_equal_those_of_a_process_of_their_own(tmp_path: Path, prepared: Pa
             assert (tmp_path / name / file).read_bytes() == (plain / file).read_bytes()
 
 
-def test_a_command_has_its_log_its_environment_and_its_status(tmp_path: Path, few_imports: None) -> None:
+def test_a_command_has_its_log_its_environment_and_its_status(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
-    launch = Subprocesses(WarmedProcess({}))
+    launch = Subprocesses(WarmedProcess({}, FEW))
     assert launch([*PROGRAM, "kitchn"], log, {}) == 2
     assert "no command 'kitchn'" in log.read_text()
     assert launch([*PROGRAM, "fit", "--config=none.yaml"], log, {"GAZE_VLM_ALLOW_PACKAGES": "a lab"}) == 1
@@ -91,8 +84,8 @@ def test_a_command_has_its_log_its_environment_and_its_status(tmp_path: Path, fe
     assert log.read_text().endswith("of its own\n")
 
 
-def test_a_function_returns_and_raises_as_it_would_here(few_imports: None, tmp_path: Path) -> None:
-    process = WarmedProcess({})
+def test_a_function_returns_and_raises_as_it_would_here(tmp_path: Path) -> None:
+    process = WarmedProcess({}, FEW)
     assert process.call(os.getpid) != os.getpid()
     assert process.call(Path.cwd) == Path.cwd()
     with pytest.raises(ZeroDivisionError):
@@ -124,9 +117,9 @@ def test_what_stops_a_comparison_leaves_no_process(number: signal.Signals, tmp_p
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_run_whose_server_dies_is_reported_and_the_next_one_starts(
-    tmp_path: Path, few_imports: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = WarmedProcess({})
+    process = WarmedProcess({}, FEW)
     run = process.start([*RENDER, f"--root={tmp_path / 'kitchen'}"], tmp_path / "log.txt", {})
     server = int(Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(server, signal.SIGKILL)

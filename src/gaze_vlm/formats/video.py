@@ -6,7 +6,7 @@ workers run beside each other.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import orientation_of
-from gaze_vlm.formats.video_header import MAX_MISSING_S, header, open_video
+from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, header, open_video
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
@@ -47,12 +47,9 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
-        end_s, last_pts = 0.0, None
-        for pts, frame in decoded(container, stream, path):
+        end_s = 0.0
+        for pts, frame in in_order(decoded(container, stream, path), info, path):
             t_s = info.seconds(pts)
-            if last_pts is not None and pts <= last_pts:
-                raise InputError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
-            last_pts = pts
             ticks = 0 if frame is None else frame.duration or 0
             duration_s = float(ticks * info.time_base) or 1 / info.average_hz
             end_s = t_s + duration_s
@@ -61,6 +58,22 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
             raise InputError(
                 f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again"
             )
+
+
+def in_order(
+    frames: Iterable[tuple[int, av.VideoFrame | None]], info: VideoInfo, path: Path
+) -> Iterator[tuple[int, av.VideoFrame | None]]:
+    """Pass frames on as long as their timestamps rise.
+
+    Raises:
+        InputError: they run backwards.
+    """
+    last_pts: float = -math.inf
+    for pts, frame in frames:
+        if pts <= last_pts:
+            raise InputError(f"{path}: timestamps run backwards at {info.seconds(pts):.2f} s; convert the video again")
+        last_pts = pts
+        yield pts, frame
 
 
 def frames_at(

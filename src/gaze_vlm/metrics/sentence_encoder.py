@@ -16,6 +16,7 @@ from jaxtyping import Float
 from tokenizers import Tokenizer
 
 from gaze_vlm.packaged_file import PackagedFile, checked_path
+from gaze_vlm.ranges import at_least
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -35,8 +36,6 @@ TOKENIZER = PackagedFile(
 )
 MOST_TOKENS = 256
 UNKNOWN = "[UNK]"
-KEPT_TOKENS = 100_000  # 150 MB
-AT_ONCE = 1_000
 
 
 class Embedded(NamedTuple):
@@ -49,17 +48,24 @@ class Embedded(NamedTuple):
 class MiniLM:
     """all-MiniLM-L6-v2 on the CPU: read from disk at the first call, never downloaded.
 
-    One pass embeds a sentence and its tokens. Embeddings are kept, of about `KEPT_TOKENS` tokens: targets, and the
-    answers of a small model, repeat. It is no `nn.Module`, so a module that holds it does not train it, save it or move
-    it to its device.
+    One pass embeds a sentence and its tokens. Embeddings are kept: target texts, and the answers of a small model,
+    repeat. It is no `nn.Module`, so a module that holds it does not train it, save it or move it to its device.
+
+    Args:
+        kept_tokens: about how many tokens' embeddings are kept; 100,000 take 150 MB.
+        at_once: how many sentences are embedded before any is handed over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept_tokens: int = 100_000, at_once: int = 1_000) -> None:
+        at_least(1, kept_tokens=kept_tokens, at_once=at_once)
+        self.kept_tokens = kept_tokens
+        self.at_once = at_once
         self._kept: dict[str, Embedded] = {}
         self._kept_tokens = 0
 
     @cached_property
-    def _model(self) -> "SentenceTransformer":
+    def model(self) -> "SentenceTransformer":
+        """The model of `sentence_transformers`."""
         # Both take seconds to import, which a run that never scores should not pay.
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Transformer
@@ -106,9 +112,9 @@ class MiniLM:
 
     def _embedded(self, sentences: Sequence[str]) -> Iterator[Embedded]:
         """Embed each sentence that is not kept, a part of them after the other: all tokens may not fit into memory."""
-        for start in range(0, len(sentences), AT_ONCE):
-            part = sentences[start : start + AT_ONCE]
-            if self._kept_tokens > KEPT_TOKENS:
+        for start in range(0, len(sentences), self.at_once):
+            part = sentences[start : start + self.at_once]
+            if self._kept_tokens > self.kept_tokens:
                 self._kept.clear()
                 self._kept_tokens = 0
             new = [sentence for sentence in dict.fromkeys(part) if sentence not in self._kept]
@@ -124,5 +130,5 @@ class MiniLM:
         if not sentences:
             return []
         # All outputs at once (`output_value=None`) raise IndexError in 6.0.
-        made = self._model.encode(sentences, output_value="token_embeddings", show_progress_bar=False)
+        made = self.model.encode(sentences, output_value="token_embeddings", show_progress_bar=False)
         return [tokens.numpy() for tokens in made]  # type: ignore[union-attr]

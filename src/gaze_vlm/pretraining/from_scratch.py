@@ -36,7 +36,6 @@ from gaze_vlm.pretraining.stills import render_stills
 from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 FRAMES = 4
-HELD_OUT = 200  # clips on which the page of facts is measured
 SIZE = TinyLlavaSize(vision_width=96, vision_layers=3, language_width=64)
 
 
@@ -51,6 +50,7 @@ class Pretraining:
         encoder_lr: highest learning rate of the first stage.
         alignment_lr: highest learning rate of the second.
         batch_size: clips a step.
+        held_out_clips: clips on which the facts are measured; they change no weight.
     """
 
     clips: int = 2400
@@ -59,9 +59,10 @@ class Pretraining:
     encoder_lr: float = 2.5e-3
     alignment_lr: float = 3e-3
     batch_size: int = 64
+    held_out_clips: int = 200
 
     def __post_init__(self) -> None:
-        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(1, clips=self.clips, batch_size=self.batch_size, held_out_clips=self.held_out_clips)
         at_least(0, encoder_steps=self.encoder_steps, alignment_steps=self.alignment_steps)
         above_zero(encoder_lr=self.encoder_lr, alignment_lr=self.alignment_lr)
 
@@ -90,7 +91,7 @@ def make_backbone(
     families = tiny_families()
     if family is not None and family not in families:
         raise InputError(f"family {family}: choose one of {', '.join(families)}")
-    how = vars(pretraining) if family is None else {"family": family, **vars(joint_pretraining)}
+    how = how_made(pretraining) if family is None else {"family": family, **how_made(joint_pretraining)}
     facts: dict[str, Any] = {"kitchen": VERSION, "seed": seed, **how}
     with checkpoint_folder(output, facts) as folder:
         if folder is not None:
@@ -103,9 +104,14 @@ def make_backbone(
     return output
 
 
+def how_made(pretraining: Pretraining | JointPretraining) -> dict[str, Any]:
+    """Return the options that the weights depend on."""
+    return {name: value for name, value in vars(pretraining).items() if name != "held_out_clips"}
+
+
 def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraining) -> dict[str, float]:
     """Make the main table's backbone in two stages, and measure it."""
-    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
+    clips = render_stills(pretraining.clips + pretraining.held_out_clips, FRAMES, seed)
     model, processor = build_tiny_llava(words, SIZE, seed)
     save_checkpoint(model, processor, folder)
     backbone = Llava(str(folder))
@@ -119,7 +125,7 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     features = clip_features(backbone.hf, pixels)
     rng = np.random.default_rng(seed)
     stage = StageOptions(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
-    facts |= align(backbone.hf, collator, features, clips, stage, rng, HELD_OUT)
+    facts |= align(backbone.hf, collator, features, clips, stage, rng, pretraining.held_out_clips)
     save_checkpoint(backbone.hf, processor, folder)
     return facts
 
@@ -133,7 +139,7 @@ def train_encoder(
     """Train the vision tower; return its accuracy on held-out patches that show something."""
     tower = model.model.vision_tower.requires_grad_(True)
     images, labels = pixels.flatten(0, 1), labels.flatten(0, 1).to(model.device)
-    held_out = HELD_OUT * FRAMES
+    held_out = pretraining.held_out_clips * FRAMES
     heads = nn.Linear(tower.config.hidden_size, sum(CLASSES)).to(model.device)
     parameters = [*tower.parameters(), *heads.parameters()]
 

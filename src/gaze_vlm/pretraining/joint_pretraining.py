@@ -29,7 +29,6 @@ from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.ranges import above_zero, at_least
 
 FRAMES = 2
-HELD_OUT = 64  # clips on which the facts are measured
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,17 @@ class JointPretraining:
         steps: optimiser steps.
         lr: highest learning rate.
         batch_size: clips a step.
+        held_out_clips: clips on which the facts are measured; they change no weight.
     """
 
     clips: int = 1600
     steps: int = 800
     lr: float = 2.5e-3
     batch_size: int = 16
+    held_out_clips: int = 64
 
     def __post_init__(self) -> None:
-        at_least(1, clips=self.clips, batch_size=self.batch_size)
+        at_least(1, clips=self.clips, batch_size=self.batch_size, held_out_clips=self.held_out_clips)
         at_least(0, steps=self.steps)
         above_zero(lr=self.lr)
 
@@ -88,7 +89,7 @@ def make_family(
     folder: Path, words: list[str], seed: int, family: TinyFamily, pretraining: JointPretraining
 ) -> dict[str, float]:
     """Make a family's checkpoint in `folder` from random weights, and measure it."""
-    clips = render_stills(pretraining.clips + HELD_OUT, FRAMES, seed)
+    clips = render_stills(pretraining.clips + pretraining.held_out_clips, FRAMES, seed)
     model, processor = family.build(words, seed=seed)
     save_checkpoint(model, processor, folder)
     backbone, facts = train_family(family, folder, clips, pretraining, np.random.default_rng(seed))
@@ -105,7 +106,7 @@ def train_family(
         family: of the checkpoint.
         folder: the checkpoint with random weights.
         clips: the stills; the last are held out.
-        pretraining: steps, learning rate, and clips of a step.
+        pretraining: steps, learning rate, clips of a step, and how many are held out.
         rng: draws clips and questions.
 
     Returns:
@@ -132,11 +133,12 @@ def train_family(
         )
         return made.cross_entropy.sum() / made.tokens, torch.as_tensor(named)
 
+    trained = len(clips) - pretraining.held_out_clips
     for number, step in enumerate(steps(parameters, pretraining.lr, pretraining.steps, "training the checkpoint")):
-        index = rng.integers(0, len(clips) - HELD_OUT, pretraining.batch_size)
+        index = rng.integers(0, trained, pretraining.batch_size)
         step(sum(losses(index, crops=family.pools and number % 4 != 0)))
     with torch.no_grad():
-        held_out = np.arange(len(clips) - HELD_OUT, len(clips))
+        held_out = np.arange(trained, len(clips))
         answers, _ = losses(held_out, crops=False)
         facts = {"scene_cross_entropy": float(answers), **named_right(labelled.scores, labels[held_out])}
     return backbone, {name: round(value, 3) for name, value in facts.items()}

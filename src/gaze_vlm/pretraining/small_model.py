@@ -30,7 +30,6 @@ from gaze_vlm.progress import track
 from gaze_vlm.ranges import above_zero, at_least, is_seed
 
 IMAGE_PX = 224  # 16 × 16 patches: the size that the packaged graph was exported for
-HELD_OUT = 40  # clips of four stills
 LORA = Lora()  # on the language model
 WORDS_LR, WORDS_STILLS = 2e-3, 8  # of the first stage: learning rate, and stills a step
 LABEL_WORDS: list[list[str]] = [list(KINDS), list(COLOURS), ["hand", *(TOOLS[verb] for verb in VERBS)]]
@@ -47,6 +46,7 @@ def make_small_model(
     lr: float = 1e-3,
     batch_size: int = 16,
     scenes: bool = False,
+    held_out_clips: int = 40,
 ) -> Path:
     """Join DINOv2-S/14 and SmolLM2-135M-Instruct into a LLaVA and train it.
 
@@ -62,13 +62,14 @@ def make_small_model(
         lr: highest learning rate of the second.
         batch_size: clips a step of the second.
         scenes: ask of whole scenes too, of 256 visual tokens each: slow without a GPU.
+        held_out_clips: clips of four stills on which the facts are measured; they change no weight.
 
     Raises:
         InputError: the folder holds something else.
         MissingFileError: a package that carries the weights is not installed.
     """
     is_seed(seed)
-    at_least(1, clips=clips, batch_size=batch_size)
+    at_least(1, clips=clips, batch_size=batch_size, held_out_clips=held_out_clips)
     at_least(0, word_steps=word_steps, steps=steps)
     above_zero(lr=lr)
     facts: dict[str, Any] = {"seed": seed, "clips": clips, "word_steps": word_steps, "steps": steps, "lr": lr}
@@ -79,13 +80,14 @@ def make_small_model(
             tower, image_processor = read_dinov2(IMAGE_PX)
             save_checkpoint(*join_llava(tower, *read_smollm2(), image_processor), folder)
             if steps:
-                facts |= train_both(folder, seed, clips, word_steps, StageOptions(steps, lr, batch_size), scenes)
+                stage = StageOptions(steps, lr, batch_size)
+                facts |= train_both(folder, seed, clips, word_steps, stage, scenes, held_out_clips)
             print(json.dumps(facts, indent=1))
     return output
 
 
 def train_both(
-    folder: Path, seed: int, clips: int, word_steps: int, stage: StageOptions, scenes: bool
+    folder: Path, seed: int, clips: int, word_steps: int, stage: StageOptions, scenes: bool, held_out_clips: int
 ) -> dict[str, float]:
     """Train a checkpoint in place in both stages.
 
@@ -95,14 +97,14 @@ def train_both(
     backbone = Llava(str(folder), train=("projector",), lora=LORA)
     backbone.load()
     backbone.to(best_device())
-    stills = render_stills(clips + HELD_OUT, FRAMES, seed)
+    stills = render_stills(clips + held_out_clips, FRAMES, seed)
     times_s = [time.perf_counter()]
     features = features_of(backbone, stills)
     times_s.append(time.perf_counter())
-    facts = {"word_error": learn_words(backbone, features, stills, word_steps)}
+    facts = {"word_error": learn_words(backbone, features, stills, word_steps, held_out_clips)}
     times_s.append(time.perf_counter())
     rng = np.random.default_rng(seed)
-    facts |= align(backbone.hf, backbone.collator(), features, stills, stage, rng, HELD_OUT, scenes)
+    facts |= align(backbone.hf, backbone.collator(), features, stills, stage, rng, held_out_clips, scenes)
     times_s.append(time.perf_counter())
     merge_lora(backbone.hf)
     save_checkpoint(backbone.hf, backbone.processor, folder)
@@ -124,7 +126,11 @@ def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "cli
 
 
 def learn_words(
-    backbone: Llava, features: Float[Tensor, "clip frame patch width"], clips: list[list[Still]], count: int
+    backbone: Llava,
+    features: Float[Tensor, "clip frame patch width"],
+    clips: list[list[Still]],
+    count: int,
+    held_out_clips: int,
 ) -> float:
     """Train the projector to make word embeddings of patches.
 
@@ -147,7 +153,7 @@ def learn_words(
         target = torch.where((shown == 0).all(1)[..., None], background, torch.as_tensor(target))
         return functional.mse_loss(projector(images[index]), target) / target.square().mean()
 
-    trained = len(images) - HELD_OUT * FRAMES
+    trained = len(images) - held_out_clips * FRAMES
     for step in optimiser_steps(list(projector.parameters()), WORDS_LR, count, "learning words"):
         step(error(torch.randint(trained, (WORDS_STILLS,))))
     with torch.no_grad():

@@ -41,12 +41,13 @@ class WarmedProcess:
 
     Args:
         environment: variables of that process, beside this one's: torch reads its number of threads at import.
+        imported: modules that it imports before the first fork.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], imported: Sequence[str] = IMPORTED) -> None:
         self.environment = environment
         self.lock = threading.Lock()  # multiprocessing looks after all its processes whenever it starts one
-        CONTEXT.set_forkserver_preload(IMPORTED)
+        CONTEXT.set_forkserver_preload([*imported])
 
     def call(self, function: Callable[..., Result], *args: object) -> Result:
         """Return what a function returns, or raise what it raises.
