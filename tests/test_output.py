@@ -14,6 +14,7 @@ from gaze_vlm.errors import OutputError
 from gaze_vlm.output import (
     check_output_file,
     check_output_folder,
+    draft_folder,
     draft_of,
     remove_drafts,
     write_atomically,
@@ -129,3 +130,28 @@ def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path) -> None:
     (file.parent / ".file.txt.1.tmp").write_text("of a killed process")
     remove_drafts(tmp_path)
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    with pytest.raises(KeyError), draft_folder(folder) as draft:
+        (draft / "file.txt").write_text("half")
+        raise KeyError
+    assert list(folder.parent.iterdir()) == []
+    (folder.parent / ".folder.1.unfinished").mkdir()  # of a killed process
+    folder.mkdir()
+    with draft_folder(folder) as draft:
+        (draft / "file.txt").write_text("whole")
+        assert list(folder.iterdir()) == []
+    assert [path.relative_to(folder.parent) for path in folder.parent.rglob("*.txt")] == [Path("folder/file.txt")]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_drafts_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    file = tmp_path / "file.txt"
+    with draft_of(file) as first, draft_of(file) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert file.read_text() == "first"  # the outer one ends last
+    assert list(tmp_path.iterdir()) == [file]

@@ -18,6 +18,7 @@ from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.errors import InputError
+from gaze_vlm.forgetting.forgetting import forgetting
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -27,7 +28,6 @@ from gaze_vlm.pretraining.joint_pretraining import JointPretraining
 from gaze_vlm.pretraining.small_model import make_small_model
 from gaze_vlm.report.alignment import picture_alignment
 from gaze_vlm.report.attention import picture_attention
-from gaze_vlm.report.forgetting import forgetting
 from gaze_vlm.report.quality import report_quality
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.run_files import RunOptions

@@ -52,7 +52,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "write the page of a comparison: tables, and clips with gaze and attention",
     ),
     "export": ("gaze_vlm.training.export:export", "write a run's model as an ordinary `transformers` checkpoint"),
-    "forgetting": ("gaze_vlm.report.forgetting:forgetting", "ask runs what their model knew before the training"),
+    "forgetting": ("gaze_vlm.forgetting.forgetting:forgetting", "ask runs what their model knew before the training"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
     "alignment": (
         "gaze_vlm.report.alignment:picture_alignment",

@@ -1,10 +1,13 @@
 """What a command writes: checked before its work begins, and one line where the file system refuses it."""
 
+import csv
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from uuid import uuid4
 
 from safetensors import SafetensorError
 
@@ -38,7 +41,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file system refused.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # no other process, of any machine, has its name
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -51,16 +54,49 @@ def draft_of(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file, all or nothing.
+@contextmanager
+def draft_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder that becomes `folder`, which is not there or empty, if the block ends well.
 
-    Processes of one machine that write the same path do not mix.
+    Otherwise it is deleted, and so is at the next try what a killed process left.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    folder = folder.resolve()
+    for left in folder.parent.glob(f".{folder.name}.*.unfinished"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft = folder.with_name(f".{folder.name}.{uuid4().hex}.unfinished")
+    with writing(folder):
+        draft.mkdir(parents=True)
+    try:
+        yield draft
+        with writing(folder):
+            draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file, all or nothing: those who write the same path at the same time do not mix.
 
     Raises:
         OutputError: the file system refused.
     """
     with draft_of(path) as draft, writing(path):
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]], line_end: str = "\n") -> None:
+    """Write a header and rows as CSV, all or nothing.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    with draft_of(path) as draft, writing(path), draft.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator=line_end)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def drafts_of(path: Path) -> list[Path]:

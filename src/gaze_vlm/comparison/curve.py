@@ -1,6 +1,5 @@
 """The data-size curve: what the gaze is worth with few and with many train clips."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -12,7 +11,7 @@ from gaze_vlm.comparison.paired import arm_scores, paired_difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import points
-from gaze_vlm.output import draft_of
+from gaze_vlm.output import write_csv
 from gaze_vlm.runs.prediction import TASKS
 
 MARKERS = "osD^v"
@@ -80,15 +79,11 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
 
     Blank where there is no difference or no interval.
     """
-    with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        for p in curve:
-            numbers = [
-                _shown(p.metric, p.mean),
-                ["", "", ""] if p.difference is None else _shown(p.metric, p.difference),
-            ]
-            writer.writerow([p.arm, p.task, p.metric, p.train_clips, p.seeds, *numbers[0], *numbers[1]])
+    rows = []
+    for p in curve:
+        difference = ["", "", ""] if p.difference is None else _shown(p.metric, p.difference)
+        rows.append([p.arm, p.task, p.metric, p.train_clips, p.seeds, *_shown(p.metric, p.mean), *difference])
+    write_csv(file, CSV_COLUMNS, rows)
 
 
 def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:

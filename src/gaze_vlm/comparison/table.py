@@ -1,8 +1,7 @@
 """The table: every arm, task and metric, with its difference from the control arm."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from math import isnan, nan
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
-from gaze_vlm.output import draft_of
+from gaze_vlm.output import write_csv
 
 NONE: Mapping[str, str] = MappingProxyType({})
 POINTS = 100
@@ -97,10 +96,7 @@ class Table:
 
     def write_csv(self, file: Path) -> None:
         """Write the rows as CSV, blank where a number does not exist."""
-        with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({name: _cell(value) for name, value in asdict(row).items()} for row in self.rows)
+        write_csv(file, [field.name for field in fields(Row)], (map(_cell, astuple(row)) for row in self.rows))
 
 
 def build_table(

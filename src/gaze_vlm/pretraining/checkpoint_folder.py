@@ -1,7 +1,6 @@
 """Where a kitchen's checkpoint is made: beside its folder, and moved there whole with a page of facts."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
-from gaze_vlm.output import check_output_folder, writing
+from gaze_vlm.output import check_output_folder, draft_folder, writing
 
 PAGE = "pretraining.json"
 
@@ -38,11 +37,7 @@ def checkpoint_folder(output: Path, facts: dict[str, Any]) -> Iterator[Path | No
         return
     if output.exists() and any(output.iterdir()):
         raise InputError(f"{output} is not empty and holds another backbone: delete it or choose another folder")
-    unfinished = output.with_name(f".{output.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    yield unfinished
-    with writing(output):
-        (unfinished / PAGE).write_text(json.dumps(facts, indent=1) + "\n")
-        if output.exists():
-            output.rmdir()  # empty, as was checked
-        unfinished.rename(output)
+    with draft_folder(output) as draft:
+        yield draft
+        with writing(output):
+            (draft / PAGE).write_text(json.dumps(facts, indent=1) + "\n")

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.lora import merge_lora
-from gaze_vlm.output import check_new_folder, writing
+from gaze_vlm.output import check_new_folder, draft_folder, writing
 from gaze_vlm.training.configured import load_run
 
 SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
@@ -31,8 +31,8 @@ def export(run: Path, output: Path) -> Path:
     """
     check_new_folder(output)
     backbone = load_run(run, quantization=None).model.backbone
-    with writing(output):
-        export_backbone(backbone, output)
+    with draft_folder(output) as draft, writing(output):
+        export_backbone(backbone, draft)
     beside = f"; its gaze block is in {BLOCK}, see docs/export.md" if backbone.block is not None else ""
     print(f"wrote {output}{beside}")
     return output

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.command_line.commands import resume_command
-from gaze_vlm.output import draft_of, writing
+from gaze_vlm.output import write_csv
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.callbacks import is_last_step
@@ -176,10 +176,7 @@ class MetricsFile(_ExperimentWriter):
         if not lines:
             file.unlink()
             return
-        with draft_of(file) as draft, writing(file), draft.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, self.metrics_keys)
-            writer.writeheader()
-            writer.writerows(lines)
+        write_csv(file, self.metrics_keys, (line.values() for line in lines), line_end="\r\n")  # as Lightning's
 
 
 def within_epoch(trainer: L.Trainer) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Llava
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.forgetting.forgetting import FRESH, Remembered, ask_about, markdown_lines, write_remembered
 from gaze_vlm.pretraining.stills import Still, render_stills
-from gaze_vlm.report.forgetting import FRESH, Remembered, ask_about, markdown_lines, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_table_has_means_over_runs_and_the_csv_each_run(tmp_path: Path) -> N
         "| gaze | object | 2 | 77 | 96.0 | 45.0 | -51.0 |",
         "| control | object | 1 | 77 | 96.0 | 4.0 | -92.0 |",
     ]
-    write_csv(rows, tmp_path / "forgetting.csv")
+    write_remembered(rows, tmp_path / "forgetting.csv")
     with (tmp_path / "forgetting.csv").open(newline="") as stream:
         read = list(csv.DictReader(stream))
     assert [row["after"] for row in read] == ["40.0", "50.0", "4.0"]

@@ -5,9 +5,8 @@ They are asked of the model as it was pretrained, without the gaze block: its ow
 forgets nothing.
 """
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.texts import exact_match
-from gaze_vlm.output import check_output_folder, draft_of
+from gaze_vlm.output import check_output_folder, write_csv
 from gaze_vlm.pretraining.joint_pretraining import FRAMES, LabelledTokens, ask
 from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.questions import CAPTION, CROP, TOOL
@@ -80,7 +79,7 @@ def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: 
             shares = (round(100 * float(np.mean(right)), 2) for right in (before, after[kind]))
             options = trained.options
             rows.append(Remembered(run, options.arm, trained.datamodule.seed, kind, len(before), *shares))
-    write_csv(rows, output)
+    write_remembered(rows, output)
     print("\n".join(markdown_lines(rows)))
     return output
 
@@ -109,12 +108,9 @@ def ask_about(backbone: Backbone, clips: Sequence[list[Still]], seed: int) -> An
     return right
 
 
-def write_csv(rows: Sequence[Remembered], file: Path) -> None:
+def write_remembered(rows: Sequence[Remembered], file: Path) -> None:
     """Write a row a run and kind of question."""
-    with draft_of(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Remembered)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    write_csv(file, [field.name for field in fields(Remembered)], map(astuple, rows))
 
 
 def markdown_lines(rows: Sequence[Remembered]) -> list[str]:
