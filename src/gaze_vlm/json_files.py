@@ -42,7 +42,7 @@ class DepthLimit:
         """Take the next bytes of a text.
 
         Raises:
-            TooDeepError: when brackets nest too deep.
+            TooDeepError: brackets nest too deep.
         """
         for start in range(0, len(text), PIECE_BYTES):
             self._check(text[start : start + PIECE_BYTES])
@@ -95,7 +95,16 @@ def read_json(path: Path, fix: str, most_bytes: int = MOST_BYTES) -> Any:
 
 
 def parse_json(text: bytes | str, where: Path | str, fix: str) -> Any:
-    """Parse a JSON text; see `read_json`. `where` it is from is for messages."""
+    """Parse a JSON text.
+
+    Args:
+        text: the JSON.
+        where: it is from, for messages.
+        fix: advice, for messages.
+
+    Raises:
+        InputError: not UTF-8, no JSON, or nested deeper than `DEEPEST`.
+    """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
         DepthLimit().check(content)

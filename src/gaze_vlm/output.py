@@ -56,9 +56,10 @@ def draft_of(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def draft_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder that becomes `folder`, which is not there or empty, if the block ends well.
+    """Yield a new folder that becomes `folder` if the block ends well.
 
-    Otherwise it is deleted, and so is at the next try what a killed process left.
+    `folder` is not there before, or empty. After a block that ends otherwise the new one is deleted, and so is at the
+    next try what a killed process left.
 
     Raises:
         OutputError: the file system refused.
@@ -78,7 +79,9 @@ def draft_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file, all or nothing: those who write the same path at the same time do not mix.
+    """Write a file, all or nothing.
+
+    Those who write the same path at the same time do not mix.
 
     Raises:
         OutputError: the file system refused.

@@ -37,7 +37,9 @@ class NextGazeRegularizer(GazeRegularizer):
     def forward(
         self, attention: PatchAttention, gaze: Float[Tensor, "batch frame patch"], valid: Bool[Tensor, "batch frame"]
     ) -> tuple[Float[Tensor, "batch frame"], Float[Tensor, ""]]:
-        """Return the divergence of each frame, and the number of frames with valid gaze of their own.
+        """Return the divergence of each frame, and the number of frames that count.
+
+        Frames count with valid gaze of their own.
 
         Raises:
             InputError: attention and gaze are on different grids, or no head is left for a frame's own gaze.

@@ -226,7 +226,9 @@ def answer_attention(
 
 
 def choose_layers(modules: dict[int, nn.Module], layers: Layers, option: str) -> dict[int, nn.Module]:
-    """Choose attention modules by the index of their layer, or counted from the last, or all of them.
+    """Choose attention modules by the index of their layer, or all of them.
+
+    Negative indices count from the last.
 
     Raises:
         InputError: a layer that cannot be captured.

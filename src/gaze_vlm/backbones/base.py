@@ -143,7 +143,9 @@ class Backbone(ModelPasses):
         return BlockSource(grid=self.grid, layer_numbers=[last], heads=heads, block=self.block)
 
     def capture_tower(self, tower: Tower) -> None:
-        """Take attention from all layers of a tower of the loaded model, whatever its options chose.
+        """Take attention from all layers of a tower, whatever its options chose.
+
+        The model is loaded.
 
         Raises:
             InputError: the language model does not read a frame's patches.

@@ -96,7 +96,7 @@ class Collator:
         """Refuse a clip whose frames are not whole frame groups.
 
         Raises:
-            InputError: when they are not.
+            InputError: they are not.
         """
         if frames % self.frames_per_group:
             raise InputError(
@@ -119,7 +119,7 @@ class Collator:
         The text would end there, or the token would stand for an image that is not there.
 
         Raises:
-            InputError: when it does.
+            InputError: it does.
         """
         if (found := self.special_tokens.search(text)) is not None:
             raise InputError(
@@ -128,7 +128,10 @@ class Collator:
             )
 
     def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
-        """Return the patch distribution of each frame group, of the gaze or the targets, and whether it is valid."""
+        """Return the patch distribution of each frame group, and whether it is valid.
+
+        It is of the gaze, or of the targets.
+        """
         options = self.grid, self.covered_view, self.min_mass_in_view
         targets = [clip.targets for clip in clips if clip.targets is not None]
         if targets:  # of all clips, or of none
@@ -187,7 +190,15 @@ class Collator:
         return len(self.answer_ids(answer)) > self.max_target_tokens
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
-        """Write the media in the place of the template's placeholders."""
+        """Write the media in the place of the template's placeholders.
+
+        Args:
+            question: a prompt that the template rendered.
+            times_s: of the clip's frames.
+
+        Raises:
+            InputError: the question has more or fewer placeholders than the clip has media.
+        """
         if self.visual_token == NO_PLACEHOLDER:
             return question
         media = [times_s] if self.media == "video" else [[t] for t in times_s]
@@ -207,7 +218,16 @@ class Collator:
         return [(times_s[i] + times_s[i + last]) / 2 for i in range(0, len(times_s), self.frames_per_group)]
 
     def render(self, prompt: str, target: str, frames: int) -> tuple[str, str]:
-        """Write prompt and answer by the checkpoint's chat template."""
+        """Write prompt and answer by the checkpoint's chat template.
+
+        Args:
+            prompt: the question.
+            target: the target text.
+            frames: how many frames the clip has.
+
+        Raises:
+            InputError: the template does not begin an answered chat with the prompt.
+        """
         media = [{"type": self.media}] * (1 if self.media == "video" else frames)
         content = [*media, {"type": "text", "text": prompt}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]

@@ -29,9 +29,10 @@ class Layout:
 
 
 def square_layout(image_px: int, patch_px: int, pooled: int) -> Layout:
-    """Lay out a square vision tower, `pooled` × `pooled` of whose patches make a visual token.
+    """Lay out a square vision tower.
 
-    Patches need not fill the image: SigLIP's 384 px are no multiple of 14.
+    `pooled` × `pooled` of its patches make a visual token. Patches need not fill the image: SigLIP's 384 px are no
+    multiple of 14.
     """
     side = image_px // patch_px
     tokens = ceil(side / pooled)

@@ -21,7 +21,10 @@ def parameters_by_part(parts: ModelParts) -> dict[str, list[nn.Parameter]]:
 
 
 def count_numbers(parameters: Iterable[nn.Parameter]) -> int:
-    """Count the numbers that parameters hold; those of 4 bits as the numbers that they stand for."""
+    """Count the numbers that parameters hold.
+
+    Those of 4 bits count as the numbers that they stand for.
+    """
     return sum(map(_numbers, parameters))
 
 

@@ -70,7 +70,10 @@ def sections_of(runs: Sequence[Run]) -> list[Section]:
 
 
 def score_cells(table: Table, section: Section, task: str, missing: Sequence[Missing] = ()) -> list[CellTable]:
-    """Return a table for each group of scores: a row an arm, and one an oracle that has any of them."""
+    """Return a table for each group of scores, a row an arm.
+
+    An oracle that has any of them has a row too.
+    """
     arms = table.of(section.dataset, section.backbone, task, section.trained_on)
     oracles = {oracle: table.oracles[section.dataset, task, oracle] for oracle in oracles_of(task)}
     tables = []
@@ -111,7 +114,7 @@ def _scores(
 
 
 def overview_cells(table: Table, sections: Sequence[Section], task: str, metric: str) -> CellTable:
-    """Return a row a backbone: one score of every arm, the differences, and how far attention is from gaze."""
+    """Return a row a backbone: one score of every arm, differences, and KL."""
     of = {one.backbone: table.of(one.dataset, one.backbone, task, one.trained_on) for one in sections}
     arms = list(dict.fromkeys(arm for rows in of.values() for arm in rows))
     others = [arm for arm in arms if arm != table.control]

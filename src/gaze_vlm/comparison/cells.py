@@ -20,7 +20,10 @@ def mean_cell(row: Row | None) -> str:
 
 
 def difference_cell(row: Row | None, control: str) -> str:
-    """Write the difference from the arm's control, which is named where it is another than the table's."""
+    """Write the difference from the arm's control.
+
+    The control is named where it is another than the table's.
+    """
     if row is None:
         return DASH
     against = "" if row.control in ("", control) else f" (vs {row.control})"

@@ -114,7 +114,9 @@ def write_table(*args: Any) -> Path:
 def write_page(
     config: Path, choice: Choice, seeds: Sequence[int] | None, count: int | None, page: Path, launch: Launch
 ) -> Path:
-    """Write the page of a comparison as `gaze-vlm report` does, which imports torch and runs the models.
+    """Write the page of a comparison as `gaze-vlm report` does.
+
+    It imports torch and runs the models.
 
     Raises:
         CommandError: it could not be written.

@@ -75,7 +75,9 @@ def overlap(train: Path, test: Path, test_split: str = "test") -> Overlap:
 
 
 def contamination(train: Path, tests: Mapping[str, Path], test_split: str) -> Iterator[tuple[str, bool]]:
-    """Say where a test shares sessions, videos or seconds with a training; fatal but for an official split.
+    """Say where a test shares sessions, videos or seconds with a training.
+
+    That is fatal but for an official split.
 
     Args:
         train: store to train on.

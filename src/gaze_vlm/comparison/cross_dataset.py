@@ -49,7 +49,10 @@ class CrossDatasetTest(NamedTuple):
 
 
 def cross_dataset_tests(comparison: Comparison, planned: Sequence[PlannedRun]) -> list[CrossDatasetTest]:
-    """List every run of the main table with every data set of `also_test` that it was not trained on."""
+    """List every run with every data set to test on that it was not trained on.
+
+    Runs are those of the main table, data sets those of `also_test`.
+    """
     main = [run for run in planned if run.train_clips == comparison.train_clips]
     stores = {name: store_of(path) for name, path in comparison.also_test.items()}
     return [CrossDatasetTest(run, name, stores[name]) for name in stores for run in main if run.dataset != name]

@@ -39,7 +39,10 @@ CAPTION = (
 
 
 def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, command: str) -> str:
-    """Return a `table*` for each section and task that has clips, labelled `tab:DATASET-BACKBONE-TASK`."""
+    """Return a `table*` for each section and task that has clips.
+
+    Its label is `tab:DATASET-BACKBONE-TASK`.
+    """
     parts = [HEAD.format(command=command)]
     for section in sections:
         for task in SPLIT_TASKS:

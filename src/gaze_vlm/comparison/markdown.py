@@ -70,9 +70,10 @@ def comparison_page(
     shared: Mapping[tuple[str, str], Overlap] = MappingProxyType({}),
     sweeps: Mapping[Section, str] = MappingProxyType({}),
 ) -> str:
-    """Return the page: facts, tables of each task, published figures, the curve, costs and the runs.
+    """Return the page of a comparison as Markdown.
 
-    Each data set that was tested on has a section of its own; the curve belongs to the first.
+    It has facts, tables of each task, published figures, the curve, costs and the runs. Each data set that was tested
+    on has a section of its own; the curve belongs to the first.
 
     Args:
         table: of the runs.

@@ -41,9 +41,10 @@ def sign_flip_p(totals: Float[np.ndarray, " session"]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number, by Holm (1979); NaN stays and does not count.
+    """Return p values corrected for their number, by Holm (1979).
 
-    They control the chance of one or more false findings among them, whatever their dependence.
+    NaN stays and does not count. They control the chance of one or more false findings among them, whatever their
+    dependence.
     """
     values = np.asarray(p, dtype=float)
     order = [index for index in np.argsort(values) if not np.isnan(values[index])]

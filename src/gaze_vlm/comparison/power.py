@@ -161,7 +161,10 @@ def detectable(found: Variation, clips: Int[np.ndarray, " session"], seeds: int,
 def sessions_needed(
     found: Variation, clips: Int[np.ndarray, " session"], seeds: int, alpha: float, wanted: float, difference: float
 ) -> int | None:
-    """Return how many sessions like these show a difference with the wanted power; None where no number does."""
+    """Return how many sessions show a difference; None where no number does.
+
+    They are sessions like these, and show it with the wanted power.
+    """
     low, high = LEAST_SESSIONS - 1, MOST_SESSIONS
 
     def shows(sessions: int) -> bool:

@@ -45,7 +45,10 @@ def read_published(file: Path) -> Figures:
 
 
 def with_published(table: Table, figures: Figures) -> Table:
-    """Return the table with figures beside the rows of the data set that the runs were trained on."""
+    """Return the table with figures beside the rows that they are of.
+
+    Those are of the data set that the runs were trained on.
+    """
     rows = []
     for row in table.rows:
         value, measured_on = nan, ""

@@ -23,7 +23,7 @@ from gaze_vlm.output import draft_of, write_atomically
 
 
 def comparison_table(comparison: Comparison, runs: Sequence[Run], encoder: Encoder | None) -> Table:
-    """Build the table of a comparison's runs, each with the arms that it is compared with, and published figures."""
+    """Build the table of a comparison's runs, with published figures beside ours."""
     references = comparison.baseline, comparison.controls
     table = build_table(runs, comparison.control, comparison.reach_s, encoder, *references)
     return table if comparison.published is None else with_published(table, read_published(comparison.published))
@@ -37,7 +37,9 @@ def write_results(
     encoder: Encoder | None,
     missing: Sequence[Missing] = (),
 ) -> Path:
-    """Write the page, the CSV and LaTeX; the curve's CSV, and the pictures of curve and sweeps, where there are any.
+    """Write the page, CSV and LaTeX of a comparison.
+
+    The curve's CSV, and the pictures of curve and sweeps, are written where there are any.
 
     Args:
         comparison: what was compared.

@@ -88,9 +88,10 @@ class Table:
         return arms
 
     def references(self, arms: Mapping[str, Mapping[str, Row]], metric: str) -> list[str]:
-        """List the arms that the others are compared with: the control, and the baseline where it has the score.
+        """List the arms that the others are compared with.
 
-        Without a block it may have no attention to score.
+        They are the control, and the baseline where it has the score. Without a block it may have no attention to
+        score.
         """
         return [self.control, *([self.baseline] if metric in arms.get(self.baseline, {}) else [])]
 

@@ -221,7 +221,10 @@ class ClipDataModule(L.LightningDataModule):
         return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips, targets)
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
-        """Return a record with the `objects` that its texts name as what its clip shows; without a list, as it is."""
+        """Return a record with the objects that its texts name as its clip's nouns.
+
+        They are those of `objects`; without a list, the record is returned as it is.
+        """
         if not self.objects:
             return record
         named = [self.labels.named_nouns(text) for text in (record.activity_text, record.future_text)]

@@ -26,7 +26,7 @@ DRAWING = "ring", RING_RADIUS, RING_WIDTH, RING_COLOUR
 
 
 def gaze_points(mixture: GazeMixture) -> list[GazePoint | None]:
-    """Return where each frame's gaze is: the weighted mean of its points, normalised to the frame.
+    """Return the weighted mean of each frame's gaze, normalised to the frame.
 
     None where no point counts.
     """

@@ -78,7 +78,10 @@ class GazeOptions:
         in_unit_interval(**{"gaze eta": self.eta})
 
     def weights(self, video: VideoGaze, frames: slice = slice(None)) -> Float32[np.ndarray, "frame point"]:
-        """Return the weight of each point of some frames, 0 where `VideoGaze.valid_points` has none."""
+        """Return the weight of each point of some frames.
+
+        It is 0 where `VideoGaze.valid_points` has none.
+        """
         weights = self.event_weights if self.saccades else replace(self.event_weights, saccade=0.0)
         valid = video.valid_points(frames, self.window_s, self.occlusion, self.epsilon, self.eta)
         return np.where(valid, weights.of(video.event[frames]), np.float32(0))

@@ -10,7 +10,9 @@ from gaze_vlm.gaze.view import Grid, View
 
 
 def valid_share(dataset: ClipDataset, view: View, min_mass_in_view: float) -> float:
-    """Return the share of frames with something to be pulled toward: gaze with its noise, or targets, in a view.
+    """Return the share of frames with something to be pulled toward.
+
+    It is gaze with its noise, or targets, in a view.
 
     Args:
         dataset: the clips.

@@ -65,7 +65,10 @@ def amounts_in_words(training: Training) -> dict[str, str]:
 
 
 def kept_in_words(training: Training, frames: int) -> dict[str, str]:
-    """Describe what is kept of clips of so many frames, on disk and in memory; the model must be built."""
+    """Describe what is kept of clips of so many frames, on disk and in memory.
+
+    The model must be built.
+    """
     backbone, data = training.module.backbone, training.data
     clips = sum(len(dataset.records) for dataset in data.datasets.values())
     height_px, width_px = backbone.frame_size_px

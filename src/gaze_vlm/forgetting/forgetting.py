@@ -48,7 +48,9 @@ class Remembered:
 
 
 def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: int = 0) -> Path:
-    """Ask runs, and the checkpoints that they began with, the questions of the kitchen's pretraining.
+    """Ask runs, and what they began with, the questions of the pretraining.
+
+    What they began with are the kitchen's checkpoints.
 
     Args:
         runs: directories of finished runs whose checkpoint was pretrained on the kitchen's stills.

@@ -62,7 +62,7 @@ def read_begaze(path: Path) -> GazeSamples:
         frame are all kept.
 
     Raises:
-        InputError: when there is no sample, a row cannot be read, or no Frame column can place the samples.
+        InputError: there is no sample, a row cannot be read, or no Frame column can place the samples.
     """
     table = number_table(_rows(path), 6)
     if not len(table):
@@ -90,7 +90,11 @@ def read_begaze(path: Path) -> GazeSamples:
 
 
 def _check_frames(path: Path, frame: Float64[np.ndarray, " sample"], time_us: Float64[np.ndarray, " sample"]) -> None:
-    """Raises InputError where one frame is named for all samples, but their times are of several."""
+    """Check that samples whose times are of several frames do not all name one.
+
+    Raises:
+        InputError: they do.
+    """
     span_s = np.ptp(time_us) / 1e6
     if np.ptp(frame) == 0 and span_s > MOST_IN_FRAME_S:
         raise InputError(
@@ -130,7 +134,7 @@ def _columns_of_header(line: str, where: str) -> Columns | None:
     """Columns that the header names; None if it does not name them all.
 
     Raises:
-        InputError: when it names all but the Frame column.
+        InputError: it names all but the Frame column.
     """
     names = by_tabs(line)
     eye = next((eye for eye in "BLR" if f"{eye} POR X [px]" in names and f"{eye} POR Y [px]" in names), None)

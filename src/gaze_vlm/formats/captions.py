@@ -22,7 +22,7 @@ def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict
     `<video_id>/image_descriptions.txt` for each video; see `described_seconds`.
 
     Raises:
-        InputError: when `path` is missing, a row cannot be read, or a second has two captions.
+        InputError: `path` is missing, a row cannot be read, or a second has two captions.
     """
     if path.is_dir():
         files = {video: path / check_name(video, f"{path}") / DESCRIPTIONS for video in videos}
@@ -48,7 +48,7 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
     `verb` and `noun` are None where they are empty or have no column.
 
     Raises:
-        InputError: when a row is malformed, or a span ends before it starts or has no text.
+        InputError: a row is malformed, or a span ends before it starts or has no text.
     """
     actions: dict[str, list[Action]] = {}
     names = [*SPAN_COLUMNS, *(name for name in SPAN_LABELS if name in csv_header(path))]
@@ -72,7 +72,7 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
     without a caption.
 
     Raises:
-        InputError: when frames lie beside the file (`1.jpg`, `2.jpg`, …), and they are more or fewer than the lines.
+        InputError: frames lie beside the file (`1.jpg`, `2.jpg`, …), and they are more or fewer than the lines.
     """
     captions: dict[int, str] = {}
     second = 0

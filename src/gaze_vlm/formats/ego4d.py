@@ -62,7 +62,7 @@ class Ego4dReader:
         noun_index: file of noun labels, of the same form.
 
     Raises:
-        InputError: when an option is none of its choices, a part of the data set is missing, or the videos have the
+        InputError: an option is none of its choices, a part of the data set is missing, or the videos have the
             gaze drawn into their pixels.
     """
 
@@ -121,7 +121,7 @@ class Ego4dReader:
         """Return all videos that have gaze and a video file, sorted by uid.
 
         Raises:
-            InputError: when there are no videos, or metadata or texts are damaged.
+            InputError: there are no videos, or metadata or texts are damaged.
         """
         videos, gaze, metadata = self._videos(), self._gaze_files(), read_metadata(self._metadata())
         uids = [uid for uid in gaze if uid in videos]
@@ -160,7 +160,7 @@ class Ego4dReader:
         """Read the gaze of one video; untracked where the video is redacted.
 
         Raises:
-            InputError: when the gaze file is missing or malformed.
+            InputError: the gaze file is missing or malformed.
         """
         if recording.gaze is None:
             raise InputError(f"{recording.video_id} has no gaze file in {self._gaze_folder()}: download the gaze again")

@@ -33,7 +33,7 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
         [0, 1] are `OUT_OF_FRAME`, all others `UNKNOWN`, for the file does not distinguish fixations from saccades.
 
     Raises:
-        InputError: when the file is empty or a video, a column is missing, a row cannot be read, or there is no sample.
+        InputError: the file is empty or a video, a column is missing, a row cannot be read, or there is no sample.
     """
     with path.open("rb") as file:
         if file.read(8)[4:] == b"ftyp":

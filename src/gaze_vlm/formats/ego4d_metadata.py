@@ -72,7 +72,7 @@ def read_metadata(path: Path) -> dict[str, Ego4dVideo]:
     Its `has_gaze` is not read, for it has been wrong: a video has gaze if there is a file of it.
 
     Raises:
-        InputError: when it is no such file, a uid cannot be a file name, or a redacted span is none.
+        InputError: it is no such file, a uid cannot be a file name, or a redacted span is none.
     """
     try:
         videos = [_video(entry, path) for entry in json_elements(path, "videos")]

@@ -30,7 +30,7 @@ def gaze_csv_text(
         first_world_index: frame of the untrimmed recording in which the first sample was taken.
 
     Raises:
-        InputError: when columns have different lengths.
+        InputError: columns have different lengths.
     """
     lengths = {"t_s": len(t_s), "xy": len(xy), "worn": len(worn)}
     if len(set(lengths.values())) > 1:

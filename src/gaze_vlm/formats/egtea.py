@@ -46,7 +46,7 @@ class EgteaReader:
         split: which of the three official splits the actions' `split` is of.
 
     Raises:
-        InputError: when parts of the data set are missing; the message names them all.
+        InputError: parts of the data set are missing; the message names them all.
     """
 
     dataset = "egtea"
@@ -110,7 +110,7 @@ class EgteaReader:
         """Read the gaze of one recording.
 
         Raises:
-            InputError: when the gaze text is missing or malformed, or a trimmed clip is longer or shorter than its name
+            InputError: the gaze text is missing or malformed, or a trimmed clip is longer or shorter than its name
                 says.
         """
         if recording.gaze is None:
@@ -203,7 +203,7 @@ def _by_key(paths: list[Path]) -> dict[str, Path]:
     """Files by the key of their session or trimmed clip.
 
     Raises:
-        InputError: when two files have one key.
+        InputError: two files have one key.
     """
     keys = Counter(session_key(path.stem) for path in paths)
     twice = [str(path) for path in paths if keys[session_key(path.stem)] > 1]

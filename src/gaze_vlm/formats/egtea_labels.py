@@ -36,7 +36,7 @@ class ClipName:
         """Parse `<session>-<t0 ms>-<t1 ms>-F<first frame>-F<end frame>`.
 
         Raises:
-            InputError: when the name has another form, or its bounds do not increase.
+            InputError: the name has another form, or its bounds do not increase.
         """
         match = CLIP_NAME.fullmatch(name)
         if match is None:
@@ -82,7 +82,7 @@ def read_index(path: Path) -> tuple[str, ...]:
     A line is "<name with spaces> <id>", with ids from 1.
 
     Raises:
-        InputError: when a line has no number at its end, or ids are not 1 … n.
+        InputError: a line has no number at its end, or ids are not 1 … n.
     """
     names: dict[int, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -104,7 +104,7 @@ def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str
     as its label; the text has them all. `part_of` gives the official split of those that are in it.
 
     Raises:
-        InputError: when a row is malformed, or an action ends before it starts.
+        InputError: a row is malformed, or an action ends before it starts.
     """
     actions: dict[str, list[Action]] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -136,7 +136,7 @@ def read_splits(folder: Path, split: int) -> dict[str, list[SplitRow]]:
     Nothing is returned if both files are missing.
 
     Raises:
-        InputError: when one of the two is missing, a row is malformed, or a clip is in both.
+        InputError: one of the two is missing, a row is malformed, or a clip is in both.
     """
     paths = {part: folder / f"{part}_split{split}.txt" for part in PARTS}
     missing = [path for path in paths.values() if not path.is_file()]
@@ -181,7 +181,7 @@ def actions_of_splits(
         texts: names of the actions, by their id − 1; so are `verbs` and `nouns`.
 
     Raises:
-        InputError: when an id has no name.
+        InputError: an id has no name.
     """
     actions: dict[str, list[Action]] = {}
     for part, part_rows in rows.items():

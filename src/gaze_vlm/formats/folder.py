@@ -55,7 +55,7 @@ class FolderReader:
         frame_height_px: height of these frames.
 
     Raises:
-        InputError: when an option is out of range, or a part of the folder is missing.
+        InputError: an option is out of range, or a part of the folder is missing.
     """
 
     dataset: ClassVar[str] = "folder"
@@ -125,7 +125,7 @@ class FolderReader:
         """Read the gaze of one video.
 
         Raises:
-            InputError: when the gaze table is missing, of no known format, or malformed.
+            InputError: the gaze table is missing, of no known format, or malformed.
         """
         if recording.gaze is None:
             name = recording.video.stem
@@ -190,7 +190,7 @@ def gaze_format(path: Path) -> GazeFormat:
     """Find the format of a gaze table by the names in its header.
 
     Raises:
-        InputError: when no parser knows these names.
+        InputError: no parser knows these names.
     """
     header = csv_header(path)
     known = next((name for name, columns in COLUMNS.items() if set(columns) <= set(header)), None)

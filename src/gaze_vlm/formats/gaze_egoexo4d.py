@@ -27,7 +27,7 @@ def read_egoexo4d_gaze(path: Path) -> GazeSamples:
         sample without a place is `UNTRACKED`, outside the frame `OUT_OF_FRAME`, and else `UNKNOWN`.
 
     Raises:
-        InputError: when the file is empty, a row cannot be read, or a frame is no whole number.
+        InputError: the file is empty, a row cannot be read, or a frame is no whole number.
     """
     rows = distinct_rows(_rows(path), len(COLUMNS), path)
     event = np.full(len(rows), GazeEvent.UNKNOWN, dtype=np.uint8)

@@ -28,7 +28,7 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
         `event` is the name of a `GazeEvent` in any case (`fixation`, `saccade`, `blink`, …), `UNKNOWN` if empty.
 
     Raises:
-        InputError: when the file is empty, a row cannot be read, a time is missing, an event is unknown, or places are
+        InputError: the file is empty, a row cannot be read, a time is missing, an event is unknown, or places are
             pixels.
     """
     rows = distinct_rows(_rows(path, min_confidence), 4, path)

@@ -19,7 +19,7 @@ def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> 
     A row that repeats another counts once, and a warning counts these.
 
     Raises:
-        InputError: when there is no row.
+        InputError: there is no row.
     """
     table = number_table(rows, columns)
     if not len(table):
@@ -73,7 +73,7 @@ def check_scale(gaze: GazeSamples, path: Path, fix: str) -> GazeSamples:
     """Return `gaze` unchanged, after a check of its units.
 
     Raises:
-        InputError: when most of the places are outside the frame.
+        InputError: most of the places are outside the frame.
     """
     outside = np.sum(gaze.event == GazeEvent.OUT_OF_FRAME)
     places = np.sum(np.isfinite(gaze.xy).all(axis=1))

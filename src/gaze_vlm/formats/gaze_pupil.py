@@ -32,7 +32,7 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
         that has fixations, and `UNKNOWN` in one that has none.
 
     Raises:
-        InputError: when one of the files is missing or empty, a row cannot be read, the file is of several recordings,
+        InputError: one of the files is missing or empty, a row cannot be read, the file is of several recordings,
             or most places are outside the frame.
     """
     world = path.with_name(WORLD)

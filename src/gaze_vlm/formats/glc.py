@@ -26,7 +26,7 @@ def read_frame_labels(path: Path) -> GazeSamples:
     Ego4D's worn flag.
 
     Raises:
-        InputError: when the file is empty, a column is missing, a row cannot be read, or there is no row.
+        InputError: the file is empty, a column is missing, a row cannot be read, or there is no row.
     """
     table = number_table(_label_rows(path), len(LABEL_COLUMNS))
     if not len(table):
@@ -55,7 +55,7 @@ def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...
     is left out, with a warning.
 
     Raises:
-        InputError: when a row cannot be read.
+        InputError: a row cannot be read.
     """
     spans: dict[str, list[tuple[float, float]]] = {}
     for line, (uid, *clock) in csv_rows(path, SPAN_COLUMNS[:3], SPAN_COLUMNS):

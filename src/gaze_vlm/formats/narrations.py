@@ -33,7 +33,7 @@ def read_narrations(
     file has one list a video.
 
     Raises:
-        InputError: when it is no such file, or a narration has no time or no text.
+        InputError: it is no such file, or a narration has no time or no text.
     """
     narrations: dict[str, list[Narration]] = {uid: [] for uid in videos}
     for uid, entry in _entries(path):

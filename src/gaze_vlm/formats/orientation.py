@@ -41,7 +41,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Read the orientation that the metadata state.
 
     Raises:
-        InputError: when the angle is no multiple of 90 degrees.
+        InputError: the angle is no multiple of 90 degrees.
     """
     side_data: Any = frame.side_data  # typed for motion vectors alone
     if (data := side_data.get(MATRIX)) is None:

@@ -93,7 +93,7 @@ class Reader(Protocol):
         """Read the gaze of one recording, in seconds from the start of its video.
 
         Raises:
-            InputError: when the gaze file is missing or unreadable.
+            InputError: the gaze file is missing or unreadable.
         """
         ...
 
@@ -144,7 +144,7 @@ def check_tree(root: Path, dataset: str, fixes: Mapping[Path, str]) -> None:
         fixes: what to do for each path that may be missing.
 
     Raises:
-        InputError: when some are missing; one message names them all.
+        InputError: some are missing; one message names them all.
     """
     missing = {path: fix for path, fix in fixes.items() if not path.exists()}
     if missing:
@@ -163,7 +163,7 @@ def id_of(name: str, where: str) -> str:
     letter are one.
 
     Raises:
-        InputError: when the name is empty, or no file can be called so.
+        InputError: the name is empty, or no file can be called so.
     """
     name = normalize("NFC", name.strip())
     if not name:
@@ -182,7 +182,7 @@ def check_name(name: str, where: str) -> str:
     """Return `name` unchanged, if it is safe as a file name in a store.
 
     Raises:
-        InputError: when the name has other characters than letters, digits and . _ + -, or begins with none of letter
+        InputError: the name has other characters than letters, digits and . _ + -, or begins with none of letter
             and digit.
     """
     if not SAFE_NAME.fullmatch(name):

@@ -42,7 +42,7 @@ def reencoder(
         faststart: put the index first, so that a browser plays the file while it loads.
 
     Raises:
-        InputError: when frames do not ascend in time, or not all of them are in the copy.
+        InputError: frames do not ascend in time, or not all of them are in the copy.
     """
     reformatter = VideoReformatter()
     width, height = reencoded_size(info, short_side_px)

@@ -26,7 +26,7 @@ def csv_rows(path: Path, columns: Sequence[str], order: Sequence[str]) -> Iterat
     a first line `sep=;`, as spreadsheets write it.
 
     Raises:
-        InputError: when the file is empty or no text, the header lacks a column, or a row is too short or too long.
+        InputError: the file is empty or no text, the header lacks a column, or a row is too short or too long.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
@@ -68,7 +68,7 @@ def csv_header(path: Path) -> list[str]:
     """Return the names in a table's first line that is not blank.
 
     Raises:
-        InputError: when the file is empty or no text.
+        InputError: the file is empty or no text.
     """
     with _table(path) as file:
         first = _first_line(file)
@@ -81,7 +81,7 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file in UTF-8, without their ends.
 
     Raises:
-        InputError: when it is not UTF-8.
+        InputError: it is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
@@ -119,7 +119,7 @@ def parse_number(field: str, name: str, path: Path, line: int) -> float:
     """Return the number in a field; NaN where it is empty.
 
     Raises:
-        InputError: when the field is no number.
+        InputError: the field is no number.
     """
     if not field.strip():
         return math.nan
@@ -134,7 +134,7 @@ def parse_finite(field: str, name: str, path: Path, line: int) -> float:
     """Return the finite number in a field.
 
     Raises:
-        InputError: when the field is empty, or no finite number.
+        InputError: the field is empty, or no finite number.
     """
     value = parse_number(field, name, path, line)
     if not math.isfinite(value):
@@ -149,7 +149,7 @@ def json_members(path: Path, place: str) -> Iterator[tuple[str, Any]]:
     if there is no object.
 
     Raises:
-        InputError: when there is no file, or it is not a JSON object.
+        InputError: there is no file, or it is not a JSON object.
     """
     return _streamed(path, lambda file: ijson.kvitems(file, place, use_float=True))
 

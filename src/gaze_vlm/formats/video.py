@@ -42,7 +42,7 @@ def timed_frames(path: Path) -> Iterator[TimedFrame]:
     """Yield all frames in order, not yet as pixels; a damaged one has none.
 
     Raises:
-        InputError: when the file cannot be read as a video, timestamps run backwards, or it ends before its header
+        InputError: the file cannot be read as a video, timestamps run backwards, or it ends before its header
             says.
     """
     with open_video(path) as (container, stream):
@@ -90,7 +90,7 @@ def frames_at(
         height_px: height of the result; the video's own if None.
 
     Raises:
-        InputError: when `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
+        InputError: `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
     """
     if not len(pts) or np.any(np.diff(pts) < 0):
         raise InputError(f"pts must be ascending and not empty, not {pts!r}")
@@ -107,10 +107,12 @@ def frames_at(
 
 
 def frames_between(path: Path, start_s: float, end_s: float) -> Iterator[tuple[int, float, av.VideoFrame]]:
-    """Yield the intact frames of a span, its two ends among them: pts, time and frame, not yet as pixels.
+    """Yield pts, time and frame of the intact frames of a span, ends included.
+
+    Frames are not yet turned into pixels.
 
     Raises:
-        InputError: when the file cannot be read as a video.
+        InputError: the file cannot be read as a video.
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)

@@ -45,7 +45,7 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
     Cover pictures are skipped: a stream marked as one, and one that lasts less than half as long as another.
 
     Raises:
-        InputError: when the file is missing, empty or damaged (also while it is decoded), or has no video.
+        InputError: the file is missing, empty or damaged (also while it is decoded), or has no video.
     """
     try:
         with av.open(str(path)) as container:
@@ -69,7 +69,7 @@ def video_info(path: Path) -> VideoInfo:
     """Read the header of `path`, with the size at which players show its frames.
 
     Raises:
-        InputError: when the file cannot be read as a video.
+        InputError: the file cannot be read as a video.
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
@@ -81,7 +81,7 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
     """Read the header, with the coded size; nothing is decoded.
 
     Raises:
-        InputError: when the header has no time base or frame rate.
+        InputError: the header has no time base or frame rate.
     """
     if stream.time_base is None or not stream.average_rate:
         raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")

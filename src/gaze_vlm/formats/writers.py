@@ -64,7 +64,7 @@ def begaze_text(
         subject: Name in the preamble.
 
     Raises:
-        InputError: when the variant is unknown, or columns have different lengths.
+        InputError: the variant is unknown, or columns have different lengths.
     """
     if variant not in BEGAZE_VARIANTS:
         raise InputError(f"BeGaze variant {variant!r} is none of {', '.join(BEGAZE_VARIANTS)}")
@@ -120,7 +120,7 @@ def split_text(
     Numbers count from 1; the file is `train_split*.txt` or `test_split*.txt`.
 
     Raises:
-        InputError: when a label is not in its list of names.
+        InputError: a label is not in its list of names.
     """
     return "".join(
         f"{clip_name(action)} {_number(action.label, action_names)} {_number(action.verb, verbs)} "

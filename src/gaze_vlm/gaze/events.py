@@ -41,7 +41,7 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
         threshold: in frame widths a second, above 0; see `widths_per_second` for degrees.
 
     Raises:
-        InputError: when `threshold` is not above 0.
+        InputError: `threshold` is not above 0.
     """
     if not threshold > 0:
         raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")

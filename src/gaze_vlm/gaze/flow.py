@@ -46,7 +46,7 @@ class DisFlow:
         iterations: of the search for a patch; the preset's if None.
 
     Raises:
-        InputError: when the preset is unknown, or frames are not grey, differ in size or are below 16 px.
+        InputError: the preset is unknown, or frames are not grey, differ in size or are below 16 px.
     """
 
     def __init__(
@@ -99,10 +99,12 @@ class FlowOptions:
 
 
 def flow_estimator(options: FlowOptions) -> FlowEstimator:
-    """Return the estimator of dense flow that `options` ask for; `dis_points` is none (gaze/transport.py).
+    """Return the estimator of dense flow that `options` ask for.
+
+    `dis_points` is none (gaze/transport.py).
 
     Raises:
-        InputError: when the name is unknown, or weights are missing or of another network.
+        InputError: the name is unknown, or weights are missing or of another network.
     """
     if options.name == "dis":
         return DisFlow(options.preset, options.refine)

@@ -50,7 +50,7 @@ class GazeMixture:
         It is valid if some point counts and the share of the mass in view is at least `min_mass_in_view`, in (0, 1].
 
         Raises:
-            InputError: when `min_mass_in_view` is out of its range.
+            InputError: `min_mass_in_view` is out of its range.
         """
         check_min_mass_in_view(min_mass_in_view)
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)
@@ -73,7 +73,7 @@ def check_min_mass_in_view(share: float) -> None:
     """Check the share of a frame's gaze mass that must be in view for the frame to count.
 
     Raises:
-        InputError: when it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
+        InputError: it is not in (0, 1]. At 0, frames without gaze would count; above 1, none would.
     """
     if not 0 < share <= 1:
         raise InputError(f"min_mass_in_view is {share}; expected a share above 0 and up to 1")
@@ -94,9 +94,20 @@ def patch_distribution(
     The mass of an isotropic Gaussian in an axis-aligned patch is a product of two differences of the normal CDF.
     Mass outside the view is lost and the rest renormalised.
 
+    Args:
+        xy: gaze points of each frame, normalised to the full frame, origin top left. One without weight may be NaN.
+        weight: of each point, 0 or more; 0 leaves it out.
+        sigma: standard deviation of each Gaussian, in frame widths.
+        aspect: the frame's width over its height.
+        view: the part of the frame that the grid covers.
+        grid: rows and columns of patches.
+
     Returns:
         The distribution [*frame, patch], row-major, which sums to 1 (or is all 0 where no mass is in view), and the
         share of the mass that is in view [*frame], 0 where no point counts.
+
+    Raises:
+        InputError: `sigma` is not above 0.
 
     Example:
         One point on the border of the two upper patches, a quarter down:
@@ -123,7 +134,9 @@ def patch_distribution(
 def average_groups(
     distribution: Float[Tensor, "*clip frame patch"], valid: Bool[Tensor, "*clip frame"], frames_per_group: int
 ) -> tuple[Float[Tensor, "*clip group patch"], Bool[Tensor, "*clip group"]]:
-    """Average the patch distributions of each group of frames, for a model that takes them as one.
+    """Average the patch distributions of each group of frames.
+
+    It is for a model that takes them as one.
 
     Returns:
         The mean over the valid frames of a group (over all where none is), and whether any is valid.

@@ -65,7 +65,7 @@ def forward_backward_error(
     Pixels that the forward flow moves out of the frame have no way back: Δ = ∞.
 
     Raises:
-        InputError: when the two flows differ in shape.
+        InputError: the two flows differ in shape.
     """
     if forward.shape != backward.shape or forward.shape[2:] != (2,):
         raise InputError(f"flows must both be [height, width, 2], not {forward.shape} and {backward.shape}")
@@ -132,7 +132,7 @@ def visible(
         eta: largest occluded share of a usable frame; for `frame` alone.
 
     Raises:
-        InputError: when the test is unknown.
+        InputError: the test is unknown.
     """
     if test == "local":
         return error <= epsilon

@@ -24,7 +24,7 @@ class RaftFlow:
     Grey frames go in as all three channels, padded to the sizes that it takes.
 
     Raises:
-        InputError: when the weights cannot be read or are of another network; or frames are not grey or differ in size.
+        InputError: the weights cannot be read or are of another network; or frames are not grey or differ in size.
     """
 
     def __init__(self, name: Literal["raft_small", "raft_large"], weights: Path, device: str = "cpu") -> None:
@@ -60,7 +60,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a .safetensors file, or a torch file of tensors alone.
 
     Raises:
-        InputError: when the file is missing or cannot be read.
+        InputError: the file is missing or cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: put the weights of torchvision's RAFT there")

@@ -128,7 +128,7 @@ def transport_by(options: FlowOptions, error_radius: float, frame_epsilon: float
     """Return the transport that `options` ask for; see `WholeFrame` for the other two.
 
     Raises:
-        InputError: when the name is unknown, or weights are missing or of another network.
+        InputError: the name is unknown, or weights are missing or of another network.
     """
     if options.name == "dis_points":
         return AroundPoints(error_radius, frame_epsilon)

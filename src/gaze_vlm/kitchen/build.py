@@ -52,7 +52,7 @@ def build_kitchen(
         The root.
 
     Raises:
-        InputError: when a number is out of range, the format is unknown, or the root holds something else.
+        InputError: a number is out of range, the format is unknown, or the root holds something else.
     """
     is_seed(seed)
     at_least(1, participants=participants, recipes=recipes, workers=workers)
@@ -107,7 +107,7 @@ def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:
     """Whether this very kitchen is there.
 
     Raises:
-        InputError: when the root holds another kitchen, or files that are no kitchen.
+        InputError: the root holds another kitchen, or files that are no kitchen.
     """
     path = root / DESCRIPTION_FILE
     if not path.exists():

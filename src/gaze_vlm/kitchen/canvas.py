@@ -73,7 +73,10 @@ class Sketch:
         return float(np.abs(self._basis[:, 1:]).sum(axis=1).max()) + max(shape.thickness for shape in self._shapes)
 
     def paint(self, image: np.ndarray, origin: complex, turn: complex, scale: float, label: int | None) -> None:
-        """Paint the finished sketch: with a `label` its ids with hard edges, else its colours, antialiased."""
+        """Paint the finished sketch: with a `label` its ids, else its colours.
+
+        Ids have hard edges, colours are antialiased.
+        """
         corners = self._place(scale * origin, scale * turn)
         unit = scale * abs(turn)
         line_type = cv2.LINE_AA if label is None else cv2.LINE_8
@@ -138,7 +141,10 @@ def outline_layer(points: Sequence[complex], colour: Colour, label: int) -> Laye
 
 
 def paint_picture(image: UInt8[np.ndarray, "height width 3"], layers: Iterable[Layer], scale: float) -> None:
-    """Draw the layers into an RGB image, antialiased, `scale` times as large; later ones cover earlier ones."""
+    """Draw the layers into an RGB image, antialiased, `scale` times as large.
+
+    Later ones cover earlier ones.
+    """
     for layer in layers:
         layer.sketch.paint(image, layer.origin, layer.turn, scale, None)
 

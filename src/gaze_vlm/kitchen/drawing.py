@@ -84,7 +84,10 @@ def tray_sketch(colour: Colour) -> Sketch:
 
 @cache
 def occluder_sketch(colour: Colour) -> Sketch:
-    """Draw a round serving tray that somebody carries past the camera; its radius is the unit."""
+    """Draw a round serving tray that somebody carries past the camera.
+
+    Its radius is the unit.
+    """
     sketch = Sketch()
     sketch.disc((0.0, 0.0), 1.0, shade(colour, 0.62))
     sketch.disc((0.0, 0.0), 0.93, colour)

@@ -67,9 +67,9 @@ class HeadSums:
 
 
 def sample_scores(attention: PatchAttention, gaze: GazeOnGrid, floor: float) -> list[dict[str, float]]:
-    """Score the mean of the heads of each sample, then average over the frames that have the score.
+    """Score the mean of the heads of each sample, averaged over its frames.
 
-    A score that no frame has is left out.
+    Frames count that have the score. A score that no frame has is left out.
 
     Args:
         attention: of a batch.
@@ -99,7 +99,10 @@ def sample_scores(attention: PatchAttention, gaze: GazeOnGrid, floor: float) -> 
 
 
 def head_sums(attention: PatchAttention, gaze: GazeOnGrid, floor: float) -> HeadSums:
-    """Sum the scores of each head over the frames of a batch; arguments are those of `sample_scores`."""
+    """Sum the scores of each head over the frames of a batch.
+
+    Arguments are those of `sample_scores`.
+    """
     of_frames, fixations = (
         rearrange(one, "batch group patch -> batch group 1 patch") for one in (gaze.distribution, gaze.fixations)
     )

@@ -14,7 +14,10 @@ class TokenEncoder(Protocol):
     """Anything that embeds the tokens of sentences, as `MiniLM` does."""
 
     def encode_tokens(self, sentences: list[str], /) -> Any:
-        """Return a matrix [token, dimension] for each sentence; tokens that stand for no text are left out."""
+        """Return a matrix [token, dimension] for each sentence.
+
+        Tokens that stand for no text are left out.
+        """
 
 
 class BertScore(NamedTuple):

@@ -36,9 +36,9 @@ def similarity(attention: Float[Tensor, "*#any patch"], gaze: Float[Tensor, "*#a
 def scanpath_saliency(
     attention: Float[Tensor, "*#any patch"], fixations: Float[Tensor, "*#any patch"]
 ) -> Float[Tensor, "*any"]:
-    """Compute NSS, the mean over fixations of the attention in standard deviations above its mean.
+    """Compute NSS, the mean over fixations of standardised attention.
 
-    0 for a constant map. The standard deviation is the population's, over all patches.
+    Attention is in standard deviations above its mean, the population's over all patches. A constant map has 0.
     """
     deviation = _centred(attention)
     standard = _quotient(deviation, deviation.square().mean(-1, keepdim=True).sqrt())
@@ -50,9 +50,10 @@ def area_under_curve(
     positives: Float[Tensor, "*#any patch"],
     negatives: Float[Tensor, "*#any patch"],
 ) -> Float[Tensor, "*any"]:
-    """Compute the area under the ROC curve of attention as a classifier, with every value as a threshold.
+    """Compute the area under the ROC curve of attention as a classifier.
 
-    It is the chance that attention is higher at a positive than at a negative patch; a tie counts a half.
+    Every value is a threshold. It is the chance that attention is higher at a positive than at a negative patch; a tie
+    counts a half.
 
     Args:
         attention: the map.
@@ -96,10 +97,10 @@ def information_gain(
 def top_overlap(
     attention: Float[Tensor, "*#any patch"], gaze: Float[Tensor, "*#any patch"], count: int = TOP
 ) -> Float[Tensor, "*any"]:
-    """Compute the share of the most attended patches that lie inside the gaze distribution (of the paper's 42 → 68 %).
+    """Compute the share of the most attended patches that lie inside gaze.
 
-    Of patches that tie for the last places each counts as far as there are places: a constant map has the share of
-    the grid that is inside. Where fewer than `count` patches are inside, the share stays below 1.
+    The paper's is 42 → 68 %. Of patches that tie for the last places each counts as far as there are places: a constant
+    map has the share of the grid that is inside. Where fewer than `count` patches are inside, the share stays below 1.
     """
     attention, inside = torch.broadcast_tensors(_levelled(attention), inside_gaze(gaze).to(attention))
     count = min(count, attention.shape[-1])
@@ -111,7 +112,7 @@ def top_overlap(
 
 
 def inside_gaze(gaze: Float[Tensor, "*any patch"], mass: float = MASS_INSIDE) -> Bool[Tensor, "*any patch"]:
-    """Return which patches are inside a gaze distribution: the fewest that hold so much of its mass.
+    """Return which patches are inside gaze: the fewest with so much of its mass.
 
     Patches that tie with the last of them are inside too.
     """

@@ -88,11 +88,12 @@ def label_scores(
 
 
 def hallucination(named: Collection[str], present: Collection[str | None]) -> dict[str, float]:
-    """Count the objects that an answer names and its clip does not show (CHAIR, Rohrbach et al. 2018).
+    """Count the objects that an answer names and its clip does not show.
 
-    `noun_absent` is 1.0 where the answer names one at all: its mean is CHAIRs, the share of such answers. `chair_i` is
-    the share of the named objects that are absent, and missing where none is named. Weighed by `nouns_named`, the
-    number of objects that the answer names, its mean is CHAIRi: absent objects named / objects named.
+    This is CHAIR (Rohrbach et al. 2018). `noun_absent` is 1.0 where the answer names one at all: its mean is CHAIRs,
+    the share of such answers. `chair_i` is the share of the named objects that are absent, and missing where none is
+    named. Weighed by `nouns_named`, the number of objects that the answer names, its mean is CHAIRi: absent objects
+    named / objects named.
 
     Args:
         named: objects that the answer names, each once.

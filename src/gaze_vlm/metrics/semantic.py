@@ -58,7 +58,9 @@ def semantic_similarity(
 def embedding_scores(
     predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
 ) -> dict[str, Float[np.ndarray, " sample"]]:
-    """Return the scores that need an encoder: `semantic`, and the F1 of `bert_score` where it embeds tokens too.
+    """Return the scores that need an encoder.
+
+    They are `semantic`, and the F1 of `bert_score` where it embeds tokens too.
 
     Raises:
         InputError: the two differ in length, or the encoder returns another shape.
@@ -72,9 +74,9 @@ def embedding_scores(
 def semantic_floor(
     predictions: Sequence[str], targets: Sequence[str], encoder: Encoder
 ) -> Float[np.ndarray, " sample"]:
-    """Return the cosine of each prediction and another sample's target: what a score is worth on these texts.
+    """Return the cosine of each prediction and another sample's target text.
 
-    NaN where `other_targets` has none.
+    It says what a score is worth on these texts. NaN where `other_targets` has none.
 
     Args:
         predictions: of one task.
@@ -96,10 +98,11 @@ def semantic_floor(
 
 
 def other_targets(targets: Sequence[str]) -> list[str | None]:
-    """Give each target one of another text, none to two: a derangement that depends on the targets alone.
+    """Give each target text another, none to two clips.
 
-    Equal texts stand together, in the order of their digests, which is as good as a drawn one. As many places on as the
-    commonest text has, each finds another. Where one text has more than half of the places, the rest of it gets None.
+    It is a derangement of texts that depends on them alone. Equal texts stand together, in the order of their digests,
+    which is as good as a drawn one. As many places on as the commonest text has, each finds another. Where one text has
+    more than half of the places, the rest of it gets None.
     """
     texts = [normalise(target) for target in targets]
     order = sorted(range(len(texts)), key=lambda index: sha256(texts[index].encode()).digest())

@@ -25,7 +25,7 @@ def run_on_ray(
         address: of a running cluster, as in `ray.init`; None starts one of this machine.
 
     Raises:
-        InputError: when Ray is not installed, or there is no cluster at `address`.
+        InputError: Ray is not installed, or there is no cluster at `address`.
     """
     ray = _ray()
     started = not ray.is_initialized()

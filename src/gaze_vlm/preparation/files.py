@@ -36,8 +36,8 @@ def exclusive_store(store: Path) -> Iterator[None]:
     preparations, and those of this one's workers if they are stopped.
 
     Raises:
-        InputError: when another preparation is writing it.
-        OutputError: when the folder cannot be made.
+        InputError: another preparation is writing it.
+        OutputError: the folder cannot be made.
     """
     check_output_folder(store)
     with writing(store):

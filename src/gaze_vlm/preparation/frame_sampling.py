@@ -57,7 +57,7 @@ def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, win
     video, to a tick of its clock. `path` is for messages.
 
     Raises:
-        InputError: when the video does not start at 0, or is shorter than one interval.
+        InputError: the video does not start at 0, or is shorter than one interval.
     """
     count = 1
     shown: deque[TimedFrame] = deque()  # what the next window can show
@@ -110,7 +110,7 @@ def prepare_video(
         until_s: leave out what comes later in the video.
 
     Raises:
-        InputError: when the video cannot be decoded, or is shorter than one interval.
+        InputError: the video cannot be decoded, or is shorter than one interval.
     """
     info = video_info(path)
     width = min(info.width_px, parameters.flow_max_width_px)
@@ -139,7 +139,10 @@ def prepare_video(
 
 
 def carry_window(sampled: SampledFrame, gaze: GazeSamples, grey: GreyFrames, transport: Transport) -> FramePoints:
-    """Carry the gaze of one window to the sampled frame, all points of an earlier frame together."""
+    """Carry the gaze of one window to the sampled frame.
+
+    All points of an earlier frame are carried together.
+    """
     starts = np.array([frame.t_s for frame in sampled.shown])
     intact = np.array([frame.frame is not None for frame in sampled.shown])
     shown = np.maximum(np.searchsorted(starts, gaze.t_s + TIME_TOLERANCE_S, side="right") - 1, 0)

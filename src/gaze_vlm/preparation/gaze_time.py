@@ -26,7 +26,7 @@ def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
         video: what the video's header states; one that states no duration passes.
 
     Raises:
-        InputError: when almost no sample is inside the video; the message names the likely unit.
+        InputError: almost no sample is inside the video; the message names the likely unit.
     """
     inside = len(gaze.window(-TIME_TOLERANCE_S, video.duration_s + TIME_TOLERANCE_S))
     few = inside < FEW_SHARE * len(gaze) and inside < FEW_HZ * video.duration_s

@@ -53,7 +53,7 @@ def write_index(
         What is in quality.json.
 
     Raises:
-        InputError: when there are no clips, or none in a required split; there is no manifest then.
+        InputError: there are no clips, or none in a required split; there is no manifest then.
     """
     clips: list[ClipRecord] = []
     dropped: Counter[str] = Counter()

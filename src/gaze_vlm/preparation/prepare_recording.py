@@ -71,7 +71,7 @@ class PrepareRecording:
         """Read the video's gaze, and identify events where its file has none.
 
         Raises:
-            InputError: when gaze or video cannot be read, or the times of one are not the other's.
+            InputError: gaze or video cannot be read, or the times of one are not the other's.
         """
         gaze = self.reader.read_gaze(recording)
         check_times(recording.gaze or recording.video, gaze, video_info(recording.video))
@@ -122,7 +122,7 @@ def check_damage(video: Path, counts: VideoCounts, limit: float) -> None:
     """Check that few enough frames of a video are damaged.
 
     Raises:
-        InputError: when more of its frames than the share `limit` are damaged, or all of them.
+        InputError: more of its frames than the share `limit` are damaged, or all of them.
     """
     if counts.damaged_share > limit or counts.damaged_frames == counts.video_frames:
         raise InputError(

@@ -43,7 +43,7 @@ def prepare(
     engine: Engine = "local",
     address: str | None = None,
 ) -> Path:
-    """Prepare a data set for training: sample frames, carry the gaze to them, index the clips.
+    """Prepare a data set: sample frames, carry the gaze to them, index the clips.
 
     Videos that are already prepared with the same parameters are skipped, so an interrupted preparation resumes. The
     result depends neither on the number of workers nor on the engine. Videos that cannot be used are listed with the
@@ -64,9 +64,9 @@ def prepare(
         The store's folder.
 
     Raises:
-        InputError: when the raw data are incomplete, or more videos are unusable than `parameters.max_quarantined`
+        InputError: the raw data are incomplete, or more videos are unusable than `parameters.max_quarantined`
             allows.
-        OutputError: when the store cannot be written; the same command resumes.
+        OutputError: the store cannot be written; the same command resumes.
     """
     root, store = Path(root), Path(store)
     at_least(1, workers=workers)
@@ -98,7 +98,7 @@ def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
     """Open the data set's reader.
 
     Raises:
-        InputError: when the data set is unknown, or its reader lacks an option.
+        InputError: the data set is unknown, or its reader lacks an option.
     """
     if dataset not in READERS:
         raise InputError(f"data set {dataset!r} is unknown; use one of {', '.join(READERS)}")
@@ -157,7 +157,7 @@ def run(
     """Prepare the videos; return the reasons of those that cannot be used.
 
     Raises:
-        OutputError: when the store cannot be written.
+        OutputError: the store cannot be written.
     """
     bad: dict[str, str] = {}
     with work_progress("preparing videos", len(recordings)) as progress:
@@ -182,7 +182,7 @@ def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: flo
     """Write quarantine.jsonl.
 
     Raises:
-        InputError: when more videos than the share `limit` are in it; the message names them all.
+        InputError: more videos than the share `limit` are in it; the message names them all.
     """
     rows = sorted(bad.items())
     lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]

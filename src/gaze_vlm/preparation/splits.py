@@ -24,7 +24,7 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
     sessions, drawn with the seed, becomes that. The result depends on the set of videos, not on their order.
 
     Raises:
-        InputError: when there are fewer groups than splits to fill, or no official split.
+        InputError: there are fewer groups than splits to fill, or no official split.
     """
     videos = sorted(recordings, key=lambda recording: recording.video_id)
     if parameters.split_by == "official":
@@ -129,7 +129,7 @@ def check_overlap(clips: Sequence[ClipRecord], split_by: str) -> None:
     """Check that no two splits share a second; of the official one, warn.
 
     Raises:
-        InputError: when clips of different splits share seconds; the message names a session.
+        InputError: clips of different splits share seconds; the message names a session.
     """
     shared = shared_seconds(clips)
     if split_by == "official" and shared:

@@ -49,7 +49,7 @@ class Store:
         cached_videos: how many videos' arrays stay in memory.
 
     Raises:
-        InputError: when it is no finished store, or of another schema version, or the manifest lacks labels of its
+        InputError: it is no finished store, or of another schema version, or the manifest lacks labels of its
             clips.
     """
 
@@ -65,7 +65,7 @@ class Store:
         """Read the arrays of one video, padded to the store's number of points.
 
         Raises:
-            InputError: when the store has no such video, or its file is damaged.
+            InputError: the store has no such video, or its file is damaged.
         """
         if video_id not in self._cache:
             self._entry(video_id)
@@ -83,8 +83,8 @@ class Store:
         the preparation.
 
         Raises:
-            InputError: when the store has no such video, or its path leads out of the root.
-            MissingFileError: when it is not there.
+            InputError: the store has no such video, or its path leads out of the root.
+            MissingFileError: it is not there.
         """
         path = self._video_path(video_id, root)
         if path.is_file():
@@ -102,8 +102,8 @@ class Store:
         Their sizes, and their first and last bytes, are compared.
 
         Raises:
-            MissingFileError: when one is not there.
-            InputError: when another is in its place.
+            MissingFileError: one is not there.
+            InputError: another is in its place.
         """
         for video_id in sorted(set(video_ids)):
             entry, path = self._entry(video_id), self.video_path(video_id)
@@ -156,7 +156,7 @@ def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
     """Read a video's arrays, and the digest of what they were made from.
 
     Raises:
-        InputError: when the file is missing, damaged or of another schema version.
+        InputError: the file is missing, damaged or of another schema version.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -190,7 +190,7 @@ def read_manifest(store: Path) -> Manifest:
     """Read `manifest.json`.
 
     Raises:
-        InputError: when the file is missing, not JSON, incomplete, or of another schema version.
+        InputError: the file is missing, not JSON, incomplete, or of another schema version.
     """
     path = store / "manifest.json"
     if not path.is_file():
@@ -218,7 +218,7 @@ def read_clips(path: Path) -> list[ClipRecord]:
     """Read the table of clips.
 
     Raises:
-        InputError: when the file is missing or damaged.
+        InputError: the file is missing or damaged.
     """
     try:
         # partitioning=None: a folder named like "a=b" above the store must not become a column.

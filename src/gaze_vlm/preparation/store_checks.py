@@ -26,7 +26,7 @@ def check_manifest(manifest: Manifest) -> None:
     """Check that a manifest's numbers are possible and its ids safe file names.
 
     Raises:
-        TypeError: when one is not.
+        TypeError: one is not.
     """
     if not 1 <= manifest.points <= MOST_POINTS:
         raise TypeError(f"points is {shown(manifest.points)}")
@@ -45,7 +45,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
     """Check a video's arrays: their types, and one number of frames and points.
 
     Raises:
-        TypeError: when one has not.
+        TypeError: one has not.
     """
     dtypes = {"frame_t_s": np.dtype(np.float64), "frame_pts": np.dtype(np.int64)}
     of_point = {name: np.dtype(dtype) for name, (dtype, _) in POINTS.items()}
@@ -63,7 +63,7 @@ def check_clips(clips: Sequence[ClipRecord], manifest: Manifest, where: str) -> 
     """Check that each clip is of frames and labels that the manifest has.
 
     Raises:
-        InputError: when one is not.
+        InputError: one is not.
     """
     verbs, nouns = {None, *manifest.verbs}, {None, *manifest.nouns}
     for clip in clips:

@@ -143,7 +143,7 @@ def require_clips(
         store: its folder, for the message.
 
     Raises:
-        InputError: when there are no clips at all, or none in one of the splits; the message counts what was dropped.
+        InputError: there are no clips at all, or none in one of the splits; the message counts what was dropped.
     """
     empty = sorted(set(asked) - {clip.split for clip in clips}, key=asked.index)
     if not empty and clips:

@@ -71,7 +71,7 @@ class VideoCounts:
         """Mean time from one frame of the video to the next.
 
         Raises:
-            InputError: when the file is of a version that did not count the video's frames.
+            InputError: the file is of a version that did not count the video's frames.
         """
         if not self.video_frames:
             raise InputError("the store does not know its videos' frame rates: run `gaze-vlm prepare` again")
@@ -155,7 +155,7 @@ class VideoGaze:
         after t is never used, for the clip may end there.
 
         Raises:
-            InputError: when `window_s` is 0 and the file is of a version that did not count the video's frames.
+            InputError: `window_s` is 0 and the file is of a version that did not count the video's frames.
         """
         return self.age_s[frames] < (window_s or self.counts.frame_interval_s) - TIME_TOLERANCE_S
 
@@ -173,7 +173,7 @@ class VideoGaze:
         gaze. Arguments are those of `GazeOptions`, and so are their defaults.
 
         Raises:
-            InputError: when the occlusion test is unknown; see `within` too.
+            InputError: the occlusion test is unknown; see `within` too.
         """
         counts = (self.event[frames] <= GazeEvent.UNKNOWN) & self.within(window_s, frames)
         return counts & visible(self.error[frames], self.occluded_share[frames], occlusion, epsilon, eta)
@@ -182,7 +182,7 @@ class VideoGaze:
         """Return the same with `points` columns of points.
 
         Raises:
-            InputError: when there are more than `points` already.
+            InputError: there are more than `points` already.
         """
         extra = points - self.event.shape[1]
         if extra < 0:

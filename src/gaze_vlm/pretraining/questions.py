@@ -75,6 +75,6 @@ def ask_of_scene(still: Still, rng: np.random.Generator) -> tuple[str, str]:
 
 
 def all_words() -> list[str]:
-    """List every word of the questions, their answers, and the targets of the kitchen's tasks."""
+    """List every word of the questions and answers, and of the tasks' target texts."""
     texts = [CAPTION, CROP, COLOUR.format(kind=""), TOOL, *TOOLS.values(), *VERBS, *COLOURS, *KINDS]
     return " ".join(texts).lower().split()

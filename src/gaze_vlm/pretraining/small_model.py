@@ -118,7 +118,10 @@ def train_both(
 
 
 def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "clip frame patch width"]:
-    """Compute features of the frozen tower, a clip at a time: the pixels of all would not fit."""
+    """Compute features of the frozen tower, a clip at a time.
+
+    The pixels of all would not fit.
+    """
     collator = backbone.collator()
     images = (np.stack([still.image for still in clip]) for clip in track(clips, "encoding stills"))
     frames = (to_frames(torch.from_numpy(image)) for image in images)

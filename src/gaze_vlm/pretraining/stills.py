@@ -29,10 +29,12 @@ class Still(Labels):
 
 
 def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> list[Still]:
-    """Render frames of one fresh kitchen, `spacing` frames of its video apart, in time order.
+    """Render frames of one fresh kitchen, in time order.
+
+    They are `spacing` frames of its video apart.
 
     Raises:
-        InputError: when they reach further back than the kitchen lasts.
+        InputError: they reach further back than the kitchen lasts.
     """
     script = random_script(rng, random_recipe(rng, ACTIONS), least_duration_s=0.0, marks=True)
     first_choice = max(EARLIEST_FRAME, (frames - 1) * spacing)

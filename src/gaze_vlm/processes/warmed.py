@@ -68,7 +68,9 @@ class WarmedProcess:
                 raise
 
     def start(self, args: Sequence[str], log: Path, environment: Mapping[str, str]) -> "WarmedRun":
-        """Start a command of this package in a process group of its own, its output appended to a log.
+        """Start a command of this package in a process group of its own.
+
+        Its output is appended to a log.
 
         Raises:
             CommandError: it could not be started.

@@ -23,7 +23,9 @@ from gaze_vlm.training.module import FLOOR
 def picture_alignment(
     runs: list[Path], output: Path, tower: Tower | None = None, samples: int = 128, seed: int = 0
 ) -> Path:
-    """Picture NSS, AUC and KL of each head of each layer, the runs beside each other on one scale.
+    """Picture NSS, AUC and KL of each head of each layer, side by side by run.
+
+    All runs are on one scale.
 
     Args:
         runs: run directories, in the order of the columns.

@@ -40,7 +40,10 @@ def alignment_views(runs: Mapping[str, Run]) -> list[AlignmentView]:
 
 
 def heat_map(alignment: Alignment, reach: float) -> Figure:
-    """Draw layers down and heads across; white is chance, and the scale reaches as far on both sides of it."""
+    """Draw layers down and heads across, with chance in white.
+
+    The scale reaches as far on both sides of chance.
+    """
     values = alignment.scores[SCORE]
     rows, columns = values.shape
     side = min(CELL_IN, LARGEST_IN / columns)

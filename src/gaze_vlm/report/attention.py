@@ -100,7 +100,7 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
     """Refuse a frame that a clip does not have.
 
     Raises:
-        InputError: when a clip lacks it.
+        InputError: a clip lacks it.
     """
     for clip in clips:
         frames = len(clip.frame_times_s)
@@ -113,7 +113,10 @@ def check_frame(frame: int, clips: Sequence[Clip]) -> None:
 
 @torch.no_grad()
 def attention_of(cli: GazeCLI, batch: Batch, run: Path) -> ClipAttention | None:
-    """Return a run's attention over some clips, and the gaze on its model's grid; None for an arm without attention."""
+    """Return a run's attention over some clips; None for an arm without attention.
+
+    Gaze is on the grid of its model.
+    """
     backbone = cli.model.backbone
     attention = backbone(batch).attention
     if attention is None:

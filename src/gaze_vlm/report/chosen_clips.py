@@ -29,7 +29,10 @@ class Pair:
 
 
 def pairs(treatment: Mapping[int, Run], control: Mapping[int, Run], metric: str) -> list[Pair]:
-    """Pair the answers of two arms on the seeds of both, clip by clip; a clip without the score is left out."""
+    """Pair the answers of two arms on the seeds of both, clip by clip.
+
+    A clip without the score is left out.
+    """
     seeds = [seed for seed in treatment if seed in control]
     arms = [[_by_clip(arm[seed]) for seed in seeds] for arm in (treatment, control)]
     found = []
@@ -57,26 +60,35 @@ def pairs(treatment: Mapping[int, Run], control: Mapping[int, Run], metric: str)
 
 
 def gains(found: Iterable[Pair], count: int) -> list[str]:
-    """Choose where the treatment's score lies most above the control's: one clip a session, ties by meaning."""
+    """Choose where the treatment's score lies most above the control's.
+
+    One clip a session is chosen; ties go by meaning.
+    """
     won = (pair for pair in found if pair.gain > 0)
     return _one_a_session(won, lambda pair: (-pair.gain, -pair.closer), count)
 
 
 def losses(found: Iterable[Pair], count: int) -> list[str]:
-    """Choose where the treatment's score lies most below the control's: one clip a session, ties by meaning."""
+    """Choose where the treatment's score lies most below the control's.
+
+    One clip a session is chosen; ties go by meaning.
+    """
     lost = (pair for pair in found if pair.gain < 0)
     return _one_a_session(lost, lambda pair: (pair.gain, pair.closer), count)
 
 
 def looked_in_vain(found: Iterable[Pair], count: int) -> list[str]:
-    """Choose where the treatment's attention is nearest to gaze, and its answer scores 0 for every seed."""
+    """Choose where attention is nearest to gaze and no answer is right.
+
+    Attention is the treatment's, and its answer scores 0 for every seed.
+    """
     wrong = [(pair, pair.distances[0]) for pair in found if pair.score == 0 and pair.distances is not None]
     nearest = {pair.clip_id: distance for pair, distance in wrong}
     return _one_a_session((pair for pair, _ in wrong), lambda pair: (nearest[pair.clip_id],), count)
 
 
 def typical(found: Sequence[Pair], count: int = 5) -> list[str]:
-    """Choose clips in the middle of how much nearer to gaze the treatment's attention is than the control's."""
+    """Choose clips of median gain in nearness to gaze over the control."""
     nearer = sorted(
         (pair.distances[1] - pair.distances[0], pair.clip_id) for pair in found if pair.distances is not None
     )

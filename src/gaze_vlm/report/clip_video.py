@@ -74,7 +74,10 @@ def names_of(paths: Sequence[Path]) -> dict[str, Run]:
 def panels(
     attention: ComparedAttention, frames: Iterator[tuple[int, float, av.VideoFrame]]
 ) -> Iterator[tuple[int, float, Image]]:
-    """Yield each frame's pts and time, and the panels with a bar of how far the clip is, side by side."""
+    """Yield each frame's pts and time, and its panels side by side.
+
+    Below them is a bar of how far the clip is.
+    """
     clip, span = attention.clips[0], attention.spans[0]
     norm, pixels = attention_scale(attention), Pixels("rgb24")
     for pts, t_s, frame in frames:
@@ -123,7 +126,10 @@ def caption(attention: ComparedAttention, runs: Mapping[str, Run], letters: int)
 
 
 def text_image(texts: Sequence[str], width_px: int, height_px: int, columns: int = 1) -> Image:
-    """Draw texts in white on black, one below the other, or side by side in columns; its height is made even."""
+    """Draw texts in white on black, one below the other, or in columns.
+
+    The height is made even.
+    """
     height_px += height_px % 2
     figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="black")
     rows = max(1, len(texts) // columns)

@@ -94,7 +94,10 @@ class ComparedAttention:
         return max((frame for frame in frames if of_guide.gaze_at(index, frame) is not None), default=frames[-1])
 
     def share_on_gaze(self, arm: str, index: int) -> float | None:
-        """Return the mass that attention and gaze share at the frame that is shown; None without valid gaze."""
+        """Return the mass that attention and gaze share; None without valid gaze.
+
+        It is of the frame that is shown.
+        """
         frame = self.frame_of(index)
         gaze, own = self.of_arm[self.guide].gaze_at(index, frame), self.of_arm.get(arm)
         if gaze is None or own is None or own.gaze.shape[2:] != gaze.shape:
@@ -157,7 +160,7 @@ def span_of(dataset: ClipDataset, position: int) -> VideoSpan:
 
 
 def middle_one(attention: ComparedAttention, indices: Sequence[int], control: str) -> int:
-    """Return which of some clips is in the middle of how much more attention the guide has on gaze than the control.
+    """Return the clip whose gain in attention on gaze over the control is median.
 
     Counted is the frame that is shown.
     """

@@ -46,7 +46,10 @@ class Roles:
 
 
 def roles_of(arms: Arms, comparison: Comparison) -> Roles:
-    """Find the treatment: `gaze`, else the first arm with λ > 0; the others are named by the comparison."""
+    """Find the treatment: `gaze`, else the first arm with λ > 0.
+
+    The others are named by the comparison.
+    """
     weights = {arm: next(iter(seeds.values())).weight for arm, seeds in arms.items() if arm != comparison.control}
     pulled = [arm for arm, weight in weights.items() if weight is not None and weight > 0]
     treatment = TREATMENT if TREATMENT in pulled else next(iter(pulled), None)
@@ -64,7 +67,10 @@ class Headline:
 
 
 def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metric: str, reach_s: float) -> Headline:
-    """Estimate the headline score of every arm; `rows` are those of the task, arm → metric → row."""
+    """Estimate the headline score of every arm.
+
+    `rows` are those of the task, arm → metric → row.
+    """
     means = {}
     for arm, seeds in arms.items():
         scores = arm_scores(seeds, task, reach_s)
@@ -76,7 +82,7 @@ def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metri
 
 
 def verdict(row: Row | None) -> str:
-    """Say what the treatment's difference from the control with its interval means, in two to five words."""
+    """Say what the treatment's difference and its interval mean, in a few words."""
     if row is None or isnan(row.diff):
         return "No comparison yet"
     if isnan(row.diff_low):

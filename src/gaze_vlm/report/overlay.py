@@ -25,7 +25,10 @@ def density(mass: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row col
 
 
 def one_scale(densities: Iterable[Float[np.ndarray, "row column"]]) -> PowerNorm:
-    """Return the scale of all densities that are shown together: 0 to their highest value, as a square root."""
+    """Return one scale for all densities that are shown together.
+
+    It reaches from 0 to their highest value, as a square root.
+    """
     return PowerNorm(0.5, vmin=0, vmax=max((float(one.max()) for one in densities), default=1.0))
 
 
@@ -64,7 +67,10 @@ def with_points(
 
 
 def heat(value: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any 4"]:
-    """Return colour and opacity of values in [0, 1]: nothing is transparent, more is darker and redder."""
+    """Return colour and opacity of values in [0, 1].
+
+    Nothing is transparent, more is darker and redder.
+    """
     colour = colormaps[HEAT](value)
     colour[..., 3] = HEAT_OPACITY * value
     return colour

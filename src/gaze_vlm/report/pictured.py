@@ -92,7 +92,10 @@ def pictured(
 
 
 def shown_runs(arms: Mapping[str, dict[int, Run]], roles: Roles) -> dict[str, Run]:
-    """Return the run of each arm that is looked into: of the first seed that treatment and control share."""
+    """Return the run of each arm whose attention is shown.
+
+    It is of the first seed that treatment and control share.
+    """
     treated, untreated = (arms.get(arm or "", {}) for arm in (roles.treatment, roles.control))
     seed = next((seed for seed in treated if seed in untreated), None)
     return {} if seed is None else {arm: seeds[seed] for arm, seeds in arms.items() if seed in seeds}

@@ -108,7 +108,10 @@ def write_lines(file: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def with_semantic_floor(predictions: Sequence[Prediction], encoder: Encoder) -> list[Prediction]:
-    """Add `semantic_floor`, for which all predictions have to be there, in the same order in every arm."""
+    """Add `semantic_floor` to all predictions of a test.
+
+    They have to be there all, in the same order in every arm.
+    """
     scored = {}
     for task in dict.fromkeys(one.task for one in predictions):
         of_task = [one for one in predictions if one.task == task]
@@ -120,9 +123,10 @@ def with_semantic_floor(predictions: Sequence[Prediction], encoder: Encoder) -> 
 
 
 def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """Average every score of each task over the predictions that have it, weighed by its `weight`.
+    """Average every score of each task over the predictions that have it.
 
-    `clips` counts the predictions. Where only some predictions have a score, their number is `<score>_clips`.
+    Each is weighed by its `weight`. `clips` counts the predictions. Where only some predictions have a score, their
+    number is `<score>_clips`.
     """
     means: dict[str, dict[str, float]] = {}
     for task in dict.fromkeys(one.task for one in predictions):
