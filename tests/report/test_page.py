@@ -25,7 +25,8 @@ from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import ClipAttention
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.chosen_clips import Pair
-from gaze_vlm.report.clip_views import ComparedAttention, attention_of_runs, maps_of, middle_one, place
+from gaze_vlm.report.clip_views import maps_of, place
+from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs, middle_one
 from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
 from gaze_vlm.report.html import third_party
 from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -107,3 +108,13 @@ def totals_of(batches: Sequence[Batch]) -> list[StepTotals]:
     valid = torch.stack([batch.valid.sum() for batch in batches]).sum().float()
     frames = sum(batch.valid.numel() for batch in batches)
     return [StepTotals(tokens, valid, frames, len(batches), position) for position in range(len(batches))]
+
+
+class ClipCollator(Protocol):
+    """Makes a model's inputs."""
+
+    def __call__(self, clips: list[Clip], /) -> Batch:
+        """Return the batch of some clips."""
+
+    def pixel_values(self, frames: Tensor, /) -> Tensor:
+        """Return what the model reads of a clip's frames."""

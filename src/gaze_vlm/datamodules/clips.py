@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -15,19 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
-from gaze_vlm.datamodules.clip import Batch, Clip, Task
+from gaze_vlm.datamodules.clip import Batch, Clip, ClipCollator, Task
 from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
 from gaze_vlm.datamodules.gaze_input import GazeInput
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
-from gaze_vlm.datamodules.gaze_sources import (
-    CentrePrior,
-    GazeSource,
-    StoredGaze,
-    TrainingGaze,
-    of_other_sessions,
-    of_other_times,
-)
+from gaze_vlm.datamodules.gaze_sources import GazeSource, StoredGaze, TrainingGaze, gaze_of_training
 from gaze_vlm.datamodules.gaze_summaries import fixations_of_sessions, valid_share
 from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.errors import InputError
@@ -41,16 +34,6 @@ PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
     "future": "What will the camera wearer do next?",
 }
-
-
-class ClipCollator(Protocol):
-    """Makes a model's inputs."""
-
-    def __call__(self, clips: list[Clip], /) -> Batch:
-        """Return the batch of some clips."""
-
-    def pixel_values(self, frames: Tensor, /) -> Tensor:
-        """Return what the model reads of a clip's frames."""
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -215,7 +198,7 @@ class ClipDataModule(L.LightningDataModule):
         gaze: GazeSource = StoredGaze(self.store, records, self.test_gaze, records)
         targets = None
         if split == "train":
-            gaze = self.gaze_of_training(records, draw)
+            gaze = gaze_of_training(self.train_gaze, self.store, records, self.gaze, self.train_noise, draw)
             if self.targets is not None:
                 targets = read_targets(self.targets, list(self.store.manifest.videos), self.targets_within_s)
         return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips, targets)
@@ -229,22 +212,6 @@ class ClipDataModule(L.LightningDataModule):
             return record
         named = [self.labels.named_nouns(text) for text in (record.activity_text, record.future_text)]
         return replace(record, nouns=tuple(sorted({label for labels in named for label in labels})))
-
-    def gaze_of_training(self, records: list[ClipRecord], draw: np.random.Generator) -> GazeSource:
-        """Return what `train_gaze` and `train_noise` ask for.
-
-        Raises:
-            InputError: there is no other gaze to give the clips.
-        """
-        donors: Sequence[ClipRecord | None] = records
-        if self.train_gaze == "centre":
-            return CentrePrior(self.store, records)
-        if self.train_gaze == "shuffled":
-            donors = of_other_sessions(records, draw)
-        elif self.train_gaze == "shuffled_in_time":
-            training = (record for record in self.store.clips if record.split == "train")
-            donors = of_other_times(records, training, self.gaze.window_s)
-        return StoredGaze(self.store, records, self.gaze, donors, self.train_noise)
 
     def train_dataloader(self) -> DataLoader[Clip]:
         dataset = self.datasets["train"]

@@ -131,3 +131,35 @@ def of_other_times(
             "with it; set train_gaze to shuffled, or prepare longer sessions"
         )
     return found
+
+
+def gaze_of_training(
+    whose: TrainingGaze,
+    store: Store,
+    records: Sequence[ClipRecord],
+    options: GazeOptions,
+    noise: GazeNoise,
+    draw: np.random.Generator,
+) -> GazeSource:
+    """Return the gaze that training clips are served with.
+
+    Args:
+        whose: see `ClipDataModule`.
+        store: has the points.
+        records: the training clips, those of a session together.
+        options: how points become a mixture.
+        noise: errors put on the gaze, but for the centre prior.
+        draw: draws what is shuffled.
+
+    Raises:
+        InputError: there is no other gaze to give the clips.
+    """
+    donors: Sequence[ClipRecord | None] = records
+    if whose == "centre":
+        return CentrePrior(store, records)
+    if whose == "shuffled":
+        donors = of_other_sessions(records, draw)
+    elif whose == "shuffled_in_time":
+        training = (record for record in store.clips if record.split == "train")
+        donors = of_other_times(records, training, options.window_s)
+    return StoredGaze(store, records, options, donors, noise)

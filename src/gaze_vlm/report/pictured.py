@@ -9,7 +9,8 @@ from gaze_vlm.comparison.runs import Run
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.report import chosen_clips
 from gaze_vlm.report.charts import inline_svg, scale_bar
-from gaze_vlm.report.clip_views import ClipView, Picture, attention_of_runs, gaze_picture, maps_of, middle_one, view_of
+from gaze_vlm.report.clip_views import ClipView, Picture, gaze_picture, maps_of, view_of
+from gaze_vlm.report.compared_attention import attention_of_runs, middle_one
 from gaze_vlm.report.headline import Roles
 
 
