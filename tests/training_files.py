@@ -1,6 +1,9 @@
 """A whole small run, as a user would type it."""
 
+import csv
 from pathlib import Path
+
+import torch
 
 from gaze_vlm.cli import main
 
@@ -32,3 +35,14 @@ def fit(run: Path, checkpoint: Path, store: Path, *more: str, arm: str = "gaze",
     assert main(["fit", *options]) == 0
     assert main(["test", *options, f"--ckpt_path={run / 'checkpoints' / 'best.ckpt'}"]) == 0
     return run
+
+
+def learned(run: Path) -> dict[str, torch.Tensor]:
+    """The trainable parameters of a run's best checkpoint."""
+    return torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+
+
+def logged(run: Path, name: str) -> list[float]:
+    """What a run logged under a name."""
+    with (run / "metrics.csv").open() as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +13,21 @@ from html_checks import Page, check_readable, check_whole
 
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.runs import by_arm, read_run
+from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.statistics import Estimate
-from gaze_vlm.comparison.table import Row, build_table
+from gaze_vlm.comparison.table import build_table
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import View
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.report import chosen_clips, page, pictured
+from gaze_vlm.report import page, pictured
 from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import ClipAttention
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
-from gaze_vlm.report.chosen_clips import Pair
 from gaze_vlm.report.clip_views import maps_of, place
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs, middle_one
-from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
 from gaze_vlm.report.html import third_party
 from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points
-from gaze_vlm.report.score_tables import control_difference
 from gaze_vlm.runs.alignment import Alignment
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")
@@ -190,78 +187,6 @@ def test_texts_have_the_contrast_of_wcag_aa_in_both_themes(written: str) -> None
         assert contrast(theme["--edge"], theme["--page"]) >= 3
     for query in ("prefers-reduced-motion", "@media print", ":focus-visible"):
         assert query in style
-
-
-def pair(name: str, gain: float, score: float = 1.0, closer: float = 0.0, distances: tuple[float, float] | None = None):
-    return Pair(f"clip-{name}", name[0], score, gain, closer, distances)
-
-
-def test_gains_and_losses_come_by_size_then_by_meaning_one_a_session() -> None:
-    found = [
-        pair("a1", 1, closer=0.2),
-        pair("a2", 1, closer=0.9),
-        pair("b1", 1, closer=0.5),
-        pair("c1", -1),
-        pair("d1", 0),
-    ]
-    assert chosen_clips.gains(found, 3) == ["clip-a2", "clip-b1"]
-    assert chosen_clips.losses(found, 3) == ["clip-c1"]
-    assert chosen_clips.gains(found, 1) == ["clip-a2"]
-
-
-def test_looks_in_vain_are_wrong_answers_with_attention_nearest_to_gaze() -> None:
-    found = [
-        pair("a1", 0, score=0, distances=(0.5, 1)),
-        pair("b1", 0, score=0, distances=(0.2, 1)),
-        pair("c1", 0, score=1, distances=(0.1, 1)),
-        pair("d1", 0, score=0),
-    ]
-    assert chosen_clips.looked_in_vain(found, 5) == ["clip-b1", "clip-a1"]
-
-
-def test_typical_clips_lie_in_the_middle() -> None:
-    found = [pair(f"{index}", 0, distances=(1.0, 1.0 + index)) for index in range(9)]
-    assert chosen_clips.typical(found, 3) == ["clip-3", "clip-4", "clip-5"]
-    assert chosen_clips.typical([pair("a", 0)], 3) == []
-
-
-def row(diff: float, low: float, high: float) -> Row:
-    unset = {field.name: np.nan if field.type is float else "noun" for field in fields(Row)}
-    return Row(**(unset | {"diff": diff, "diff_low": low, "diff_high": high, "p_holm": 0.01, "control": "control"}))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [
-        (0.1, 0.3, "Training with gaze helped"),
-        (-0.3, -0.1, "Training with gaze did harm"),
-        (-0.1, 0.3, "No sure effect of gaze"),
-        (np.nan, np.nan, "Too few sessions to tell"),
-    ],
-)
-def test_the_verdict_is_of_the_interval(low: float, high: float, said: str) -> None:
-    assert verdict(row(0.1, low, high)) == said
-
-
-def test_a_difference_is_bold_where_its_interval_leaves_out_zero() -> None:
-    cell = control_difference(row(2, 1, 3), "control")
-    assert (cell.text, cell.value, cell.sure) == ("+2.0 [+1.0, +3.0], p = 0.010", 2, True)
-    assert control_difference(row(2, -1, 3), "control").sure is False
-    assert control_difference(row(2, np.nan, np.nan), "control").text == "+2.0 [too few sessions]"
-    assert control_difference(row(2, 1, 3), "another").text.endswith("(vs control)")
-    assert control_difference(None, "control").text == "—"
-
-
-def test_the_treatment_is_found_by_name_else_by_weight(compared: Path) -> None:
-    comparison = load_comparison(compared)
-    runs = {path.parent.name: read_run(path) for path in (compared.parent / "runs").glob("*/seed0")}
-    found = roles_of(by_arm(runs.values()), comparison)
-    assert (found.treatment, found.control, found.baseline) == ("gaze", "control", "baseline")
-    renamed = [replace(run, arm={"gaze": "strong"}.get(arm, arm)) for arm, run in runs.items()]
-    assert roles_of(by_arm(renamed), comparison).treatment == "strong"
-    alone = by_arm([runs["control"]])
-    assert roles_of(alone, comparison) == Roles(None, "control", None)
-    assert headline(alone, {}, "activity", "semantic", 0.8).rows == {}
 
 
 def test_layers_and_heads_are_mapped_on_one_scale_with_their_numbers(compared: Path) -> None:
