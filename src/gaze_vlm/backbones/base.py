@@ -1,14 +1,12 @@
 """One interface over every model family: load, forward pass with attention, generation."""
 
-import hashlib
 import re
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 
 from gaze_vlm.attention.block import GazeBlock
@@ -222,35 +220,6 @@ class Backbone(ModelPasses):
             max_target_tokens=self.options.max_target_tokens,
             image_options=self.image_options,
         )
-
-    @property
-    def why_no_frozen_features(self) -> str | None:
-        """Why features cannot be kept from one epoch to the next; None where they can."""
-        if self.options.vit_layers:
-            return "vit_layers look into the vision tower, which must run"
-        return None if self.has_frozen_features else "what makes them is trained"
-
-    def features_identity(self) -> dict[str, Any]:
-        """Return plain values that the features of a clip depend on, beside its frames."""
-        digest = hashlib.sha256()
-        for module in self.encoding_modules():
-            for name, tensor in module.state_dict().items():
-                digest.update(name.encode())
-                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-        collator = self.collator()
-        processor = getattr(self.processor, f"{self.media}_processor").to_dict()
-        return {
-            "backbone": type(self).__name__,
-            "weights": digest.hexdigest(),
-            "dtype": self.options.dtype,
-            "layer": str(getattr(self.hf.config, "vision_feature_layer", None)),
-            "frame_size_px": [collator.height_px, collator.width_px],
-            "view": asdict(self.options.view),
-            "processor": {name: value for name, value in processor.items() if not name.startswith("_")},
-            "image_options": dict(collator.image_options),
-            "frames_per_group": collator.frames_per_group,
-            "transformers": transformers.__version__,
-        }
 
     def rewrite_visual_tokens(self) -> None:
         """Pass the model's visual tokens through the block wherever the library asks for them."""

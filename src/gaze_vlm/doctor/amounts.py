@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
 
+from gaze_vlm.backbones.kept_features import why_none_is_kept
 from gaze_vlm.doctor.memory import GB
 from gaze_vlm.training.checks import Training
 
@@ -74,7 +75,7 @@ def kept_in_words(training: Training, frames: int) -> dict[str, str]:
     height_px, width_px = backbone.frame_size_px
     clip_bytes = 4.0 * frames * 3 * height_px * width_px
     facts = {}
-    if data.features is not None and backbone.why_no_frozen_features is None:
+    if data.features is not None and why_none_is_kept(backbone) is None:
         tokens, width = backbone.features_of_group
         groups = frames // backbone.layout.frames_per_group
         clip_bytes = (4 if backbone.options.dtype == "float32" else 2) * groups * tokens * width
@@ -82,7 +83,7 @@ def kept_in_words(training: Training, frames: int) -> dict[str, str]:
             f"about {clips * clip_bytes / GB:.2f} GB in {data.features}, at most {data.features_gb:g} GB (features_gb)"
         )
     elif data.features is not None:
-        facts["features"] = f"none is kept: {backbone.why_no_frozen_features}"
+        facts["features"] = f"none is kept: {why_none_is_kept(backbone)}"
     if data.cached_clips:
         # Every worker of every process has its own, of both data sets.
         loaders = max(1, data.workers) * training.processes

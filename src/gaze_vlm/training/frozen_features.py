@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from gaze_vlm.backbones.kept_features import features_identity, why_none_is_kept
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.datamodules.feature_files import FeatureFiles, folder_bytes
@@ -40,7 +41,7 @@ class FrozenFeatures:
     def __call__(self, datasets: Sequence[ClipDataset]) -> FeatureFiles | None:
         """Make what is missing for some data sets; None where none is kept, with the reason on stderr."""
         data = self.data
-        if data.features is None or self.module.backbone.why_no_frozen_features is not None or self.too_large:
+        if data.features is None or why_none_is_kept(self.module.backbone) is not None or self.too_large:
             return None
         missing = MissingClips(self.files, datasets, data.make_collator().pixel_values)
         trainer, first = self.module.trainer, None
@@ -65,7 +66,7 @@ class FrozenFeatures:
         """Those of the model as it is trained."""
         assert self.data.features is not None
         precision = self.module.trainer.precision
-        return FeatureFiles(self.data.features, {**self.module.backbone.features_identity(), "precision": precision})
+        return FeatureFiles(self.data.features, {**features_identity(self.module.backbone), "precision": precision})
 
     def encode(self, pixel_values: Tensor) -> Tensor:
         """Make the features of a clip as a step would."""
