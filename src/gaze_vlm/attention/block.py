@@ -43,10 +43,11 @@ class PatchCrossAttention(nn.Module):
 
 
 class GazeBlock(nn.Module):
-    """Sits between the vision encoder and the language model; its last layer's attention is regularized.
+    """Sits between the vision encoder and the language model.
 
-    One query (the mean of all frames' tokens, or of each frame's own) becomes a latent a frame, which attends to
-    that frame's patches: q ← q + attention(q, patches); q ← q + feed-forward(q), `depth` times.
+    Its last layer's attention is regularized. One query (the mean of all frames' tokens, or of each frame's own)
+    becomes a latent a frame, which attends to that frame's patches: q ← q + attention(q, patches); q ← q +
+    feed-forward(q), `depth` times.
 
     Args:
         width: width of a visual token.

@@ -44,7 +44,10 @@ AttentionMaskInterface.register(CAPTURING_SDPA, sdpa_mask)  # without it the lib
 
 
 class AttentionCapture:
-    """Captures attention modules of a model that was loaded with `attn_implementation=CAPTURING_SDPA`."""
+    """Captures attention modules of a model.
+
+    It was loaded with `attn_implementation=CAPTURING_SDPA`.
+    """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = modules

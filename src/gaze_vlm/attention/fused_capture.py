@@ -14,7 +14,9 @@ from gaze_vlm.errors import InputError
 
 
 class FusedCapture(AttentionCapture):
-    """Captures modules of any library whose attention is `scaled_dot_product_attention`, on that fast path.
+    """Captures modules of any library that use `scaled_dot_product_attention`.
+
+    They stay on that fast path.
 
     Raises:
         InputError: (in the forward pass) a module adds a mask or bias to its attention. Queries and keys alone do not

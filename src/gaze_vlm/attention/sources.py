@@ -29,9 +29,9 @@ NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language mo
 
 @dataclass(kw_only=True, eq=False)
 class AttentionSource(ABC):
-    """Attention of one forward pass over the patches of `grid`; of `heads` alone where any are named.
+    """Attention of one forward pass over the patches of `grid`.
 
-    `layer_numbers` are those of its layers in the model, from 0.
+    It is of `heads` alone where any are named. `layer_numbers` are those of its layers in the model, from 0.
     """
 
     name: ClassVar[str]
@@ -117,7 +117,9 @@ class CapturedSource(AttentionSource):
 
 @dataclass(kw_only=True, eq=False)
 class VitSource(CapturedSource):
-    """Layers of the vision tower: the class token's attention where there is one, else the mean over all patches'.
+    """Layers of the vision tower.
+
+    The attention is the class token's where there is one, else the mean over all patches'.
 
     Args:
         class_token: whether the sequence begins with a class token.
@@ -144,9 +146,10 @@ class VitSource(CapturedSource):
 
 @dataclass(kw_only=True, eq=False)
 class LanguageSource(CapturedSource):
-    """Layers of the language model: where the tokens that predict the answer look among a frame's visual tokens.
+    """Layers of the language model, over a frame's visual tokens.
 
-    Each such token's attention is renormalised over the patches of the frame, then the tokens' mean is taken.
+    The attention is that of the tokens that predict the answer. Each such token's attention is renormalised over the
+    patches of the frame, then the tokens' mean is taken.
 
     Args:
         visual_token: id of the placeholder of a visual token. NO_PLACEHOLDER: the keys are the visual tokens alone.

@@ -28,7 +28,9 @@ def one_per_group(token: str, times_s: Sequence[float]) -> str:
 
 @dataclass
 class Collator:
-    """Collates clips for a backbone whose processor is a tokenizer with a chat template and an image processor.
+    """Collates clips for a backbone.
+
+    Its processor is a tokenizer with a chat template and an image processor.
 
     Args:
         processor: the checkpoint's own processor.

@@ -25,7 +25,10 @@ CACHE = "cache" if "cache" in {field.name for field in fields(GenerateDecoderOnl
 
 @dataclass
 class BackboneOutput:
-    """Cross-entropy of each answer (the sum over its tokens), how many answer tokens there are, and the attention."""
+    """Cross-entropy of each answer, how many answer tokens there are, attention.
+
+    The cross-entropy is the sum over an answer's tokens.
+    """
 
     cross_entropy: Float[Tensor, " batch"]
     tokens: Float[Tensor, ""]

@@ -209,7 +209,10 @@ def _check(comparison: Comparison, file: Path) -> None:
 
 
 def _parse(values: dict[str, Any], file: Path) -> Comparison:
-    """The YAML's mapping as a `Comparison`, types checked by jsonargparse; an empty key is its default."""
+    """The YAML's mapping as a `Comparison`; an empty key is its default.
+
+    Types are checked by jsonargparse.
+    """
     for key in values:
         if key not in _keys():
             raise InputError(f"{file}: {key}: unknown key, use {', '.join(_keys())}")

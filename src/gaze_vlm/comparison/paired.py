@@ -15,9 +15,9 @@ from gaze_vlm.metrics.scores import SCORES
 
 
 class ArmScores(NamedTuple):
-    """All scores of an arm on one task, NaN where a clip has none; those with a weight as `ratio_values`.
+    """All scores of an arm on one task, NaN where a clip has none.
 
-    `seeds` and `sessions` name two of the axes.
+    Those with a weight are as `ratio_values` has them. `seeds` and `sessions` name two of the axes.
     """
 
     values: Float[np.ndarray, "metric seed clip"]

@@ -24,7 +24,10 @@ MOST_SESSIONS = 100_000
 
 @dataclass(frozen=True)
 class Variation:
-    """Variances of a paired difference, averaged over seeds: between sessions, of clips within one, between seeds."""
+    """Variances of a paired difference: between sessions, within one, of seeds.
+
+    The first two are averaged over seeds; within a session they are of its clips.
+    """
 
     sessions: float
     clips: float

@@ -130,10 +130,10 @@ def sd_over_seeds(values: Float[np.ndarray, "seed clip"]) -> float:
 def ratio_values(
     values: Float[np.ndarray, "seed clip"], weights: Float[np.ndarray, "seed clip"]
 ) -> Float[np.ndarray, "seed clip"]:
-    """Return values of which each seed's mean is its weighted mean R = Σ w · x / Σ w, a ratio of sums.
+    """Return values of which each seed's mean is a ratio of sums.
 
-    They are R + w · (x − R) / w̄, the ratio's linearisation (Woodruff 1971). So intervals, differences and p of ratios
-    are those of means.
+    The ratio is R = Σ w · x / Σ w, and the values R + w · (x − R) / w̄, its linearisation (Woodruff 1971).
+    So intervals, differences and p of ratios are those of means.
 
     Args:
         values: a score; what has the weight 0 needs none.

@@ -14,7 +14,10 @@ from gaze_vlm.runs.prediction import TASKS
 
 
 class Gain(NamedTuple):
-    """What the arm with a number gains over its control, in points of a hundred; NaN where there is no interval."""
+    """What the arm with a number gains over its control, in points of a hundred.
+
+    NaN where there is no interval.
+    """
 
     number: float
     gain: float

@@ -246,15 +246,18 @@ class ClipDataModule(L.LightningDataModule):
         return steps
 
     def valid_share(self, view: View, min_mass_in_view: float) -> float:
-        """Return the share of training frames with something to be pulled toward (`gaze_summaries.valid_share`)."""
+        """Return the share of training frames with something to be pulled toward.
+
+        See `gaze_summaries.valid_share`.
+        """
         return valid_share(self.datasets["train"], view, min_mass_in_view)
 
     def fixations_of_sessions(
         self, evaluation: Literal["validation", "test"], grid: Grid, view: View, min_mass_in_view: float
     ) -> dict[str, Float[Tensor, " patch"]]:
-        """Return where each session that is evaluated looks (`gaze_summaries.fixations_of_sessions`).
+        """Return where each session that is evaluated looks.
 
-        It is computed once: every validation asks for it.
+        See `gaze_summaries.fixations_of_sessions`. It is computed once: every validation asks for it.
 
         Args:
             evaluation: `validation`, or `test`, which may be of another split (`test_split`).

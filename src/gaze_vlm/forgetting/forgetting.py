@@ -36,7 +36,10 @@ Answered = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Remembered:
-    """Shares of right answers to one kind of question, in points of a hundred, before and after a run's training."""
+    """Shares of right answers to one kind of question, before and after a training.
+
+    They are points of a hundred.
+    """
 
     run: Path
     arm: str

@@ -115,7 +115,10 @@ def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) 
 
 
 def videos_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return the videos of a folder whose paths match the pattern, sorted; hidden files are left out."""
+    """Return the videos of a folder whose paths match the pattern, sorted.
+
+    Hidden files are left out.
+    """
     return sorted(
         path for path in folder.glob(pattern) if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "."
     )

@@ -189,7 +189,10 @@ def decoded(
 
 
 class _Decoder:
-    """Forward decoding with seeks: holds the last sound frame given and, once it is known, the one after it."""
+    """Forward decoding with seeks.
+
+    It holds the last sound frame given and, once it is known, the one after it.
+    """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
         self.container, self.stream, self.path = container, stream, path

@@ -32,11 +32,11 @@ class FlowEstimator(Protocol):
 
 
 class DisFlow:
-    """Dense inverse search (Kroeger et al., 2016) of OpenCV: no weights, milliseconds a frame on a CPU.
+    """Dense inverse search of OpenCV (Kroeger et al., 2016).
 
-    Without `refine` the variational refinement at the end is left out. It smooths the flow across the edges
-    of occluders in both directions alike, which hides them from the forward-backward check, and takes half
-    the time.
+    It needs no weights, and takes milliseconds a frame on a CPU. Without `refine` the variational refinement at the end
+    is left out. It smooths the flow across the edges of occluders in both directions alike, which hides them from the
+    forward-backward check, and takes half the time.
 
     Args:
         preset: OpenCV's.

@@ -15,11 +15,12 @@ from gaze_vlm.gaze.view import Grid, View
 
 @dataclass
 class GazeMixture:
-    """Gaze of the frames of a clip, or of several: weighted Gaussians, isotropic in the pixels of the full frame.
+    """Gaze of the frames of a clip, or of several, as weighted Gaussians.
 
-    Shapes and units: `xy` [*clip, frame, point, 2] normalised to the full frame, origin top left; `weight` [*clip,
-    frame, point], 0 for a point that does not count; `sigma` in frame widths (the paper: 20 px of 1088, 0.0184);
-    `aspect` is the frame's width over its height, a number, or one a clip [clip, 1, 1].
+    They are isotropic in the pixels of the full frame. Shapes and units: `xy` [*clip, frame, point, 2] normalised to
+    the full frame, origin top left; `weight` [*clip, frame, point], 0 for a point that does not count; `sigma` in frame
+    widths (the paper: 20 px of 1088, 0.0184); `aspect` is the frame's width over its height, a number, or one a clip
+    [clip, 1, 1].
     """
 
     xy: Float[Tensor, "*clip frame point 2"]

@@ -78,11 +78,12 @@ class WholeFrame(Transport):
 
 
 class AroundPoints(Transport):
-    """DIS flow in a window about the points, down to single pixels, and coarse flow of the whole frame.
+    """DIS flow in a window about the points, and coarse flow of the whole frame.
 
-    The coarse flow gives the share of occluded pixels. Its median within the window is how far the window moves, so
-    that the fine flow need only find what moves otherwise: a hand, an object, an occluder. The error is the fine
-    flow's, or a third of the coarse one's if that is larger. Points far apart have a larger window, up to the frame.
+    In the window it is computed down to single pixels. The coarse flow gives the share of occluded pixels. Its median
+    within the window is how far the window moves, so that the fine flow need only find what moves otherwise: a hand, an
+    object, an occluder. The error is the fine flow's, or a third of the coarse one's if that is larger. Points far
+    apart have a larger window, up to the frame.
     """
 
     def __init__(self, error_radius: float, frame_epsilon: float) -> None:

@@ -70,7 +70,10 @@ def follow(rng: np.random.Generator, t_s: Float[np.ndarray, " tick"], target: Fl
 
 
 def _lag(start: float, goals: list[float], gain: float) -> list[float]:
-    """Go `gain` of the way to the goal in each tick; SciPy's `lfilter` does the same, but takes seconds to import."""
+    """Go `gain` of the way to the goal in each tick.
+
+    SciPy's `lfilter` does the same, but takes seconds to import.
+    """
     places, left = [], 1 - gain
     for goal in goals:
         start = gain * goal + left * start

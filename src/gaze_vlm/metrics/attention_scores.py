@@ -54,9 +54,9 @@ class GazeOnGrid:
 
 @dataclass(frozen=True)
 class HeadSums:
-    """Sums over frames of the scores `scores.OF_HEADS` of each head, and the number of frames that have the score.
+    """Sums of the scores of each head over frames, and how many frames have them.
 
-    Heads of several layers stand in order of the layers.
+    Scores are `scores.OF_HEADS`. Heads of several layers stand in order of the layers.
     """
 
     sums: Float[Tensor, "score head"]

@@ -102,7 +102,9 @@ class MiniLM:
         return np.stack([embedded.sentence for embedded in self._embedded(sentences)])
 
     def encode_tokens(self, sentences: list[str], /) -> list[Float[np.ndarray, "token 384"]]:
-        """Embed the tokens of sentences in their context: the model's last layer, without [CLS] and [SEP].
+        """Embed the tokens of sentences in their context, by the model's last layer.
+
+        [CLS] and [SEP] are left out.
 
         Raises:
             MissingFileError: the package is not installed.
@@ -111,7 +113,10 @@ class MiniLM:
         return [embedded.tokens for embedded in self._embedded(sentences)]
 
     def _embedded(self, sentences: Sequence[str]) -> Iterator[Embedded]:
-        """Embed each sentence that is not kept, a part of them after the other: all tokens may not fit into memory."""
+        """Embed each sentence that is not kept, some at a time.
+
+        All tokens may not fit into memory.
+        """
         for start in range(0, len(sentences), self.at_once):
             part = sentences[start : start + self.at_once]
             if self._kept_tokens > self.kept_tokens:

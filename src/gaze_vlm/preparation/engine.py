@@ -95,7 +95,10 @@ def _start(context: multiprocessing.context.ForkServerContext, index: int, job: 
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes that start here, the server of all others among them, do not hear of Ctrl-C: the parent stops them."""
+    """Keep Ctrl-C from processes that start here: the parent stops them.
+
+    The server of all others is among them.
+    """
     resource_tracker.ensure_running()  # would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

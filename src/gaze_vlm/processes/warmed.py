@@ -148,7 +148,7 @@ def _run(begun: Connection, args: Sequence[str], log: Path, environment: Mapping
 
 
 def _begin(folder: Path) -> None:
-    """Make a process group, allow signals, and see to it that the fork does not outlive the comparison."""
+    """Make a process group, allow signals, and end with the comparison."""
     os.setsid()
     os.chdir(folder)
     threading.Thread(target=_end_with_comparison, daemon=True).start()

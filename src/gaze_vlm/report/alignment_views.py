@@ -18,7 +18,10 @@ CELL_IN, LARGEST_IN = 0.34, 7.0
 
 @dataclass(frozen=True)
 class AlignmentView:
-    """How well the heads of one arm's attention match gaze: the map, what stands out in words, and every number."""
+    """How well the heads of one arm's attention match gaze.
+
+    It is a map, what stands out in words, and every number.
+    """
 
     arm: str
     words: str

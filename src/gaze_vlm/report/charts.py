@@ -24,7 +24,10 @@ SCALE_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean of an arm with its interval, in the unit of the axis; `role` is treatment, control or nothing."""
+    """Mean of an arm with its interval, in the unit of the axis.
+
+    `role` is treatment, control or nothing.
+    """
 
     arm: str
     role: str

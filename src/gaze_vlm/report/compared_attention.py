@@ -29,7 +29,10 @@ class VideoSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedAttention:
-    """Some clips, and the attention of each arm that has any; `guide` is the arm whose grid gaze is shown on."""
+    """Some clips, and the attention of each arm that has any.
+
+    `guide` is the arm whose grid gaze is shown on.
+    """
 
     clips: tuple[Clip, ...]
     spans: tuple[VideoSpan, ...]

@@ -58,7 +58,10 @@ def roles_of(arms: Arms, comparison: Comparison) -> Roles:
 
 @dataclass(frozen=True)
 class Headline:
-    """The headline score of one task, in points of a hundred: each arm's mean with its interval, and its row."""
+    """The headline score of one task, in points of a hundred.
+
+    It has each arm's mean with its interval, and its row.
+    """
 
     metric: str
     task: str

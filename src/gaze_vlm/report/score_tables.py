@@ -32,7 +32,10 @@ class Line:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """The scores of one group: means, with the headline score's differences; and all differences from the control."""
+    """The scores of one group: means, and differences from the control.
+
+    Beside the means are the headline score's differences.
+    """
 
     group: str
     columns: tuple[str, ...]

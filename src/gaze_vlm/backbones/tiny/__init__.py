@@ -11,10 +11,10 @@ from gaze_vlm.backbones.base import Backbone
 
 @dataclass(frozen=True)
 class TinyFamily:
-    """How a family's tiny model is built and loaded, with 8 × 8 visual tokens for a frame of the kitchen.
+    """How a family's tiny model is built and loaded.
 
-    `build` takes the vocabulary and a seed. `pools` says whether the language model can read one token a frame in place
-    of the patches.
+    It has 8 × 8 visual tokens for a frame of the kitchen. `build` takes the vocabulary and a seed. `pools` says whether
+    the language model can read one token a frame in place of the patches.
     """
 
     make: type[Backbone]
