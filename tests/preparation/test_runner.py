@@ -69,6 +69,7 @@ def test_quality(prepared: Path) -> None:
     assert quality["carried"]["occluded_share_local_test"] < 0.05
     clips = Store(prepared).clips
     assert quality["clips"]["total"] == len(clips) > 0
+    assert quality["clips"]["same_step_share"] == sum(clip.same_action for clip in clips) / len(clips)
     assert quality["clips"]["shared_sessions"] == quality["clips"]["shared_seconds"] == 0
     assert sum(quality["clips"]["by_split"].values()) == len(clips)
     assert sum(quality["clips"]["dropped"].values()) + len(clips) == 4 * 5

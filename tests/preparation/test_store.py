@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
@@ -80,6 +81,8 @@ def test_clips_round_trip(prepared: Path, tmp_path: Path) -> None:
     write_clips(tmp_path / "a=b" / "clips.parquet", clips)
     again = read_clips(tmp_path / "a=b" / "clips.parquet")
     assert [str(asdict(clip)) for clip in again] == [str(asdict(clip)) for clip in clips]
+    columns = pq.read_schema(tmp_path / "a=b" / "clips.parquet").names
+    assert set(columns) ^ set(asdict(clips[0])) == {"same_action", "same_step"}  # the column is as it always was
 
 
 def test_empty_table_of_clips(tmp_path: Path) -> None:
