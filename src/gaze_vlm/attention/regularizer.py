@@ -15,6 +15,7 @@ from gaze_vlm.ranges import above_zero, at_least
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
 LEAST_LOG = -100.0  # of a probability of 0
+LEAST_WEIGHT = 1e-12
 
 
 def kl_divergence(log_p: Float[Tensor, "*#any patch"], log_q: Float[Tensor, "*#any patch"]) -> Float[Tensor, "*any"]:
@@ -81,6 +82,11 @@ class GazeRegularizer(nn.Module):
         super().__init__()
         if not (weight >= 0 and math.isfinite(weight)):
             raise InputError(f"regularizer weight (λ) is {weight}: it must be 0 or more; 0 is the control arm")
+        if weight and not LEAST_WEIGHT <= weight <= 1 / LEAST_WEIGHT:
+            raise InputError(
+                f"regularizer weight (λ) is {weight:g}: it must be 0, or between {LEAST_WEIGHT:g} and "
+                f"{1 / LEAST_WEIGHT:g}, which a loss in fp32 holds"
+            )
         if not 0 <= floor < 1:
             raise InputError(f"regularizer floor (ε) is {floor}: it must be in [0, 1), 0.001 is a good start")
         at_least(0, warmup_steps=warmup_steps)
@@ -95,6 +101,7 @@ class GazeRegularizer(nn.Module):
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.target_ratio = target_ratio
+        self.configured_weight = weight
         self.register_buffer("weight", torch.tensor(float(weight)))  # a buffer, so that a resumed run keeps it
         self.weight: Tensor
         self.is_active = weight > 0

@@ -10,6 +10,7 @@ OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the r
     r"You are using a custom batch sampler `EvenBatches` for prediction",  # it repeats and drops no sample
     r"Found \d+ module\(s\) in eval mode at the start of training",  # the frozen tower's, so that it has no dropout
     r".*does not have many workers",  # `gaze-vlm doctor` says what loading costs
+    r"The number of training batches \(\d+\) is smaller than the logging interval",  # `log_every_n_steps` counts steps
     r"Checkpoint directory .* exists and is not empty",  # the run directory has a state of its own
     r"The dirpath has changed from",
     r"You're resuming from a checkpoint that ended before the epoch ended",  # `LastCheckpoint` says so

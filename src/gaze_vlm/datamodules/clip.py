@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.regions import FrameRegions
 from gaze_vlm.preparation.records import Task
+from gaze_vlm.suggestions import did_you_mean
 
 
 @dataclass
@@ -118,3 +120,19 @@ class ClipCollator(Protocol):
 
     def pixel_values(self, frames: Tensor, /) -> Tensor:
         """Return what the model reads of a clip's frames."""
+
+
+def known_tasks(**options: Mapping[Task, object] | None) -> None:
+    """Check that options by task name tasks that there are; None is left out.
+
+    Raises:
+        InputError: naming the option and the task.
+    """
+    known = get_args(Task)
+    for option, by_task in options.items():
+        for task in by_task or ():
+            if task not in known:
+                raise InputError(
+                    f"{option} names {task!r}, which is no task: choose from {', '.join(known)}"
+                    f"{did_you_mean(task, known)}"
+                )

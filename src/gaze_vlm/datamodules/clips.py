@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
-from gaze_vlm.datamodules.clip import Batch, Clip, ClipCollator, Task
+from gaze_vlm.datamodules.clip import Batch, Clip, ClipCollator, Task, known_tasks
 from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
 from gaze_vlm.datamodules.gaze_input import GazeInput
@@ -101,8 +101,9 @@ class ClipDataModule(L.LightningDataModule):
         at_least(1, batch_size=batch_size, train_clips=train_clips)
         at_least(0, workers=workers, cached_clips=cached_clips, features_gb=features_gb)
         is_seed(seed)
-        if not tasks:
-            raise InputError("tasks is empty: name activity, future or both")
+        if not tasks or len(set(tasks)) < len(tasks):
+            raise InputError(f"tasks is {', '.join(tasks) or 'empty'}: name activity, future or both, each once")
+        known_tasks(prompts=prompts)
         at_least(0, targets_within_s=targets_within_s)
         if targets is not None and (train_gaze != "own" or train_noise != GazeNoise()):
             raise InputError("targets take the place of gaze: leave out train_gaze and train_noise, which are of gaze")

@@ -1,8 +1,9 @@
 """What a checkpoint holds beside Lightning's own state: trainable parameters, and the run that they belong to."""
 
 import hashlib
+import json
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,18 @@ from torch import Tensor, nn
 from gaze_vlm.errors import InputError
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.finite import refuse_unfinite_weights
+
+OF_A_STEP = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
+FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
+    "data.workers",
+    "data.cached_clips",
+    "data.features",
+    "data.features_gb",
+    "data.test_split",
+    "data.store",  # whose content is compared
+    "model.backbone.init_args.gradient_checkpointing",
+}
+SHOWN = 3  # options in a message
 
 
 def trainable_state(module: nn.Module) -> dict[str, Tensor]:
@@ -37,8 +50,8 @@ def store_digest(store: Path) -> str | None:
 def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: bool) -> None:
     """Refuse a checkpoint of another arm or seed.
 
-    Where a training resumes, other training data are refused too. A test may be on another data set; one of the same
-    name that was prepared anew is only warned of.
+    Where a training resumes, other training data and other options are refused too. A test may be on another data set;
+    one of the same name that was prepared anew is only warned of.
 
     Raises:
         InputError: naming the difference.
@@ -50,10 +63,53 @@ def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: 
                 f"the checkpoint is of {key} {remembered[key]}, this run's config says {present.get(key)}: use it with "
                 "the config.yaml that stands beside it"
             )
+    if resumes and "options" in remembered:
+        refuse_other_options(remembered["options"], present["options"])
     same_name = remembered.get("dataset") == present.get("dataset")
     stores = {remembered.get("store"), present.get("store")}
     if same_name and None not in stores and len(stores) > 1:
         warnings.warn(f"the store of {present['dataset']} is not the one that the run was trained on", stacklevel=3)
+
+
+def options_of_training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, by their dotted names, the options that a training may not change when it resumes.
+
+    Args:
+        config: options of `fit`, nested.
+    """
+    chosen = {part: config[part] for part in ("model", "data")}
+    chosen["trainer"] = {name: config["trainer"].get(name) for name in OF_A_STEP}
+    options = dict(_flat(json.loads(json.dumps(chosen, default=str))))
+    return {name: value for name, value in options.items() if name not in FREE_TO_CHANGE}
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def refuse_other_options(remembered: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    """Refuse to resume with other options than a training began with.
+
+    A path may be written relative to another folder.
+
+    Raises:
+        InputError: naming the options, with both values.
+    """
+    differing = [
+        f"{name} {remembered.get(name)} (now {present.get(name)})"
+        for name in sorted(remembered.keys() | present.keys())
+        if remembered.get(name) != present.get(name) and not is_same_place(remembered.get(name), present.get(name))
+    ]
+    if differing:
+        more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+        raise InputError(
+            f"the training began with {', '.join(differing[:SHOWN])}{more}: resume it with the config.yaml that stands "
+            "beside its checkpoints, or begin anew in another run.dir"
+        )
 
 
 def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: Collection[str], resumes: bool) -> None:

@@ -40,11 +40,16 @@ def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | 
     """
     if name is None and command != "fit" and run.best.is_file():
         rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
-    if name is None or "://" in str(name) or name == "hpc":
+    if name is None or "://" in str(name):
+        return name
+    if name == "hpc":  # what Lightning writes before a cluster's scheduler requeues a job
+        if not any(run.path.glob("hpc_ckpt_*.ckpt")):
+            raise MissingFileError(f"--ckpt_path hpc: {run.path} has no hpc_ckpt_N.ckpt; use last, or leave it out")
         return name
     path = {"best": run.best, "last": run.last}.get(name, Path(name))
     if not path.exists():
-        raise MissingFileError(f"--ckpt_path {name}: {path} does not exist: leave the option out to begin anew")
+        otherwise = "leave the option out to begin anew" if command == "fit" else "correct the path, or train the run"
+        raise MissingFileError(f"--ckpt_path {name}: {path} does not exist: {otherwise}")
     return str(path)
 
 

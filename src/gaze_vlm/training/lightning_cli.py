@@ -27,7 +27,7 @@ from gaze_vlm.training.callbacks import (
     best_checkpoint,
     counted_in_batches,
 )
-from gaze_vlm.training.checkpoint import store_digest
+from gaze_vlm.training.checkpoint import options_of_training, store_digest
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
 from gaze_vlm.training.checks import Training, refuse_what_would_fail
 from gaze_vlm.training.checks.problem import is_first_process
@@ -82,6 +82,9 @@ class GazeCLI(LightningCLI):
             "dataset": options.dataset,
             "store": store_digest(data.store_path),
             "train_clips": data.train_clips,
+            "options": options_of_training(
+                (self.config if self.subcommand is None else self.config[self.subcommand]).as_dict()
+            ),
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

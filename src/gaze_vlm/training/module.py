@@ -12,7 +12,7 @@ from transformers import get_scheduler
 
 from gaze_vlm.attention.regularizer import GazeRegularizer
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.datamodules.clip import Batch, StepTotals, Task
+from gaze_vlm.datamodules.clip import Batch, StepTotals, Task, known_tasks
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.attention_scores import AttentionScorer
@@ -70,11 +70,14 @@ class GazeVLM(L.LightningModule):
         super().__init__()
         in_unit_interval(warmup=warmup)
         at_least(0, ratio_every_n_steps=ratio_every_n_steps)
+        known_tasks(task_weights=task_weights)
         at_least(0, **{f"task_weights.{task}": weight for task, weight in (task_weights or {}).items()})
         above_zero(**{f"learning_rates.{part}": rate for part, rate in (learning_rates or {}).items()})
-        if regularizer is not None and float(regularizer.weight) > 0 and not backbone.has_attention_source:
+        if regularizer is not None and regularizer.schedule == "calibrated" and not ratio_every_n_steps:
+            raise InputError("schedule is calibrated and ratio_every_n_steps 0: λ would never move; set it to 50, say")
+        if regularizer is not None and regularizer.is_active and not backbone.has_attention_source:
             raise InputError(
-                f"the regularizer has weight (λ) {float(regularizer.weight)}, but the backbone hands over no "
+                f"the regularizer has weight (λ) {regularizer.configured_weight}, but the backbone hands over no "
                 "attention: give it a `block`, `vit_layers` or `language_layers`, or set `regularizer: null`"
             )
         self.backbone = backbone
@@ -308,7 +311,7 @@ class GazeVLM(L.LightningModule):
             "block": None if backbone.block is None else backbone.block.output,
             "lora": None if backbone.options.lora is None else str(backbone.options.lora),
             "base_checkpoint": backbone.options.checkpoint,
-            "lambda": None if regularizer is None else float(regularizer.weight),
+            "lambda": None if regularizer is None else regularizer.configured_weight,
             "floor": None if regularizer is None else regularizer.floor,
             "made_by": self.made_by,
         }

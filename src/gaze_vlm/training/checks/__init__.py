@@ -15,12 +15,19 @@ from gaze_vlm.training.checks.configuration import (
     four_bit_weights,
     gaze_of_other_times,
     prepared_store,
+    resumed_training,
     run_directory,
     valid_gaze,
     versions_fit,
     weights_there,
 )
-from gaze_vlm.training.checks.model import clips_fit, divergence_has_gradient, optimizer_fits, something_trainable
+from gaze_vlm.training.checks.model import (
+    clips_fit,
+    divergence_has_gradient,
+    heads_there,
+    optimizer_fits,
+    something_trainable,
+)
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, unknown_words
 from gaze_vlm.training.checks.trainer import (
@@ -36,6 +43,7 @@ __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_
 CONFIGURATION: tuple[Check, ...] = (
     versions_fit,
     run_directory,
+    resumed_training,
     four_bit_weights,
     weights_there,
     trainer_options,
@@ -50,6 +58,7 @@ CONFIGURATION: tuple[Check, ...] = (
 MODEL: tuple[Check, ...] = (
     something_trainable,
     divergence_has_gradient,
+    heads_there,
     optimizer_fits,
     clips_fit,
     special_tokens,

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
+from gaze_vlm.errors import UserError
 from gaze_vlm.output import check_output_folder
 from gaze_vlm.preparation.quality_report import LOW_SHARE
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.checkpoint_files import find_checkpoint
+from gaze_vlm.training.checkpoint import check_made_by
+from gaze_vlm.training.checkpoint_files import find_checkpoint, read_checkpoint
 from gaze_vlm.training.checks.problem import Problem, Training, is_first_process, refusals
 from gaze_vlm.training.checks.versions import misfits
 
@@ -63,6 +65,12 @@ def valid_gaze(training: Training) -> Iterable[Problem]:
     if regularizer is None or not regularizer.is_active or not training.steps_of_epoch:
         return
     share = training.valid_share
+    weights = {task: training.module.task_weights.get(task, 1.0) for task in data.tasks}
+    if not any(weights.values()):
+        yield Problem(
+            f"task_weights are 0 for {' and '.join(weights)}, so λ > 0 would pull nothing: raise one, or set "
+            "model.regularizer to null"
+        )
     if data.targets is not None:
         yield from _met_targets(training, data.targets, share)
         return
@@ -106,6 +114,17 @@ def gaze_of_other_times(training: Training) -> Iterable[Problem]:
             "enough in time to lend its gaze (train_gaze: shuffled_in_time)",
             fatal=False,
         )
+
+
+def resumed_training(training: Training) -> Iterable[Problem]:
+    """Check that the checkpoint to resume from is of this arm, these data and these options."""
+    try:
+        file = find_checkpoint(training.ckpt_path, RunDirectory(training.run.dir), "fit")
+    except UserError:  # which the check of the run directory reports
+        return
+    if file is not None and Path(file).is_file():
+        remembered = read_checkpoint(Path(file))["gaze_vlm"].get("made_by") or {}
+        yield from refusals(partial(check_made_by, remembered, training.module.made_by, resumes=True))
 
 
 def run_directory(training: Training) -> Iterable[Problem]:

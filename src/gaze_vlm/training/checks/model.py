@@ -1,11 +1,13 @@
 """Checks of the model as it is built, without weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import torch
+from torch import nn
 from torch.nn import Parameter
 
+from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSource
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 
@@ -27,6 +29,28 @@ def divergence_has_gradient(training: Training) -> Iterable[Problem]:
             "the divergence has no gradient: vit_layers look into a frozen vision tower; put vision into `train` or "
             "into lora.parts, or regularize a `block`"
         )
+
+
+def heads_there(training: Training) -> Iterable[Problem]:
+    """Check that the attention has the heads that are asked for."""
+    backbone = training.module.backbone
+    for count in sorted(set(numbers_of_heads(backbone.source))):
+        if any(head >= count for head in backbone.options.heads):
+            yield Problem(f"heads {list(backbone.options.heads)}: the attention has {count} heads, counted from 0")
+
+
+def numbers_of_heads(source: AttentionSource | None) -> Iterator[int]:
+    """Yield how many heads each layer of a source has, where its module or the model's configuration says so."""
+    modules: Sequence[nn.Module] = ()
+    if isinstance(source, CapturedSource):
+        modules = source.capture.modules
+    elif isinstance(source, BlockSource):
+        modules = source.block.attentions[-1:]
+    for module in modules:
+        of_config = getattr(getattr(module, "config", None), "num_attention_heads", None)
+        count = getattr(module, "num_heads", getattr(module, "heads", of_config))
+        if count is not None:
+            yield count
 
 
 def clips_fit(training: Training) -> Iterable[Problem]:

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gaze_vlm.datamodules.clips import ClipDataModule
-from gaze_vlm.errors import UserError
+from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.run_files import RunOptions
 
@@ -45,14 +45,13 @@ class Training:
     @property
     def processes(self) -> int:
         """How many processes train together."""
-        devices = self.trainer.get("devices", 1)
-        if isinstance(devices, list):
-            of_node = len(devices)
-        elif str(devices) in ("auto", "-1"):
+        try:
+            of_node = number_of_devices(self.trainer.get("devices", 1))
+        except UserError:  # which the check of the trainer reports
+            of_node = 1
+        if of_node is None:
             of_node = 1 if self.trainer.get("accelerator") == "cpu" else max(1, torch.cuda.device_count())
-        else:
-            of_node = int(devices)
-        return max(1, of_node) * int(self.trainer.get("num_nodes") or 1)
+        return of_node * max(1, self.trainer.get("num_nodes") or 1)
 
     @property
     def precision(self) -> str:
@@ -85,6 +84,28 @@ class Training:
         """Share of the training frames with valid gaze; the store must be set up."""
         options = self.module.backbone.options
         return self.data.valid_share(options.view, options.min_mass_in_view)
+
+
+def number_of_devices(given: int | str | list[int]) -> int | None:
+    """Return how many devices `trainer.devices` asks for; None for all that there are.
+
+    Raises:
+        InputError: it asks for none, for one twice, or for what is no number.
+    """
+    if str(given) in ("auto", "-1"):
+        return None
+    try:
+        if isinstance(given, int) or (isinstance(given, str) and "," not in given):
+            numbers = list(range(int(given)))
+        else:
+            numbers = [int(one) for one in (given.split(",") if isinstance(given, str) else given) if str(one).strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"trainer.devices is {given!r}: expected how many (1 or more), a list of different devices, or auto"
+        )
+    return len(numbers)
 
 
 def is_first_process() -> bool:

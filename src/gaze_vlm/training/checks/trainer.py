@@ -1,6 +1,6 @@
 """Checks of the trainer's options."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.ranges import at_least
 from gaze_vlm.suggestions import did_you_mean
-from gaze_vlm.training.checks.problem import Problem, Training, refusals
+from gaze_vlm.training.checks.problem import Problem, Training, number_of_devices, refusals
 
 PLAIN = (  # which a trainer checks by itself, wherever it runs
     "min_epochs",
@@ -29,8 +29,16 @@ PLAIN = (  # which a trainer checks by itself, wherever it runs
     "gradient_clip_algorithm",
     "check_val_every_n_epoch",
     "reload_dataloaders_every_n_epochs",
+    "fast_dev_run",
 )
-LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0, "log_every_n_steps": 0, "num_sanity_val_steps": -1}
+TRAIN_VALUES = ("cross_entropy", "divergence", "lambda", "valid_frames", "gradient_ratio")
+LEAST = {
+    "accumulate_grad_batches": 1,
+    "num_nodes": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+    "num_sanity_val_steps": -1,
+}
 
 
 def trainer_options(training: Training) -> Iterable[Problem]:
@@ -48,9 +56,26 @@ def trainer_options(training: Training) -> Iterable[Problem]:
             yield Problem(
                 f"trainer.{option} is {given!r}; choose one of {', '.join(sorted(known))}{did_you_mean(given, known)}"
             )
-    if trainer.get("devices") in (0, "0", []):
-        yield Problem("trainer.devices is 0: a training needs one or more")
-    yield from refusals(partial(try_trainer, {name: trainer[name] for name in PLAIN if trainer.get(name) is not None}))
+    yield from refusals(partial(number_of_devices, trainer.get("devices", 1)))
+    if trainer.get("barebones") or trainer.get("enable_checkpointing") is False:
+        yield Problem(
+            "trainer.barebones and trainer.enable_checkpointing: false write no checkpoint, without which a run is of "
+            "no use: leave them out"
+        )
+    yield from refusals(partial(try_trainer, dict(options_to_try(trainer))))
+
+
+def options_to_try(trainer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the options that a trainer on this machine's processor checks as the one to come would."""
+    yield from ((name, trainer[name]) for name in PLAIN if trainer.get(name) is not None)
+    if isinstance(profiler := trainer.get("profiler"), str):
+        yield "profiler", profiler
+    if isinstance(interval := trainer.get("val_check_interval"), float):
+        yield "val_check_interval", interval
+    if str(precision := trainer.get("precision")).startswith("transformer-engine"):
+        yield "precision", precision
+    if trainer.get("accelerator") == "cpu" and trainer.get("strategy") in StrategyRegistry.available_strategies():
+        yield "strategy", trainer["strategy"]
 
 
 def at_least_of_trainer(trainer: Any) -> None:
@@ -82,7 +107,7 @@ def refused_by_trainer() -> Iterator[None]:
     """
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
 
@@ -91,6 +116,14 @@ def some_steps(training: Training) -> Iterable[Problem]:
     for option in ("max_steps", "max_epochs", "limit_train_batches"):
         if training.trainer.get(option) == 0:
             yield Problem(f"trainer.{option} is 0: nothing would be trained, and no checkpoint written; raise it")
+    batches = training.steps_of_epoch * training.accumulated
+    for option in ("limit_train_batches", "overfit_batches"):
+        share = training.trainer.get(option)
+        if isinstance(share, float) and 0 < share < 1 and batches and not int(share * batches):
+            yield Problem(
+                f"trainer.{option} is {share:g}: less than one of {batches} batches; set it to {1 / batches:.2g} or "
+                "more, or to a number of batches"
+            )
 
 
 def whole_steps(training: Training) -> Iterable[Problem]:
@@ -139,13 +172,13 @@ def monitored_scores(training: Training) -> Iterable[Problem]:
     """Check that callbacks such as EarlyStopping monitor what is logged."""
     for callback in training.trainer.get("callbacks") or []:
         monitor = (callback.get("init_args") or {}).get("monitor") if hasattr(callback, "get") else None
-        if monitor is not None and not str(monitor).startswith("train/"):
-            known = list(validation_scores(training))
-            if monitor not in known:
-                yield Problem(
-                    f"{callback['class_path']} monitors {monitor!r}, which no validation logs: choose one of "
-                    f"validation/score, validation/TASK/SCORE (docs/scores.md){did_you_mean(monitor, known)}"
-                )
+        known = [*validation_scores(training), *(f"train/{name}" for name in TRAIN_VALUES)]
+        if monitor is not None and monitor not in known:
+            yield Problem(
+                f"{callback['class_path']} monitors {monitor!r}, which is not logged: choose one of "
+                "validation/score, validation/TASK/SCORE (docs/scores.md), "
+                f"{', '.join(f'train/{name}' for name in TRAIN_VALUES)}{did_you_mean(monitor, known)}"
+            )
 
 
 def validation_scores(training: Training) -> Iterator[str]:
