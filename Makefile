@@ -28,7 +28,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(call pip_install,'.[dev]')
 	@touch $@
 
+# $(call need_uv): where it could not be had at the installation.
+need_uv = @$(BIN)/python -m uv --version > /dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
+
 lock: install  ## write constraints.txt anew, from the newest versions that pyproject.toml allows, and run the tests with them
+	$(call need_uv)
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
 		--output-file constraints.txt pyproject.toml
 	sed -i '1i # Versions that were tested together: `make install` installs them, `make lock` writes them anew.' constraints.txt
@@ -66,12 +70,14 @@ test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 
 # Environments of their own, whatever constraints.txt says. The oldest versions use what newer ones of others deprecate.
 OLDEST := .venv-oldest
 test-oldest: install  ## run the tests with the oldest versions that pyproject.toml allows
+	$(call need_uv)
 	$(PYTHON) -m venv --clear $(OLDEST)
 	$(BIN)/uv pip install --quiet --resolution lowest-direct --python $(OLDEST)/bin/python --editable '.[dev]'
 	$(OLDEST)/bin/python -m pytest -n 2 -W ignore::DeprecationWarning
 
 LATEST := .venv-latest
 test-latest: install  ## run the tests with the newest versions that pyproject.toml allows
+	$(call need_uv)
 	$(PYTHON) -m venv --clear $(LATEST)
 	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --editable '.[dev]'
 	$(BIN)/uv pip freeze --python $(LATEST)/bin/python | diff constraints.txt - | grep '^>' || true

@@ -120,6 +120,22 @@ def test_participants_and_labelled_spans(tmp_path: Path) -> None:
     assert (reader.verbs, reader.nouns) == (("cut", "take"), ("onion",))
 
 
+def test_participants_under_other_names_are_refused(tmp_path: Path) -> None:
+    """Else videos of one person would be in several splits."""
+    root = make_root(tmp_path, "a.mp4", "b.mp4")
+    write(root / "participants.csv", "video_id,participant\na,Ada\nb.mp4,Ada\n")
+    with pytest.raises(
+        ValueError, match=r"participants.csv has rows of b.mp4, of which there is no video, and none of b"
+    ):
+        FolderReader(root).recordings()
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), 90.0, -1.0])
+def test_a_confidence_out_of_range_is_refused(tmp_path: Path, confidence: float) -> None:
+    with pytest.raises(ValueError, match="min_confidence is"):
+        FolderReader(make_root(tmp_path, "a.mp4"), min_confidence=confidence)
+
+
 @pytest.mark.parametrize("columns", ["video_id,second,text\nz,0,x\na,0,x\n", "video_id,start_s,end_s,text\nz,0,1,x\n"])
 def test_what_has_no_video_is_left_out(tmp_path: Path, columns: str) -> None:
     root = make_root(tmp_path, "a.mp4")

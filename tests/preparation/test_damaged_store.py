@@ -48,6 +48,15 @@ def test_values_out_of_range_are_found(copy: Path, name: str, value: float) -> N
         Store(copy).video("P01-R01-Pizza")
 
 
+@pytest.mark.parametrize("times", [lambda t_s: t_s[::-1].copy(), lambda t_s: t_s * np.nan, lambda t_s: 0 * t_s])
+def test_times_that_do_not_increase_are_found(copy: Path, times: Callable[[np.ndarray], np.ndarray]) -> None:
+    path = video_file(copy, "P01-R01-Pizza")
+    gaze, digest = read_video_gaze(path)
+    write_video_gaze(path, replace(gaze, frame_t_s=times(gaze.frame_t_s)), digest)
+    with pytest.raises(ValueError, match=r"P01-R01-Pizza.safetensors is damaged \(frame_t_s"):
+        Store(copy).video("P01-R01-Pizza")
+
+
 def test_what_does_not_count_need_not_be_finite(copy: Path) -> None:
     """An untracked point has no place, and one that the flow carries out of the frame an error of ∞."""
     path = video_file(copy, "P01-R01-Pizza")

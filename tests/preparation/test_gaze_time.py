@@ -13,10 +13,10 @@ from egtea_files import PREAMBLE, row_31, texture, write_annotations, write_vide
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
-from gaze_vlm.formats.recording import Reader
+from gaze_vlm.formats.recording import Action, Reader
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeSamples
-from gaze_vlm.preparation.gaze_time import check_times
+from gaze_vlm.preparation.gaze_time import check_actions, check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.runner import prepare
@@ -49,6 +49,37 @@ def test_the_likely_mistake_is_named(scale: float, start_s: float, said: str) ->
     t_s = (start_s + np.arange(0, 12, 1 / 30)) * scale
     with pytest.raises(ValueError, match=rf"g.csv: \d+ of 360 samples are inside the video, .*{said}"):
         check_times(Path("g.csv"), gaze(t_s), VIDEO)
+
+
+def test_a_fast_trackers_times_in_frames() -> None:
+    """Several samples a frame, so that more than two a second seem to be inside."""
+    times = gaze(np.floor(30 * np.arange(0, 12, 1 / 200)))
+    with pytest.raises(ValueError, match=r"87 of 2400 samples are inside the video, .*are the times in frames\?"):
+        check_times(Path("g.csv"), times, VIDEO)
+    check_times(Path("g.csv"), gaze(np.arange(0, 600, 1 / 200)), VIDEO)  # of a longer session
+
+
+@pytest.mark.parametrize(
+    ("scale", "start_s", "said"),
+    [
+        (1e3, 0, "1 of 6 actions begin inside the video, for they span 0 to 12,000 s .*the times in milliseconds"),
+        (30, 0, "are the times in frames"),
+        (1, UNIX_S, "0 of 6 actions .* are the times Unix time in seconds"),
+        (1, 3600, "is it actions of another recording"),
+    ],
+)
+def test_actions_of_other_times_are_refused(scale: float, start_s: float, said: str) -> None:
+    actions = [
+        Action((start_s + 2 * i) * scale, (start_s + 2 * i + 2) * scale, "cut red cup", None, None) for i in range(6)
+    ]
+    with pytest.raises(ValueError, match=rf"v.mp4: .*{said}"):
+        check_actions(actions, Path("v.mp4"), VIDEO)
+
+
+def test_actions_of_a_longer_recording_pass() -> None:
+    every_second = [Action(i, i + 1, "cut red cup", None, None) for i in range(30)]
+    check_actions(every_second, Path("v.mp4"), VIDEO)
+    check_actions([], Path("v.mp4"), VIDEO)
 
 
 @pytest.mark.parametrize("length_s", [3, 48])

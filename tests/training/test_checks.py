@@ -37,6 +37,11 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.max_steps=0", "trainer.max_steps is 0: nothing would be trained"),
         ("--trainer.max_epochs=0", "trainer.max_epochs is 0: nothing would be trained"),
         ("--trainer.limit_val_batches=0.0001", "limit_val_batches is 0.0001: less than one of 2 batches"),
+        ("--trainer.limit_train_batches=0.0001", "trainer.limit_train_batches is 0.0001: less than one of"),
+        ("--trainer.overfit_batches=0.001", "trainer.overfit_batches is 0.001: less than one of"),
+        ("--model.backbone.init_args.heads=[99]", "heads [99]: the attention has"),
+        ("--model.task_weights={activity: 0, future: 0}", "task_weights are 0 for activity and future"),
+        ("--ckpt_path=hpc", "has no hpc_ckpt_N.ckpt"),
         ("--ckpt_path=last", "last.ckpt does not exist: leave the option out"),
         ("--model.optimizer.init_args.lr=1e38", "model.optimizer: lr is 1e+38; expected 1e+06 or less"),
         ("--model.learning_rates.block=1e39", "model.optimizer: lr is 1e+39"),
@@ -64,7 +69,16 @@ def test_fit_and_doctor_refuse_alike(
         ("--trainer.strategy=dpp", "trainer.strategy is 'dpp'; choose one of .*did you mean ddp"),
         ("--trainer.gradient_clip_algorithm=foo", "trainer: `?gradient_clip_algorithm"),
         ("--trainer.max_steps=-5", "trainer: `?max_steps"),
-        ("--trainer.devices=0", "trainer.devices is 0"),
+        ("--trainer.enable_checkpointing=false", "trainer.barebones and trainer.enable_checkpointing: false write no"),
+        ("--trainer.barebones=true", "trainer.barebones and trainer.enable_checkpointing: false write no"),
+        ("--trainer.profiler=bogus", "trainer: .*profiler"),
+        ("--trainer.num_nodes=0", "trainer.num_nodes is 0; expected 1 or more"),
+        ("--trainer.devices=-5", "trainer.devices is '?-5"),
+        ("--trainer.devices=[0,0]", r"trainer.devices is \[0, 0\]"),
+        ("--trainer.devices=two", "trainer.devices is 'two'"),
+        ("--trainer.strategy=fsdp", "trainer: The strategy `fsdp` requires a GPU"),
+        ("--trainer.precision=transformer-engine", "trainer: .*transformer_engine"),
+        ("--trainer.devices=0", "trainer.devices is '?0'?: expected how many"),
     ],
 )
 def test_what_lightning_refuses_doctor_refuses_too(
@@ -74,6 +88,32 @@ def test_what_lightning_refuses_doctor_refuses_too(
     assert main(["fit", *options]) in (1, 2)
     assert main(["doctor", *options]) == 1
     assert re.search(f"\n! {message}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--model.task_weights={activty: 0}", "task_weights names 'activty', which is no task"),
+        ("--data.prompts={activty: x}", "prompts names 'activty', which is no task"),
+        ("--data.tasks=[activity,activity]", "tasks is activity, activity"),
+        ("--model.regularizer.init_args.weight=1e-60", "weight (λ) is 1e-60"),
+        ("--model.regularizer.init_args.weight=1e39", "weight (λ) is 1e+39"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    option: str, message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for command in ("fit", "doctor"):
+        assert main([command, *arguments(tmp_path / "run", tiny_llava, prepared), option]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_a_calibrated_weight_that_is_never_measured_is_refused(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = ["--model.regularizer.init_args.schedule=calibrated", "--model.ratio_every_n_steps=0"]
+    assert main(["doctor", *arguments(tmp_path, tiny_llava, prepared), *options]) == 1
+    assert "schedule is calibrated and ratio_every_n_steps 0" in capsys.readouterr().err
 
 
 def test_a_directory_in_use_is_refused_by_both(
@@ -94,8 +134,10 @@ def test_a_score_that_no_validation_logs_is_not_waited_for(
     stopping = "--trainer.callbacks=[{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: %s}}]"
     options = arguments(tmp_path / "run", tiny_llava, prepared)
     assert main(["doctor", *options, stopping % "validation/scor"]) == 1
-    assert "monitors 'validation/scor', which no validation logs" in capsys.readouterr().out
+    assert "monitors 'validation/scor', which is not logged" in capsys.readouterr().out
+    assert main(["doctor", *options, stopping % "train/los"]) == 1
     assert main(["doctor", *options, stopping % "validation/activity/noun"]) == 0
+    assert main(["doctor", *options, stopping % "train/cross_entropy"]) == 0
 
 
 def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

@@ -106,6 +106,29 @@ def test_a_stopped_training_resumes(
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--model.regularizer.init_args.weight=3", "model.regularizer.init_args.weight 1.0 (now 3.0)"),
+        ("--data.train_gaze=centre", "data.train_gaze own (now centre)"),
+        ("--data.gaze.sigma=0.5", "data.gaze.sigma"),
+        ("--data.batch_size=1", "data.batch_size 2 (now 1)"),
+        ("--model.optimizer.init_args.lr=0.5", "model.optimizer.init_args.lr"),
+        ("--trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches 1 (now 2)"),
+    ],
+)
+def test_a_training_resumes_with_its_own_options_alone(
+    option: str, message: str, whole_run: Path, tiny_llava: Path, prepared: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Resumed with another λ, it went on with the old one and said that the new one was used."""
+    options = [*arguments(whole_run, tiny_llava, prepared, steps=STEPS + 1), "--ckpt_path=last", option]
+    for command in ("fit", "doctor"):
+        assert main([command, *options]) == 1
+        said = capsys.readouterr()
+        assert f"the training began with {message}" in said.err + said.out
+    assert main(["doctor", *options[:-1], "--data.cached_clips=1"]) == 0
+
+
 def test_a_stopped_last_validation_is_repeated(
     tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

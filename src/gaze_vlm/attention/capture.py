@@ -65,8 +65,8 @@ class AttentionCapture:
             for module in self.modules:
                 del module.captured
 
-    def pop(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"]]]:
-        """Return the scaled queries and keys of each module in fp32, and forget them.
+    def pop(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"], float]]:
+        """Return the queries, keys and scaling of each module, and forget them.
 
         Raises:
             RuntimeError: a module did not run.
@@ -74,12 +74,9 @@ class AttentionCapture:
         if not all(self.captured):
             raise RuntimeError("no attention was captured: the layer did not run in this forward pass")
         taken = [
-            (
-                torch.cat([query.float() * scaling for query, _, scaling in calls]),
-                torch.cat([key for _, key, _ in calls]),
-            )
+            (torch.cat([query for query, _, _ in calls]), torch.cat([key for _, key, _ in calls]), calls[0][2])
             for calls in self.captured
         ]
         for calls in self.captured:
             calls.clear()
-        return [(query, key.float()) for query, key in taken]
+        return taken

@@ -136,9 +136,11 @@ class VitSource(CapturedSource):
     def layers(self, frames: int, input_ids: Tensor, labels: Tensor) -> list[Tensor]:
         attend = class_token_attention if self.class_token else mean_attention
         layers = []
-        for query, key in self.capture.pop():
+        for query, key, scaling in self.capture.pop():
             log_probs = rearrange(
-                attend(query, key, self.prefix), "(batch frame) head patch -> batch frame head patch", frame=frames
+                attend(query.float() * scaling, key.float(), self.prefix),
+                "(batch frame) head patch -> batch frame head patch",
+                frame=frames,
             )
             layers.append(log_probs if self.positions is None else log_probs[..., self.positions])
         return layers
@@ -172,9 +174,13 @@ class LanguageSource(CapturedSource):
         predicting = torch.zeros_like(labels, dtype=torch.bool)
         predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
         visual = visual[..., : len(self.grid)]
-        return [  # the last tokens alone may have been read, behind what was read before
-            answer_attention(query, key, predicting[:, -query.shape[2] :], visual) for query, key in self.capture.pop()
-        ]
+        captured = self.capture.pop()
+        read = captured[0][0].shape[2]  # the last tokens alone may have been read, behind what was read before
+        predicting = predicting[:, -read:]
+        most = int(predicting.sum(1).max())
+        asking = predicting.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        counts = predicting.gather(1, asking)
+        return [answer_attention(query, key, scaling, asking, counts, visual) for query, key, scaling in captured]
 
 
 def class_token_attention(
@@ -206,26 +212,38 @@ def mean_attention(
 def answer_attention(
     query: Float[Tensor, "batch head token d"],
     key: Float[Tensor, "batch key_head attended d"],
-    predicting: Bool[Tensor, "batch token"],
+    scaling: float,
+    asking: Int[Tensor, "batch asked"],
+    counts: Bool[Tensor, "batch asked"],
     visual: Int[Tensor, "batch frame patch"],
 ) -> Float[Tensor, "batch frame head patch"]:
     """Return the log of the predicting tokens' mean attention to each frame's patches.
 
+    No size depends on a value on the device, so that nothing waits for it.
+
     Args:
-        query, key: of a language layer; a key's head serves a group of the queries'.
-        predicting: the tokens that predict the answer.
+        query, key, scaling: of a language layer; a key's head serves a group of the queries'.
+        asking: where the tokens stand that predict the answer; a shorter answer's row goes on with others.
+        counts: which of them predict.
         visual: where the patches of each frame stand.
     """
-    key = repeat(key, "batch head token d -> batch (head group) token d", group=query.shape[1] // key.shape[1])
-    samples = []
+    width, group = query.shape[-1], query.shape[1] // key.shape[1]
+    places = repeat(asking, "batch asked -> batch head asked d", head=query.shape[1], d=width)
+    patches = repeat(visual, "batch frame patch -> batch head (frame patch) d", head=key.shape[1], d=width)
     with torch.autocast(query.device.type, enabled=False):
-        for asking, keys, tokens, patches in zip(query, key, predicting, visual, strict=True):
-            scores = einsum(
-                asking[:, tokens], keys[:, patches], "head token d, head frame patch d -> frame head token patch"
-            )
-            mean = scores.log_softmax(-1).logsumexp(2) - scores.new_tensor(scores.shape[2]).log()
-            samples.append(mean)
-    return torch.stack(samples)
+        asked = query.gather(2, places).float() * scaling
+        keys = repeat(
+            key.gather(2, patches).float(),
+            "batch head (frame patch) d -> batch (head group) frame patch d",
+            group=group,
+            frame=visual.shape[1],
+        )
+        scores = einsum(
+            asked, keys, "batch head asked d, batch head frame patch d -> batch frame head asked patch"
+        ).log_softmax(-1)
+        left_out = rearrange(~counts, "batch asked -> batch 1 1 asked 1")
+        summed = scores.masked_fill(left_out, -torch.inf).logsumexp(3)
+        return summed - rearrange(counts.sum(1).float().log(), "batch -> batch 1 1 1")
 
 
 def choose_layers(modules: dict[int, nn.Module], layers: Layers, option: str) -> dict[int, nn.Module]:

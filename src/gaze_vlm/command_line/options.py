@@ -188,7 +188,7 @@ def join_lists(args: list[str], lists: set[str]) -> list[str]:
     option: str | None = None
     values: list[str] = []
     for arg in rest:
-        if option is not None and not arg.startswith("-"):
+        if option is not None and (not arg.startswith("-") or re.fullmatch(r"-\d+", arg)):
             values.append(arg)
             continue
         if option is not None:

@@ -8,7 +8,7 @@ from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
 from gaze_vlm.training.configured import configure
@@ -80,7 +80,10 @@ def diagnose(training: Training) -> Diagnosis:
     if not built:
         return Diagnosis(facts, found)
     frames, known = frames_per_clip(data)
-    question, prompt, answer = longest_sample(backbone, data, frames)
+    try:
+        question, prompt, answer = longest_sample(backbone, data, frames)
+    except UserError as error:  # a question that the chat template does not take
+        return Diagnosis(facts, found or [Problem(str(error))])
     facts |= {
         **model_facts(backbone, frames, known),
         **kept_in_words(training, frames),

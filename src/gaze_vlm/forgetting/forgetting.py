@@ -23,7 +23,7 @@ from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.configured import configure, load_run
+from gaze_vlm.training.configured import check_finished, configure, load_run
 
 KINDS = {CROP: "object", TOOL: "tool"}  # any other question asks for a colour
 OUTPUT = Path("results/forgetting.csv")
@@ -69,6 +69,8 @@ def forgetting(runs: list[Path], output: Path = OUTPUT, clips: int = 200, seed: 
     if not runs:
         raise InputError("no run to ask: give --runs runs/kitchen/gaze/seed0 runs/kitchen/control/seed0")
     check_output_folder(output.parent)
+    for run in runs:
+        check_finished(run)
     shown = render_stills(clips, FRAMES, FRESH + seed)
     of_checkpoint: dict[str, Answered] = {}
     rows: list[Remembered] = []

@@ -1,6 +1,6 @@
 """A folder of videos, gaze tables and texts: data of one's own, in any of the formats that there is a parser for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -23,6 +23,7 @@ from gaze_vlm.formats.recording import (
 from gaze_vlm.formats.text_files import csv_header, csv_rows
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
+from gaze_vlm.ranges import in_unit_interval
 
 GazeFormat = Literal["generic", "pupil", "egoexo4d"]
 COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
@@ -42,7 +43,7 @@ class FolderReader:
     `videos/<video>.mp4` (or .mov, .mkv, .webm, .avi) has its gaze in `gaze/<video>.csv` (or .tsv, .txt), or in a folder
     `gaze/<video>` with the files of a Pupil or Ego-Exo4D export. `captions.csv` has texts of seconds
     (`video_id,second,text`) or of spans (`video_id,start_s,end_s,text[,verb,noun]`). An optional `participants.csv`
-    (`video_id,participant`) says who wears the camera; without it, each video is its own participant.
+    (`video_id,participant`) says who wears the camera; without it, or a row in it, each video is its own participant.
 
     Videos and participants may have any name; `id_of` makes their ids. Tables have the names.
 
@@ -73,6 +74,7 @@ class FolderReader:
             raise InputError(f"gaze is {self.gaze!r}; expected one of {', '.join(get_args(GazeFormat))}")
         if (self.frame_width_px is None) != (self.frame_height_px is None):
             raise InputError("set both frame_width_px and frame_height_px, or neither")
+        in_unit_interval(min_confidence=self.min_confidence)
         for name in ("frame_width_px", "frame_height_px"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -98,7 +100,7 @@ class FolderReader:
     def recordings(self) -> list[Recording]:
         """Return all videos, sorted by name."""
         videos, gaze = self._videos(), self._gaze_files()
-        actions, participants = self._actions(list(videos)), self._participants()
+        actions, participants = self._actions(list(videos)), self._participants(videos)
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
         return [
             Recording(
@@ -171,10 +173,17 @@ class FolderReader:
             return read_spans(self._captions)
         return read_captions(self._captions, videos)
 
-    def _participants(self) -> dict[str, str]:
+    def _participants(self, videos: Iterable[str]) -> dict[str, str]:
         path = self.root / "participants.csv"
         rows = csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ()
-        return {id_of(video, str(path)): id_of(participant, str(path)) for _, (video, participant) in rows}
+        found = {id_of(video, str(path)): id_of(participant, str(path)) for _, (video, participant) in rows}
+        unknown, lacking = sorted(set(found) - set(videos)), sorted(set(videos) - set(found))
+        if unknown and lacking:
+            raise InputError(
+                f"{path} has rows of {', '.join(unknown)}, of which there is no video, and none of "
+                f"{', '.join(lacking)}: correct the names, which have no suffix"
+            )
+        return found
 
     def _frame_size(self, video: Path) -> tuple[int, int]:
         if self.frame_width_px is not None and self.frame_height_px is not None:

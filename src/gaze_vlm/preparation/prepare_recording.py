@@ -19,7 +19,7 @@ from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.output import draft_of, writing
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.frame_sampling import prepare_video
-from gaze_vlm.preparation.gaze_time import check_times
+from gaze_vlm.preparation.gaze_time import check_actions, check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import VIDEO_VERSION, read_video_gaze, reencoded_file, video_file, write_video_gaze
 from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
@@ -74,7 +74,9 @@ class PrepareRecording:
             InputError: gaze or video cannot be read, or the times of one are not the other's.
         """
         gaze = self.reader.read_gaze(recording)
-        check_times(recording.gaze or recording.video, gaze, video_info(recording.video))
+        info = video_info(recording.video)
+        check_times(recording.gaze or recording.video, gaze, info)
+        check_actions(recording.actions, recording.video, info)
         aspect = recording.gaze_width_px / recording.gaze_height_px
         return with_events(gaze, aspect, self.parameters.saccade_widths_s)
 

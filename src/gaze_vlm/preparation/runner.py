@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError, OutputError
@@ -108,6 +108,13 @@ def open_reader(dataset: str, root: Path, options: Mapping[str, Any]) -> Reader:
         raise InputError(
             f"the reader of {dataset} has no option {', '.join(unknown)}; it has {', '.join(legal) or 'none'}"
         )
+    hints = get_type_hints(inspect.unwrap(getattr(READERS[dataset], "__init__")))  # noqa: B009
+    for name, value in options.items():
+        kinds = set(get_args(hints[name])) | {hints[name]}
+        if kinds & {int, float} and not isinstance(value, int | float | None):
+            raise InputError(f"the reader's {name} is {value!r}; expected a number")
+        if Path in kinds and not isinstance(value, str | Path | None):
+            raise InputError(f"the reader's {name} is {value!r}; expected a path")
     return READERS[dataset](root, **options)
 
 

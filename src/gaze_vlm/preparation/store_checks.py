@@ -42,7 +42,7 @@ def check_manifest(manifest: Manifest) -> None:
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check a video's arrays: their types, and one number of frames and points.
+    """Check a video's arrays: their types, one number of frames and points, and times that increase.
 
     Raises:
         TypeError: one has not.
@@ -57,6 +57,9 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
             expected, shape = of_point[name].base, (frames, points, *of_point[name].shape)
         if arrays[name].dtype != expected or arrays[name].shape != shape:
             raise TypeError(f"{name} is {arrays[name].dtype}, {arrays[name].shape}; expected {expected}, {shape}")
+    times_s = arrays["frame_t_s"]
+    if not np.isfinite(times_s).all() or not (np.diff(times_s) > 0).all():
+        raise TypeError("frame_t_s has times that are not finite, or do not increase")
 
 
 def check_clips(clips: Sequence[ClipRecord], manifest: Manifest, where: str) -> None:

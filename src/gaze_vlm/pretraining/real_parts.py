@@ -35,6 +35,8 @@ SMOLLM2 = PackagedFile(
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 
+START, END = "<|im_start|>", "<|im_end|>"  # of a message
+
 
 def read_dinov2(image_px: int) -> tuple[Dinov2Model, ViTImageProcessor]:
     """Read DINOv2-S/14 from an ONNX graph.
@@ -98,4 +100,7 @@ def read_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model = AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True)
         )
-        return model, AutoTokenizer.from_pretrained(folder, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file.name)
+    # As the model's own tokenizer has them; some versions read others from the file, or none.
+    tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token = START, END, END
+    return model, tokenizer

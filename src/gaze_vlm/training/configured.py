@@ -40,6 +40,18 @@ def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining
         return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog)
 
 
+def check_finished(run: Path) -> None:
+    """Check that a run can be loaded.
+
+    Raises:
+        MissingFileError: the run has no config or no checkpoint.
+    """
+    directory = RunDirectory(run)
+    for file in (directory.config, directory.best):
+        if not file.is_file():
+            raise MissingFileError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
+
+
 def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
     """Load a finished run, from its config and its best checkpoint.
 
@@ -50,10 +62,8 @@ def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
     Raises:
         MissingFileError: the run has no config or no checkpoint.
     """
+    check_finished(run)
     directory = RunDirectory(run)
-    for file in (directory.config, directory.best):
-        if not file.is_file():
-            raise MissingFileError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
     if not directory.is_trained:
         rank_zero_warn(f"{run}: its training is {directory.state}: these are the best weights until now")
     cli = configure([f"--config={directory.config}"])

@@ -1,5 +1,6 @@
 """Checks of the trainer's options."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -94,7 +95,8 @@ def try_trainer(options: dict[str, Any]) -> None:
     Raises:
         InputError: Lightning refuses the options.
     """
-    with refused_by_trainer():
+    with refused_by_trainer(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "GPU available but not used")  # by this one, which trains nothing
         L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, **options)
 
 
@@ -116,14 +118,6 @@ def some_steps(training: Training) -> Iterable[Problem]:
     for option in ("max_steps", "max_epochs", "limit_train_batches"):
         if training.trainer.get(option) == 0:
             yield Problem(f"trainer.{option} is 0: nothing would be trained, and no checkpoint written; raise it")
-    batches = training.steps_of_epoch * training.accumulated
-    for option in ("limit_train_batches", "overfit_batches"):
-        share = training.trainer.get(option)
-        if isinstance(share, float) and 0 < share < 1 and batches and not int(share * batches):
-            yield Problem(
-                f"trainer.{option} is {share:g}: less than one of {batches} batches; set it to {1 / batches:.2g} or "
-                "more, or to a number of batches"
-            )
 
 
 def whole_steps(training: Training) -> Iterable[Problem]:
@@ -132,6 +126,14 @@ def whole_steps(training: Training) -> Iterable[Problem]:
     The loss is normalised by what they hold together.
     """
     batches, accumulated = training.limited_batches or 0, training.accumulated
+    of_epoch = training.steps_of_epoch * accumulated
+    for option in ("limit_train_batches", "overfit_batches"):
+        share = training.trainer.get(option)
+        if isinstance(share, float) and 0 < share < 1 and of_epoch and not int(share * of_epoch):
+            yield Problem(
+                f"trainer.{option} is {share:g}: less than one of {of_epoch} batches; set it to {1 / of_epoch:.2g} or "
+                "more, or to a number of batches"
+            )
     if batches % accumulated:
         yield Problem(
             f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "
