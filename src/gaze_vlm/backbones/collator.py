@@ -261,5 +261,5 @@ class Collator:
         fill = self.processor.tokenizer.pad_token_id if fill is None else fill
         length = max(map(len, sequences))
         ids = torch.tensor([[fill] * (length - len(one)) + one for one in sequences])
-        mask = torch.tensor([[0] * (length - len(one)) + [1] * len(one) for one in sequences])
-        return {"input_ids": ids, "attention_mask": mask}
+        padded = torch.tensor([length - len(one) for one in sequences])
+        return {"input_ids": ids, "attention_mask": (torch.arange(length) >= padded[:, None]).long()}

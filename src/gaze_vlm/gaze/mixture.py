@@ -34,10 +34,12 @@ class GazeMixture:
 
         Where they differ in points, points that do not count are added.
         """
-        points = max(mixture.weight.shape[-1] for mixture in mixtures)
-        missing = [points - mixture.weight.shape[-1] for mixture in mixtures]
-        xy = [functional.pad(one.xy, (0, 0, 0, more)) for one, more in zip(mixtures, missing, strict=True)]
-        weight = [functional.pad(one.weight, (0, more)) for one, more in zip(mixtures, missing, strict=True)]
+        xy, weight = [mixture.xy for mixture in mixtures], [mixture.weight for mixture in mixtures]
+        points = max(one.shape[-1] for one in weight)
+        missing = [points - one.shape[-1] for one in weight]
+        if any(missing):
+            xy = [functional.pad(one, (0, 0, 0, more)) for one, more in zip(xy, missing, strict=True)]
+            weight = [functional.pad(one, (0, more)) for one, more in zip(weight, missing, strict=True)]
         aspects = {float(mixture.aspect) for mixture in mixtures}
         each = torch.tensor([float(mixture.aspect) for mixture in mixtures], dtype=torch.float64)
         aspect = aspects.pop() if len(aspects) == 1 else rearrange(each, "clip -> clip 1 1")
