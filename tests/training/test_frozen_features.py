@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from io import BytesIO
+from multiprocessing import get_context
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -132,6 +133,29 @@ def test_two_writers_do_not_mix(tmp_path: Path) -> None:
         assert torch.equal(other.read("ab12"), features)
     assert len([*tmp_path.rglob("*.safetensors")]) == 1
     assert json.loads(next(tmp_path.rglob("model.json")).read_text()) == {"weights": "a"}
+
+
+def test_writers_and_a_reader_at_the_same_time(tmp_path: Path) -> None:
+    """Each reading finds a whole file of one of two processes that write it again and again."""
+    contents = [torch.full((4, 16, 256), float(number)) for number in range(2)]
+    FeatureFiles(tmp_path, {"weights": "a"}).write("ab12", contents[0])
+    writers = [get_context("fork").Process(target=write_often, args=(tmp_path, content)) for content in contents]
+    for writer in writers:
+        writer.start()
+    found = set()
+    while any(writer.is_alive() for writer in writers):
+        values = FeatureFiles(tmp_path, {"weights": "a"}).read("ab12").unique().tolist()
+        assert len(values) == 1
+        found.update(values)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert found == {0.0, 1.0}
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2  # no draft is left
+
+
+def write_often(folder: Path, content: torch.Tensor) -> None:
+    files = FeatureFiles(folder, {"weights": "a"})
+    for _ in range(200):
+        files.write("ab12", content)
 
 
 def test_a_batch_is_light(tiny_llava: Path, prepared: Path) -> None:
