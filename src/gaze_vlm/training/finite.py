@@ -26,12 +26,8 @@ class FiniteCheck(Callback):
     """
 
     def __init__(self) -> None:
-        self.trained: list[nn.Parameter] = []
         self.clips: list[str] = []
         self.losses: list[tuple[dict[str, Tensor], list[str]]] = []  # of each batch of the step: of each sample, clips
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.trained = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -43,7 +39,8 @@ class FiniteCheck(Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         losses, self.losses = self.losses, []
-        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+        trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients).float()
         values = [loss.sum().float() for terms, _ in losses for loss in terms.values()]
         not_finite = (~torch.stack([value.to(norm) for value in (*values, norm)]).isfinite()).any()

@@ -11,7 +11,7 @@ from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSou
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 
-LARGEST_OPTION = 1e6  # of an optimiser
+LARGEST_OPTION = 1e30  # of an optimiser: what it computes with is in fp32
 
 
 def something_trainable(training: Training) -> Iterable[Problem]:
@@ -69,7 +69,7 @@ def clips_fit(training: Training) -> Iterable[Problem]:
 def optimizer_fits(training: Training) -> Iterable[Problem]:
     """Check that the optimiser takes its options, and that each learning rate is of a part that is trainable.
 
-    A number that is not finite, or absurdly large, would overflow in the first step.
+    A number that is not finite, or too large, would overflow in the first step.
     """
     module = training.module
 
