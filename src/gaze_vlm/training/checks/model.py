@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import Parameter
 
+from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSource
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
@@ -44,8 +45,8 @@ def numbers_of_heads(source: AttentionSource | None) -> Iterator[int]:
     modules: Sequence[nn.Module] = ()
     if isinstance(source, CapturedSource):
         modules = source.capture.modules
-    elif isinstance(source, BlockSource):
-        modules = source.block.attentions[-1:]
+    elif isinstance(source, BlockSource) and isinstance(source.block, GazeBlock):
+        modules = [source.block.attentions[-1]]
     for module in modules:
         of_config = getattr(getattr(module, "config", None), "num_attention_heads", None)
         count = getattr(module, "num_heads", getattr(module, "heads", of_config))
