@@ -89,14 +89,14 @@ class RunFiles(Callback):
 
     def facts(self, module: GazeVLM) -> dict[str, Any]:
         """Return what the run was, for tables."""
-        identity = module.identity()
+        regularizer = module.regularizer
         return {
             "arm": self.options.arm,
             "seed": self.seed,
             "backbone": self.options.backbone,
             "dataset": self.options.dataset,
-            "lambda": identity["lambda"],
-            "floor": identity["floor"],
+            "lambda": None if regularizer is None else float(regularizer.weight),  # where a calibration ended
+            "floor": None if regularizer is None else regularizer.floor,
             "train_clips": self.data.clips_in("train"),
             "sees_gaze_at_test": self.data.sees_gaze_at_test,
             **self.cost(),
