@@ -180,3 +180,11 @@ def test_a_pair_of_versions_that_does_not_fit_is_named(
     monkeypatch.setattr("gaze_vlm.training.checks.configuration.misfits", lambda: [misfit])
     diagnosis = doctor(arguments(tmp_path, tiny_llava, prepared))  # which may work all the same
     assert [problem.text for problem in diagnosis.problems if misfit in problem.text]
+
+
+def test_a_prompt_that_the_template_does_not_take_ends_in_a_page(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = [*arguments(tmp_path, tiny_llava, prepared), "--data.prompts={activity: what <image> is}"]
+    assert main(["doctor", *options]) == 1
+    assert "data.prompts.activity is 'what <image> is' and holds <image>, a special token" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,22 @@ def test_wrong_arguments(raw_root: Path, tmp_path: Path) -> None:
         prepare("egtea", raw_root, tmp_path, workers=0)
     with pytest.raises(ValueError, match="the reader of egtea has no option fps, pass; it has "):
         prepare("egtea", raw_root, tmp_path, reader={"pass": 1, "fps": 24})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        ("folder", {"frame_width_px": "abc", "frame_height_px": 3}, "the reader's frame_width_px is 'abc'; expected a"),
+        ("folder", {"min_confidence": "0.6"}, "the reader's min_confidence is '0.6'; expected a number"),
+        ("ego4d", {"longest_action_s": [1]}, "the reader's longest_action_s is .1.; expected a number"),
+        ("ego4d", {"captions": 3}, "the reader's captions is 3; expected a path"),
+    ],
+)
+def test_options_of_a_reader_of_other_types_are_refused(
+    dataset: str, options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare(dataset, tmp_path, tmp_path / "store", reader=options)
 
 
 def test_a_tree_without_files_names_them_all(tmp_path: Path) -> None:
