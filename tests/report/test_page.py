@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from html_checks import Page, check_readable, check_whole
 
 from gaze_vlm.cli import main
@@ -57,6 +58,16 @@ def test_the_page_says_what_gaze_did_first(written: str) -> None:
     assert first < written.index('id="results"') < written.index('id="settings"')
     assert "The treatment: attention is pulled toward the wearer's own gaze." in written.replace("&#39;", "'")
     assert parsed.all("header", "nav", "main") == [{}, {"aria-label": "On this page"}, {"id": "main", "tabindex": "-1"}]
+
+
+def test_arms_whose_control_is_the_plain_model_are_named(compared: Path, tmp_path: Path, written: str) -> None:
+    config = yaml.safe_load(compared.read_text()) | {"controls": {"gaze": "baseline"}}
+    file, output = tmp_path / "compare.yaml", tmp_path / "page.html"
+    file.write_text(yaml.safe_dump(config))
+    assert main(["report", "--config", str(file), "--output", str(output), "--count", "0"]) == 0
+    sentence = "Trained like the plain model, but for the pull:"
+    assert re.search(rf"{sentence}\s+<strong>gaze</strong> \d", output.read_text(encoding="utf-8"))
+    assert sentence not in written
 
 
 def test_every_table_has_a_caption_and_every_sorted_column_a_button(written: str) -> None:
