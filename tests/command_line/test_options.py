@@ -81,6 +81,12 @@ def case(message: str, *args: str, status: int = 2) -> object:
             "--trainer.callbacks+=EarlyStopping",
             "--trainer.callbacks.monitr=x",
         ),
+        case("model.optimizer.init_args.lr: expected a number", "fit", "--model.optimizer.init_args.lr=nan"),
+        case(
+            "weight_decay: expected a number, got 'nan'",
+            "fit",
+            "--model.optimizer.init_args.weight_decay=nan",
+        ),
         # Refused by the class itself, when it is made; a logger whose package is missing, too.
         case(
             "callbacks.EarlyStopping: `mode` can be min, max, got foo",

@@ -96,19 +96,20 @@ def _explain_value(message: str) -> tuple[str | None, str]:
     if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message):
         module, name = found.groups()
         return None, f"there is no {module}.{name}{did_you_mean(f'{module}.{name}', _classes([f'{module}.']))}"
-    if found := re.search(r"Expected a dot import path string: (\S+)", message):
+    is_number = re.search(r"Expected a <class '(?:int|float)'>", message)
+    if (found := re.search(r"Expected a dot import path string: (\S+)", message)) and not is_number:
         close = did_you_mean(found[1], _classes(PACKAGES))
         return None, f"{found[1]!r} names no class; write it with its module{close}"
-    in_callable = r"expects a function or a callable class: (?!Expected a <)(.*?)\.*(?: Got value: .*)?$"
+    in_callable = r"expects a function or a callable class: (?!Expected a <|Parser key)(.*?)\.*(?: Got value: .*)?$"
     if found := re.search(in_callable, message, re.M):
         return None, found[1]
     expected = re.findall(r"Expected a (?!path but)(?:member of )?(.*?)(?:\. Got value: |$)", message, re.M)
-    value = re.search(r"(?:Given|Got) value: (.*)", message)
+    value = re.search(r"(?:Given|Got) value: (.*?)(?:\. Got value: .*)?$", message, re.M)
     if not expected or value is None:
         return None, _joined(re.sub(r"(?m)^ *- Expected a path but .*$", "", message.rpartition('":')[2]))
     given = re.sub(r"^NestedArg\(key='[\w.]+', val='(.*)'\)$", r"\1", value[1])
     choices = [choice for one in expected for choice in _choices(one)]
-    words = [_in_words(one) for one in expected if not _choices(one)]
+    words = [_in_words(one) for one in expected if not _choices(one) and not one.startswith("dot import path")]
     words = [word for word in dict.fromkeys(words) if word != "null" or (len(expected) == 1)]
     words += [f"one of {', '.join(dict.fromkeys(choices))}"] if choices else []
     return None, f"expected {' or '.join(words)}, got {given!r}{did_you_mean(given, choices)}"
