@@ -15,7 +15,7 @@ from gaze_vlm.ranges import above_zero, at_least
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
 LEAST_LOG = -100.0  # of a probability of 0
-LEAST_WEIGHT = 1e-12
+LEAST_WEIGHT = 1e-12  # of a λ above 0; its inverse is the largest
 
 
 def kl_divergence(log_p: Float[Tensor, "*#any patch"], log_q: Float[Tensor, "*#any patch"]) -> Float[Tensor, "*any"]:

@@ -42,9 +42,8 @@ def check_times(path: Path, gaze: GazeSamples, video: VideoInfo) -> None:
     in_frames = abs((end_s - start_s) / (video.average_hz * video.duration_s) - 1) < SAME
     if in_frames or inside < FEW_HZ * video.duration_s:
         raise InputError(
-            f"{path}: {inside} of {len(gaze)} samples are inside the video, for gaze spans {start_s:,.0f} to "
-            f"{end_s:,.0f} s and the video 0 to {video.duration_s:,.0f} s; "
-            f"{likely_mistake(start_s, end_s, video, 'gaze')}"
+            f"{path}: {inside} of {len(gaze)} samples are inside the video, for gaze spans "
+            f"{both_spans(start_s, end_s, video, 'gaze')}"
         )
 
 
@@ -68,10 +67,15 @@ def check_actions(actions: Sequence[Action], video_file: Path, video: VideoInfo)
     inside = sum(action.start_s < video.duration_s and action.end_s > 0 for action in actions)
     if not inside or (inside <= max(1, FEW_SHARE * len(actions)) and end_s > LIKELY * video.duration_s):
         raise InputError(
-            f"{video_file}: {inside} of {len(actions)} actions begin inside the video, for they span {start_s:,.0f} to "
-            f"{end_s:,.0f} s and the video 0 to {video.duration_s:,.0f} s; "
-            f"{likely_mistake(start_s, end_s, video, 'actions')}"
+            f"{video_file}: {inside} of {len(actions)} actions begin inside the video, for they span "
+            f"{both_spans(start_s, end_s, video, 'actions')}"
         )
+
+
+def both_spans(start_s: float, end_s: float, video: VideoInfo, what: str) -> str:
+    """Describe a span of times, that of their video, and the likely mistake; see `likely_mistake`."""
+    likely = likely_mistake(start_s, end_s, video, what)
+    return f"{start_s:,.0f} to {end_s:,.0f} s and the video 0 to {video.duration_s:,.0f} s; {likely}"
 
 
 def likely_mistake(start_s: float, end_s: float, video: VideoInfo, what: str) -> str:

@@ -61,7 +61,7 @@ class GazeCLI(LightningCLI):
         """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
 
     def before_instantiate_classes(self) -> None:
-        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        config = self.given
         if config.get("weights_only") is False:
             raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
         check_classes(config)
@@ -82,9 +82,7 @@ class GazeCLI(LightningCLI):
             "dataset": options.dataset,
             "store": store_digest(data.store_path),
             "train_clips": data.train_clips,
-            "options": options_of_training(
-                (self.config if self.subcommand is None else self.config[self.subcommand]).as_dict()
-            ),
+            "options": options_of_training(self.given.as_dict()),
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -99,7 +97,7 @@ class GazeCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)  # `_set_seed` sees to a seed to draw
 
     def _set_seed(self) -> None:
-        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        config = self.given
         config["seed_everything"] = config["data"]["seed"] = seed_of(config["seed_everything"])
         super()._set_seed()
 
@@ -135,6 +133,11 @@ class GazeCLI(LightningCLI):
             if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's own status of Ctrl-C is 1
                 raise KeyboardInterrupt from None
             raise
+
+    @property
+    def given(self) -> Any:
+        """The configuration of the command, nested."""
+        return self.config if self.subcommand is None else self.config[self.subcommand]
 
     @property
     def options(self) -> RunOptions:

@@ -128,12 +128,7 @@ def whole_steps(training: Training) -> Iterable[Problem]:
     batches, accumulated = training.limited_batches or 0, training.accumulated
     of_epoch = training.steps_of_epoch * accumulated
     for option in ("limit_train_batches", "overfit_batches"):
-        share = training.trainer.get(option)
-        if isinstance(share, float) and 0 < share < 1 and of_epoch and not int(share * of_epoch):
-            yield Problem(
-                f"trainer.{option} is {share:g}: less than one of {of_epoch} batches; set it to {1 / of_epoch:.2g} or "
-                "more, or to a number of batches"
-            )
+        yield from less_than_one(option, training.trainer.get(option), of_epoch)
     if batches % accumulated:
         yield Problem(
             f"limit_train_batches makes an epoch of {batches} batches, which are no whole steps of {accumulated} "
@@ -161,13 +156,18 @@ def validation_interval(training: Training) -> Iterable[Problem]:
         )
     limit = training.trainer.get("limit_val_batches")
     dataset = training.data.datasets.get("validation")
-    if isinstance(limit, float) and 0 < limit < 1 and dataset is not None:
+    if isinstance(limit, float) and dataset is not None:
         batches = len(training.data.batches_of_evaluation("validation", 0, training.processes))
-        if not int(batches * limit):
-            yield Problem(
-                f"limit_val_batches is {limit}: less than one of {batches} batches of the validation; set it to "
-                f"{1 / batches:.2g} or more, or to a number of batches"
-            )
+        yield from less_than_one("limit_val_batches", limit, batches)
+
+
+def less_than_one(option: str, share: Any, batches: int) -> Iterable[Problem]:
+    """Check that a share of some batches, where it is one, is at least a batch."""
+    if isinstance(share, float) and 0 < share < 1 and batches and not int(share * batches):
+        yield Problem(
+            f"trainer.{option} is {share:g}: less than one of {batches} batches; set it to {1 / batches:.2g} or more, "
+            "or to a number of batches"
+        )
 
 
 def monitored_scores(training: Training) -> Iterable[Problem]:
