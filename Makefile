@@ -43,7 +43,7 @@ demo: install  ## the main job on a small kitchen, one seed: table and page (abo
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
 	$(RUN) compare --config lightning_configs/compare/demo.yaml
 
-table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (runs and tests take half an hour on 2 cores, kitchens and checkpoints come on top)
+table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (on 2 cores 27 of the 36 runs and their tests take 14 minutes; the others read all patch tokens and take longer, kitchens and checkpoints come on top)
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
 	$(RUN) kitchen --root data/kitchen-ego4d --file-format ego4d --participants 12 --seed 1
