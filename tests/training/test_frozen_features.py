@@ -100,6 +100,28 @@ def test_features_that_are_too_large_are_not_kept(
     assert (kept / "predictions.jsonl").read_bytes() == (few / "predictions.jsonl").read_bytes()
 
 
+def test_another_run_may_fill_the_folder_meanwhile(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was room for all of them when the run looked first."""
+    write, other = FeatureFiles.write, tmp_path / "features" / "other-tower" / "clip.safetensors"
+
+    def beside_another(self: FeatureFiles, clip: str, features: torch.Tensor) -> None:
+        write(self, clip, features)
+        if not other.is_file():
+            other.parent.mkdir()
+            other.write_bytes(bytes(10_000_000))
+
+    monkeypatch.setattr(FeatureFiles, "write", beside_another)
+    filled = fit(tmp_path / "filled", tiny_llava, prepared, "--data.features_gb=0.01")
+    assert (
+        "another run wrote some too, with 0.01 GB that are there more than features_gb 0.01" in capsys.readouterr().err
+    )
+    assert len([*(tmp_path / "features").rglob("*.safetensors")]) == 2
+    none = fit(tmp_path / "none", tiny_llava, prepared, "--data.features=null")
+    assert (filled / "predictions.jsonl").read_bytes() == (none / "predictions.jsonl").read_bytes()
+
+
 def test_what_a_killed_run_left_is_kept_and_the_rest_is_made(
     tiny_llava: Path, prepared: Path, tmp_path: Path, tower_calls: list[str]
 ) -> None:

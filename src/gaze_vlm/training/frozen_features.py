@@ -20,6 +20,7 @@ from gaze_vlm.progress import say, track
 from gaze_vlm.training.module import GazeVLM
 
 GB = 1e9
+LOOK_AGAIN_AFTER = 64  # clips, how much room there is: another run may fill the folder too
 
 
 class FrozenFeatures:
@@ -55,10 +56,12 @@ class FrozenFeatures:
             missing.take(trainer.global_rank, trainer.world_size)
             # A generator of its own: a training draws the same, whether features were missing or not.
             loader = DataLoader(missing, batch_size=None, num_workers=data.workers, generator=torch.Generator())
-            for clip, pixel_values in track(loader, "features", len(missing)):
+            for position, (clip, pixel_values) in enumerate(track(loader, "features", len(missing))):
+                if position % LOOK_AGAIN_AFTER == 0 and not self.still_fits(missing, first[1].nbytes):
+                    break
                 if pixel_values is not None:
                     self.files.write(clip, self.encode(pixel_values))
-        trainer.strategy.barrier("features")
+        self.too_large = trainer.strategy.reduce_boolean_decision(self.too_large, all=False)  # waits for all
         return None if self.too_large else self.files
 
     @cached_property
@@ -80,6 +83,14 @@ class FrozenFeatures:
         reason = self.no_room(needed)
         kept = "" if reason is None else f", {reason}: none is kept, and the frozen tower runs for every batch"
         rank_zero_only(say)(f"features of {len(missing):,} clips, {needed / GB:.2f} GB in {missing.files.folder}{kept}")
+        return reason is None
+
+    def still_fits(self, missing: "MissingClips", clip_bytes: int) -> bool:
+        """Look again at what is missing by now, and whether there is room for it; say if there is none."""
+        reason = self.no_room(missing.count() * clip_bytes)
+        self.too_large = reason is not None
+        if reason is not None:
+            say(f"features: another run wrote some too, {reason}: the frozen tower runs for every batch")
         return reason is None
 
     def no_room(self, needed: float) -> str | None:
@@ -119,6 +130,10 @@ class MissingClips(Dataset[tuple[str, Tensor | None]]):
         own = self.clips[rank::processes]
         start = random.Random(os.getpid()).randrange(len(own)) if own else 0  # the run's own draws stay as they are
         self.clips = own[start:] + own[:start]
+
+    def count(self) -> int:
+        """Count those of this process that are missing by now."""
+        return sum(not self.files.path(clip).is_file() for clip, *_ in self.clips)
 
     def __len__(self) -> int:
         return len(self.clips)
