@@ -49,8 +49,8 @@ def test_places_that_are_none(tmp_path: Path) -> None:
 
 
 def test_unsorted_and_repeated_times(tmp_path: Path) -> None:
-    gaze = read(tmp_path, "t_s,x,y\n2,0.3,0.3\n1,0.1,0.1\n1,0.2,0.2\n-1,0.5,0.5\n")
-    assert gaze.t_s.tolist() == [-1, 1, 1, 2]
+    gaze = read(tmp_path, "t_s,x,y\n0.2,0.3,0.3\n0.1,0.1,0.1\n0.1,0.2,0.2\n-0.1,0.5,0.5\n")
+    assert gaze.t_s.tolist() == [-0.1, 0.1, 0.1, 0.2]
     assert gaze.xy[:, 0].tolist() == [0.5, 0.1, 0.2, 0.3]  # two places of one time are two samples
     with pytest.warns(UserWarning, match=r"gaze.csv: 2 rows repeat another and count once"):
         gaze = read(tmp_path, "t_s,x,y\n" + "1,0.1,0.1\n" * 3 + "2,0.1,0.1\n")
@@ -66,6 +66,10 @@ def test_unsorted_and_repeated_times(tmp_path: Path) -> None:
         ("t_s,x,y\n0,0.5,0.5\n1,0.5\n", "gaze.csv, line 3: 2 values where 3 are expected"),
         ("t_s,x,y\n0,left,0.5\n", "gaze.csv, line 2: x is 'left', not a number"),
         ("t_s,x,y\n0,0.5,0.5\nnan,0.5,0.5\n", "gaze.csv, line 3: t_s is 'nan', not a finite number"),
+        (
+            "t_s,x,y\n0,0.5,0.5\n9,0.5,0.5\n0,0.5,0.5\n",
+            "gaze.csv, row 3: its time, 0 s, is 9 s before that of the row above",
+        ),
         ("t_s,x,y\n,0.5,0.5\n", "gaze.csv, line 2: t_s is '', not a finite number"),
         ("t_s,x,y,event\n0,0.5,0.5,pursuit\n", "line 2: event is 'pursuit'; expected one of fixation, saccade"),
         ("t_s,x,y\n0,640,480\n1,2,0.5\n2,0.5,0.5\n", "2 of 3 places are outside the frame; divide x by the frame's"),

@@ -27,9 +27,9 @@ def read_egoexo4d_gaze(path: Path) -> GazeSamples:
         sample without a place is `UNTRACKED`, outside the frame `OUT_OF_FRAME`, and else `UNKNOWN`.
 
     Raises:
-        InputError: the file is empty, a row cannot be read, or a frame is no whole number.
+        InputError: the file is empty, a row cannot be read, a frame is no whole number, or time starts anew.
     """
-    rows = distinct_rows(_rows(path), len(COLUMNS), path)
+    rows = distinct_rows(_rows(path), len(COLUMNS), path, FRAME_HZ)
     event = np.full(len(rows), GazeEvent.UNKNOWN, dtype=np.uint8)
     gaze = placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:] / FRAME_PX, event)
     return check_scale(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?")

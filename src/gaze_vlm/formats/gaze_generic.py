@@ -28,8 +28,8 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
         `event` is the name of a `GazeEvent` in any case (`fixation`, `saccade`, `blink`, …), `UNKNOWN` if empty.
 
     Raises:
-        InputError: the file is empty, a row cannot be read, a time is missing, an event is unknown, or places are
-            pixels.
+        InputError: the file is empty, a row cannot be read, a time is missing, time starts anew, an event is unknown,
+            or places are pixels.
     """
     rows = distinct_rows(_rows(path, min_confidence), 4, path)
     gaze = placed_samples(rows[:, 0], rows[:, 1:3], rows[:, 3].astype(np.uint8))

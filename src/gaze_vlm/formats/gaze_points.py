@@ -11,19 +11,36 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FARTHEST = 1e6  # in frames; the store keeps places as float32
+FARTHEST_BACK_S = 1.0  # of one row's time behind the row before, in one recording
 
 
-def distinct_rows(rows: Iterable[Sequence[float]], columns: int, path: Path) -> Float64[np.ndarray, "row column"]:
+def distinct_rows(
+    rows: Iterable[Sequence[float]], columns: int, path: Path, rate_hz: float = 1.0
+) -> Float64[np.ndarray, "row column"]:
     """Sort the rows of a table by time.
 
     A row that repeats another counts once, and a warning counts these.
 
+    Args:
+        rows: of the table, time first.
+        columns: of a row.
+        path: of the table.
+        rate_hz: units of time a second.
+
     Raises:
-        InputError: there is no row.
+        InputError: there is no row, or time starts anew within the table.
     """
     table = number_table(rows, columns)
     if not len(table):
         raise InputError(f"{path} has a header and no row: export the gaze again")
+    t_s = table[:, 0] / rate_hz
+    back_s = -np.diff(t_s, prepend=t_s[0])
+    row = int(np.argmax(back_s))
+    if back_s[row] > FARTHEST_BACK_S:
+        raise InputError(
+            f"{path}, row {row + 1}: its time, {t_s[row]:.9g} s, is {back_s[row]:.9g} s before that of the row above. "
+            "If these are two recordings, give each a file; if it is one, sort its rows by time"
+        )
     kept = without_repeats(by_time(table))
     if len(kept) < len(table):
         warnings.warn(f"{path}: {len(table) - len(kept)} rows repeat another and count once", stacklevel=2)
