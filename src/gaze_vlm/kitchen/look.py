@@ -1,6 +1,7 @@
 """How a participant's kitchen looks: skin, sleeve, light and table."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -47,12 +48,12 @@ class Look:
     gain: tuple[float, float, float]
     seed: int
 
-    @property
+    @cached_property
     def tray(self) -> Colour:
         """Colour of the tray."""
         return shade(self.table, 0.78)
 
-    @property
+    @cached_property
     def shadow(self) -> Colour:
         """Colour of shadows."""
         return shade(self.table, 0.68)

@@ -1,5 +1,6 @@
 """What stands where: the objects of a session, their places on the table, and when each action happens."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,15 +49,18 @@ class Script:
 
     def done(self, item: int, t_s: float) -> frozenset[str]:
         """Return the verbs whose marks an object shows, each from halfway through its action."""
-        return self.done_before[item].union(verb for verb, mark_s in self._marks[item] if t_s > mark_s)
+        marks_s, done = self._marks[item]
+        return done[bisect_left(marks_s, t_s)]
 
     @cached_property
-    def _marks(self) -> list[list[tuple[str, float]]]:
-        """Of each object, the verbs that mark it, and when."""
+    def _marks(self) -> list[tuple[list[float], list[frozenset[str]]]]:
+        """Of each object, when it is marked, and the verbs whose marks it shows before, between and after that."""
         half_s = ((self.action_start_s[:-1] + self.action_start_s[1:]) / 2).tolist()
-        marks: list[list[tuple[str, float]]] = [[] for _ in self.kinds]
+        marks: list[tuple[list[float], list[frozenset[str]]]] = [([], [before]) for before in self.done_before]
         for item, action, mark_s in zip(self.action_object, self.actions, half_s, strict=True):
-            marks[item].append((action.verb, mark_s))
+            marks_s, done = marks[item]
+            marks_s.append(mark_s)
+            done.append(done[-1] | {action.verb})
         return marks
 
     def paths(self, t_s: Float[np.ndarray, " tick"]) -> Float[np.ndarray, "object tick 2"]:
