@@ -102,6 +102,16 @@ def test_an_upright_ellipse_stays_upright_and_another_turns() -> None:
         assert (np.ptp(columns) > 2 * np.ptp(rows)) != turns
 
 
+def test_strokes_drawn_together_are_those_drawn_one_by_one() -> None:
+    lines = [((-2.0, -1.0), (2.0, 1.0)), ((-2.0, 1.0), (2.0, -1.5)), ((0.0, -2.0), (0.1, 2.0))]
+    together, one_by_one = Sketch(), Sketch()
+    together.strokes(lines, 0.4, (200, 120, 40))
+    for start, end in lines:
+        one_by_one.stroke(start, end, 0.4, (200, 120, 40))
+    assert painted(together, 8 + 2j).any()
+    np.testing.assert_array_equal(painted(together, 8 + 2j), painted(one_by_one, 8 + 2j))
+
+
 def test_nothing_is_painted_beyond_the_reach_of_a_sketch() -> None:
     sketch = Sketch()
     sketch.disc((1.0, 0.0), 0.5, (255, 255, 255))

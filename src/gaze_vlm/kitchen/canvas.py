@@ -49,7 +49,11 @@ class Sketch:
 
     def stroke(self, start: Point, end: Point, thickness: float, colour: Colour) -> None:
         """Add a straight line with round ends."""
-        self._add_line((start, end), thickness, colour)
+        self.strokes([(start, end)], thickness, colour)
+
+    def strokes(self, lines: Sequence[tuple[Point, Point]], thickness: float, colour: Colour) -> None:
+        """Add straight lines with round ends that one call of OpenCV draws, the first one first."""
+        self._add_line([point for line in lines for point in line], thickness, colour)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """Add a filled circle."""
@@ -86,7 +90,8 @@ class Sketch:
                 cv2.fillPoly(image, [corners[span]], ink, line_type, SUBPIXEL_BITS)
             else:
                 width = max(1, round(unit * thickness))
-                cv2.polylines(image, [corners[span]], closed, ink, width, line_type, SUBPIXEL_BITS)
+                lines = [corners[span]] if closed else list(corners[span].reshape(-1, 2, 2))
+                cv2.polylines(image, lines, closed, ink, width, line_type, SUBPIXEL_BITS)
 
     def _place(self, origin: complex, turn: complex) -> Int32[np.ndarray, "corner 2"]:
         """Corners in fractions of a pixel: all at once, which is several times faster than shape by shape."""

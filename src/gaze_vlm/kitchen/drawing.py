@@ -68,8 +68,7 @@ def object_sketch(kind: str, colour: str, done: frozenset[str], shadow: Colour) 
         sketch.stroke((0.05, -0.3), (-0.8, -1.6), 0.24, WOOD)
         sketch.disc((-0.8, -1.6), 0.2, shade(WOOD, 0.8))
     if "Wash" in done:
-        for centre in ((-0.62, -0.2), (0.5, 0.35)):
-            _sparkle(sketch, centre, 0.3)
+        _sparkles(sketch, ((-0.62, -0.2), (0.5, 0.35)), 0.3)
     return sketch
 
 
@@ -163,8 +162,9 @@ def _jar(sketch: Sketch, centre: Point, r: float, tones: Palette, is_open: bool)
     )
     _box(sketch, centre, r, outline, tones.base)
     _box(sketch, centre, r, ((-0.5, -0.05), (0.5, -0.05), (0.5, 0.6), (-0.5, 0.6)), CREAM)
-    sketch.stroke((x - 0.28 * r, y + 0.18 * r), (x + 0.28 * r, y + 0.18 * r), 0.1 * r, LID)
-    sketch.stroke((x - 0.28 * r, y + 0.38 * r), (x + 0.14 * r, y + 0.38 * r), 0.1 * r, LID)
+    left, right, shorter = x - 0.28 * r, x + 0.28 * r, x + 0.14 * r
+    upper, lower = y + 0.18 * r, y + 0.38 * r
+    sketch.strokes([((left, upper), (right, upper)), ((left, lower), (shorter, lower))], 0.1 * r, LID)
     if is_open:
         sketch.ellipse((x, y - 0.6 * r), (0.66 * r, 0.2 * r), tones.darkest)
     else:
@@ -209,7 +209,8 @@ def _box(sketch: Sketch, centre: Point, r: float, corners: tuple[Point, ...], co
     sketch.polygon([(x + across * r, y + down * r) for across, down in corners], colour)
 
 
-def _sparkle(sketch: Sketch, centre: Point, size: float) -> None:
-    x, y = centre
-    sketch.stroke((x - size, y), (x + size, y), 0.3 * size, (255, 255, 255))
-    sketch.stroke((x, y - size), (x, y + size), 0.3 * size, (255, 255, 255))
+def _sparkles(sketch: Sketch, centres: tuple[Point, ...], size: float) -> None:
+    lines = []
+    for x, y in centres:
+        lines += [((x - size, y), (x + size, y)), ((x, y - size), (x, y + size))]
+    sketch.strokes(lines, 0.3 * size, (255, 255, 255))

@@ -69,11 +69,9 @@ def _fist(sketch: Sketch, skin: Colour, edge: Colour) -> None:
 
 def _open_hand(sketch: Sketch, skin: Colour, edge: Colour) -> None:
     fingers = ((-0.52, -0.95, 1.25), (-0.18, -0.34, 1.55), (0.18, 0.28, 1.55), (0.5, 0.85, 1.3), (0.5, 1.35, 0.45))
-    for across, tip_across, tip in fingers:
-        sketch.stroke((0.3, across), (tip + 0.05, tip_across), 0.42, edge)
+    sketch.strokes([((0.3, across), (tip + 0.05, tip_across)) for across, tip_across, tip in fingers], 0.42, edge)
     _palm(sketch, skin, edge)
-    for across, tip_across, tip in fingers:
-        sketch.stroke((0.2, across), (tip, tip_across), 0.28, skin)
+    sketch.strokes([((0.2, across), (tip, tip_across)) for across, tip_across, tip in fingers], 0.28, skin)
 
 
 def _knife(sketch: Sketch, skin: Colour, edge: Colour) -> None:
