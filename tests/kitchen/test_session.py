@@ -165,3 +165,25 @@ def test_gaze_may_end_before_the_video():
     whole, early = simulate_session(0, 1, 1), simulate_session(0, 1, 1, gaze_ends_early=True)
     assert whole.gaze.t_s[-1] - early.gaze.t_s[-1] == pytest.approx(1.5, abs=0.04)
     assert whole.scene.frame_count == early.scene.frame_count
+
+
+def test_an_object_is_visible_where_the_labels_have_its_id(sessions):
+    for session in sessions[:3]:
+        scene = session.scene
+        for index in range(0, scene.frame_count, 60):
+            object_map = scene.labels(index).object_map
+            for item in range(len(scene.script.kinds)):
+                np.testing.assert_array_equal(scene.visible(index, item), object_map == item + 1)
+
+
+def test_an_object_shows_a_mark_from_halfway_through_its_action(sessions):
+    for session in sessions:
+        script = session.scene.script
+        for item in range(len(script.kinds)):
+            verbs = {script.actions[index].verb for index in np.flatnonzero(script.action_object == item)}
+            assert script.done(item, 0.0) == script.done_before[item]
+            assert script.done(item, script.duration_s) == script.done_before[item] | verbs
+        for index, action in enumerate(script.actions):
+            item, half_s = int(script.action_object[index]), script.action_start_s[index : index + 2].mean()
+            assert action.verb not in script.done(item, half_s - 0.01)
+            assert action.verb in script.done(item, half_s + 0.01)

@@ -4,11 +4,12 @@ import cmath
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import dropwhile
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex, Float, Int, UInt8
+from jaxtyping import Bool, Complex, Float, Int, UInt8
 
 from gaze_vlm.kitchen.canvas import Layer, paint_labels, paint_picture
 from gaze_vlm.kitchen.drawing import object_sketch, occluder_sketch, tray_sketch
@@ -120,6 +121,15 @@ class Scene:
             for kind, colour, (x, y) in zip(self.script.kinds, self.script.colours, seen.tolist(), strict=True)
         )
         return Labels(object_map, objects, self.hand.verb(self.script, tick), (hand_x, hand_y))
+
+    def visible(self, index: int, item: int) -> Bool[np.ndarray, "96 128"]:
+        """Return where frame `index` shows object `item`: where its labels have the object's id.
+
+        Only the object and what is in front of it are painted.
+        """
+        object_map, label = np.zeros((FRAME_HEIGHT_PX, FRAME_WIDTH_PX), np.uint8), item + 1
+        paint_labels(object_map, dropwhile(lambda layer: layer.label != label, self._layers(index)))
+        return object_map == label
 
     @cached_property
     def _table(self) -> UInt8[np.ndarray, "height width 4"]:

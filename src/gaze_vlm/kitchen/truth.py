@@ -70,7 +70,7 @@ def action_boxes(session: Session) -> list[ActionBox]:
     for number in range(math.ceil(first_s * BOX_HZ), math.ceil(last_s * BOX_HZ)):
         time_s = number / BOX_HZ
         item = int(script.action_object[script.action_at(time_s)])
-        rows, columns = np.nonzero(scene.labels(round(time_s * scene.rates.frame_hz)).object_map == item + 1)
+        rows, columns = np.nonzero(scene.visible(round(time_s * scene.rates.frame_hz), item))
         if len(rows):
             left, right = columns.min() / FRAME_WIDTH_PX, (columns.max() + 1) / FRAME_WIDTH_PX
             top, bottom = rows.min() / FRAME_HEIGHT_PX, (rows.max() + 1) / FRAME_HEIGHT_PX
