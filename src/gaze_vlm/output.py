@@ -1,8 +1,10 @@
 """What a command writes: checked before its work begins, and one line where the file system refuses it."""
 
 import csv
+import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +78,41 @@ def draft_folder(folder: Path) -> Iterator[Path]:
             draft.replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def used_alone(folder: Path, how: str, patience_s: float = 0.0) -> Iterator[None]:
+    """Keep other processes that call this from using a folder.
+
+    The system releases it when the process ends, however it ends, and those that it forked. A file system without locks
+    keeps nobody.
+
+    Args:
+        folder: it must be there.
+        how: what it is used for, as a participle.
+        patience_s: how long to wait for another process.
+
+    Raises:
+        InputError: another process uses it.
+    """
+    opened, since = os.open(folder, os.O_RDONLY), time.monotonic()
+    try:
+        while _is_locked(opened):
+            if time.monotonic() - since >= patience_s:
+                raise InputError(f"{folder} is being {how} by another process: wait for it, or stop it")
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _is_locked(folder: int) -> bool:
+    """Lock an open folder; whether another process has locked it."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

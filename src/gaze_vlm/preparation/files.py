@@ -1,14 +1,11 @@
 """Writing into a store: all or nothing, one preparation at a time."""
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gaze_vlm.errors import InputError
-from gaze_vlm.output import check_output_folder, remove_drafts, writing
+from gaze_vlm.output import check_output_folder, remove_drafts, used_alone, writing
 
 END_BYTES = 2**16
 
@@ -42,23 +39,9 @@ def exclusive_store(store: Path) -> Iterator[None]:
     check_output_folder(store)
     with writing(store):
         store.mkdir(parents=True, exist_ok=True)
-        folder = os.open(store, os.O_RDONLY)
-    try:
-        if not _lock(folder):
-            raise InputError(f"{store} is being prepared by another process: wait for it, or stop it")
+    with used_alone(store, "prepared"):
         remove_drafts(store)
         try:
             yield
         finally:
             remove_drafts(store)
-    finally:
-        os.close(folder)
-
-
-def _lock(folder: int) -> bool:
-    """Whether this process may write. Without locks in the file system it may."""
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return not isinstance(error, BlockingIOError)
-    return True

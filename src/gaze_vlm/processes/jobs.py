@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -72,8 +71,8 @@ class Job:
         else:
             if directory.begun.is_file():
                 say(f"{directory} was interrupted: it begins anew")
-            shutil.rmtree(directory.path, ignore_errors=True)  # what an interrupted command left would mix with this
-            directory.path.mkdir(parents=True)
+            directory.clear()  # what an interrupted command left would mix with this
+            directory.path.mkdir(parents=True, exist_ok=True)
             depends_on = json.dumps(self.dependencies(), indent=2, ensure_ascii=False) + "\n"
             write_atomically(directory.begun, depends_on)
         whole = [*PROGRAM, *(command or self.command)]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.output import drafts_of, remove_drafts, write_atomically
+from gaze_vlm.output import drafts_of, remove_drafts, used_alone, write_atomically, writing
 
 State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
+LOADERS_END_S = 10.0
+"""How long the loaders of a killed training may live on: they look for it every 5 seconds."""
 
 
 class RunDirectory:
@@ -90,9 +92,28 @@ class RunDirectory:
         results of tests of earlier weights.
 
         Raises:
-            InputError: see `check_usable`.
+            InputError: another process trains in it; or see `check_usable`.
+            OutputError: it cannot be made.
         """
-        self.check_usable(resumes, overwrite)
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with used_alone(self.path, "trained in", LOADERS_END_S):
+            self.check_usable(resumes, overwrite)
+            with self._stated(resumes):
+                yield
+
+    def clear(self) -> None:
+        """Delete all that the directory holds.
+
+        Raises:
+            InputError: a process trains in it.
+        """
+        if self.path.is_dir():
+            with used_alone(self.path, "trained in", LOADERS_END_S):
+                _delete(self.path.iterdir())
+
+    @contextmanager
+    def _stated(self, resumes: bool) -> Iterator[None]:
         state = self.state
         self.write_state("running")
         if state != "empty":
