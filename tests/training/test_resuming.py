@@ -16,6 +16,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
+from gaze_vlm.runs import directory
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.resuming import LastCheckpoint
 from training_files import arguments, fit
@@ -96,7 +97,6 @@ def test_a_stopped_training_resumes(
     until_then = cost(run)["train_seconds"]
     assert until_then > 0
     assert main(resume_command(RunDirectory(run)).split()[1:]) == 0
-    assert "resuming within an epoch: its remaining batches are drawn anew" in capsys.readouterr().err
     assert RunDirectory(run).state == "finished"
     assert cost(run)["train_seconds"] > until_then
     assert steps_logged(run) == list(range(STEPS))
@@ -114,6 +114,7 @@ def test_a_stopped_training_resumes(
         ("--data.gaze.sigma=0.5", "data.gaze.sigma"),
         ("--data.batch_size=1", "data.batch_size 2 (now 1)"),
         ("--model.optimizer.init_args.lr=0.5", "model.optimizer.init_args.lr"),
+        ("--trainer.precision=bf16-mixed", "trainer.precision None (now bf16-mixed)"),
         ("--trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches 1 (now 2)"),
     ],
 )
@@ -127,6 +128,7 @@ def test_a_training_resumes_with_its_own_options_alone(
         said = capsys.readouterr()
         assert f"the training began with {message}" in said.err + said.out
     assert main(["doctor", *options[:-1], "--data.cached_clips=1"]) == 0
+    assert f"began with max_steps {STEPS} and resumes with {STEPS + 1}" in capsys.readouterr().out
 
 
 def test_a_stopped_last_validation_is_repeated(
@@ -194,9 +196,11 @@ def test_a_used_directory_is_refused_or_overwritten(
         once.setattr(RunDirectory, "write_state", lambda *_: None)
         main(["fit", *options, "--run.overwrite=true"])
     assert sorted(path.name for path in run.iterdir() if path.is_file() and path.suffix != ".yaml") == [
+        "metrics.csv",
         "notes.txt",
         "state.json",
     ]
+    assert steps_logged(run) == [0]
     with pytest.raises(InputError, match="is missing"):
         read_run(run)
     assert main(["fit", *options, "--run.overwrite=true"]) == 0
@@ -223,6 +227,23 @@ def test_results_beside_an_unfinished_training_are_refused(state: str, whole_run
     (tmp_path / "state.json").write_text(json.dumps({"state": state}))
     with pytest.raises(InputError, match=f"its training is {state}: train and test it again"):
         read_run(tmp_path)
+
+
+def test_a_directory_serves_one_training_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "LOADERS_END_S", 0)
+    run = RunDirectory(tmp_path / "run")
+    with run.training(resumes=False, overwrite=False):
+        run.metrics.write_text("step\n")
+        with (
+            pytest.raises(InputError, match="run is being trained in by another process: wait for it, or stop it"),
+            RunDirectory(run.path).training(resumes=True, overwrite=True),
+        ):
+            raise AssertionError
+        with pytest.raises(InputError, match="is being trained in"):
+            run.clear()
+        assert (run.state, run.metrics.is_file()) == ("running", True)
+    run.clear()
+    assert run.state == "empty"
 
 
 def test_the_state_follows_the_training(tmp_path: Path) -> None:
@@ -255,6 +276,7 @@ def test_the_state_follows_the_training(tmp_path: Path) -> None:
         ("--seed_everything=1", "is of seed 0, this run's config says 1", ("test", "fit")),
         ("--run.dataset=other", "is of dataset kitchen, this run's config says other", ("fit",)),
         ("--data.train_clips=3", "is of train_clips None, this run's config says 3", ("fit",)),
+        ("--trainer.devices=2", "is of processes 1, this run's config says 2", ("fit",)),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(

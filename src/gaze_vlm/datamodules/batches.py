@@ -1,15 +1,43 @@
-"""Loading: batches of an optimiser step that know each other's sizes, and even batches for evaluation."""
+"""Loading: the order of a training, batches of a step that know each other's sizes, even batches for evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import ceil
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from gaze_vlm.datamodules.clip import Batch, Clip, totals_of
+from gaze_vlm.datamodules.clip import Clip, totals_of
 from gaze_vlm.errors import InputError
+
+
+class TrainingOrder(DistributedSampler[Clip]):
+    """Draw a process's samples of an epoch, from the optimiser step on that the training has come to.
+
+    The order is a function of seed and epoch alone, and the epoch one of the steps made: a training that resumes is
+    served what a whole one would have been.
+
+    Args:
+        dataset: of clips.
+        steps_made: returns the optimiser steps made until now, over all epochs.
+        steps: optimiser steps of an epoch.
+        step_samples: samples of this process in a step.
+        options: of a `DistributedSampler`.
+    """
+
+    def __init__(
+        self, dataset: Dataset[Clip], steps_made: Callable[[], int], steps: int, step_samples: int, **options: Any
+    ) -> None:
+        super().__init__(dataset, **options)
+        self.steps_made = steps_made
+        self.steps = steps
+        self.step_samples = step_samples
+
+    def __iter__(self) -> Iterator[Any]:
+        epoch, made = divmod(self.steps_made(), self.steps)
+        self.set_epoch(epoch)
+        return islice(super().__iter__(), made * self.step_samples, None)
 
 
 class StepLoader(DataLoader[Clip]):
@@ -33,9 +61,9 @@ class StepLoader(DataLoader[Clip]):
         return super().__len__() // self.accumulated * self.accumulated
 
     def __iter__(self) -> Any:
-        return self._by_step(super().__iter__())  # made here: it draws from the random state
-
-    def _by_step(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        # Nothing is loaded before the first batch is asked for: Lightning makes an iterator before it has restored
+        # the step that a training resumes from.
+        batches = super().__iter__()
         while len(step := list(islice(batches, self.accumulated))) == self.accumulated:
             for batch, totals in zip(step, totals_of(step), strict=True):
                 batch.step = totals

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader
 
-from gaze_vlm.datamodules.batches import EvenBatches, StepLoader
+from gaze_vlm.datamodules.batches import EvenBatches, StepLoader, TrainingOrder
 from gaze_vlm.datamodules.clip import Batch, Clip, ClipCollator, Task, known_tasks
 from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
@@ -216,15 +216,19 @@ class ClipDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Clip]:
         dataset = self.datasets["train"]
-        sampler: DistributedSampler[Clip] = DistributedSampler(
+        accumulated = self.trainer.accumulate_grad_batches
+        steps, limit = self.steps_of_training(self.trainer.world_size, accumulated), self.trainer.limit_train_batches
+        limited = limit // accumulated if isinstance(limit, int) else int(limit * steps)
+        sampler = TrainingOrder(
             dataset,
+            steps_made=lambda: self.trainer.global_step,
+            steps=max(1, min(steps, limited)),
+            step_samples=self.batch_size * accumulated,
             num_replicas=self.trainer.world_size,
             rank=self.trainer.global_rank,
             seed=self.seed,
             drop_last=True,
         )
-        accumulated = self.trainer.accumulate_grad_batches
-        self.steps_of_training(self.trainer.world_size, accumulated)
         # Those of the validation too, so that the training does not wait for them half-way.
         self.keep_features([dataset, self.datasets["validation"]])
         loading = self._loading(dataset)
@@ -307,6 +311,7 @@ class ClipDataModule(L.LightningDataModule):
             "num_workers": self.workers,
             "persistent_workers": self.workers > 0,
             "pin_memory": torch.cuda.is_available(),
+            "generator": torch.Generator(),  # of its own: a training draws the same, whether it validates or not
         }
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

@@ -48,8 +48,9 @@ class Embedded(NamedTuple):
 class MiniLM:
     """all-MiniLM-L6-v2 on the CPU: read from disk at the first call, never downloaded.
 
-    One pass embeds a sentence and its tokens. Embeddings are kept: target texts, and the answers of a small model,
-    repeat. It is no `nn.Module`, so a module that holds it does not train it, save it or move it to its device.
+    One pass embeds a sentence and its tokens, each sentence alone: what others are padded to would change its last
+    digits. Embeddings are kept: target texts, and the answers of a small model, repeat. It is no `nn.Module`, so a
+    module that holds it does not train it, save it or move it to its device.
 
     Args:
         kept_tokens: about how many tokens' embeddings are kept; 100,000 take 150 MB.
@@ -135,5 +136,5 @@ class MiniLM:
         if not sentences:
             return []
         # All outputs at once (`output_value=None`) raise IndexError in 6.0.
-        made = self.model.encode(sentences, output_value="token_embeddings", show_progress_bar=False)
+        made = self.model.encode(sentences, output_value="token_embeddings", batch_size=1, show_progress_bar=False)
         return [tokens.numpy() for tokens in made]  # type: ignore[union-attr]

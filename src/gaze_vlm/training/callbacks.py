@@ -1,9 +1,12 @@
-"""Callbacks of a training: the best checkpoint, when to validate, progress in lines, parameters without gradient."""
+"""Callbacks of a training: the best checkpoint, when to validate, what a step draws, progress, missing gradients."""
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from gaze_vlm.errors import InputError
@@ -55,6 +58,28 @@ def is_last_step(trainer: L.Trainer) -> bool:
     """Return whether the training ends with the batch that was just trained on."""
     last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
     return trainer.global_step == trainer.max_steps or last_epoch
+
+
+class SeedOfBatch(Callback):
+    """Seed what a batch draws, such as dropout, by the run's seed, the step, its place in it and the process.
+
+    It is the same whatever was drawn before: after a validation, and where a training resumes.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        of_batch = [self.seed, trainer.global_step, batch.totals.position, trainer.global_rank]
+        seed = int(np.random.SeedSequence(of_batch).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  # the one that libraries draw from
+        torch.manual_seed(seed)
 
 
 class GradientCheck(Callback):

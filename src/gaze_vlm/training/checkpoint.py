@@ -13,7 +13,13 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.finite import refuse_unfinite_weights
 
-OF_A_STEP = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
+OF_A_STEP = (
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "limit_train_batches",
+    "precision",
+)
 FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "data.workers",
     "data.cached_clips",
@@ -56,7 +62,7 @@ def check_made_by(remembered: dict[str, Any], present: dict[str, Any], resumes: 
     Raises:
         InputError: naming the difference.
     """
-    of_training = ("dataset", "store", "train_clips") if resumes else ()
+    of_training = ("dataset", "store", "train_clips", "processes") if resumes else ()
     for key in ("arm", "seed", *of_training):
         if key in remembered and remembered[key] != present.get(key):
             raise InputError(

@@ -24,6 +24,7 @@ from gaze_vlm.training.callbacks import (
     FinalValidation,
     GradientCheck,
     PlainProgress,
+    SeedOfBatch,
     best_checkpoint,
     counted_in_batches,
 )
@@ -34,8 +35,9 @@ from gaze_vlm.training.checks.problem import is_first_process
 from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
+from gaze_vlm.training.metrics_file import RunLogger
 from gaze_vlm.training.module import GazeVLM
-from gaze_vlm.training.resuming import LastCheckpoint, RunLogger
+from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 from gaze_vlm.training.training_facts import TrainingFacts
 
@@ -82,6 +84,8 @@ class GazeCLI(LightningCLI):
             "dataset": options.dataset,
             "store": store_digest(data.store_path),
             "train_clips": data.train_clips,
+            "processes": self.training.processes,
+            "length": {name: self._get(self.config, f"trainer.{name}") for name in ("max_steps", "max_epochs")},
             "options": options_of_training(self.given.as_dict()),
         }
 
@@ -105,7 +109,8 @@ class GazeCLI(LightningCLI):
         options = self.options
         callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), best_checkpoint(self.run_directory)]
         callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
-        callbacks.append(RunFiles(options, self._get(self.config, "seed_everything"), self.datamodule))
+        seed = self._get(self.config, "seed_everything")
+        callbacks += [SeedOfBatch(seed), RunFiles(options, seed, self.datamodule)]
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
         if not sys.stderr.isatty():

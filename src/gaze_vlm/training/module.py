@@ -98,6 +98,7 @@ class GazeVLM(L.LightningModule):
         self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
         self.of_step: dict[str, Tensor] = {}
+        self.row: dict[str, Tensor] = {}  # to be logged with the step under way
 
     def configure_model(self) -> None:
         self.backbone.load()
@@ -179,20 +180,30 @@ class GazeVLM(L.LightningModule):
         return cross_entropy + weight * divergence
 
     def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
-        """Log the sums over the batches of an optimiser step, after its last batch.
+        """Log the sums over the batches of an optimiser step, with its last batch.
 
-        Steps that Lightning would write nothing of are left out: its bookkeeping takes a twentieth of a small model's
-        step. It writes the last ratio with every row.
+        Steps between `log_every_n_steps` are left out, unless a ratio was measured: Lightning's bookkeeping takes a
+        twentieth of a small model's step.
         """
         if totals.position == 0:
-            self.of_step = {}
+            self.of_step, self.row = {}, {}
         for name, value in values.items():
             self.of_step[name] = self.of_step.get(name, 0.0) + value.detach()
         every_n_steps: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         is_written = every_n_steps > 0 and (self.global_step + 1) % every_n_steps == 0
         if totals.position == totals.batches - 1 and (is_written or "gradient_ratio" in self.of_step):
-            for name, value in self.of_step.items():
-                self.log(f"train/{name}", value, prog_bar=name in ("cross_entropy", "divergence"), batch_size=1)
+            self.row = {f"train/{name}": value for name, value in self.of_step.items()}
+            for name, value in self.row.items():
+                shown = name in ("train/cross_entropy", "train/divergence")
+                self.log(name, value, prog_bar=shown, logger=False, batch_size=1)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # Lightning would write the row after callbacks have saved the step: a process killed in between would lose it.
+        if self.row:
+            row = {"epoch": self.current_epoch, **{name: float(value) for name, value in self.row.items()}}
+            for logger in self.loggers:
+                logger.log_metrics(row, step=self.global_step)
+                logger.save()
 
     def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
         """Return ‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over all processes.

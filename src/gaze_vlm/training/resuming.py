@@ -1,38 +1,33 @@
-"""What a stopped training resumes from: `last.ckpt`, and the lines of `metrics.csv`."""
+"""What a stopped training resumes from: `last.ckpt`."""
 
-import csv
-import os
 import signal
 import threading
 import time
-from math import ceil, isfinite
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.loggers.csv_logs import _ExperimentWriter
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.command_line.commands import resume_command
-from gaze_vlm.output import write_csv
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.callbacks import is_last_step
+from gaze_vlm.training.metrics_file import RunLogger
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
+LOGGED_ROWS = "logged_rows"
+"""Key of a checkpoint: how many rows `metrics.csv` had when it was saved."""
 
 
 class LastCheckpoint(Callback):
     """Write `last.ckpt` at intervals, before a validation, at the end, on a signal.
 
-    The signals are SIGINT and SIGTERM. It is written after whole optimiser steps alone, on all processes at the same
-    one. A validation that was stopped is repeated on resuming; that of the last step with some of the steps before. A
-    second signal stops at once.
+    The signals are SIGINT and SIGTERM; a second one stops at once. It is written after whole optimiser steps alone, on
+    all processes at the same one. A training that resumes from it does what the whole one would have done, however the
+    first ended. A validation that was stopped is repeated; that of the last step with some of the steps before.
 
     Args:
         run: where it is written.
@@ -47,13 +42,22 @@ class LastCheckpoint(Callback):
         self.handlers: dict[int, Any] = {}
         self.saved_at = 0.0
         self.seen_step = 0
+        self.logger: RunLogger | None = None
+        self.resumed_rows = 0
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.logger = next((one for one in trainer.loggers if isinstance(one, RunLogger)), None)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[LOGGED_ROWS] = 0 if self.logger is None else self.logger.rows
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.resumed_rows = checkpoint[LOGGED_ROWS]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.saved_at, self.seen_step = time.monotonic(), trainer.global_step
-        if isinstance(trainer.logger, RunLogger) and trainer.is_global_zero:
-            trainer.logger.experiment.keep_until(trainer.global_step)
-        if trainer.ckpt_path is not None and within_epoch(trainer) and trainer.is_global_zero:
-            say("resuming within an epoch: its remaining batches are drawn anew (docs/runs.md)")
+        if self.logger is not None and trainer.is_global_zero:
+            self.logger.experiment.keep(self.resumed_rows)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.handlers[number] = signal.signal(number, self.receive)
@@ -71,10 +75,10 @@ class LastCheckpoint(Callback):
         self.seen_step = trainer.global_step
         self.stopping = self.agreed(trainer, self.received)
         due = self.agreed(trainer, int(time.monotonic() - self.saved_at >= self.interval_s))
-        if (self.stopping or due) and not is_last_step(trainer):  # its validation would not be repeated
+        if (self.stopping or due) and not validates_now(trainer):  # Lightning would leave the validation out
             self.save(trainer)
 
-    # A step is logged after `on_train_batch_end`, so the training stops at the start of the next batch.
+    # Other callbacks and loggers have the step first, so the training stops at the start of the next batch.
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self.stop(trainer)
@@ -139,47 +143,8 @@ class LastCheckpoint(Callback):
         self.handlers = {}
 
 
-class RunLogger(CSVLogger):
-    """`metrics.csv` of a run, which a resumed training continues.
-
-    Lightning's own logger would delete it.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, name="", version="")
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> "MetricsFile":
-        """Writes the file."""
-        if self._experiment is None:
-            os.makedirs(self.root_dir, exist_ok=True)  # noqa: PTH103
-            self._experiment = MetricsFile(self.log_dir)
-        assert isinstance(self._experiment, MetricsFile)
-        return self._experiment
-
-
-class MetricsFile(_ExperimentWriter):
-    """Lightning's writer, over a file that may hold lines."""
-
-    def _check_log_dir_exists(self) -> None:
-        """Leave the file: Lightning's deletes it."""
-
-    def keep_until(self, step: int) -> None:
-        """Drop lines of a step and later, which a resumed training writes again."""
-        file = Path(self.metrics_file_path)
-        if not file.is_file():
-            return
-        with file.open(newline="", encoding="utf-8") as stream:
-            lines = [line for line in csv.DictReader(stream) if int(line["step"]) < step]
-        self.metrics_keys = list(lines[0]) if lines else []
-        if not lines:
-            file.unlink()
-            return
-        write_csv(file, self.metrics_keys, (line.values() for line in lines), line_end="\r\n")  # as Lightning's
-
-
-def within_epoch(trainer: L.Trainer) -> bool:
-    """Return whether the steps until now end within an epoch."""
-    batches = trainer.num_training_batches
-    return bool(isfinite(batches) and trainer.global_step % ceil(batches / trainer.accumulate_grad_batches))
+def validates_now(trainer: L.Trainer) -> bool:
+    """Return whether a validation follows the batch that was just trained on."""
+    loop = trainer.fit_loop
+    assert loop._data_fetcher is not None
+    return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)

@@ -14,6 +14,7 @@ from gaze_vlm.training.checkpoint import check_made_by
 from gaze_vlm.training.checkpoint_files import find_checkpoint, read_checkpoint
 from gaze_vlm.training.checks.problem import Problem, Training, is_first_process, refusals
 from gaze_vlm.training.checks.versions import misfits
+from gaze_vlm.training.resuming import LOGGED_ROWS
 
 
 def versions_fit(training: Training) -> Iterable[Problem]:
@@ -123,8 +124,21 @@ def resumed_training(training: Training) -> Iterable[Problem]:
     except UserError:  # which the check of the run directory reports
         return
     if file is not None and Path(file).is_file():
-        remembered = read_checkpoint(Path(file))["gaze_vlm"].get("made_by") or {}
+        checkpoint = read_checkpoint(Path(file))
+        remembered = checkpoint["gaze_vlm"].get("made_by") or {}
         yield from refusals(partial(check_made_by, remembered, training.module.made_by, resumes=True))
+        began = remembered.get("length", {})
+        for name, value in training.module.made_by["length"].items():
+            if began.get(name, value) != value:
+                yield Problem(
+                    f"the training began with {name} {began[name]} and resumes with {value}: its learning rate follows "
+                    "the schedule of the new length from here on, which is neither training's own",
+                    fatal=False,
+                )
+        if LOGGED_ROWS not in checkpoint:
+            yield Problem(f"{file} is of a version that could not resume exactly: begin anew with --run.overwrite=true")
+        if training.trainer.get("overfit_batches"):
+            yield Problem("trainer.overfit_batches begins with its first batch wherever a training resumes: begin anew")
 
 
 def run_directory(training: Training) -> Iterable[Problem]:

@@ -1,0 +1,110 @@
+"""A training that is killed and resumes gives what the whole one gives, bit for bit."""
+
+import random
+import signal
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from killed_training import train
+from training_files import arguments
+
+STEPS, STEPS_OF_EPOCH = 8, 4
+LORA = (
+    "--model.backbone.init_args.train=[projector]",
+    "--model.backbone.init_args.lora={parts: [language], dropout: 0.3}",
+)
+CALIBRATED = ("--model.regularizer.init_args.schedule=calibrated",)
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=1")
+HOOKS = (
+    "on_train_batch_start",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+    "on_train_epoch_end",
+)
+DRAW = random.Random(4)
+
+
+def options_of(run: Path, checkpoint: Path, store: Path, *more: str) -> list[str]:
+    options = arguments(run, checkpoint, store, steps=STEPS)
+    return [*options, "--validate_every_n_steps=3", "--run.save_every_minutes=0", *LORA, *CALIBRATED, *more]
+
+
+def resumed(run: Path, *more: str) -> list[str]:
+    return [f"--config={run / 'config.yaml'}", "--ckpt_path=last", *more]
+
+
+def saved(run: Path) -> dict[str, Any]:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_equal(first: Any, second: Any, where: str) -> None:
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for key in first:
+            assert_equal(first[key], second[key], f"{where}.{key}")
+    elif isinstance(first, list):
+        assert len(first) == len(second), where
+        for i, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_equal(one, other, f"{where}.{i}")
+    else:
+        assert first == second, where
+
+
+def assert_same_training(run: Path, whole: Path) -> None:
+    """Every row that was logged, and all that the last step left."""
+    assert (run / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    one, other = saved(run), saved(whole)
+    for part in ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers", "logged_rows"):
+        assert_equal(one[part], other[part], part)
+    best = [torch.load(path / "checkpoints" / "best.ckpt", weights_only=True) for path in (run, whole)]
+    assert_equal(best[0]["state_dict"], best[1]["state_dict"], "best")
+
+
+def killed_at(step: int) -> tuple[str, int]:
+    """A place within a step, or after it."""
+    return DRAW.choice(HOOKS[:3]), step
+
+
+def test_a_killed_training_ends_as_a_whole_one(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """Killed three times, in both epochs and in a validation, each time with another number of loader processes."""
+    whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log.txt"
+    assert train(options_of(whole, tiny_llava, prepared), tmp_path / "whole.txt") == [0]
+    kills = [killed_at(DRAW.randrange(1, 4)), ("on_validation_batch_end", 6), killed_at(7)]
+    assert train(options_of(run, tiny_llava, prepared, "--data.workers=2"), log, kill=kills[0]) == [-signal.SIGKILL]
+    assert 0 < saved(run)["global_step"] < STEPS_OF_EPOCH
+    for workers, kill in zip((0, 2), kills[1:], strict=True):
+        assert train(resumed(run, f"--data.workers={workers}"), log, kill=kill) == [-signal.SIGKILL], kills
+    assert train(resumed(run, "--data.workers=0"), log) == [0], kills
+    assert_same_training(run, whole)
+
+
+def test_killed_processes_end_as_whole_ones(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """Two that train together and accumulate; steps since the last validation are made again."""
+    more = (*TWO, "--trainer.accumulate_grad_batches=2", "--run.save_every_minutes=10")
+    whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log.txt"
+    assert train(options_of(whole, tiny_llava, prepared, *more), tmp_path / "whole.txt", 2) == [0, 0]
+    kill = killed_at(DRAW.randrange(4, 6))
+    assert -signal.SIGKILL in train(options_of(run, tiny_llava, prepared, *more, "--data.workers=2"), log, 2, kill)
+    assert saved(run)["global_step"] == 3
+    assert train(resumed(run, "--data.workers=0"), log, 2) == [0, 0], kill
+    assert_same_training(run, whole)
+
+
+@pytest.mark.long
+def test_a_training_may_be_killed_anywhere(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    assert train(options_of(whole, tiny_llava, prepared), tmp_path / "whole.txt") == [0]
+    for hook, step in product(HOOKS, range(1, STEPS + 1)):
+        run, log = tmp_path / f"{hook}-{step}", tmp_path / f"{hook}-{step}.txt"
+        status = train(options_of(run, tiny_llava, prepared), log, kill=(hook, step))
+        if status == [-signal.SIGKILL]:
+            assert train(resumed(run), log) == [0], run.name
+        assert_same_training(run, whole)
