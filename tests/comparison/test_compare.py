@@ -63,17 +63,17 @@ STATES = {
 
 
 @pytest.mark.parametrize(
-    ("left", "resume", "expected"),
+    ("left", "anew", "expected"),
     [
         ("untested", False, "test"),
-        ("killed", False, "anew"),
-        ("killed", True, "resumed"),
-        ("interrupted", True, "resumed"),
-        ("failed", True, "anew"),
+        ("killed", True, "anew"),
+        ("killed", False, "resumed"),
+        ("interrupted", False, "resumed"),
+        ("failed", False, "anew"),
         ("untested", True, "test"),
     ],
 )
-def test_what_an_interrupted_run_left_is_ended_or_begun_anew(project, capsys, left, resume, expected):
+def test_what_an_interrupted_run_left_is_ended_or_begun_anew(project, capsys, left, anew, expected):
     write_config(curve=None, before_seed="absent", arms={"control": "control.yaml"})
     compared(project, [0], 1, Stub())
     table = Path("results/kitchen.csv").read_bytes()
@@ -92,7 +92,7 @@ def test_what_an_interrupted_run_left_is_ended_or_begun_anew(project, capsys, le
             return status
 
     stub = Ending()
-    run_comparison(project, [0], 1, stub, None, accept, resume=resume)
+    run_comparison(project, [0], 1, stub, None, accept, anew=anew)
     (command, _), *others = stub.calls
     assert others == []
     assert command[3] == ("test" if expected == "test" else "fit")

@@ -42,7 +42,7 @@ def compare(
     train_clips: int | None = None,
     seeds: list[int] | None = None,
     output: Path | None = None,
-    resume: bool = False,
+    anew: bool = False,
     jobs: int | None = None,
     count: int | None = None,
 ) -> None:
@@ -62,8 +62,8 @@ def compare(
         train_clips: number of train clips; by default that of the config.
         seeds: seeds to compare; by default those of the config.
         output: results, without suffix; by default the config's, below it the chosen data sets and backbones.
-        resume: resume interrupted trainings from their last checkpoint. Within an epoch that is not exact, so they
-            begin anew without it.
+        anew: train interrupted runs from their start, in place of resuming them from their last checkpoint, which gives
+            the same; say, after an update of a package.
         jobs: runs at a time; by default one on a GPU, else one a core.
         count: clips a section of the page, which the models are run on; by default those of `gaze-vlm report`, and 0
             leaves the clips out.
@@ -83,7 +83,7 @@ def compare(
     with Subprocesses(warmed if forks else None) as launch:
         choice = Choice.of(backbone, data, also_test, arms, train_clips, output)
         encoder = default_encoder()
-        table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, resume)
+        table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, anew)
         _print_page(table)
         lines = [] if not missing else [f"{table} is incomplete, {how_many(missing)} missing:"]
         lines += [f"  {one}" for one in missing]
@@ -143,7 +143,7 @@ def run_comparison(
     check: RunsCheck,
     call: Call = call_here,
     choice: Choice = NO_CHOICE,
-    resume: bool = False,
+    anew: bool = False,
 ) -> tuple[Path, list[Missing]]:
     """`compare` with its parts passed in.
 
@@ -155,8 +155,8 @@ def run_comparison(
         encoder: sentence encoder of the oracles' semantic score; None leaves that out.
         check: refuses runs that would fail, before the first begins.
         call: calls what imports torch.
-        choice: see `compare`, also for `resume`.
-        resume: see there.
+        choice: see `compare`, also for `anew`.
+        anew: see there.
 
     Returns:
         The page that was written, and what it lacks because a command failed.
@@ -178,7 +178,7 @@ def run_comparison(
             read_planned(run, comparison)  # what cannot be compared is refused before anything is trained
     if missing:
         call(check, comparison, missing)
-    failed = train_missing(comparison, missing, jobs, launch, resume)
+    failed = train_missing(comparison, missing, jobs, launch, anew)
     runs = {run: read_planned(run, comparison) for run in planned if run not in failed}
     if not runs:
         reasons = "\n".join(f"  {run}: {reason}" for run, reason in failed.items())

@@ -55,10 +55,10 @@ def fit_options(run: PlannedRun, comparison: Comparison) -> list[str]:
     return [*configs, *own, *overrides, *comparison.data_options(run.dataset)]
 
 
-def job_of(run: PlannedRun, comparison: Comparison, resume: bool = False) -> Job:
+def job_of(run: PlannedRun, comparison: Comparison, anew: bool = False) -> Job:
     """Return the job that trains and tests a run.
 
-    It depends on the content of all its configs. Where `resume`, it resumes an interrupted training.
+    It depends on the content of all its configs. It resumes an interrupted training, unless `anew`.
     """
     files = comparison.files(run.dataset, run.backbone, run.arm)
     return Job(
@@ -66,20 +66,19 @@ def job_of(run: PlannedRun, comparison: Comparison, resume: bool = False) -> Job
         directory=run.directory,
         inputs=[part for file in files for part in configs_of(file)],
         check=lambda: read_planned(run, comparison),
-        rest=lambda: _rest(run, comparison, resume),
+        rest=lambda: _rest(run, comparison, anew),
     )
 
 
-def _rest(run: PlannedRun, comparison: Comparison, resume: bool) -> list[str]:
-    """The command that ends an interrupted run; nothing where it must begin anew.
+def _rest(run: PlannedRun, comparison: Comparison, anew: bool) -> list[str]:
+    """The command that ends an interrupted run as if it had not been interrupted; nothing where it must begin anew.
 
-    A test gives what it would have given at once. A training that resumes within an epoch gives something else than a
-    whole one, so it is resumed only where that is asked for. One that failed begins anew.
+    One that failed begins anew, and one that was not saved yet.
     """
     directory = run.directory
     if directory.state == "finished" and directory.best.is_file():
         return ["test", f"--config={directory.config}", "--ckpt_path=best"]
-    if resume and directory.state in ("running", "interrupted") and directory.last.is_file():
+    if not anew and directory.state in ("running", "interrupted") and directory.last.is_file():
         return ["fit", *fit_options(run, comparison), "--ckpt_path=last"]
     return []
 
@@ -150,7 +149,7 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
 
 
 def train_missing(
-    comparison: Comparison, missing: Sequence[PlannedRun], jobs: int, launch: Launch, resume: bool = False
+    comparison: Comparison, missing: Sequence[PlannedRun], jobs: int, launch: Launch, anew: bool = False
 ) -> dict[PlannedRun, str]:
     """Train and test runs.
 
@@ -161,7 +160,7 @@ def train_missing(
         missing: the runs.
         jobs: runs at a time; each has its share of the cores.
         launch: runs a command, such as `Subprocesses`.
-        resume: resume interrupted trainings, which then are not exactly what whole ones would be.
+        anew: train interrupted runs from their start.
 
     Returns:
         The runs that failed, or whose `before_seed` command did, with the reason, which names the log.
@@ -177,7 +176,7 @@ def train_missing(
         run_or_raise(launch, list(command), logs[command], environment)
 
     def train(run: PlannedRun) -> None:
-        job_of(run, comparison, resume).run(launch, environment)
+        job_of(run, comparison, anew).run(launch, environment)
 
     unprepared = in_parallel(prepare, list(dict.fromkeys(commands.values())), jobs, "before the runs")
     failed = {run: f"before_seed failed, {logs[command]}" for run, command in commands.items() if command in unprepared}
