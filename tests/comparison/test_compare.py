@@ -7,9 +7,9 @@ from fake_comparison import CLIPS, Stub, accept, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import Choice
-from gaze_vlm.comparison.compare import run_comparison, write_page
+from gaze_vlm.comparison.compare import compare, run_comparison, write_page
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs
+from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs, resumed
 from gaze_vlm.errors import CommandError
 from gaze_vlm.processes.jobs import thread_environment
 from gaze_vlm.runs.directory import RunDirectory
@@ -280,3 +280,38 @@ def test_the_page_is_written_as_report_does_it_with_the_same_choice(project):
     assert Path("runs/kitchen/report.log").is_file()
     with pytest.raises(CommandError, match="last words"):
         write_page(project, Choice(), None, 3, page, Stub(fail=["report"]))
+
+
+def test_a_dry_run_prints_the_commands_and_runs_none(project, capsys):
+    Path("options.yaml").write_text("timeout_min: 60\nslurm_partition: gpu\n")
+    compare(project, seeds=[0], engine="submitit", engine_options=Path("options.yaml"), dry_run=True)
+    shown = capsys.readouterr()
+    assert "each of 5 commands is a job of options.yaml: {'timeout_min': 60, 'slurm_partition': 'gpu'}" in shown.err
+    first, *fits = shown.out.splitlines()
+    assert first == "gaze-vlm backbone --output checkpoints/seed0"
+    assert len(fits) == 4
+    assert all(line.startswith("gaze-vlm fit --config=base.yaml --config=") for line in fits)
+    assert not Path("runs").exists()
+    compared(project, [0], 1, Stub())
+    compare(project, seeds=[0], dry_run=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "every run is there"
+
+
+@pytest.mark.parametrize(
+    ("state", "checkpoint", "more"),
+    [
+        ("running", "last.ckpt", ["fit", "--run.dir=run", "--ckpt_path=last"]),
+        ("running", None, ["fit", "--run.dir=run", "--run.overwrite=true"]),
+        ("finished", "best.ckpt", ["test", "--config=run/config.yaml", "--ckpt_path=best"]),
+    ],
+)
+def test_what_a_job_that_is_handed_in_again_runs(project, state, checkpoint, more):
+    run = RunDirectory(Path("run"))
+    run.checkpoints.mkdir(parents=True)
+    run.write_state(state)
+    if checkpoint is not None:
+        (run.checkpoints / checkpoint).touch()
+    command = resumed([*PROGRAM, "fit", "--run.dir=run"])
+    assert command == [*PROGRAM, *more]
+    assert resumed(command) == command  # a second time, too
+    assert resumed(["make", "it"]) == ["make", "it"]

@@ -8,25 +8,35 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import NO_CHOICE, Choice
 from gaze_vlm.comparison.config import Comparison, load_comparison
 from gaze_vlm.comparison.cross_dataset import check_stores, cross_dataset_tests, read_test, run_missing_tests
 from gaze_vlm.comparison.missing import Missing, how_many
-from gaze_vlm.comparison.planned_runs import PlannedRun, is_complete, planned_runs, read_planned, train_missing
+from gaze_vlm.comparison.planned_runs import (
+    PlannedRun,
+    commands_of,
+    is_complete,
+    planned_runs,
+    read_planned,
+    resumed,
+    train_missing,
+)
 from gaze_vlm.cores import cores, has_gpu
 from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.output import check_output_folder, writing
 from gaze_vlm.processes.jobs import Launch, run_or_raise, thread_environment
+from gaze_vlm.processes.submitted import JOBS, Submitted, read_options
 from gaze_vlm.processes.subprocesses import Subprocesses
 from gaze_vlm.processes.warmed import WarmedProcess
 from gaze_vlm.progress import say
 from gaze_vlm.ranges import at_least
 
 Result = TypeVar("Result")
+Engine = Literal["local", "submitit"]
 Call = Callable[..., Any]
 """Calls a function, the first argument, with the others."""
 RunsCheck = Callable[[Comparison, Sequence[PlannedRun]], None]
@@ -45,6 +55,9 @@ def compare(
     anew: bool = False,
     jobs: int | None = None,
     count: int | None = None,
+    engine: Engine = "local",
+    engine_options: Path | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Train and test every arm and seed that is missing, and write tables and a page.
 
@@ -67,6 +80,9 @@ def compare(
         jobs: runs at a time; by default one on a GPU, else one a core.
         count: clips a section of the page, which the models are run on; by default those of `gaze-vlm report`, and 0
             leaves the clips out.
+        engine: run in processes of this machine, or as jobs of a SLURM cluster (docs/cluster.md).
+        engine_options: YAML of submitit's options, such as lightning_configs/cluster/submitit.yaml.
+        dry_run: print the commands of the runs that are missing, and run none.
 
     Raises:
         InputError: a run would fail as it is configured; none was begun.
@@ -75,13 +91,24 @@ def compare(
     at_least(0, count=count)
     gpu = has_gpu()
     if jobs is None:
-        jobs = 1 if gpu else cores()
+        jobs = JOBS if engine == "submitit" else 1 if gpu else cores()
     if jobs < 1:
         raise InputError(f"jobs {jobs} leaves nothing to run with: give 1 or more")
+    choice = Choice.of(backbone, data, also_test, arms, train_clips, output)
+    if dry_run:
+        commands = missing_commands(load_comparison(config, choice), seeds)
+        if engine == "submitit":
+            say(f"each of {len(commands)} commands is a job of {engine_options}: {read_options(engine_options)}")
+        print("\n".join(commands or ["every run is there"]))
+        return
     warmed = WarmedProcess(thread_environment(jobs))
     forks = sys.platform == "linux" and not gpu  # no fork of a process that holds a GPU, or a Mac's frameworks
-    with Subprocesses(warmed if forks else None) as launch:
-        choice = Choice.of(backbone, data, also_test, arms, train_clips, output)
+    if engine == "submitit":
+        folder = load_comparison(config, choice).runs / "submitit"
+        launches: Submitted | Subprocesses = Submitted(engine_options, folder, resumed)
+    else:
+        launches = Subprocesses(warmed if forks else None)
+    with launches as launch:
         encoder = default_encoder()
         table, missing = run_comparison(config, seeds, jobs, launch, encoder, check_runs, warmed.call, choice, anew)
         _print_page(table)
@@ -95,6 +122,12 @@ def compare(
             say(f"written: {page}")
     if lines:
         raise CommandError("\n".join(lines))
+
+
+def missing_commands(comparison: Comparison, seeds: Sequence[int] | None) -> list[str]:
+    """Return the command lines of the runs that a comparison lacks."""
+    planned = planned_runs(comparison, comparison.seeds if seeds is None else seeds)
+    return commands_of(comparison, [run for run in planned if not is_complete(run, comparison)])
 
 
 def check_runs(comparison: Comparison, missing: Sequence[PlannedRun]) -> None:

@@ -1,10 +1,12 @@
 """The runs that a comparison needs: their jobs, and which of them are done."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 
-from gaze_vlm.command_line.commands import run_options, this_package
+from gaze_vlm.command_line.commands import PROGRAM, run_options, this_package
 from gaze_vlm.command_line.composition import configs_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
@@ -83,6 +85,21 @@ def _rest(run: PlannedRun, comparison: Comparison, anew: bool) -> list[str]:
     return []
 
 
+def resumed(command: list[str]) -> list[str]:
+    """Return what ends a stopped command: `fit` goes on from its last checkpoint, or its best is tested.
+
+    Other commands, and a training that left no checkpoint, begin anew.
+    """
+    given = [word.removeprefix("--run.dir=") for word in command if word.startswith("--run.dir=")]
+    if "fit" not in command or not given:
+        return command
+    directory = RunDirectory(Path(given[-1]))
+    if directory.state == "finished" and directory.best.is_file():
+        return [*PROGRAM, "test", f"--config={directory.config}", "--ckpt_path=best"]
+    more = "--ckpt_path=last" if directory.last.is_file() else "--run.overwrite=true"
+    return command if more in command else [*command, more]
+
+
 def before_seed_command(comparison: Comparison, run: PlannedRun) -> tuple[str, ...]:
     """Return the command to run before a run's data set, backbone and seed; empty for none."""
     return tuple(this_package([part.format(**_named(run)) for part in comparison.before_seed]))
@@ -146,6 +163,16 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
                 "fix the comparison's config, or move the run away"
             )
     return read
+
+
+def commands_of(comparison: Comparison, missing: Sequence[PlannedRun]) -> list[str]:
+    """Return the command lines that train and test runs, those before a seed first."""
+    before = dict.fromkeys(before_seed_command(comparison, run) for run in missing if comparison.before_seed)
+    commands = [*map(list, before), *([*PROGRAM, "fit", *fit_options(run, comparison)] for run in missing)]
+    return [
+        shlex.join(["gaze-vlm", *words[len(PROGRAM) :]]) if words[:3] == [*PROGRAM] else shlex.join(words)
+        for words in commands
+    ]
 
 
 def train_missing(

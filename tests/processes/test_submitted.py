@@ -1,0 +1,141 @@
+"""Commands as jobs: on this machine, and on a SLURM that is a handful of scripts."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from submitit import SlurmJob
+
+import fake_slurm
+from gaze_vlm.errors import InputError
+from gaze_vlm.processes.submitted import Submitted
+
+COUNTS = """
+import signal, sys, time
+from pathlib import Path
+state = Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: (state.write_text(state.read_text() + "saved "), sys.exit(143)))
+state.write_text((state.read_text() if state.exists() else "") + ("resumed " if "--resume" in sys.argv else "begun "))
+if "--resume" not in sys.argv and "--wait" in sys.argv:
+    time.sleep(60)
+print("counted")
+"""
+
+
+def resumed(command: list[str]) -> list[str]:
+    return [*command, "--resume"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    fake_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    )  # its jobs import this file
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.yaml").write_text(
+        "timeout_min: 5\nslurm_partition: gpu\nslurm_additional_parameters: {requeue: true}\n"
+    )
+    (tmp_path / "local.yaml").write_text("cluster: local\ntimeout_min: 5\n")
+    (tmp_path / "counts.py").write_text(COUNTS)
+    return tmp_path
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "counts.py", "state.txt", *options]
+
+
+@pytest.mark.parametrize("options", ["options.yaml", "local.yaml"])
+def test_a_command_runs_as_a_job_and_its_output_is_in_its_log(place: Path, options: str) -> None:
+    with Submitted(Path(options), Path("submitit"), resumed) as launch:
+        assert launch(command(), Path("log.txt"), {}) == 0
+        assert launch([sys.executable, "-c", "print('no'); raise SystemExit(3)"], Path("log.txt"), {}) == 3
+    assert Path("log.txt").read_text() == "counted\nno\n"
+    assert not [*Path("submitit").glob("*.running")]
+
+
+def test_a_job_asks_the_cluster_for_what_its_options_say(place: Path) -> None:
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        Path("runs/gaze/seed0").mkdir(parents=True)
+        assert launch(command(), Path("runs/gaze/seed0/log.txt"), {}) == 0
+    batch = Path("bin/1.job").read_text()
+    text = Path(batch).read_text()
+    assert "#SBATCH --partition=gpu" in text
+    assert "#SBATCH --time=5" in text
+    assert "#SBATCH --job-name=gaze-vlm-gaze-seed0" in text
+    assert "#SBATCH --requeue" in text
+
+
+def test_a_job_whose_time_is_up_saves_and_goes_on(place: Path) -> None:
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        status: list[int] = []
+        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
+        thread.start()
+        wait_for(lambda: Path("state.txt").exists() and Path("state.txt").read_text() == "begun ")
+        os.kill(step_of(1), signal.SIGUSR2)  # SLURM signals the step, before the time is up
+        thread.join(60)
+    assert status == [0]
+    assert Path("state.txt").read_text() == "begun saved resumed "
+    assert Path("bin/calls.txt").read_text() == "scontrol requeue 1\n"
+
+
+def test_what_a_killed_comparison_left_is_cancelled(place: Path, capsys: pytest.CaptureFixture) -> None:
+    Path("submitit").mkdir()
+    Path("submitit/41.running").touch()
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed):
+        pass
+    assert Path("bin/calls.txt").read_text() == "scancel 41\n"
+    assert "job 41 is of a comparison that was killed: it is cancelled" in capsys.readouterr().err
+    assert not [*Path("submitit").glob("*.running")]
+
+
+def test_a_job_that_ends_without_a_result_says_why(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SlurmJob.watcher, "_delay_s", 0.1)  # between two looks at the states of jobs
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        status: list[int] = []
+        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
+        thread.start()
+        wait_for(lambda: Path("state.txt").exists())
+        os.killpg(int(Path("bin/1.pid").read_text()), signal.SIGKILL)
+        thread.join(60)
+    assert status == [1]
+    assert "job 1 ended without a result" in Path("log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timeout_min: 5\nslurm_queue: gpu\n", "options.yaml: submitit refuses these options: .*slurm_queue"),
+        ("- timeout_min\n", "options.yaml is no mapping of submitit's options"),
+        ("cluster: pbs\n", "options.yaml: submitit refuses these options: .*pbs"),
+        ("a: [\n", "options.yaml is no YAML of submitit's options"),
+    ],
+)
+def test_options_that_submitit_does_not_take(place: Path, text: str, said: str) -> None:
+    Path("options.yaml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        Submitted(Path("options.yaml"), Path("submitit"), resumed)
+
+
+def test_a_machine_without_slurm(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match=r'options.yaml: submitit refuses these options: Could not detect "srun"'):
+        Submitted(Path("options.yaml"), Path("submitit"), resumed)
+
+
+def step_of(job: int) -> int:
+    """The process that `srun` became, below the batch file's shell."""
+    shell = Path("bin", f"{job}.pid").read_text()
+    return int(Path(f"/proc/{shell}/task/{shell}/children").read_text())
+
+
+def wait_for(condition: object, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.1)
