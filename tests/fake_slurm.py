@@ -1,14 +1,14 @@
 """A SLURM of one machine: `sbatch`, `srun`, `sacct`, `scancel`, `scontrol requeue`, as far as submitit asks of them."""
 
+import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
+WITH_VALUE = ("--output", "--error")
 NODE = {
-    "SLURM_NTASKS": "1",
-    "SLURM_PROCID": "0",
-    "SLURM_LOCALID": "0",
     "SLURM_NODEID": "0",
     "SLURM_JOB_NUM_NODES": "1",
     "SLURM_JOB_NODELIST": "localhost",
@@ -32,20 +32,28 @@ def install(folder: Path) -> None:
 
 
 def sbatch(folder: Path, args: list[str]) -> None:
-    """Start the batch file as a job."""
+    """Start a batch file with its arguments as a job, of as many tasks as the options before it ask for."""
     number = len([*folder.glob("*.job")]) + 1
-    (folder / f"{number}.job").write_text(args[-1])
+    file = next(i for i, word in enumerate(args) if not word.startswith("--"))
+    tasks = [word.partition("=")[2] for word in args[:file] if word.startswith("--ntasks-per-node=")]
+    (folder / f"{number}.job").write_text(json.dumps({"batch": args[file:], "tasks": "".join(tasks) or "1"}))
     _start(folder, number)
     print(f"Submitted batch job {number}")
 
 
 def srun(folder: Path, args: list[str]) -> None:
-    """Become the command behind the options, its output in the files that they name."""
-    first = next(i for i, word in enumerate(args) if word == sys.executable)
+    """Run the command behind the options once a task, the output in the files that they name; end as the worst."""
+    first = next(i for i, word in enumerate(args) if not word.startswith("--") and args[i - 1] not in WITH_VALUE)
     for option, stream in (("--output", 1), ("--error", 2)):
-        name = args[args.index(option) + 1].replace("%j", os.environ["SLURM_JOB_ID"]).replace("%t", "0")
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    os.execv(args[first], args[first:])
+        if option in args[:first]:
+            name = args[args.index(option) + 1].replace("%j", os.environ["SLURM_JOB_ID"]).replace("%t", "0")
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    tasks = [
+        subprocess.Popen(args[first:], env={**os.environ, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)})
+        for rank in range(int(os.environ["SLURM_NTASKS"]))
+    ]
+    (folder / f"{os.environ['SLURM_JOB_ID']}.tasks").write_text(" ".join(str(task.pid) for task in tasks))
+    sys.exit(max(task.wait() for task in tasks))
 
 
 def sacct(folder: Path, args: list[str]) -> None:
@@ -73,16 +81,25 @@ def scontrol(folder: Path, args: list[str]) -> None:
     _start(folder, int(args[1]))
 
 
+def tasks_of(folder: Path, number: int) -> list[int]:
+    """Return the processes of a job's tasks, which SLURM signals."""
+    return [int(pid) for pid in (folder / f"{number}.tasks").read_text().split()]
+
+
 def _start(folder: Path, number: int) -> None:
-    batch = (folder / f"{number}.job").read_text()
+    job = json.loads((folder / f"{number}.job").read_text())
+    log, starts = folder / f"{number}.log", folder / f"{number}.starts"
+    restarts = len(starts.read_text()) if starts.exists() else 0
+    starts.write_text("." * (restarts + 1))
     pid = os.fork()
     if pid == 0:
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3):
-            os.dup2(null, stream)
-        os.environ.update(NODE, SLURM_JOB_ID=str(number))
-        os.execvp("bash", ["bash", batch])
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for stream in (1, 2):
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        tasks = {"SLURM_NTASKS": job["tasks"], "SLURM_NTASKS_PER_NODE": job["tasks"]}
+        os.environ.update(NODE, **tasks, SLURM_JOB_ID=str(number), SLURM_RESTART_COUNT=str(restarts))
+        os.execvp("bash", ["bash", *job["batch"]])
     (folder / f"{number}.pid").write_text(str(pid))
 
 

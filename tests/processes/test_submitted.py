@@ -63,8 +63,7 @@ def test_a_job_asks_the_cluster_for_what_its_options_say(place: Path) -> None:
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
         Path("runs/gaze/seed0").mkdir(parents=True)
         assert launch(command(), Path("runs/gaze/seed0/log.txt"), {}) == 0
-    batch = Path("bin/1.job").read_text()
-    text = Path(batch).read_text()
+    text = Path("submitit/1_submission.sh").read_text()
     assert "#SBATCH --partition=gpu" in text
     assert "#SBATCH --time=5" in text
     assert "#SBATCH --job-name=gaze-vlm-gaze-seed0" in text
@@ -77,7 +76,7 @@ def test_a_job_whose_time_is_up_saves_and_goes_on(place: Path) -> None:
         thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
         thread.start()
         wait_for(lambda: Path("state.txt").exists() and Path("state.txt").read_text() == "begun ")
-        os.kill(step_of(1), signal.SIGUSR2)  # SLURM signals the step, before the time is up
+        os.kill(fake_slurm.tasks_of(Path("bin"), 1)[0], signal.SIGUSR2)  # SLURM signals the step, before the time is up
         thread.join(60)
     assert status == [0]
     assert Path("state.txt").read_text() == "begun saved resumed "
@@ -126,12 +125,6 @@ def test_a_machine_without_slurm(place: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match=r'options.yaml: submitit refuses these options: Could not detect "srun"'):
         Submitted(Path("options.yaml"), Path("submitit"), resumed)
-
-
-def step_of(job: int) -> int:
-    """The process that `srun` became, below the batch file's shell."""
-    shell = Path("bin", f"{job}.pid").read_text()
-    return int(Path(f"/proc/{shell}/task/{shell}/children").read_text())
 
 
 def wait_for(condition: object, seconds: float = 30) -> None:
