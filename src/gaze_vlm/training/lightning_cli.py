@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import lightning as L
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.environments import ClusterEnvironment, SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
@@ -121,8 +122,11 @@ class GazeCLI(LightningCLI):
             callbacks.append(TrainingFacts(self.run_directory))
         if self._get(self.config_init, "trainer.logger") is None:
             kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
-        plugins = self._get(self.config_init, "trainer.plugins") or []
-        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), CheckpointFiles()]
+        given = self._get(self.config_init, "trainer.plugins") or []
+        plugins = given if isinstance(given, list) else [given]
+        if SLURMEnvironment.detect() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+            plugins = [*plugins, SLURMEnvironment(auto_requeue=False)]  # it would write a second kind of checkpoint
+        kwargs["plugins"] = [*plugins, CheckpointFiles()]
         with refused_by_trainer():
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 

@@ -18,6 +18,7 @@ from gaze_vlm.training.callbacks import is_last_step
 from gaze_vlm.training.metrics_file import RunLogger
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # clusters send the last two before the time is up
 LOGGED_ROWS = "logged_rows"
 """Key of a checkpoint: how many rows `metrics.csv` had when it was saved."""
 
@@ -25,7 +26,7 @@ LOGGED_ROWS = "logged_rows"
 class LastCheckpoint(Callback):
     """Write `last.ckpt` at intervals, before a validation, at the end, on a signal.
 
-    The signals are SIGINT and SIGTERM; a second one stops at once. It is written after whole optimiser steps alone, on
+    The signals are `STOPPING`; a second one stops at once. It is written after whole optimiser steps alone, on
     all processes at the same one. A training that resumes from it does what the whole one would have done, however the
     first ended. A validation that was stopped is repeated; that of the last step with some of the steps before.
 
@@ -59,7 +60,7 @@ class LastCheckpoint(Callback):
         if self.logger is not None and trainer.is_global_zero:
             self.logger.experiment.keep(self.resumed_rows)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
                 self.handlers[number] = signal.signal(number, self.receive)
 
     def receive(self, number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,66 @@
+"""`fit.sbatch` on a SLURM that is a handful of scripts: stopped before its time is up, handed in again, resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import fake_slurm
+from training_files import ROOT, arguments
+
+STEPS = 40
+STOPS = {5: signal.SIGTERM, 15: signal.SIGUSR1}  # rows that are logged by then, and what SLURM sends
+BATCH = ROOT / "lightning_configs" / "cluster" / "fit.sbatch"
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "bin"
+    fake_slurm.install(place)
+    (place / "gaze-vlm").write_text(f'#!/bin/sh\nexec {sys.executable} -m gaze_vlm "$@"\n')
+    (place / "gaze-vlm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    monkeypatch.chdir(ROOT)
+    return place
+
+
+@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.cluster)])
+def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
+    slurm: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, tasks: int
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for run in (whole, stopped):
+        config, *options = arguments(run, tiny_llava, prepared, steps=STEPS)
+        handed = [BATCH, config.removeprefix("--config="), run, *options, "--run.save_every_minutes=0"]
+        subprocess.run(["sbatch", f"--ntasks-per-node={tasks}", *handed], check=True)
+    for rows, sent in STOPS.items():
+        wait_for(lambda rows=rows: logged_rows(stopped) >= rows, slurm / "2.log")  # type: ignore[misc]
+        tasks_before = fake_slurm.tasks_of(slurm, 2)
+        for pid in tasks_before:
+            os.kill(pid, sent)
+        wait_for(lambda before=tasks_before: fake_slurm.tasks_of(slurm, 2) != before, slurm / "2.log")  # type: ignore[misc]
+    for run, number in ((whole, 1), (stopped, 2)):
+        wait_for((run / "metrics.json").is_file, slurm / f"{number}.log")
+    assert (slurm / "calls.txt").read_text() == "scontrol requeue 2\n" * 2
+    assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    assert (stopped / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
+    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (whole, stopped)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def logged_rows(run: Path) -> int:
+    file = run / "metrics.csv"
+    return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
+
+
+def wait_for(condition: Callable[[], bool], log: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, log.read_text()[-3000:]
+        time.sleep(0.05)
