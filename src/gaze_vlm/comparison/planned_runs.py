@@ -63,41 +63,35 @@ def job_of(run: PlannedRun, comparison: Comparison, anew: bool = False) -> Job:
     It depends on the content of all its configs. It resumes an interrupted training, unless `anew`.
     """
     files = comparison.files(run.dataset, run.backbone, run.arm)
+    fit = ["fit", *fit_options(run, comparison)]
     return Job(
-        command=["fit", *fit_options(run, comparison)],
+        command=fit,
         directory=run.directory,
         inputs=[part for file in files for part in configs_of(file)],
         check=lambda: read_planned(run, comparison),
-        rest=lambda: _rest(run, comparison, anew),
+        rest=lambda: _rest(run.directory, fit, anew),
     )
 
 
-def _rest(run: PlannedRun, comparison: Comparison, anew: bool) -> list[str]:
+def _rest(directory: RunDirectory, fit: Sequence[str], anew: bool = False) -> list[str]:
     """The command that ends an interrupted run as if it had not been interrupted; nothing where it must begin anew.
 
     One that failed begins anew, and one that was not saved yet.
     """
-    directory = run.directory
     if directory.state == "finished" and directory.best.is_file():
         return ["test", f"--config={directory.config}", "--ckpt_path=best"]
     if not anew and directory.state in ("running", "interrupted") and directory.last.is_file():
-        return ["fit", *fit_options(run, comparison), "--ckpt_path=last"]
+        return [*fit, "--ckpt_path=last"]
     return []
 
 
 def resumed(command: list[str]) -> list[str]:
-    """Return what ends a stopped command: `fit` goes on from its last checkpoint, or its best is tested.
-
-    Other commands, and a training that left no checkpoint, begin anew.
-    """
+    """Return the command that ends what a stopped one began; one that is not `fit` begins anew."""
     given = [word.removeprefix("--run.dir=") for word in command if word.startswith("--run.dir=")]
     if "fit" not in command or not given:
         return command
-    directory = RunDirectory(Path(given[-1]))
-    if directory.state == "finished" and directory.best.is_file():
-        return [*PROGRAM, "test", f"--config={directory.config}", "--ckpt_path=best"]
-    more = "--ckpt_path=last" if directory.last.is_file() else "--run.overwrite=true"
-    return command if more in command else [*command, more]
+    fit = [word for word in command[len(PROGRAM) :] if word not in ("--ckpt_path=last", "--run.overwrite=true")]
+    return [*PROGRAM, *(_rest(RunDirectory(Path(given[-1])), fit) or [*fit, "--run.overwrite=true"])]
 
 
 def before_seed_command(comparison: Comparison, run: PlannedRun) -> tuple[str, ...]:
