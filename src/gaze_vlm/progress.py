@@ -3,15 +3,18 @@
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Collection, Iterable, Iterator, Sized
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 Item = TypeVar("Item")
+Done = TypeVar("Done", bound=Future[Any])
 LINE_SHARE = 0.1
 LINE_INTERVAL_S = 10.0
 
@@ -30,6 +33,19 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
         for item in iterable:
             yield item
             progress.advance()
+
+
+def as_done(futures: Collection[Done]) -> Iterator[Done]:
+    """Yield futures in the order in which they are done.
+
+    `concurrent.futures.as_completed` locks all of them first. A signal that comes then leaves locks behind, for which
+    the pool waits for ever.
+    """
+    done: SimpleQueue[Any] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(done.put)
+    for _ in range(len(futures)):
+        yield done.get()
 
 
 @dataclass(frozen=True)

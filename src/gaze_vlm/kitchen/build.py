@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +16,7 @@ from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import ActionBox
 from gaze_vlm.kitchen.write_session import FILE_FORMATS, FileFormatName, SessionToWrite, WrittenSession, write_session
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
-from gaze_vlm.progress import track
+from gaze_vlm.progress import as_done, track
 from gaze_vlm.ranges import at_least, is_seed
 
 VERSION = 2
@@ -97,7 +97,7 @@ def _write_all(sessions: list[SessionToWrite], workers: int) -> Iterator[Written
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(sessions)), context) as pool:
         try:
-            for future in as_completed([pool.submit(write_session, session) for session in sessions]):
+            for future in as_done([pool.submit(write_session, session) for session in sessions]):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from gaze_vlm.cores import cores
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.json_files import parse_object
 from gaze_vlm.output import write_atomically
-from gaze_vlm.progress import say, track
+from gaze_vlm.progress import as_done, say, track
 from gaze_vlm.runs.directory import RunDirectory
 
 SHOWN_LINES = 20
@@ -127,7 +127,7 @@ def in_parallel(
     futures: dict[Future[None], Item] = {pool.submit(work, item): item for item in items}
     failed: dict[Item, UserError] = {}
     try:
-        for future in track(as_completed(futures), description, total=len(futures)):
+        for future in track(as_done(futures), description, total=len(futures)):
             try:
                 future.result()
             except UserError as error:
