@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from gaze_vlm.command_line.class_paths import restrict_imports, take_allowed_packages
+from gaze_vlm.command_line.quiet import show_warnings_plainly
 from gaze_vlm.errors import OptionError, UserError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.suggestions import did_you_mean
 
 TRAINING = {
@@ -74,6 +76,7 @@ def main(args: Sequence[str] | None = None) -> int:
     An error of the user's is one line, any other a traceback.
     """
     args = list(sys.argv[1:] if args is None else args)
+    show_warnings_plainly()
     if not args or args[0] in ("-h", "--help"):
         described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}
         print(USAGE.format(commands="\n".join(f"  {name:11} {what}" for name, what in described.items())))
@@ -94,7 +97,7 @@ def main(args: Sequence[str] | None = None) -> int:
         message = _message(error)
         if message is None:
             raise
-        print(f"gaze-vlm {args[0]}: error: {message}", file=sys.stderr)
+        print(f"gaze-vlm {args[0]}: error: {visible(message)}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):

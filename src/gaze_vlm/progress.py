@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from gaze_vlm.foreign_text import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -97,19 +99,21 @@ def _bars() -> "Progress":
     )
 
     numbers = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    return Progress(TextColumn("{task.description}"), *numbers, console=Console(stderr=True))
+    return Progress(TextColumn("{task.description}", markup=False), *numbers, console=Console(stderr=True))
 
 
 class _Bars:
     def __init__(self, bars: "Progress", description: str, total: int | None) -> None:
         self.bars = bars
-        self.all = bars.add_task(description, total=total)
+        self.all = bars.add_task(visible(description), total=total)
         self.workers: dict[int, TaskID] = {}
 
     def part(self, part: WorkerProgress) -> None:
         if part.worker not in self.workers:
             self.workers[part.worker] = self.bars.add_task("", total=100)
-        self.bars.update(self.workers[part.worker], description=f"  {part.name}", completed=round(100 * part.share))
+        self.bars.update(
+            self.workers[part.worker], description=f"  {visible(part.name)}", completed=round(100 * part.share)
+        )
 
     def advance(self) -> None:
         self.bars.advance(self.all)
@@ -180,9 +184,9 @@ class _WorkLines:
 
 
 def say(line: str | None) -> None:
-    """Write a line, if there is one, to stderr."""
+    """Write a line, if there is one, to stderr; a terminal obeys nothing in it."""
     if line is not None:
-        sys.stderr.write(f"{line}\n")  # at once: Ctrl-C does not part a line from its end
+        sys.stderr.write(f"{visible(line)}\n")  # at once: Ctrl-C does not part a line from its end
         sys.stderr.flush()
 
 

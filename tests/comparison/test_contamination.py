@@ -60,7 +60,7 @@ def test_shared_sessions_are_refused_but_of_an_official_split(store: Path, split
 def test_videos_of_another_store_are_known_by_their_files(store: Path, tmp_path: Path) -> None:
     trained, _, _ = read_clips(store / "clips.parquet")
     other = tmp_path / "other"
-    write(other, store, [replace(trained, clip_id="x", session="another name", split="test")])
+    write(other, store, [replace(trained, clip_id="x", session="another-name", split="test")])
     [(text, fatal)] = contamination(store, {"other": other}, "test")
     assert fatal
     assert "the test on other shares 1 videos, 4 s with the training" in text

@@ -32,6 +32,7 @@ from gaze_vlm.report.overlay import one_scale, resized, with_density, with_point
 from gaze_vlm.runs.alignment import Alignment
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")
+UNSEEN = "\x1b[2J\x00\u202e\x9b"
 FRAMES = 3
 
 
@@ -149,10 +150,16 @@ def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch
         run = read_run(path)
         ids = dict(zip(dict.fromkeys(one.clip_id for one in run.predictions), HOSTILE, strict=False))
         renamed = [
-            replace(one, clip_id=ids[one.clip_id], session=ids[one.clip_id], prediction=HOSTILE[1], target=HOSTILE[2])
+            replace(
+                one,
+                clip_id=ids[one.clip_id],
+                session=ids[one.clip_id],
+                prediction=HOSTILE[1] + UNSEEN,
+                target=HOSTILE[2],
+            )
             for one in run.predictions
         ]
-        runs.append(replace(run, predictions=tuple(renamed), backbone=HOSTILE[1], dataset=HOSTILE[2]))
+        runs.append(replace(run, predictions=tuple(renamed), backbone=HOSTILE[1], dataset=HOSTILE[2] + UNSEEN))
     monkeypatch.setattr(
         pictured,
         "attention_of_runs",
@@ -168,6 +175,8 @@ def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch
     assert any(HOSTILE[1] in data for data in said)
     assert any(HOSTILE[2] in data for data in said)
     assert "<b>$x" not in made
+    assert r"\x1b[2J\x00\u202e\x9b" in made
+    assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202e]", made)
 
 
 def test_the_shipped_script_is_the_one_that_was_vetted() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from html_checks import Page, check_readable, check_whole
 from matplotlib.figure import Figure
 
 from gaze_vlm.cli import main
@@ -18,6 +19,7 @@ from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.html import number, percent
 from gaze_vlm.report.quality import quality_page, report_quality
 from gaze_vlm.report.quality_sheet import draw_frame, draw_sheet, highest_mass, worth_showing
+from hostile_names import HOSTILE
 
 
 def test_the_page_shows_every_video_and_needs_no_network(prepared: Path, tmp_path: Path) -> None:
@@ -106,3 +108,20 @@ def test_few_valid_frames_are_warned_of(prepared: Path, share: float | None, war
     page = quality_page("my <data>", "folder", report, b"")
     assert ("less than half" in page) == warns
     assert "<h1>Gaze of my &lt;data&gt;</h1>" in page
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_names_out_of_a_data_set_are_text(prepared: Path, name: str) -> None:
+    """Also the name of a file that is not UTF-8, as Python has it."""
+    report = read_json(prepared / "quality.json", "")
+    report["by_video"] = {name: {**next(iter(report["by_video"].values())), "file": f"{name}\udcff"}}
+    report["left_out"] = {name: [name, name]}
+    report["removed_labels"] = [{"kind": "noun", "label": name, "reason": name, "actions": 1, "text": name}]
+    page = quality_page(name, name, report, b"")
+    page.encode()
+    check_whole(page)
+    check_readable(page)
+    assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202e\u2066]", page)
+    elements = [tag for tag, _ in Page(page).elements]
+    plain = quality_page("a", "a", report | {"left_out": {"a": ["a"]}}, b"")
+    assert sorted(elements) == sorted(tag for tag, _ in Page(plain).elements)

@@ -3,6 +3,10 @@
 import logging
 import sys
 import warnings
+from functools import cache
+from typing import Any
+
+from gaze_vlm.foreign_text import visible
 
 OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the run directory has settled
     r".*LeafSpec.* is deprecated",
@@ -17,6 +21,17 @@ OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the r
 )
 NOTE_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 """Loggers of notes: which devices there are, tips to install something, what was restored."""
+
+
+@cache  # once a process
+def show_warnings_plainly() -> None:
+    """Write out what a terminal would obey in a warning, which may hold names out of files."""
+    written = warnings.formatwarning
+
+    def plain(*args: Any, **options: Any) -> str:
+        return visible(written(*args, **options))
+
+    warnings.formatwarning = plain
 
 
 def quiet() -> None:

@@ -40,8 +40,12 @@ SEES_GAZE = "†"
 SEES_GAZE_NOTE = f"{SEES_GAZE} The model is given gaze at test too, which the other arms never see."
 
 
+class Emphasised(str):
+    """A cell that is written in italics."""
+
+
 class CellTable(NamedTuple):
-    """Cells of one table; the first column names the row."""
+    """Cells of one table as plain text; the first column names the row."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -109,7 +113,7 @@ def _scores(
     for oracle, known in oracles.items():
         if not known.keys().isdisjoint(metrics):
             cells = [f"{known[name]:z.1f}" if name in known else DASH for name in metrics]
-            rows.append([f"*{ORACLE_NAMES[oracle]}*", *cells, *nothing])
+            rows.append([Emphasised(ORACLE_NAMES[oracle]), *cells, *nothing])
     return CellTable(["Arm", *(SCORES[name].title for name in metrics), *against], rows)
 
 

@@ -6,11 +6,13 @@ from math import isnan
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gaze_vlm.comparison.paired import arm_scores, paired_difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import points
+from gaze_vlm.foreign_text import in_csv, visible
 from gaze_vlm.output import write_csv
 from gaze_vlm.runs.prediction import TASKS
 
@@ -82,7 +84,7 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
     rows = []
     for p in curve:
         difference = ["", "", ""] if p.difference is None else _shown(p.metric, p.difference)
-        rows.append([p.arm, p.task, p.metric, p.train_clips, p.seeds, *_shown(p.metric, p.mean), *difference])
+        rows.append([in_csv(p.arm), p.task, p.metric, p.train_clips, p.seeds, *_shown(p.metric, p.mean), *difference])
     write_csv(file, CSV_COLUMNS, rows)
 
 
@@ -97,6 +99,7 @@ def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
     arms = list(dict.fromkeys(point.arm for point in curve))
     sizes = sorted({point.train_clips for point in curve})
     for panel, task in zip(panels, TASKS, strict=True):
+        lines: list[Line2D] = []
         for index, arm in enumerate(arms):
             colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
             own = [p for p in curve if p.arm == arm and p.task == task]
@@ -105,7 +108,7 @@ def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
                 [points(p.metric, getattr(p.mean, part)) for p in own] for part in ("low", "mean", "high")
             )
             panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-            panel.plot(x, mean, color=colour, marker=marker, markersize=5, linewidth=2, label=arm)
+            lines += panel.plot(x, mean, color=colour, marker=marker, markersize=5, linewidth=2)
         panel.set_title(task.capitalize(), loc="left", fontsize=11)
         panel.set_xscale("log")
         panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -116,8 +119,11 @@ def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
         panel.spines[["top", "right"]].set_visible(False)
     if curve:
         panels[0].set_ylabel(f"{curve[0].metric.replace('_', ' ')} (points)")
-    panels[-1].legend(frameon=False, loc="lower right")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    # matplotlib leaves out labels that begin with _ unless the lines are given, and reads $ as mathematics.
+    legend = panels[-1].legend(lines, [visible(arm) for arm in arms], frameon=False, loc="lower right")
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    figure.suptitle(visible(title), x=0.01, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     return figure
 
 

@@ -3,11 +3,12 @@ r"""The tables of a comparison for a paper: LaTeX with booktabs, to be taken in 
 import re
 from collections.abc import Sequence
 
-from gaze_vlm.comparison.cell_tables import SEES_GAZE_NOTE, TITLES, CellTable, Section, score_cells
+from gaze_vlm.comparison.cell_tables import SEES_GAZE_NOTE, TITLES, CellTable, Emphasised, Section, score_cells
 from gaze_vlm.comparison.cells import NO_INTERVAL
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
+from gaze_vlm.foreign_text import visible
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -43,7 +44,7 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
 
     Its label is `tab:DATASET-BACKBONE-TASK`.
     """
-    parts = [HEAD.format(command=command)]
+    parts = [HEAD.format(command=visible(command, keep=""))]
     for section in sections:
         for task in SPLIT_TASKS:
             clips, sessions = table.tested[section.dataset, task]
@@ -71,8 +72,8 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
 
 
 def escaped(text: str) -> str:
-    """Return text in which LaTeX reads every character as itself."""
-    return "".join(SPECIAL.get(character, character) for character in text)
+    """Return text in which LaTeX reads every character as itself, in one line."""
+    return "".join(SPECIAL.get(character, character) for character in visible(text, keep=""))
 
 
 def _other(section: Section) -> list[str]:
@@ -92,8 +93,6 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell; what stands between stars in Markdown is emphasised."""
-    emphasised = text.startswith("*") and text.endswith("*")
-    written = MINUS.sub("$-$", escaped(text.strip("*") if emphasised else text.replace(NO_INTERVAL, TOO_FEW)))
+    written = MINUS.sub("$-$", escaped(text.replace(NO_INTERVAL, TOO_FEW)))
     # After the end of a row, a star or a bracket would be its option.
-    return f"\\emph{{{written}}}" if emphasised else "{}" * written.startswith(("[", "*")) + written
+    return f"\\emph{{{written}}}" if isinstance(text, Emphasised) else "{}" * written.startswith(("[", "*")) + written

@@ -11,6 +11,7 @@ from gaze_vlm.comparison.cell_tables import (
     SEES_GAZE_NOTE,
     TITLES,
     CellTable,
+    Emphasised,
     Section,
     cost_cells,
     curve_cells,
@@ -26,6 +27,7 @@ from gaze_vlm.comparison.published import published_cells
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
+from gaze_vlm.foreign_text import as_code, in_markdown
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
@@ -43,6 +45,10 @@ ABSENT = (
     "the clip has, and the share of such objects among all that are named."
 )
 PUBLISHED = "Measured on other data and models: compare the differences and their order, not the heights."
+
+
+class Links(str):
+    """A cell that is Markdown already."""
 
 
 def package_versions() -> str:
@@ -97,7 +103,8 @@ def comparison_page(
         if len(siblings) > 1 and section == siblings[0]:
             lines += _overview(table, siblings, headline_metric(of_test))
         own = [run for run in of_test if run.backbone == section.backbone]
-        lines += [f"# {section.tested}, {section.backbone}", "", *_facts(table, own, section, command, versions)]
+        title = in_markdown(f"{section.tested}, {section.backbone}")
+        lines += [f"# {title}", "", *_facts(table, own, section, command, versions)]
         if (overlap := shared.get((section.dataset, section.trained_on))) is not None:
             lines.append(f"- Shared by the test and all clips to train on: {overlap} (docs/compare.md)")
         lines.append("")
@@ -105,7 +112,8 @@ def comparison_page(
         for task in SPLIT_TASKS:
             lines += _task(table, section, task, reach_s, absent)
         if section in sweeps:
-            lines += ["## Sweeps", "", f"![What arms gain over the control, along a number]({sweeps[section]})", ""]
+            drawn = quote(sweeps[section])
+            lines += ["## Sweeps", "", f"![What arms gain over the control, along a number]({drawn})", ""]
         if (published := published_cells(table, section)) is not None:
             lines += ["## Published figures", "", PUBLISHED, "", *_lines(published), ""]
         last_of_test = section == [one for one in sections if one[:2] == sections[0][:2]][-1]
@@ -122,7 +130,7 @@ def _belongs(missing: Missing, section: Section, train_clips: int) -> bool:
 
 
 def _overview(table: Table, sections: Sequence[Section], metric: str) -> list[str]:
-    lines = [f"# {sections[0].tested}: {len(sections)} backbones", ""]
+    lines = [f"# {in_markdown(sections[0].tested)}: {len(sections)} backbones", ""]
     for task in TASKS:
         lines += [f"## {TITLES[task]}: {SCORES[metric].title.lower()}", ""]
         lines += [*_lines(overview_cells(table, sections, task, metric)), ""]
@@ -134,7 +142,7 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
     clips, sessions = table.tested[section.dataset, "activity"]
     future_clips, _ = table.tested[section.dataset, "future"]
     return [
-        f"- Command: `{command}`",
+        f"- Command: {as_code(command)}",
         f"- Test: {clips:,} clips of {sessions:,} sessions for the activity, {future_clips:,} for the future",
         f"- Seeds: {_by_arm(arms, lambda seeds: ', '.join(map(str, sorted(seeds))))}",
         f"- Train clips: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: f'{run.train_clips:,}'))}",
@@ -144,9 +152,9 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
         *([f"- {SEES_GAZE_NOTE}"] if not table.sees_gaze.isdisjoint(arms) else []),
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
-        f"in nats. Differences are paired with `{table.control}` on the same seeds and clips. The interval is a t "
-        "interval clustered by session, seeds averaged first, so it holds for these trained seeds. p is two-sided, of "
-        "sign flips of whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
+        f"in nats. Differences are paired with {as_code(table.control)} on the same seeds and clips. The interval is "
+        "a t interval clustered by session, seeds averaged first, so it holds for these trained seeds. p is two-sided, "
+        "of sign flips of whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
         f"{LEAST_SESSIONS} sessions there is neither (docs/scores.md).",
     ]
 
@@ -161,7 +169,7 @@ def _task(table: Table, section: Section, task: str, reach_s: float, missing: Se
 def _curve(curve: Sequence[CurvePoint], control: str, picture: str | None) -> list[str]:
     lines = ["## Data-size curve", ""]
     if picture:
-        lines += [f"![{SCORES[curve[0].metric].title} over the number of train clips]({picture})", ""]
+        lines += [f"![{SCORES[curve[0].metric].title} over the number of train clips]({quote(picture)})", ""]
     return [*lines, *_lines(curve_cells(curve, control)), ""]
 
 
@@ -173,7 +181,7 @@ def _runs(runs: Sequence[Run], of_curve: Sequence[Run], folder: Path) -> list[st
         by_name.setdefault(run.arm, []).append(run)
     for run in of_curve:
         by_name.setdefault(f"{run.arm}, {run.train_clips:,} train clips", []).append(run)
-    rows = [[name, ", ".join(_links(run, folder) for run in own)] for name, own in by_name.items()]
+    rows = [[name, Links(", ".join(_links(run, folder) for run in own))] for name, own in by_name.items()]
     lines += [*_lines(CellTable(["Arm", "Runs and their answers"], rows)), ""]
     cost = cost_cells(runs)
     return lines if cost is None else [*lines, "Train time is of the steps, mean over seeds.", "", *_lines(cost), ""]
@@ -189,7 +197,14 @@ def _links(run: Run, folder: Path) -> str:
 
 def _lines(cells: CellTable) -> list[str]:
     rule = ["---", *("---:" for _ in cells.header[1:])]
-    return [f"| {' | '.join(row)} |" for row in (cells.header, rule, *cells.rows)]
+    written = ([*map(_cell, row)] for row in cells.rows)
+    return [f"| {' | '.join(row)} |" for row in ([*map(_cell, cells.header)], rule, *written)]
+
+
+def _cell(text: str) -> str:
+    if isinstance(text, Links):
+        return text
+    return f"*{in_markdown(text)}*" if isinstance(text, Emphasised) else in_markdown(text)
 
 
 def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str]) -> str:
@@ -197,7 +212,7 @@ def _by_arm(arms: dict[str, dict[int, Run]], say: Callable[[dict[int, Run]], str
     said = {arm: say(seeds) for arm, seeds in arms.items()}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
-    return "; ".join(f"{arm} {text}" for arm, text in said.items())
+    return "; ".join(f"{in_markdown(arm)} {text}" for arm, text in said.items())
 
 
 def _setting(seeds: dict[int, Run], say: Callable[[Run], str]) -> str:

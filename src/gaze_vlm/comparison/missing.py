@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gaze_vlm.comparison.planned_runs import PlannedRun
+from gaze_vlm.foreign_text import in_markdown
 
 
 class Missing(NamedTuple):
@@ -27,7 +28,7 @@ def notice(missing: Sequence[Missing]) -> list[str]:
         return []
     lacks = f"**Incomplete: {how_many(missing)} missing.**"
     compared = "Arms are compared with the control on the seeds that both have."
-    return [f"{lacks} {compared}", "", *(f"- {one}" for one in missing), ""]
+    return [f"{lacks} {compared}", "", *(f"- {in_markdown(str(one))}" for one in missing), ""]
 
 
 def how_many(missing: Sequence[Missing]) -> str:

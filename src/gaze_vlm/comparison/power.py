@@ -14,6 +14,7 @@ from gaze_vlm.comparison.paired import arm_scores
 from gaze_vlm.comparison.runs import by_arm, check_same_clips, read_run
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS, degrees_of_freedom, session_totals
 from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import in_markdown
 from gaze_vlm.metrics.scores import HEADLINES, SCORES
 from gaze_vlm.preparation.store import read_clips
 from gaze_vlm.ranges import above_zero, at_least
@@ -75,7 +76,8 @@ def power(
     if not shared:
         raise InputError(f"--pilot: {control} and {treatment} have no seed in common: add runs of the same seed")
     clips_of = None if store is None else _test_sessions(store)
-    print(f"# Power: {treatment} against {control}, from {len(shared)} of each, for {seeds} seeds\n")
+    compared = in_markdown(f"{treatment} against {control}")
+    print(f"# Power: {compared}, from {len(shared)} of each, for {seeds} seeds\n")
     needed = (f"{one:g} points: sessions (clips)" for one in points)
     header = ["Task", "Score", "sd of sessions / clips / seeds", f"shown with {100 * wanted:g} %", *needed]
     print(f"| {' | '.join(header)} |\n| {' | '.join(['---', '---', *['---:'] * (len(header) - 2)])} |")

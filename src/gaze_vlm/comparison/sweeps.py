@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from gaze_vlm.comparison.cell_tables import Section
 from gaze_vlm.comparison.curve import COLOURS, MARKERS
 from gaze_vlm.comparison.table import Table
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.runs.prediction import TASKS
 
@@ -72,10 +73,10 @@ def sweeps_figure(found: Mapping[str, Mapping[str, Sequence[Gain]]], control: st
                 label=task,
             )
         panel.set_xticks(range(len(numbers)), [f"{number:g}" for number in numbers])
-        panel.set_xlabel(name)
+        panel.set_xlabel(visible(name), parse_math=False)
         panel.grid(axis="y", color="#e6e6e6", linewidth=0.8)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(f"{SCORES[metric].title.lower()}, over {control} (points)")
+    panels[0].set_ylabel(visible(f"{SCORES[metric].title.lower()}, over {control} (points)"), parse_math=False)
     panels[-1].legend(frameon=False, fontsize=9)
     return figure
 

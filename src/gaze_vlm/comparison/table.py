@@ -13,6 +13,7 @@ from gaze_vlm.comparison.paired import ArmScores, arm_scores, paired_difference
 from gaze_vlm.comparison.permutation import holm
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import sd_over_seeds
+from gaze_vlm.foreign_text import in_csv
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
 from gaze_vlm.output import write_csv
@@ -212,6 +213,8 @@ def _shown(scores: dict[str, float]) -> dict[str, float]:
 
 
 def _cell(value: str | int | float) -> str | int | float:
+    if isinstance(value, str):
+        return in_csv(value)
     if not isinstance(value, float):
         return value
     return "" if isnan(value) else round(value, CSV_DECIMALS)

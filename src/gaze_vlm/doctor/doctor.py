@@ -9,6 +9,7 @@ from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
 from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
 from gaze_vlm.training.configured import configure
@@ -60,7 +61,7 @@ def doctor(args: list[str]) -> Diagnosis:
     """
     cli = configure(args, "gaze-vlm doctor")
     diagnosis = diagnose(cli.training)
-    print(diagnosis.page(), flush=True)
+    print(visible(diagnosis.page()), flush=True)
     if any(problem.fatal for problem in diagnosis.problems):
         raise InputError("this training would fail: the page has a line that begins with ! for each reason")
     return diagnosis

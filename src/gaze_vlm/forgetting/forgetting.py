@@ -6,7 +6,7 @@ forgets nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import in_csv, in_markdown
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.output import check_output_folder, write_csv
 from gaze_vlm.pretraining.joint_pretraining import FRAMES, LabelledTokens, ask
@@ -117,7 +118,8 @@ def ask_about(backbone: Backbone, clips: Sequence[list[Still]], seed: int) -> An
 
 def write_remembered(rows: Sequence[Remembered], file: Path) -> None:
     """Write a row a run and kind of question."""
-    write_csv(file, [field.name for field in fields(Remembered)], map(astuple, rows))
+    inert = (replace(row, run=Path(in_csv(str(row.run))), arm=in_csv(row.arm)) for row in rows)
+    write_csv(file, [field.name for field in fields(Remembered)], map(astuple, inert))
 
 
 def markdown_lines(rows: Sequence[Remembered]) -> list[str]:
@@ -127,5 +129,7 @@ def markdown_lines(rows: Sequence[Remembered]) -> list[str]:
         of_arm = [row for row in rows if (row.arm, row.question) == (arm, kind)]
         before, after = (float(np.mean([getattr(row, when) for row in of_arm])) for when in ("before", "after"))
         counts = f"{len(of_arm)} | {of_arm[0].asked}"
-        lines.append(f"| {arm} | {kind} | {counts} | {before:.1f} | {after:.1f} | {after - before:+z.1f} |")
+        lines.append(
+            f"| {in_markdown(arm)} | {kind} | {counts} | {before:.1f} | {after:.1f} | {after - before:+z.1f} |"
+        )
     return lines

@@ -13,6 +13,8 @@ from gaze_vlm.gaze.samples import GazeSamples
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+LONGEST_NAME = 200  # letters: with a suffix and what a draft adds it still is the name of a file
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")  # devices of Windows, whatever follows a point
 LONGEST_PART = 80  # letters of a name that an id keeps: with a digest and a suffix it still is a file name
 
 
@@ -61,6 +63,8 @@ class Recording:
     def __post_init__(self) -> None:
         check_name(self.video_id, f"video {self.video}")
         check_name(self.participant, f"participant of {self.video}")
+        if self.session is not None:
+            check_name(self.session, f"session of {self.video}")
 
 
 class Reader(Protocol):
@@ -173,7 +177,7 @@ def id_of(name: str, where: str) -> str:
         raise InputError(f"{where}: the name is empty; fill it in")
     if "/" in name or "\0" in name:
         raise InputError(f"{where}: the name {name!r} cannot be a file name; leave / out")
-    if SAFE_NAME.fullmatch(name) and len(name) <= 2 * LONGEST_PART:
+    if is_safe_name(name) and len(name) <= 2 * LONGEST_PART:
         return name
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:LONGEST_PART].strip("-")
@@ -185,9 +189,22 @@ def check_name(name: str, where: str) -> str:
     """Return `name` unchanged, if it is safe as a file name in a store.
 
     Raises:
-        InputError: the name has other characters than letters, digits and . _ + -, or begins with none of letter
-            and digit.
+        InputError: see `is_safe_name`.
     """
-    if not SAFE_NAME.fullmatch(name):
-        raise InputError(f"{where}: the name {name!r} cannot be a file name here; use letters, digits and . _ + - only")
+    if not is_safe_name(name):
+        shown = repr(name) if len(name) <= LONGEST_PART else f"{name[:LONGEST_PART]!r}… of {len(name)} letters"
+        raise InputError(
+            f"{where}: the name {shown} cannot be a file name here; use letters, digits and . _ + - only, at most "
+            f"{LONGEST_NAME}, and no name that Windows reserves"
+        )
     return name
+
+
+def is_safe_name(name: str, longest: int = LONGEST_NAME) -> bool:
+    """Return whether a file, in any file system, can have the name.
+
+    It has plain letters, digits and . _ + - alone, `longest` at most, begins with a letter or digit, does not end in a
+    point, and is no name that Windows reserves, such as `nul.txt`.
+    """
+    whole = len(name) <= longest and SAFE_NAME.fullmatch(name)
+    return bool(whole) and not name.endswith(".") and not RESERVED.fullmatch(name)

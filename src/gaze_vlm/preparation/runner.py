@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from gaze_vlm.cores import cores
 from gaze_vlm.errors import InputError, OutputError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
@@ -76,9 +77,9 @@ def prepare(
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters)
     if dry_run:
-        print(estimate_cost(job, recordings).text(workers or cores()))
+        print(visible(estimate_cost(job, recordings).text(workers or cores())))
         for reason, names in left_out.items():
-            print(f"{reason}: {', '.join(names)}")
+            print(visible(f"{reason}: {', '.join(names)}"))
         return store
     with exclusive_store(store):
         (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from

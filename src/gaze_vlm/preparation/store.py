@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -21,12 +22,13 @@ from gaze_vlm.json_files import from_json, parse_json, read_json, write_json
 from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
-from gaze_vlm.preparation.store_checks import check_arrays, check_clips, check_manifest
+from gaze_vlm.preparation.store_checks import check_arrays, check_clip_values, check_clips, check_fits, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
 
 SCHEMA_VERSION = 4  # of the manifest and the table of clips
 VIDEO_VERSION = 3  # of the videos' files, which a change of the tables alone need not make again
 AGAIN = "run `gaze-vlm prepare` again"
+MOST_EXPANSION = 1000  # letters of all rows over the bytes of the table; real ones have some tens
 METADATA_KEY = "gaze_vlm"  # one key only: safetensors writes several in no fixed order
 ARROW_TYPES = {
     int: pa.int64(),
@@ -68,8 +70,10 @@ class Store:
             InputError: the store has no such video, or its file is damaged.
         """
         if video_id not in self._cache:
-            self._entry(video_id)
-            gaze, _ = read_video_gaze(video_file(self.path, video_id))
+            self._entry(video_id)  # before a file is named by it
+            path = video_file(self.path, video_id)
+            gaze, _ = read_video_gaze(path)
+            check_fits(gaze, self.manifest, video_id, path)
             self._cache[video_id] = gaze.padded(self.manifest.points)
             if len(self._cache) > self.cached_videos:
                 self._cache.popitem(last=False)
@@ -221,14 +225,44 @@ def read_clips(path: Path) -> list[ClipRecord]:
         InputError: the file is missing or damaged.
     """
     try:
-        # partitioning=None: a folder named like "a=b" above the store must not become a column.
-        table = pq.read_table(path, partitioning=None)
-        if not table.schema.equals(CLIP_SCHEMA):
+        rows = ({field: row[column] for field, column in COLUMN_NAMES.items()} for row in _table(path).to_pylist())
+        clips = [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
+        check_clip_values(clips)
+        return clips
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is missing or damaged ({reason}); run `gaze-vlm prepare` again") from error
+
+
+def _table(path: Path) -> pa.Table:
+    """The table of clips, once it is known that it takes memory in proportion to its file."""
+    size = path.stat().st_size
+    with pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(CLIP_SCHEMA):
             raise TypeError("its columns are others than those of a table of clips")
-        rows = ({field: row[column] for field, column in COLUMN_NAMES.items()} for row in table.to_pylist())
-        return [ClipRecord(**row | {"nouns": tuple(row["nouns"])}) for row in rows]
-    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-        raise InputError(f"{path} is missing or damaged ({error}); run `gaze-vlm prepare` again") from error
+        if file.metadata.num_rows > size:  # each has an id of its own
+            raise TypeError(f"{file.metadata.num_rows} rows in {size} bytes")
+    texts = [column.path for column in map(file.schema.column, range(len(file.schema.names))) if _is_text(column)]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:  # a text that many rows have is there once
+        table = file.read()
+    if (letters := sum(map(_letters, table.columns))) > MOST_EXPANSION * size:
+        raise TypeError(f"texts of {letters} letters in {size} bytes")
+    return table.cast(CLIP_SCHEMA)
+
+
+def _is_text(column: pq.ColumnSchema) -> bool:
+    return column.physical_type == "BYTE_ARRAY"
+
+
+def _letters(column: pa.ChunkedArray) -> int:
+    """Bytes of a column's texts in all rows, without writing them out."""
+    total = 0
+    for chunk in column.chunks:
+        values = chunk.flatten() if pa.types.is_list(chunk.type) else chunk
+        if pa.types.is_dictionary(values.type) and len(values.dictionary):
+            lengths = pc.binary_length(values.dictionary).cast(pa.int64())
+            total += pc.sum(lengths.take(values.indices)).as_py() or 0
+    return total
 
 
 def _check_version(version: object, read: int, path: Path) -> None:

@@ -1,18 +1,27 @@
 """Checks that the parts of a store are possible and fit to each other, beyond their types."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.recording import SAFE_NAME
+from gaze_vlm.formats.recording import LONGEST_NAME, is_safe_name
 from gaze_vlm.json_files import shown
 from gaze_vlm.preparation.records import ClipRecord, Manifest, Split
-from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS
+from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoGaze
 
 MOST_POINTS = 10_000  # a frame: a window of ten seconds at the fastest tracker's rate
+IDS = {  # of a clip, and how long each may be; a clip's is its video's with a number
+    "clip_id": LONGEST_NAME + 20,
+    "video_id": LONGEST_NAME,
+    "session": LONGEST_NAME,
+    "participant": LONGEST_NAME,
+}
+NUMBERS = ("session_start_s", "last_frame", "frames", "start_s", "end_s", "future_starts_in_s")
 RANGES = {
     "width_px": (1, 100_000),
     "height_px": (1, 100_000),
@@ -34,8 +43,10 @@ def check_manifest(manifest: Manifest) -> None:
     if not isinstance(window_s, int | float) or not 0 <= window_s < 1e6:
         raise TypeError(f"window_s is {shown(window_s)}")
     for video_id, entry in manifest.videos.items():
-        if not SAFE_NAME.fullmatch(video_id):
+        if not is_safe_name(video_id):
             raise TypeError(f"a video is called {shown(video_id)}")
+        if not is_safe_name(entry.participant):
+            raise TypeError(f"participant of {video_id} is {shown(entry.participant)}")
         for name, (least, most) in RANGES.items():
             if not least <= getattr(entry, name) <= most:
                 raise TypeError(f"{name} of {video_id} is {shown(getattr(entry, name))}")
@@ -62,6 +73,42 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
         raise TypeError("frame_t_s has times that are not finite, or do not increase")
 
 
+def check_fits(gaze: VideoGaze, manifest: Manifest, video_id: str, path: Path) -> None:
+    """Check that a video's arrays are of as many frames and points as the manifest says.
+
+    Raises:
+        InputError: they are not.
+    """
+    (frames, points), expected = gaze.event.shape, manifest.videos[video_id].frames
+    if frames != expected or points > manifest.points:
+        raise InputError(
+            f"{path} has {frames} frames of {points} points, and manifest.json says {expected} of {manifest.points} at "
+            "most; run `gaze-vlm prepare` again"
+        )
+
+
+def check_clip_values(clips: Sequence[ClipRecord]) -> None:
+    """Check that ids are safe file names, no two clips have one, and every number is finite.
+
+    Raises:
+        TypeError: one is not, or a value is missing.
+    """
+    for field, longest in IDS.items():
+        for name in {getattr(clip, field) for clip in clips}:
+            if name is None or not is_safe_name(name, longest):
+                raise TypeError(f"{field} is {shown(name)}")
+    if len({clip.clip_id for clip in clips}) < len(clips):
+        twice = next(name for name, count in Counter(clip.clip_id for clip in clips).items() if count > 1)
+        raise TypeError(f"two clips are called {shown(twice)}")
+    for clip in clips:
+        for field in NUMBERS:
+            value = getattr(clip, field)
+            if value is None or not isfinite(value):
+                raise TypeError(f"{field} of {clip.clip_id} is {value}")
+        if None in (clip.split, clip.activity_text, clip.future_text, clip.same_action, *clip.nouns):
+            raise TypeError(f"{clip.clip_id} lacks a value")
+
+
 def check_clips(clips: Sequence[ClipRecord], manifest: Manifest, where: str) -> None:
     """Check that each clip is of frames and labels that the manifest has.
 
@@ -76,8 +123,8 @@ def check_clips(clips: Sequence[ClipRecord], manifest: Manifest, where: str) -> 
         foreign = ({clip.activity_verb, clip.future_verb} - verbs) | ({clip.activity_noun, clip.future_noun} - nouns)
         if clip.frames < 1 or not 0 <= first <= clip.last_frame < frames:
             wrong = f"is of frames {first} to {clip.last_frame} of {clip.video_id}, which has {frames}"
-        elif clip.split not in get_args(Split) or not (isfinite(clip.start_s) and isfinite(clip.end_s)):
-            wrong = f"is of split {clip.split!r}, from {clip.start_s} to {clip.end_s} s"
+        elif clip.split not in get_args(Split) or clip.end_s < clip.start_s:
+            wrong = f"is of split {shown(clip.split)}, from {clip.start_s} to {clip.end_s} s"
         elif foreign:
             wrong = f"is labelled {', '.join(sorted(map(repr, foreign)))}, which is none of the labels in manifest.json"
         else:

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.runs.alignment import Alignment
 
 TITLES = {"nss": "NSS", "auc": "AUC", "kl": "KL in nats (less is better)"}
@@ -39,7 +40,9 @@ def draw_alignment(aligned: Mapping[str, Alignment]) -> Figure:
         if score in CHANCE:
             bar.ax.axhline(CHANCE[score], color="black", linewidth=1)
     for axis, (title, one) in zip(axes[0], aligned.items(), strict=True):
-        axis.set_title(f"{title}\n{one.source}, {one.frames['kl']:,} frames", fontsize=10, parse_math=False)
+        axis.set_title(
+            f"{visible(title)}\n{visible(one.source)}, {one.frames['kl']:,} frames", fontsize=10, parse_math=False
+        )
     return figure
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.gaze.view import View
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.report.overlay import COLOURS, OPACITY, density, faded, one_scale
@@ -76,7 +77,7 @@ def draw_attention(
         image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")  # type: ignore[index]
         show_points(points, image, clip, frame)
         points.set_ylabel(
-            f"{clip.clip_id}\n{clip.frame_times_s[frame]:.1f} s into the clip", fontsize=8, parse_math=False
+            f"{visible(clip.clip_id)}\n{clip.frame_times_s[frame]:.1f} s into the clip", fontsize=8, parse_math=False
         )
         below(points, f"target: {clip.target}")
         show_frame(distribution, image, gaze[index], first.covered_view, norm)
@@ -86,7 +87,7 @@ def draw_attention(
             show_frame(axis, image, map_, one.covered_view, norm)
             below(axis, f"answer: {answer}", "black" if exact_match(answer, clip.target) else WRONG)
     for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=12, parse_math=False)
+        axis.set_title(visible(title), fontsize=12, parse_math=False)
     bar = figure.colorbar(
         ScalarMappable(norm, COLOURS),
         ax=axes,
@@ -152,4 +153,4 @@ def show_frame(
 
 def below(axis: Axes, text: str, colour: str = "black") -> None:
     """Write a text under a panel, in lines that fit its width."""
-    axis.set_xlabel(fill(text, LINE_LENGTH), fontsize=9, color=colour, parse_math=False)
+    axis.set_xlabel(fill(visible(text), LINE_LENGTH), fontsize=9, color=colour, parse_math=False)

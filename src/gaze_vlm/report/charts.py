@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.statistics import Estimate
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.report.overlay import heat
 
 ACCENT, INK, PAPER, MUTED, LINE = "#a3195b", "#000000", "#ffffff", "#5b6770", "#e6e6e6"
@@ -62,7 +63,7 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> Marku
     described = 'role="img" aria-labelledby="{name}-title" aria-describedby="{name}-text"'
     opening = Markup('<svg {} width="{width}" ' + described + ">").format(Markup(size[0]), name=name, width=width_px)
     words = Markup('<title id="{name}-title">{}</title><desc id="{name}-text">{}</desc>').format(
-        title, description, name=name
+        visible(title), visible(description), name=name
     )
     return opening + words + Markup(text[text.index(">") + 1 :])
 
@@ -96,7 +97,7 @@ def means_chart(means: Sequence[Mean], unit: str) -> Figure:
         )
         if one.role == "control":
             axis.axvline(estimate.mean, color=MUTED, linewidth=1, linestyle=(0, (3, 3)), zorder=0)
-    axis.set_yticks(range(len(means)), [one.arm for one in means], fontsize=10, parse_math=False)
+    axis.set_yticks(range(len(means)), [visible(one.arm) for one in means], fontsize=10, parse_math=False)
     axis.set_ylim(len(means) - 0.5, -0.5)
     axis.margins(x=0.12)
     axis.set_xlim(left=0)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import video_info
@@ -137,7 +138,7 @@ def text_image(texts: Sequence[str], width_px: int, height_px: int, columns: int
     for index, text in enumerate(texts):
         row, column = divmod(index, columns)
         x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
-        figure.text(x, y, text, color="white", fontsize=FONT_PT, va="center", parse_math=False)
+        figure.text(x, y, visible(text), color="white", fontsize=FONT_PT, va="center", parse_math=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

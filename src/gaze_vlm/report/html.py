@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.scores import DASH
 
 KINDS = (".html", ".htm")
@@ -24,11 +25,17 @@ def render_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_visible,
     )
     environment.filters.update(percent=percent, number=number)
     script = third_party(SCRIPT)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template(template).render(script=script, script_digest=digest, **values)
+
+
+def _visible(value: object) -> object:
+    """A text with no character that a reader cannot see; what is HTML already stays."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def third_party(name: str) -> str:
