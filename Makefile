@@ -63,7 +63,7 @@ test: install  ## run the tests
 
 test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 4-bit weights included
 	$(call pip_install,'.[dev,qlora]')
-	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real' \
+	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real and not fuzz' \
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
 		tests/training/test_family_runs.py
 

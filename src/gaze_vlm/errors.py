@@ -3,9 +3,20 @@
 Any other exception is a fault of this package's and keeps its traceback.
 """
 
+import re
+
+SHOWN = 200
+LONG = re.compile(r"\S{1000,}")
+
 
 class UserError(Exception):
-    """What the user can fix. Raised as one of the classes below."""
+    """What the user can fix. Raised as one of the classes below.
+
+    A value in its text that is longer than any name is cut.
+    """
+
+    def __str__(self) -> str:
+        return LONG.sub(lambda found: f"{found[0][:SHOWN]}… of {len(found[0])} letters", super().__str__())
 
 
 class InputError(UserError, ValueError):
@@ -39,5 +50,5 @@ class OptionError(UserError):
         self.command = command
 
     def __str__(self) -> str:
-        text = str(self.args[0])
+        text = super().__str__()
         return text if text.endswith("?") or self.command is None else f"{text}; see `{self.command} --help`"

@@ -2,9 +2,9 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
-from math import isfinite
 from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
@@ -146,6 +146,27 @@ def from_json(cls: type[T], values: Any) -> T:
     return cls(**tuples)
 
 
+def member(values: Mapping[str, Any], name: str, hint: Any) -> Any:
+    """Return the value of a name in an object, of a type as a dataclass's field states it.
+
+    Raises:
+        KeyError: there is no such name.
+        TypeError: a value of another type, a number that is not finite, or a text that has no form in UTF-8.
+    """
+    value = values[name]
+    if not _is(value, hint) or (isinstance(value, str) and not _is_utf8(value)):
+        raise TypeError(f"{name} is {shown(value)}")
+    return value
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(value: object) -> str:
     """Write a value in a message, however long."""
     if isinstance(value, int) and abs(value) > 10**20:
@@ -164,7 +185,7 @@ def _is(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return isinstance(value, hint) and not (hint is int and isinstance(value, bool))
 
 

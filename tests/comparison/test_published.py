@@ -69,7 +69,7 @@ def test_without_a_file_nothing_is_published(tmp_path: Path) -> None:
         ("arm,task\n", "it needs arm, task, metric, value, measured_on"),
         (FIGURES.replace("activity", "now"), "line 4: task 'now' is none of activity, future"),
         (FIGURES.replace("rouge_l", "rouge"), "line 4: metric 'rouge' is none of "),
-        (FIGURES.replace("72.5", "high"), "line 3: value 'high' is no number"),
+        (FIGURES.replace("72.5", "high"), "line 3: value is 'high', not a number"),
         (FIGURES + 'control,future,noun,61,"again"\n', "line 5: control, future, noun stands there twice"),
     ],
 )

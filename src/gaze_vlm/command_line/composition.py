@@ -185,7 +185,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise MissingFileError(f"{file} does not exist: fix the path, or run from the project{nearest_path(file)}")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, a number of thousands of digits, or deep
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f"line {mark.line + 1}: "
         problem = getattr(error, "problem", None) or " ".join(str(error).split())

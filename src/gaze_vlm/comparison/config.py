@@ -138,7 +138,7 @@ def load_comparison(file: Path, choice: Choice = NO_CHOICE) -> Comparison:
         raise InputError(f"{file} does not exist: name the comparison's YAML file with --config")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InputError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")

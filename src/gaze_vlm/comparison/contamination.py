@@ -8,6 +8,7 @@ from pathlib import Path
 from gaze_vlm.command_line.composition import read_yaml
 from gaze_vlm.comparison.choice import store_of
 from gaze_vlm.comparison.runs import Run
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.words import normalise
 from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.splits import shared_seconds
@@ -105,10 +106,14 @@ def overlaps(runs: Mapping[tuple[str, str], Run], also_test: Mapping[str, Path])
     """
     made = {}
     for (dataset, _), run in runs.items():
-        data = read_yaml(run.directory.config).get("data") or {}
-        if not data.get("store"):
+        data = read_yaml(run.directory.config).get("data")
+        data = data if isinstance(data, dict) else {}
+        named, split = data.get("store"), data.get("test_split") or "test"
+        if not named:
             continue
-        train, split = Path(data["store"]), data.get("test_split") or "test"
+        if not isinstance(named, str) or not isinstance(split, str):
+            raise InputError(f"{run.directory.config}: data.store or data.test_split is no text: train the run again")
+        train = Path(named)
         tests = {dataset: train, **{name: store_of(path) for name, path in also_test.items() if name != dataset}}
         for name, store in tests.items():
             if all((one / "clips.parquet").is_file() for one in (train, store)):

@@ -10,6 +10,7 @@ from gaze_vlm.comparison.cell_tables import CellTable, Section
 from gaze_vlm.comparison.cells import difference_cell, mean_cell
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.text_files import parse_finite
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
@@ -24,6 +25,13 @@ def read_published(file: Path) -> Figures:
     Raises:
         InputError: other columns, a task or metric that is unknown, a value that is no number, or an entry given twice.
     """
+    try:
+        return _figures(file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is not a CSV file in UTF-8 ({error}): save it again as one") from error
+
+
+def _figures(file: Path) -> Figures:
     with file.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -31,16 +39,15 @@ def read_published(file: Path) -> Figures:
         figures: dict[tuple[str, str, str], tuple[float, str]] = {}
         for row in reader:
             key, line = (row["arm"], row["task"], row["metric"]), f"{file}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise InputError(f"{line}: it needs {len(COLUMNS)} values: {', '.join(COLUMNS)}")
             if row["task"] not in TASKS:
                 raise InputError(f"{line}: task {row['task']!r} is none of {', '.join(TASKS)}: correct it")
             if row["metric"] not in SCORES:
                 raise InputError(f"{line}: metric {row['metric']!r} is none of {', '.join(SCORES)}: correct it")
             if key in figures:
                 raise InputError(f"{line}: {', '.join(key)} stands there twice: take one out")
-            try:
-                figures[key] = float(row["value"]), row["measured_on"]
-            except ValueError as error:
-                raise InputError(f"{line}: value {row['value']!r} is no number: correct it") from error
+            figures[key] = parse_finite(row["value"], "value", file, reader.line_num), row["measured_on"]
     return figures
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import parse_object
+from gaze_vlm.json_files import member, parse_object, shown
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import Prediction, read_predictions
@@ -15,6 +15,10 @@ METRICS = tuple(name for name, score in SCORES.items() if score.group is not Non
 
 COST = ("train_seconds", "trainable_parameters", "parameters", "processes", "device")
 """Keys of run.json on what the training cost."""
+COST_TYPES = {name: int | None for name in (*COST, "resumes")} | {
+    "train_seconds": float | None,
+    "device": str | None,
+}
 
 
 @dataclass(frozen=True)
@@ -60,20 +64,22 @@ def read_run(path: Path) -> Run:
     try:
         return Run(
             directory=directory,
-            arm=str(facts["arm"]),
-            seed=int(facts["seed"]),
-            backbone=str(facts["backbone"]),
-            dataset=str(facts["dataset"]),
-            trained_on=str(facts["dataset"]),
-            weight=_number(facts["lambda"]),
-            floor=_number(facts["floor"]),
-            train_clips=int(facts["train_clips"]),
+            arm=member(facts, "arm", str),
+            seed=member(facts, "seed", int),
+            backbone=member(facts, "backbone", str),
+            dataset=member(facts, "dataset", str),
+            trained_on=member(facts, "dataset", str),
+            weight=member(facts, "lambda", float | None),
+            floor=member(facts, "floor", float | None),
+            train_clips=member(facts, "train_clips", int),
             predictions=read_tested(directory),
-            sees_gaze_at_test=bool(facts.get("sees_gaze_at_test", False)),
-            **{name: facts.get(name) for name in (*COST, "resumes")},
+            sees_gaze_at_test=member({"sees_gaze_at_test": False} | facts, "sees_gaze_at_test", bool),
+            **{name: member({name: None} | facts, name, kind) for name, kind in COST_TYPES.items()},
         )
     except KeyError as error:
         raise InputError(f"{directory.facts} has no key {error}: test the run again") from error
+    except TypeError as error:
+        raise InputError(f"{directory.facts} is damaged ({error}): test the run again") from error
 
 
 def read_tested(directory: RunDirectory) -> tuple[Prediction, ...]:
@@ -84,8 +90,10 @@ def read_tested(directory: RunDirectory) -> tuple[Prediction, ...]:
     """
     limited = _object(directory.scores).get("limited")
     if limited is not None:
+        limited = limited if isinstance(limited, dict) else {}
+        samples, of = (shown(limited.get(name)) for name in ("samples", "of"))
         raise InputError(
-            f"{directory.scores} is of a limited test, {limited['samples']} of {limited['of']} samples: "
+            f"{directory.scores} is of a limited test, {samples} of {of} samples: "
             "test the run again without --trainer.limit_test_batches"
         )
     return read_predictions(directory.predictions)
@@ -132,7 +140,3 @@ def _clips(run: Run) -> set[tuple[str, str, str]]:
 
 def _object(file: Path) -> dict[str, Any]:
     return parse_object(file.read_bytes(), file, "test the run again")
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)

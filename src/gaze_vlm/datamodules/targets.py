@@ -10,7 +10,7 @@ from typing import Any
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, read_lines
 from gaze_vlm.gaze.regions import Box, FrameRegions, Mask, Region, Spot
-from gaze_vlm.json_files import parse_object
+from gaze_vlm.json_files import parse_object, shown
 from gaze_vlm.suggestions import did_you_mean, nearest_path
 
 FIX = "docs/targets.md shows the keys"
@@ -18,6 +18,7 @@ PLACES: dict[str, tuple[str, ...]] = {"point": ("x", "y"), "box": ("left", "top"
 SIZE = ("width_px", "height_px")
 COLUMNS = ("video_id", "time_s", "kind", "x", "y", "left", "top", "right", "bottom", *SIZE, "rle", "png", "weight")
 FAR = 2.0  # a share beyond it is in pixels
+MOST_PIXELS = 2**28  # of a mask, which takes a byte a pixel in memory
 EXACT_S = 1e-6
 
 
@@ -114,7 +115,7 @@ def _region(row: Mapping[str, Any], file: Path, line: int) -> Region:
     weight = _number(row, "weight", file, line) if "weight" in row else 1.0
     if weight <= 0:
         raise InputError(f"{where}: weight is {weight:g}; expected a number above 0, or delete the line")
-    kind = _required(row, "kind", where)
+    kind = str(_required(row, "kind", where))
     if kind == "mask":
         return _mask(row, file, where, weight)
     if kind not in PLACES:
@@ -157,13 +158,17 @@ def _mask(row: Mapping[str, Any], file: Path, where: str, weight: float) -> Mask
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
         runs = _decompressed(counts) if isinstance(counts, str) else tuple(int(count) for count in counts)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f'{where}: rle is {json.dumps(rle)[:60]}; expected COCO\'s form, {{"size": [height, width], "counts": …}}'
         ) from error
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
+        raise InputError(
+            f"{where}: the rle's size is {shown(height)} × {shown(width)}; expected 1 to {MOST_PIXELS} pixels"
+        )
     if min(runs, default=-1) < 0 or sum(runs) != height * width:
         raise InputError(
-            f"{where}: the rle's counts are of {sum(runs)} pixels, its size is {height} × {width}: fix the line"
+            f"{where}: the rle's counts are of {shown(sum(runs))} pixels, its size is {height} × {width}: fix the line"
         )
     if not any(runs[1::2]):
         raise InputError(f"{where}: the rle has no pixel inside: delete the line, a frame without a target has none")

@@ -5,6 +5,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
+from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.output import check_output_file, write_atomically
 from gaze_vlm.preparation.store import Store
@@ -53,7 +56,7 @@ def report_quality(
     check_output_file(output)
     sheet = BytesIO()
     draw_sheet(opened, root, videos, frames, seed).savefig(sheet, format="jpeg", dpi=100)
-    page = quality_page(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue())
+    page = readable_page(name or own_name(opened), opened.manifest.dataset, report, sheet.getvalue(), opened.path)
     write_atomically(output, page)
     write_atomically(output.with_suffix(".jpg"), sheet.getvalue())
     print(f"wrote {output} and {output.with_suffix('.jpg').name}")
@@ -63,6 +66,18 @@ def report_quality(
 def own_name(store: Store) -> str:
     """Return what a data set is called: its folder, since readers name formats."""
     return Path(store.manifest.root).resolve().name or store.manifest.dataset
+
+
+def readable_page(name: str, reader: str, report: Any, sheet: bytes, store: Path) -> str:
+    """Return the page as HTML, see `quality_page`.
+
+    Raises:
+        InputError: quality.json lacks what the page shows, or has values of other types.
+    """
+    try:
+        return quality_page(name, reader, report, sheet)
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{store / 'quality.json'} is damaged ({error}): run `gaze-vlm prepare` again") from error
 
 
 def quality_page(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:

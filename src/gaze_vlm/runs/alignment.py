@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import read_json, write_json
+from gaze_vlm.json_files import member, read_json, write_json
 from gaze_vlm.metrics.scores import OF_HEADS
 
 if TYPE_CHECKING:  # which import torch; a reader need not
@@ -67,20 +67,17 @@ def read_alignment(file: Path) -> Alignment:
     """
     values = read_json(file, FIX)
     try:
-        layers, heads = (_numbers(values[name]) for name in ("layers", "heads"))
+        frames = member(values, "frames", dict[str, int])
+        layers, heads = (tuple(member(values, name, tuple[int, ...])) for name in ("layers", "heads"))
         return Alignment(
-            source=str(values["source"]),
+            source=member(values, "source", str),
             layers=layers,
             heads=heads,
-            frames={name: int(values["frames"][name]) for name in OF_HEADS},
+            frames={name: frames[name] for name in OF_HEADS},
             scores={name: _matrix(values["scores"][name], (len(layers), len(heads))) for name in OF_HEADS},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{file} is damaged ({error}): {FIX}") from error
-
-
-def _numbers(values: Any) -> tuple[int, ...]:
-    return tuple(int(value) for value in values)
 
 
 def _matrix(values: Any, shape: tuple[int, int]) -> Float[np.ndarray, "layer head"]:

@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import parse_object, shown
 from gaze_vlm.output import drafts_of, remove_drafts, used_alone, write_atomically, writing
 
 State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
+RETRAIN = "train the run again with --run.overwrite=true"
 LOADERS_END_S = 10.0
 """How long the loaders of a killed training may live on: they look for it every 5 seconds."""
 
@@ -64,9 +66,11 @@ class RunDirectory:
         if not self.state_file.is_file():
             return "unknown" if any(path.exists() for path in (*self._of_training, *self._results)) else "empty"
         try:
-            state: State = json.loads(self.state_file.read_text(encoding="utf-8"))["state"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.state_file} is damaged: train the run again with --run.overwrite=true") from error
+            state: State = parse_object(self.state_file.read_bytes(), self.state_file, RETRAIN)["state"]
+            if state not in get_args(State):
+                raise TypeError(f"state is {shown(state)}")
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.state_file} is damaged ({error}): {RETRAIN}") from error
         return state
 
     @property

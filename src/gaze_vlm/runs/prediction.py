@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import parse_object
+from gaze_vlm.json_files import member, parse_object, shown
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder, semantic_floor
 from gaze_vlm.output import write_atomically
@@ -91,7 +91,7 @@ def read_predictions(file: Path) -> tuple[Prediction, ...]:
         InputError: a line is damaged, lacks a key or answers twice, or there is none.
     """
     predictions: dict[tuple[str, str], Prediction] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         where = f"{file}:{number}"
         one = _prediction(where, parse_object(line, where, "test the run again"))
         if (one.task, one.clip_id) in predictions:
@@ -146,21 +146,23 @@ def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]
 def _prediction(where: str, row: dict[str, Any]) -> Prediction:
     try:
         if row["task"] not in TASKS:
-            raise InputError(f"{where}: task {row['task']!r} is none of {', '.join(TASKS)}: test the run again")
+            raise InputError(f"{where}: task {shown(row['task'])} is none of {', '.join(TASKS)}: test the run again")
         return Prediction(
-            clip_id=str(row["clip_id"]),
-            video_id=str(row.get("video_id", "")),
-            session=str(row["session"]),
+            clip_id=member(row, "clip_id", str),
+            video_id=member({"video_id": ""} | row, "video_id", str),
+            session=member(row, "session", str),
             task=row["task"],
-            prediction=str(row["prediction"]),
-            target=str(row["target"]),
-            target_verb=row.get("target_verb"),
-            target_noun=row.get("target_noun"),
-            clip_nouns=tuple(row.get("clip_nouns", ())),
-            scores={name: float(value) for name, value in row.items() if name in SCORES and value is not None},
-            same_action=bool(row["same_step"]),
-            future_starts_in_s=float(row["future_starts_in_s"]),
-            session_end_s=row.get("session_end_s"),
+            prediction=member(row, "prediction", str),
+            target=member(row, "target", str),
+            target_verb=member({"target_verb": None} | row, "target_verb", str | None),
+            target_noun=member({"target_noun": None} | row, "target_noun", str | None),
+            clip_nouns=tuple(member({"clip_nouns": ()} | row, "clip_nouns", tuple[str, ...])),
+            scores={name: float(member(row, name, float)) for name in row if name in SCORES and row[name] is not None},
+            same_action=member(row, "same_step", bool),
+            future_starts_in_s=float(member(row, "future_starts_in_s", float)),
+            session_end_s=member({"session_end_s": None} | row, "session_end_s", float | None),
         )
     except KeyError as error:
         raise InputError(f"{where} has no key {error}: test the run again") from error
+    except TypeError as error:
+        raise InputError(f"{where} is damaged ({error}): test the run again") from error

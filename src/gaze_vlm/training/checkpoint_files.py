@@ -83,7 +83,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     known = digest_file(path)
     if not known.is_file():
         rank_zero_warn(f"{path} has no {known.name} beside it: whether its bytes are those written is not checked")
-    elif _digest(path) not in known.read_text(encoding="utf-8").split():
+    elif _digest(path) not in known.read_text(encoding="utf-8", errors="replace").split():
         raise InputError(
             f"{path} is not the file that was written: its SHA-256 is not that in {known.name}; copy it again, "
             "or train the run again"
