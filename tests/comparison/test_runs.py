@@ -6,6 +6,7 @@ import pytest
 
 from fake_runs import answers, rows, write_run
 from gaze_vlm.comparison.runs import by_arm, check_same_clips, read_run
+from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.semantic import semantic_similarity
 from gaze_vlm.runs.prediction import Prediction, mean_scores, read_predictions, with_semantic_floor, write_lines
 
@@ -162,3 +163,46 @@ def test_runs_on_other_clips_are_named(tmp_path, directory):
     write_run(tmp_path / "short", rows(answers(5, 0.5, 1)), seed=1)
     with pytest.raises(ValueError, match=r"short/predictions\.jsonl lacks 2 of the 12 answers .*same store"):
         check_same_clips([read_run(directory), read_run(tmp_path / "short")])
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "said"),
+    [
+        ("run.json", {"seed": "1"}, r"run\.json is damaged \(seed is '1'\)"),
+        ("run.json", {"arm": ["gaze"]}, r"run\.json is damaged \(arm is a list of 1\)"),
+        ("run.json", {"arm": "a\ud800"}, r"run\.json is damaged \(arm is 'a\\ud800'\)"),
+        ("run.json", {"floor": float("nan")}, r"run\.json is damaged \(floor is nan\)"),
+        ("run.json", {"lambda": 10**400}, r"run\.json is damaged \(lambda is a number of 1329 bits\)"),
+        ("run.json", {"train_seconds": "long"}, r"run\.json is damaged \(train_seconds is 'long'\)"),
+        ("metrics.json", {"limited": 3}, r"metrics\.json is of a limited test, None of None samples"),
+        ("state.json", {"state": "done"}, r"state\.json is damaged \(state is 'done'\): train the run again"),
+        ("predictions.jsonl", {"noun": "right"}, r"predictions\.jsonl:1 is damaged \(noun is 'right'\)"),
+        ("predictions.jsonl", {"noun": float("inf")}, r"predictions\.jsonl:1 is damaged \(noun is inf\)"),
+        ("predictions.jsonl", {"target": None}, r"predictions\.jsonl:1 is damaged \(target is None\)"),
+        ("predictions.jsonl", {"task": []}, r"predictions\.jsonl:1: task a list of 0 is none of"),
+    ],
+)
+def test_a_value_of_another_type_is_named(directory, file, values, said):
+    path = directory / file
+    if file == "predictions.jsonl":
+        first, *others = path.read_text().splitlines()
+        path.write_text("\n".join([json.dumps(json.loads(first) | values), *others]))
+    else:
+        path.write_text(json.dumps((json.loads(path.read_text()) if path.is_file() else {}) | values))
+    with pytest.raises(ValueError, match=said):
+        read_run(directory)
+
+
+def test_a_file_that_is_no_text_and_one_without_end(directory):
+    (directory / "predictions.jsonl").write_bytes(b'{"task": "\xff"}\n')
+    with pytest.raises(ValueError, match=r"predictions\.jsonl:1 is damaged"):
+        read_run(directory)
+    (directory / "state.json").write_text('{"state": ' * 200_000)
+    with pytest.raises(ValueError, match=r"state\.json is damaged \(nested deeper than 64 levels\)"):
+        read_run(directory)
+
+
+def test_a_long_value_is_cut_in_a_message(directory):
+    with pytest.raises(ValueError, match=r"a{200}… of 100000 letters") as caught:
+        raise InputError(f"{directory}: {'a' * 100_000} is no number")
+    assert len(str(caught.value)) < 1000

@@ -1,6 +1,5 @@
 """What a reader may do with a damaged file: read it, or say in one line what is wrong with it."""
 
-import gc
 import os
 import sys
 import threading
@@ -43,7 +42,6 @@ def check_read(read: Callable[[Path], object], path: Path, named: tuple[str, ...
     said = None
     _seen[threading.get_ident()] = seen = []
     if memory:
-        gc.collect()
         tracemalloc.start()
     began = time.thread_time()
     try:
