@@ -139,7 +139,7 @@ def from_json(cls: type[T], values: Any) -> T:
     known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
     for name, value in values.items():
         if name not in known:
-            raise TypeError(f"{name} is unknown")
+            raise TypeError(f"{name if name.isidentifier() else shown(name)} is unknown")
         if not _is(value, known[name]):
             raise TypeError(f"{name} is {shown(value)}")
     tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

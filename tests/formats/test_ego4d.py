@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from ego4d_files import DOUBTFUL_UIDS, TEST_UIDS, TRAIN_UIDS, gaze_row, write_gaze, write_root
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d import Ego4dReader
+from gaze_vlm.formats.ego4d_metadata import read_metadata
 from gaze_vlm.formats.ego4d_writers import narration_json
 from gaze_vlm.formats.narrations import Narration
 from gaze_vlm.gaze.samples import GazeEvent
@@ -295,3 +297,20 @@ def test_empty_gaze_is_the_videos_own_trouble(root: Path) -> None:
     assert len(reader.read_gaze(first)) == 1
     with pytest.raises(ValueError, match=r"is empty \(0 bytes\)"):
         reader.read_gaze(second)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"duration_sec": "<b>"},
+        {"duration_sec": 10**400},
+        {"video_metadata": {"display_resolution_width": "wide"}},
+        {"video_metadata": {"display_resolution_height": -5}},
+        {"redacted_intervals": [{"start_sec": "a", "end_sec": 2}]},
+    ],
+)
+def test_a_value_of_another_type_in_the_metadata(tmp_path: Path, values: dict) -> None:
+    path = tmp_path / "ego4d.json"
+    path.write_text(json.dumps({"videos": [{"video_uid": "a"} | values]}))
+    with pytest.raises(InputError, match=r"ego4d\.json is (damaged \(TypeError|not JSON \(.*overflow)"):
+        read_metadata(path)

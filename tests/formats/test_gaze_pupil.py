@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -95,3 +96,9 @@ def test_world_timestamps_are_needed(tmp_path: Path) -> None:
     (tmp_path / "world_timestamps.csv").unlink()
     with pytest.raises(ValueError, match=r"world_timestamps.csv is missing: gaze is timed by it"):
         read_pupil_gaze(tmp_path / "gaze.csv", 1600, 1200)
+
+
+@pytest.mark.parametrize("time", ["9" * 20, "9" * 5000])
+def test_a_time_of_too_many_digits(tmp_path: Path, time: str) -> None:
+    with pytest.raises(InputError, match=r"gaze\.csv, line 2: timestamp \[ns\] is '9+.*expected a whole number"):
+        read(tmp_path, [f"sec,rec,{time},1,1,1.0,,,0,0"])

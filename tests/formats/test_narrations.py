@@ -194,3 +194,10 @@ def test_captions_of_a_folder(tmp_path: Path) -> None:
     assert described_seconds(path, chunk_s=10)[12] == "A pan."
     with pytest.raises(ValueError, match=r"stands for 4 seconds, and 13 frames lie beside it: set caption_chunk_s"):
         read_captions(tmp_path, ["uid"])
+
+
+def test_half_a_letter_in_a_key_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "narration.json"
+    path.write_bytes(b'{"videos": {"a\xed\xa0\x80": {}}}')
+    with pytest.raises(ValueError, match=r"narration\.json is not JSON"):
+        read_narrations(path, ["a"])

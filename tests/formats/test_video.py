@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from egtea_files import TICKS_S, iterate_frames, shift_px, spoil, texture, write_video
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import frames_at, in_order, timed_frames
 from gaze_vlm.formats.video_header import video_info
 
@@ -121,3 +122,10 @@ def test_timestamps_that_run_backwards(variable: Path) -> None:
     frames = [(pts, None) for pts in (0, 10, 10)]
     with pytest.raises(ValueError, match=r"timestamps run backwards at .* s; convert the video again"):
         list(in_order(frames, video_info(variable), variable))
+
+
+def test_a_codec_that_nothing_decodes(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [texture(0)[:96, :128]] * 2)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(InputError, match=r"a\.mp4: its codec is unknown; copy the file again, or convert it"):
+        video_info(path)

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import yaml
@@ -96,7 +97,7 @@ def damaged_values(value: Any, rng: random.Random) -> Any:
 
     visit(value)
     if not places:
-        return rng.choice((*NUMBERS, *TEXTS, *OTHERS))
+        return deepcopy(rng.choice((*NUMBERS, *TEXTS, *OTHERS)))
     parent, key = rng.choice(places)
     way = rng.randrange(8)
     if way == 0:
@@ -104,9 +105,9 @@ def damaged_values(value: Any, rng: random.Random) -> Any:
     elif way == 1 and isinstance(parent, dict):
         parent[rng.choice(TEXTS)] = parent.pop(key)
     elif way == 2 and isinstance(parent, list):
-        parent.insert(rng.randrange(len(parent) + 1), parent[key])
+        parent.insert(rng.randrange(len(parent) + 1), deepcopy(parent[key]))
     else:
-        parent[key] = rng.choice((*NUMBERS, *TEXTS, *OTHERS))
+        parent[key] = deepcopy(rng.choice((*NUMBERS, *TEXTS, *OTHERS)))
     return value
 
 

@@ -85,6 +85,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda manifest: manifest.update(videos={"a": 1}), "1 where an object is expected"),
         (lambda manifest: manifest.update(parameters={}), "window_s is None"),
         (lambda manifest: manifest.update(spare=1), "spare is unknown"),
+        (lambda manifest: manifest.update({"a\n\x1b": 1}), r"'a\n\x1b' is unknown"),
         (lambda manifest: manifest.pop("dataset"), "dataset"),
         (lambda manifest: manifest["videos"].update({"../a": one_of(manifest)}), "a video is called '../a'"),
         (lambda manifest: one_of(manifest).update(width_px=-1280), "width_px of P01-R01-Pizza is -1280"),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.formats.text_files import json_elements
+from gaze_vlm.json_files import member
 
 WIDTH_PX, HEIGHT_PX = 1088, 1080  # of the videos with gaze; for entries without a resolution
 # The data set itself has no split; publications use this one.
@@ -85,18 +86,28 @@ def read_metadata(path: Path) -> dict[str, Ego4dVideo]:
 
 def _video(entry: dict[str, Any], path: Path) -> Ego4dVideo:
     uid = check_name(entry["video_uid"], f"{path}")
-    shown = entry.get("video_metadata") or {}
-    spans = tuple((float(span["start_sec"]), float(span["end_sec"])) for span in entry.get("redacted_intervals") or [])
+    size = entry.get("video_metadata") or {}
+    spans = tuple(
+        (float(member(span, "start_sec", float)), float(member(span, "end_sec", float)))
+        for span in entry.get("redacted_intervals") or []
+    )
     for start_s, end_s in spans:
         if not start_s <= end_s:
             raise InputError(f"{path}: video {uid} is redacted from {start_s} to {end_s} s; fix the interval")
     return Ego4dVideo(
         video_uid=uid,
-        duration_s=float(entry.get("duration_sec") or math.nan),
-        width_px=int(shown.get("display_resolution_width") or WIDTH_PX),
-        height_px=int(shown.get("display_resolution_height") or HEIGHT_PX),
+        duration_s=float(member({"duration_sec": None} | entry, "duration_sec", float | None) or math.nan),
+        width_px=_side_px(size, "display_resolution_width", WIDTH_PX),
+        height_px=_side_px(size, "display_resolution_height", HEIGHT_PX),
         redacted_s=tuple(sorted(spans)),
     )
+
+
+def _side_px(size: dict[str, Any], name: str, default: int) -> int:
+    side_px = int(member({name: None} | size, name, float | None) or default)
+    if side_px < 1:
+        raise TypeError(f"{name} is {side_px}")
+    return side_px
 
 
 def de_facto_split(video_uid: str) -> str | None:

@@ -15,6 +15,7 @@ COLUMNS = (TIME, "gaze x [px]", "gaze y [px]")
 RECORDING = "recording id"
 FIXATION, BLINK = "fixation id", "blink id"
 OPTIONAL = (RECORDING, "worn", FIXATION, BLINK)
+MOST_DIGITS = 19  # of nanoseconds since 1970, to the year 2262
 WORLD = "world_timestamps.csv"
 WORN = {"": True, "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 WORN |= {"255": True, "255.0": True}  # as in a Neon's own files; exports made on a computer copy it
@@ -84,6 +85,6 @@ def _has_id(row: dict[str, str], name: str, path: Path, line: int) -> bool:
 
 def _nanoseconds(field: str, path: Path, line: int) -> int:
     """A timestamp as a whole number, for as a float it would lose some hundred nanoseconds."""
-    if not field.strip().isdecimal():
+    if not field.strip().isdecimal() or len(field.strip()) > MOST_DIGITS:
         raise InputError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, fix or delete the row")
     return int(field)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -74,7 +75,7 @@ def _listed(entry: dict[str, Any]) -> list[Narration]:
             continue
         old = "timestamp_sec" in item
         t_s, text = (item["timestamp_sec"], item["narration_text"]) if old else (item["time"], item["text"])
-        if not math.isfinite(t_s):
+        if not abs(t_s) <= sys.float_info.max:  # which takes a whole number of any size
             raise InputError(f"time {t_s} of {text!r}")
         narrations.append(Narration(float(t_s), str(text or "")))
     return narrations

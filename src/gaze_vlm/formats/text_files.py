@@ -171,7 +171,7 @@ def _streamed(path: Path, parse: Callable[[LimitedFile], Iterator[T]]) -> Iterat
             yield from parse(LimitedFile(file))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: download it") from error
-    except ijson.JSONError as error:  # also if it is not UTF-8
+    except (ijson.JSONError, UnicodeDecodeError) as error:  # which of them, if it is not UTF-8, depends on where
         raise InputError(f"{path} is not JSON ({str(error).splitlines()[0]}): download it again") from error
     except TooDeepError as error:
         raise InputError(f"{path} is damaged ({error}): download it again") from error

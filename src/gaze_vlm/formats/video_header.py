@@ -56,6 +56,8 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
                 raise InputError(f"{path}: no video stream; copy the file again or delete it")
             lengths_s = [own_duration_s(stream) or 0.0 for stream in streams]
             stream = next(one for one, s in zip(streams, lengths_s, strict=True) if 2 * s >= max(lengths_s))
+            if stream.codec_context is None:  # FFmpeg has no decoder for what the header names
+                raise InputError(f"{path}: its codec is unknown; copy the file again, or convert it to H.264")
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
             yield container, stream
