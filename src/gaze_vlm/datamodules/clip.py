@@ -26,7 +26,8 @@ class Clip:
     end of the clip to the start of the future action, not above 0 where that has begun. `session` is what the video was
     recorded in: clips of one are not independent. `nouns` are the noun labels of all that is annotated from the clip's
     start to the time of the future action. `targets` are what attention is pulled toward where that is not the gaze.
-    `session_end_s` counts from the session's start to the end of the clip.
+    `session_end_s` counts from the session's start to the end of the clip. `stands_for` is why another clip of the
+    training could not be read, in whose place this one is served; empty where it is served for itself.
     """
 
     clip_id: str
@@ -46,6 +47,7 @@ class Clip:
     session_end_s: float = 0.0
     targets: FrameRegions | None = None
     visual: Mapping[str, Tensor] = field(default_factory=dict)
+    stands_for: str = ""
 
 
 @dataclass

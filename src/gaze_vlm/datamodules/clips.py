@@ -28,7 +28,7 @@ from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.ranges import at_least, in_unit_interval, is_seed
 
 PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
@@ -66,6 +66,8 @@ class ClipDataModule(L.LightningDataModule):
         features: folder where a frozen vision tower's features are kept, of each clip once, for all runs that have the
             same tower. None keeps none.
         features_gb: most that this folder may hold; where a run's would not fit, none of them is kept.
+        unreadable_share: most of an epoch's training samples whose clips cannot be read; the next clip is trained on in
+            place of each. With more the training stops, with 0 at the first. Validation and test stop at any.
         seed: draws the training clips, their order and the shuffling.
     """
 
@@ -95,11 +97,13 @@ class ClipDataModule(L.LightningDataModule):
         cached_clips: int = 0,
         features: Path | None = None,
         features_gb: float = 50.0,
+        unreadable_share: float = 0.01,
         seed: int = 0,
     ) -> None:
         super().__init__()
         at_least(1, batch_size=batch_size, train_clips=train_clips)
         at_least(0, workers=workers, cached_clips=cached_clips, features_gb=features_gb)
+        in_unit_interval(unreadable_share=unreadable_share)
         is_seed(seed)
         if not tasks or len(set(tasks)) < len(tasks):
             raise InputError(f"tasks is {', '.join(tasks) or 'empty'}: name activity, future or both, each once")
@@ -128,6 +132,7 @@ class ClipDataModule(L.LightningDataModule):
         self.cached_clips = cached_clips
         self.features = features
         self.features_gb = features_gb
+        self.unreadable_share = unreadable_share
         self.seed = seed
         self.datasets: dict[Split, ClipDataset] = {}
         self._fixations: dict[tuple[object, ...], dict[str, Tensor]] = {}
@@ -197,12 +202,13 @@ class ClipDataModule(L.LightningDataModule):
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
         tasks = {task: self.prompts[task] for task in self.tasks}
         gaze: GazeSource = StoredGaze(self.store, records, self.test_gaze, records)
-        targets = None
+        targets, replaces = None, split == "train" and self.unreadable_share > 0
         if split == "train":
             gaze = gaze_of_training(self.train_gaze, self.store, records, self.gaze, self.train_noise, draw)
             if self.targets is not None:
                 targets = read_targets(self.targets, list(self.store.manifest.videos), self.targets_within_s)
-        return ClipDataset(self.store, records, tasks, gaze, self.frames, self.gaze_input, self.cached_clips, targets)
+        shown = self.frames, self.gaze_input, self.cached_clips
+        return ClipDataset(self.store, records, tasks, gaze, *shown, targets, replaces)
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
         """Return a record with the objects that its texts name as its clip's nouns.

@@ -14,6 +14,7 @@ from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
 from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, GazePoint, draw_gaze, gaze_points, written
 from gaze_vlm.datamodules.gaze_sources import GazeSource
 from gaze_vlm.datamodules.targets import Targets
+from gaze_vlm.errors import UserError
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.regions import FrameRegions
@@ -23,6 +24,7 @@ from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.store import Store
 
 DESCRIBED_CLIPS = 2**16  # about a kilobyte each
+MOST_UNREADABLE = 50  # clips in a row: then it is not the clips that are damaged
 BLANK = 127  # the middle of a pixel's range
 BLANK_SIZE_PX = 64, 64  # of any size a model makes the same
 
@@ -60,6 +62,7 @@ class ClipDataset(Dataset[Clip]):
         gaze_input: how the model is given the gaze, if at all.
         cached_clips: clips that are kept in memory as the model reads them.
         targets: what attention is pulled toward in place of gaze.
+        replaces: serve the next clip in place of one that cannot be read; else it is an error.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class ClipDataset(Dataset[Clip]):
         gaze_input: GazeInput = "none",
         cached_clips: int = 0,
         targets: Targets | None = None,
+        replaces: bool = False,
     ) -> None:
         self.store = store
         self.records = records
@@ -82,6 +86,7 @@ class ClipDataset(Dataset[Clip]):
         self.gaze_input: GazeInput = gaze_input
         self.cached_clips = cached_clips
         self.targets = targets
+        self.replaces = replaces
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
         self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
 
@@ -108,17 +113,11 @@ class ClipDataset(Dataset[Clip]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[Clip]:
         """Return the samples of a batch; those that show the same clip share its frames."""
-        positions = dict.fromkeys(self.samples[index][0] for index in indices)
-        frames: dict[int, Tensor] = {}
-        visual: dict[int, Mapping[str, Tensor]] = {}
-        for position in positions:
-            if self.visual is None:
-                frames[position] = self.decode(position)
-            else:
-                visual[position] = self.visual(position)
+        shown = {position: self.shown(position) for position in dict.fromkeys(self.samples[i][0] for i in indices)}
         clips = []
         for index in indices:
-            position, task = self.samples[index]
+            asked, task = self.samples[index]
+            position, read, stands_for = shown[asked]
             record, described = self.records[position], self.described(position)
             clips.append(
                 Clip(
@@ -126,7 +125,7 @@ class ClipDataset(Dataset[Clip]):
                     video_id=record.video_id,
                     session=record.session,
                     task=task,
-                    frames=frames.get(position),
+                    frames=read if isinstance(read, Tensor) else None,
                     frame_times_s=described.frame_times_s,
                     gaze=described.gaze,
                     prompt=self.tasks[task] + written(described.points, self.gaze_input),
@@ -138,10 +137,33 @@ class ClipDataset(Dataset[Clip]):
                     nouns=record.nouns,
                     session_end_s=record.session_end_s,
                     targets=described.targets,
-                    visual=visual.get(position, {}),
+                    visual={} if isinstance(read, Tensor) else read,
+                    stands_for=stands_for,
                 )
             )
         return clips
+
+    def shown(self, position: int) -> tuple[int, Tensor | Mapping[str, Tensor], str]:
+        """Read the clip that is served for a record: its own, or the next that can be read.
+
+        Returns:
+            Where the clip is, its frames or what the model reads of them, and why its own could not be read.
+
+        Raises:
+            UserError: its own cannot be read, and no other may stand for it, or none of the next can be read either.
+            OSError: the file system refused its own.
+        """
+        refused: UserError | OSError | None = None
+        for tried in range(min(MOST_UNREADABLE, len(self.records)) if self.replaces else 1):
+            one = (position + tried) % len(self.records)
+            try:
+                read = self.decode(one) if self.visual is None else self.visual(one)
+            except (UserError, OSError) as error:
+                refused = refused or error
+            else:
+                return one, read, "" if refused is None else f"{self.records[position].clip_id}: {refused}"
+        assert refused is not None
+        raise refused
 
     def describe(self, position: int) -> DescribedClip:
         """Return what is known of a record's frames without decoding them."""

@@ -23,6 +23,7 @@ OF_A_STEP = (
 FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "data.workers",
     "data.cached_clips",
+    "data.unreadable_share",
     "data.features",
     "data.features_gb",
     "data.test_split",

@@ -16,6 +16,7 @@ from gaze_vlm.backbones.kept_features import features_identity, why_none_is_kept
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.datamodules.feature_files import FeatureFiles, folder_bytes
+from gaze_vlm.errors import UserError
 from gaze_vlm.progress import say, track
 from gaze_vlm.training.module import GazeVLM
 
@@ -45,10 +46,11 @@ class FrozenFeatures:
         if data.features is None or why_none_is_kept(self.module.backbone) is not None or self.too_large:
             return None
         missing = MissingClips(self.files, datasets, data.make_collator().pixel_values)
-        trainer, first = self.module.trainer, None
-        if len(missing):
-            clip, dataset, position = missing.clips[0]
-            first = clip, self.encode(missing.pixel_values(dataset.decode(position)))
+        trainer = self.module.trainer
+        readable = (
+            (clip, pixels) for clip, pixels in map(missing.__getitem__, range(len(missing))) if pixels is not None
+        )
+        first = next(((clip, self.encode(pixels)) for clip, pixels in readable), None)
         # The first process decides for all of them.
         self.too_large = trainer.strategy.broadcast(first is not None and not self.fits(missing, first[1].nbytes))
         if first is not None and not self.too_large:
@@ -140,5 +142,12 @@ class MissingClips(Dataset[tuple[str, Tensor | None]]):
 
     def __getitem__(self, index: int) -> tuple[str, Tensor | None]:
         clip, dataset, position = self.clips[index]
-        missing = not self.files.path(clip).is_file()
-        return clip, self.pixel_values(dataset.decode(position)) if missing else None
+        if self.files.path(clip).is_file():
+            return clip, None
+        try:
+            return clip, self.pixel_values(dataset.decode(position))
+        except (UserError, OSError) as error:
+            if not dataset.replaces:
+                raise
+            say(f"no features of {dataset.records[position].clip_id}: {error}")
+            return clip, None

@@ -41,6 +41,7 @@ from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 from gaze_vlm.training.training_facts import TrainingFacts
+from gaze_vlm.training.unreadable import UnreadableClips
 
 OF_LIGHTNING = "PL_GLOBAL_SEED"
 """Environment variable by which Lightning's first process hands the seed to those that it starts."""
@@ -120,6 +121,7 @@ class GazeCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes))
             callbacks.append(TrainingFacts(self.run_directory))
+            callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
         if self._get(self.config_init, "trainer.logger") is None:
             kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
         given = self._get(self.config_init, "trainer.plugins") or []

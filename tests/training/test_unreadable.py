@@ -1,0 +1,95 @@
+"""Clips of a training that cannot be read: others stand for a few of them, and never silently."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gaze_vlm.cli import main
+from gaze_vlm.datamodules import ClipDataModule
+from gaze_vlm.datamodules import dataset as datasets
+from gaze_vlm.errors import InputError
+from training_files import arguments, learned
+
+REASON = "no frame with pts"
+
+
+@pytest.fixture
+def damage(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], str]:
+    """Makes a clip's frames unreadable, by its split and place in it; its id."""
+
+    def make(split: str, position: int) -> str:
+        data = ClipDataModule(prepared)
+        data.setup("fit")
+        clips = data.datasets[split]
+        pts, path = clips.described(position).pts, clips.store.video_path(clips.records[position].video_id)
+        read = datasets.frames_at
+
+        def frames_at(file: Path, wanted: Sequence[int]) -> np.ndarray:
+            if file == path and [*wanted] == pts:
+                raise InputError(f"{file}: {REASON} {pts[0]}")
+            return read(file, wanted)
+
+        monkeypatch.setattr(datasets, "frames_at", frames_at)
+        return clips.records[position].clip_id
+
+    return make
+
+
+def test_the_next_clip_stands_for_one_that_cannot_be_read(prepared: Path, damage: Callable[[str, int], str]) -> None:
+    data = ClipDataModule(prepared)
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    last = len(dataset.records) - 1
+    lost = damage("train", last)
+    first, instead = dataset[0], dataset[2 * last]
+    assert (instead.clip_id, instead.task, instead.target) == (first.clip_id, first.task, first.target)
+    assert torch.equal(instead.frames, first.frames)
+    assert instead.stands_for.startswith(f"{lost}: ")
+    assert REASON in instead.stands_for
+    assert first.stands_for == ""
+
+
+def test_a_training_reports_each_and_goes_on(
+    prepared: Path, tiny_llava: Path, tmp_path: Path, damage: Callable[[str, int], str], capsys: pytest.CaptureFixture
+) -> None:
+    lost = damage("train", 1)
+    for features in ("null", tmp_path / "features"):
+        run = tmp_path / f"run-{features == 'null'}"
+        options = [*arguments(run, tiny_llava, prepared, steps=8), f"--data.features={features}"]
+        assert main(["fit", *options, "--data.unreadable_share=0.5"]) == 0
+        shown = capsys.readouterr().err
+        assert shown.count(f"is trained on in its place: {lost}: ") == 1
+        assert "1 training clips could not be read" in shown
+    weights = [learned(tmp_path / f"run-{without}") for without in (True, False)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("split", "share", "said"),
+    [
+        (
+            "train",
+            "0.01",
+            "samples of an epoch are of clips that cannot be read, more than data.unreadable_share 0.01",
+        ),
+        ("train", "0", REASON),
+        ("validation", "1", REASON),
+    ],
+)
+def test_too_many_stop_it_and_so_does_any_of_the_validation(
+    prepared: Path,
+    tiny_llava: Path,
+    tmp_path: Path,
+    damage: Callable[[str, int], str],
+    capsys: pytest.CaptureFixture,
+    split: str,
+    share: str,
+    said: str,
+) -> None:
+    damage(split, 0)
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=16), "--data.features=null"]
+    assert main(["fit", *options, f"--data.unreadable_share={share}"]) == 1
+    assert said in capsys.readouterr().err
