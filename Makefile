@@ -114,12 +114,12 @@ small-model: install  ## make a small LLaVA of real pretrained parts that names 
 
 # In an environment of its own, for it needs other packages than we do. What cannot be asked about counts as failed.
 AUDIT := .venv-audit
-audit:  ## look for known vulnerabilities in the versions of constraints.txt (asks pypi.org, which must be reachable)
+audit:  ## look for known vulnerabilities in the versions of constraints.txt (pip-audit's service must be reachable)
 	$(PYTHON) -m venv $(AUDIT)
 	$(AUDIT)/bin/python -m pip install --quiet 'pip-audit>=2.10'
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt \
 		|| { echo "not all versions are known to be sound: a line above names a package with a known vulnerability," \
-			"or one that https://pypi.org/pypi/NAME/VERSION/json could not be asked about"; exit 1; }
+			"or one that could not be asked about"; exit 1; }
 
 # A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
 fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)

@@ -39,6 +39,12 @@ def resume_command(run: RunDirectory) -> str:
     return shlex.join([*words, *allowed])
 
 
+def as_typed(command: Sequence[str]) -> str:
+    """Return a command as a user types it: what `this_package` undoes."""
+    ours = tuple(command[: len(PROGRAM)]) == PROGRAM
+    return shlex.join(["gaze-vlm", *command[len(PROGRAM) :]] if ours else command)
+
+
 def this_package(command: Sequence[str]) -> list[str]:
     """Return a command in which `gaze-vlm` is the package of this interpreter."""
     return [*PROGRAM, *command[1:]] if command[:1] == ["gaze-vlm"] else list(command)

@@ -1,12 +1,11 @@
 """The runs that a comparison needs: their jobs, and which of them are done."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from gaze_vlm.command_line.commands import PROGRAM, run_options, this_package
+from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
 from gaze_vlm.command_line.composition import configs_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
@@ -162,11 +161,8 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
 def commands_of(comparison: Comparison, missing: Sequence[PlannedRun]) -> list[str]:
     """Return the command lines that train and test runs, those before a seed first."""
     before = dict.fromkeys(before_seed_command(comparison, run) for run in missing if comparison.before_seed)
-    commands = [*map(list, before), *([*PROGRAM, "fit", *fit_options(run, comparison)] for run in missing)]
-    return [
-        shlex.join(["gaze-vlm", *words[len(PROGRAM) :]]) if words[:3] == [*PROGRAM] else shlex.join(words)
-        for words in commands
-    ]
+    fits = ([*PROGRAM, "fit", *fit_options(run, comparison)] for run in missing)
+    return [as_typed(command) for command in (*before, *fits)]
 
 
 def train_missing(

@@ -60,6 +60,14 @@ def is_last_step(trainer: L.Trainer) -> bool:
     return trainer.global_step == trainer.max_steps or last_epoch
 
 
+def over_processes(trainer: L.Trainer, value: int, reduce_op: str) -> int:
+    """Return the `sum` or `max` of a number over all processes; they must all ask."""
+    if trainer.world_size == 1:
+        return value
+    of_all = torch.tensor(float(value), device=trainer.strategy.root_device)
+    return int(trainer.strategy.reduce(of_all, reduce_op=reduce_op))
+
+
 class SeedOfBatch(Callback):
     """Seed what a batch draws, such as dropout, by the run's seed, the step, its place in it and the process.
 

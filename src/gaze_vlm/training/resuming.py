@@ -7,14 +7,13 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.callbacks import is_last_step
+from gaze_vlm.training.callbacks import is_last_step, over_processes
 from gaze_vlm.training.metrics_file import RunLogger
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
@@ -74,8 +73,8 @@ class LastCheckpoint(Callback):
         if trainer.global_step == self.seen_step:  # the batches of a step that is not made yet
             return
         self.seen_step = trainer.global_step
-        self.stopping = self.agreed(trainer, self.received)
-        due = self.agreed(trainer, int(time.monotonic() - self.saved_at >= self.interval_s))
+        self.stopping = over_processes(trainer, self.received, "max")
+        due = over_processes(trainer, int(time.monotonic() - self.saved_at >= self.interval_s), "max")
         if (self.stopping or due) and not validates_now(trainer):  # Lightning would leave the validation out
             self.save(trainer)
 
@@ -101,7 +100,7 @@ class LastCheckpoint(Callback):
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
-            self.stopping = self.agreed(trainer, self.received)
+            self.stopping = over_processes(trainer, self.received, "max")
             self.stop(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -110,13 +109,6 @@ class LastCheckpoint(Callback):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self.restore_handlers()
-
-    def agreed(self, trainer: L.Trainer, value: int) -> int:
-        """Return the greatest value of all processes."""
-        if trainer.world_size == 1:
-            return value
-        of_all = torch.tensor(float(value), device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(of_all, reduce_op="max"))
 
     def save(self, trainer: L.Trainer) -> None:
         """Write `last.ckpt`, and what was logged until it."""

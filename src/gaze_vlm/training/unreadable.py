@@ -3,12 +3,12 @@
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.errors import InputError
 from gaze_vlm.progress import say
+from gaze_vlm.training.callbacks import over_processes
 
 LOOK_EVERY = 10  # batches, at what all processes have counted
 
@@ -48,8 +48,7 @@ class UnreadableClips(Callback):
         Raises:
             InputError: they have.
         """
-        counted = torch.tensor(float(self.count), device=trainer.strategy.root_device)
-        count = int(trainer.strategy.reduce(counted, reduce_op="sum"))
+        count = over_processes(trainer, self.count, "sum")
         samples = int(trainer.num_training_batches) * batch_size * trainer.world_size
         if count > self.share * samples:
             first = next(iter(self.reported), "the other processes say which")
