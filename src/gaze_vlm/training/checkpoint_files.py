@@ -1,6 +1,8 @@
-"""Checkpoint files: written whole, with a digest beside them that is checked before they are read."""
+"""Checkpoint files: written whole, in the background, and read where the digest beside them fits."""
 
 import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,45 @@ from gaze_vlm.runs.directory import RunDirectory
 class CheckpointFiles(TorchCheckpointIO):
     """Read and write checkpoints for Lightning, each whole or not at all.
 
-    A process that is killed while it writes leaves the earlier file.
+    Saving copies the state into memory; a thread writes it, one file at a time and in order. A process that is killed
+    while it writes leaves the earlier file.
     """
 
+    def __init__(self) -> None:
+        self.thread: ThreadPoolExecutor | None = None  # from the first checkpoint on: with one, nothing can be copied
+        self.under_way: Future[None] | None = None
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        write_checkpoint(checkpoint, Path(path))
+        """Begin to write a checkpoint, once the one before is written.
+
+        Raises:
+            OutputError: the file system refused the one before.
+        """
+        content = _serialized(checkpoint)
+        self.wait()
+        self.thread = self.thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self.under_way = self.thread.submit(_write, content, Path(path))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        self.wait()
         return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
+        self.wait()
         super().remove_checkpoint(path)
         digest_file(Path(path)).unlink(missing_ok=True)
+
+    def wait(self, until_written: bool = True) -> None:
+        """Wait until what was saved is on disk; or only look whether its writing failed.
+
+        Raises:
+            OutputError: the file system refused; the earlier file is untouched.
+        """
+        if self.under_way is not None and (until_written or self.under_way.done()):
+            under_way, self.under_way = self.under_way, None
+            under_way.result()
+
+    teardown = wait
 
 
 def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | None:
@@ -59,11 +88,25 @@ def digest_file(path: Path) -> Path:
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint and its digest, each whole or not at all."""
+    """Write a checkpoint and its digest, each whole or not at all.
+
+    Raises:
+        OutputError: the file system refused; the earlier file is untouched.
+    """
+    _write(_serialized(checkpoint), path)
+
+
+def _serialized(checkpoint: dict[str, Any]) -> memoryview:
+    content = BytesIO()
+    torch.save(checkpoint, content)
+    return content.getbuffer()
+
+
+def _write(content: memoryview, path: Path) -> None:
+    digest = hashlib.sha256(content).hexdigest()
     with draft_of(path) as draft:
-        with writing(path), draft.open("wb") as stream:
-            torch.save(checkpoint, stream)
-        digest = _digest(draft)
+        with writing(path):
+            draft.write_bytes(content)
         # Between the two renames the checkpoint may be the new one or that of before: both are right.
         _write_digests([digest, *([_digest(path)] if path.is_file() else [])], path)
     _write_digests([digest], path)

@@ -118,8 +118,9 @@ class GazeCLI(LightningCLI):
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
+        files = CheckpointFiles()
         if self.subcommand == "fit":
-            callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes))
+            callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
             callbacks.append(TrainingFacts(self.run_directory))
             callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
         if self._get(self.config_init, "trainer.logger") is None:
@@ -128,7 +129,7 @@ class GazeCLI(LightningCLI):
         plugins = given if isinstance(given, list) else [given]
         if SLURMEnvironment.detect() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
             plugins = [*plugins, SLURMEnvironment(auto_requeue=False)]  # it would write a second kind of checkpoint
-        kwargs["plugins"] = [*plugins, CheckpointFiles()]
+        kwargs["plugins"] = [*plugins, files]
         with refused_by_trainer():
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 

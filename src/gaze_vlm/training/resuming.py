@@ -14,6 +14,7 @@ from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.callbacks import is_last_step, over_processes
+from gaze_vlm.training.checkpoint_files import CheckpointFiles
 from gaze_vlm.training.metrics_file import RunLogger
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
@@ -32,11 +33,13 @@ class LastCheckpoint(Callback):
     Args:
         run: where it is written.
         interval_s: seconds between two; what a crash may cost.
+        files: writes it.
     """
 
-    def __init__(self, run: RunDirectory, interval_s: float) -> None:
+    def __init__(self, run: RunDirectory, interval_s: float, files: CheckpointFiles) -> None:
         self.run = run
         self.interval_s = interval_s
+        self.files = files
         self.received: int = 0  # the signal
         self.stopping: int = 0  # the signal that all processes stop for
         self.handlers: dict[int, Any] = {}
@@ -73,6 +76,7 @@ class LastCheckpoint(Callback):
         if trainer.global_step == self.seen_step:  # the batches of a step that is not made yet
             return
         self.seen_step = trainer.global_step
+        self.files.wait(until_written=False)
         self.stopping = over_processes(trainer, self.received, "max")
         due = over_processes(trainer, int(time.monotonic() - self.saved_at >= self.interval_s), "max")
         if (self.stopping or due) and not validates_now(trainer):  # Lightning would leave the validation out
@@ -92,6 +96,8 @@ class LastCheckpoint(Callback):
         if not is_last_step(trainer):
             # Lightning repeats a validation whose checkpoint was written while a batch was under way.
             progress: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+            progress.total.reset_on_restart()  # of one that is repeated, it goes on to count the batch of before
+            progress.total.ready += 1
             progress.increment_started()
             self.save(trainer)
             progress.total.started -= 1
@@ -105,22 +111,29 @@ class LastCheckpoint(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.save(trainer)
+        self.finish(trainer)
         self.restore_handlers()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self.restore_handlers()
 
     def save(self, trainer: L.Trainer) -> None:
-        """Write `last.ckpt`, and what was logged until it."""
+        """Begin to write `last.ckpt`; what was logged until it is on disk before."""
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.run.last, weights_only=False)
         self.saved_at = time.monotonic()
 
+    def finish(self, trainer: L.Trainer) -> None:
+        """Wait, in all processes, until the checkpoints are on disk."""
+        self.files.wait()
+        trainer.strategy.barrier()
+
     def stop(self, trainer: L.Trainer) -> None:
         """Stop as a signal asks; say how to resume."""
         if not self.stopping:
             return
+        self.finish(trainer)
         if trainer.is_global_zero:
             there = self.run.last.is_file()
             how = f"resume with: {resume_command(self.run)}" if there else "too early to resume: begin anew"
