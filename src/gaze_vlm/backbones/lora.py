@@ -1,14 +1,17 @@
 """LoRA: low-rank additions to the frozen linear layers of a part (Hu et al. 2021, arXiv 2106.09685)."""
 
+import copy
 import re
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, inject_adapter_in_model
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import cast_adapter_dtype
+from safetensors.torch import save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -17,6 +20,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.ranges import above_zero, at_least
 
 ADAPTER = "default"
+ADAPTER_FILE = "adapter_model.safetensors"  # peft's name
 LINEAR = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer
 
 
@@ -124,3 +128,31 @@ def merge_lora(hf: Any) -> None:
             parent, _, leaf = name.rpartition(".")
             setattr(hf.get_submodule(parent), leaf, module.get_base_layer())
     del hf.peft_config
+
+
+def save_adapter(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...], folder: Path) -> None:
+    """Write LoRA as an adapter that peft puts on the base model, in a folder that is there.
+
+    Modules of parts that are trained in full go into it whole, as peft's `modules_to_save`.
+
+    Raises:
+        InputError: a parameter that is trained in full belongs to no module of its own.
+    """
+    names = {module: name for name, module in hf.named_modules()}
+    roots = [module for part in train for module in parts[part]]
+    for module in roots:
+        if module not in names:
+            shapes = ", ".join(str(list(parameter.shape)) for parameter in module.parameters())
+            raise InputError(
+                f"a trained parameter of shape {shapes} belongs to no module that peft could replace: export the whole "
+                "model, `--form whole`"
+            )
+    inner = {module for root in roots for module in root.modules() if module is not root}
+    whole = sorted(names[module] for module in roots if module not in inner)
+    config = copy.deepcopy(hf.peft_config[ADAPTER])
+    config.base_model_name_or_path, config.inference_mode = hf.name_or_path, True
+    config.modules_to_save = whole or None
+    weights = get_peft_model_state_dict(hf, adapter_name=ADAPTER, save_embedding_layers=False)
+    weights |= {f"{name}.{key}": value for name in whole for key, value in hf.get_submodule(name).state_dict().items()}
+    save_file({f"base_model.model.{name}": value.clone() for name, value in weights.items()}, folder / ADAPTER_FILE)
+    config.save_pretrained(str(folder))
