@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from killed_training import train
+from killed_training import fill_the_disk, train
 from training_files import arguments
 
 STEPS, STEPS_OF_EPOCH = 8, 4
@@ -73,10 +73,17 @@ def killed_at(step: int) -> tuple[str, int]:
     return DRAW.choice(HOOKS[:3]), step
 
 
-def test_a_killed_training_ends_as_a_whole_one(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that had no fault."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert train(options_of(folder / "run", tiny_llava, prepared), folder / "log.txt") == [0]
+    return folder / "run"
+
+
+def test_a_killed_training_ends_as_a_whole_one(whole: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     """Killed in a step, in a validation and after its repetition, each time with another number of loader processes."""
-    whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log.txt"
-    assert train(options_of(whole, tiny_llava, prepared), tmp_path / "whole.txt") == [0]
+    run, log = tmp_path / "run", tmp_path / "log.txt"
     kills = [killed_at(DRAW.randrange(2, 4)), ("on_validation_batch_end", 6), ("on_before_optimizer_step", 6)]
     assert train(options_of(run, tiny_llava, prepared, "--data.workers=2"), log, kill=kills[0]) == [-signal.SIGKILL]
     assert 0 < saved(run)["global_step"] < STEPS_OF_EPOCH
@@ -98,10 +105,20 @@ def test_killed_processes_end_as_whole_ones(tiny_llava: Path, prepared: Path, tm
     assert_same_training(run, whole)
 
 
+def test_a_full_disk_costs_no_checkpoint(whole: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    run, log = tmp_path / "run", tmp_path / "log.txt"
+    options = options_of(run, tiny_llava, prepared)
+    assert train(options, log, kill=("on_train_batch_start", 4), fault=fill_the_disk) == [1]
+    last_line = log.read_text().splitlines()[-1]
+    assert "checkpoints/" in last_line
+    assert "cannot be written (File too large): make room" in last_line
+    assert 3 <= saved(run)["global_step"] <= 4
+    assert train(resumed(run), log) == [0]
+    assert_same_training(run, whole)
+
+
 @pytest.mark.long
-def test_a_training_may_be_killed_anywhere(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    assert train(options_of(whole, tiny_llava, prepared), tmp_path / "whole.txt") == [0]
+def test_a_training_may_be_killed_anywhere(whole: Path, tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     for hook, step in product(HOOKS, range(1, STEPS + 1)):
         run, log = tmp_path / f"{hook}-{step}", tmp_path / f"{hook}-{step}.txt"
         options = options_of(run, tiny_llava, prepared)
