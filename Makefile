@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz audit small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz drill audit small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -124,6 +124,9 @@ audit:  ## look for known vulnerabilities in the versions of constraints.txt (pi
 # A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
 fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
+
+drill: install  ## inject every fault of docs/reliability.md (about half an hour)
+	$(BIN)/python tests/fault_drill.py -n 2
 
 lint: install  ## check style and format
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import fault_drill
 from gaze_vlm.metrics.scores import SCORES
 from training_files import ROOT
 
@@ -20,6 +21,12 @@ def test_every_named_test_is_there(page: Path) -> None:
         file = ROOT / test["file"]
         assert file.is_file(), test[0]
         assert test["name"] is None or f"\ndef {test['name']}(" in file.read_text(encoding="utf-8"), test[0]
+
+
+def test_the_page_of_faults_is_the_drills() -> None:
+    assert fault_drill.PAGE.read_text(encoding="utf-8") == fault_drill.page(), (
+        "run `python tests/fault_drill.py --write`"
+    )
 
 
 def test_a_score_has_a_row() -> None:
