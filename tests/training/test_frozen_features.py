@@ -199,6 +199,13 @@ def test_a_batch_is_light(tiny_llava: Path, prepared: Path) -> None:
     ForkingPickler(sent, pickle.HIGHEST_PROTOCOL).dump(batch.clips)
     assert sent.tell() < raw / 4
     assert all(clip.frames is None and not clip.visual for clip in batch.clips)
+    # A tensor that was sent stays in shared memory, an open file, for as long as a loader keeps its clip.
+    received = pickle.loads(sent.getvalue())
+    for clip, other in zip(batch.clips, received, strict=True):
+        assert not clip.gaze.xy.is_shared()
+        assert not clip.gaze.weight.is_shared()
+        assert torch.equal(other.gaze.xy, clip.gaze.xy)
+        assert torch.equal(other.gaze.weight, clip.gaze.weight)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="page-locked memory needs a GPU")

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Bool, Float
@@ -27,6 +29,15 @@ class GazeMixture:
     weight: Float[Tensor, "*clip frame point"]
     sigma: float
     aspect: float | Float[Tensor, "clip 1 1"]
+
+    # By value, between processes: a tensor would lie in shared memory, open for as long as a loader keeps the clip.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
     @classmethod
     def stack(cls, mixtures: Sequence["GazeMixture"]) -> "GazeMixture":
