@@ -145,6 +145,7 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/capture_cost.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/endurance.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
 	$(BIN)/python benchmarks/occlusion.py

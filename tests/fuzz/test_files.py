@@ -31,12 +31,13 @@ from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.json_files import read_json
+from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality import readable_page
 from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import digest_file, read_checkpoint, write_checkpoint
+from gaze_vlm.training.training_facts import read_cost
 
 SHORT, LONG = 8, 1500
 
@@ -194,6 +195,8 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
         "config.yaml": damaged_yaml,
     }.items():
         made[file] = Target(run, file, way, read_results, (str(run),))
+    write_json(directory.cost, {"train_seconds": 1.5, "resumes": 2, "device": "a"})
+    made["training.json"] = Target(run, "training.json", damaged_json, lambda folder: read_cost(RunDirectory(folder)))
     scores = {name: np.arange(6).reshape(2, 3) / 7 for name in ("kl", "nss", "auc")}
     write_alignment(run / "alignment.json", Alignment("vision", (3, 7), (0, 1, 2), dict.fromkeys(scores, 5), scores))
     made["alignment"] = Target(
@@ -264,6 +267,7 @@ NAMES = (
     "state.json",
     "predictions.jsonl",
     "config.yaml",
+    "training.json",
     "alignment",
     "published",
     "targets",

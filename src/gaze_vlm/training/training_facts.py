@@ -11,7 +11,8 @@ from torch import nn
 
 from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.cores import processor_name
-from gaze_vlm.json_files import parse_object, write_json
+from gaze_vlm.errors import InputError
+from gaze_vlm.json_files import member, parse_object, write_json
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.module import GazeVLM
 
@@ -30,9 +31,8 @@ class TrainingFacts(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.ckpt_path is not None and self.run.cost.is_file():
-            fix = "delete it, which forgets how long the training took until now"
-            before = parse_object(self.run.cost.read_bytes(), self.run.cost, fix)
-            self.seconds, self.resumes = float(before["train_seconds"]), int(before["resumes"]) + 1
+            self.seconds, self.resumes = read_cost(self.run)
+            self.resumes += 1
         self.since = time.monotonic()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -70,6 +70,20 @@ class TrainingFacts(Callback):
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
             }
             write_json(self.run.cost, facts)
+
+
+def read_cost(run: RunDirectory) -> tuple[float, int]:
+    """Return how many seconds a run's steps took until now, and how often it resumed.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    fix = "delete it, which forgets how long the training took until now"
+    facts = parse_object(run.cost.read_bytes(), run.cost, fix)
+    try:
+        return float(member(facts, "train_seconds", float)), member(facts, "resumes", int)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run.cost} is damaged ({error}): {fix}") from error
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
