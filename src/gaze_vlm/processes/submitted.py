@@ -7,14 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, Self
 
 import yaml
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.processes import guarded
-from gaze_vlm.processes.warmed import SIGNALS
+from gaze_vlm.processes.launcher import Launcher
 from gaze_vlm.progress import say
 
 JOBS = 500
@@ -66,8 +65,8 @@ class SubmittedCommand:
         return DelayedSubmission(SubmittedCommand(self.resumed(self.command), self.log, self.resumed))
 
 
-class Submitted:
-    """Run commands from several threads, each as a job; within `with`, signals cancel them all.
+class Submitted(Launcher):
+    """Run commands, each as a job of a cluster; a signal cancels them.
 
     A job that a killed comparison left is cancelled before the first is handed in: its command would write beside
     its successor.
@@ -83,31 +82,22 @@ class Submitted:
     """
 
     def __init__(self, file: Path | None, folder: Path, resumed: Resumed) -> None:
+        super().__init__()
         self.resumed = resumed
         self.folder = folder
         self.executor = make_executor(file, folder)
         self.lock = threading.Lock()
         self.running: dict[str, Any] = {}
-        self.stopped_by: int | None = None
-        self.handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self.handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        super().__enter__()
         for left in sorted(self.folder.glob("*.running")):
             self._cancel_left(left.stem)
             left.unlink(missing_ok=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-
     def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
-        """Run a command with its output appended to the log; its exit status.
-
-        The environment shares the cores of this machine, and a node has its own: it is not handed on.
-        """
-        with self.lock:
+        with self.lock:  # the environment shares this machine's cores, and a node has its own: it is not handed on
             if self.stopped_by is not None:
                 return 128 + self.stopped_by
             self.executor.update_parameters(name="-".join(["gaze-vlm", *log.parts[-3:-1]]))
@@ -134,13 +124,10 @@ class Submitted:
             say(f"job {job} is of a comparison that was killed: it is cancelled")
             SlurmJob(folder=self.folder, job_id=job).cancel(check=False)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self, number: int) -> None:
         self.stopped_by = number
         for job in list(self.running.values()):
             job.cancel(check=False)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
 
 
 def make_executor(file: Path | None, folder: Path) -> Any:

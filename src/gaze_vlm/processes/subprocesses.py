@@ -7,16 +7,15 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.processes import guarded
-from gaze_vlm.processes.warmed import SIGNALS, WarmedProcess, WarmedRun
+from gaze_vlm.processes.launcher import Launcher
+from gaze_vlm.processes.warmed import WarmedProcess, WarmedRun
 
 
-class Subprocesses:
-    """Run commands from several threads; within `with`, signals reach them all.
+class Subprocesses(Launcher):
+    """Run commands as processes of this machine.
 
     Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
     signal kills.
@@ -26,21 +25,11 @@ class Subprocesses:
     """
 
     def __init__(self, warmed: WarmedProcess | None = None) -> None:
+        super().__init__()
         self.warmed = warmed
         self.running: set[subprocess.Popen[bytes] | WarmedRun] = set()
-        self.stopped_by: int | None = None
-        self.handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self.handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
 
     def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
-        """Run a command with its output appended to the log; its exit status."""
         if self.stopped_by is not None:
             return 128 + self.stopped_by
         process = self._start(command, log, environment)
@@ -70,14 +59,11 @@ class Subprocesses:
                 start_new_session=True,
             )
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self, number: int) -> None:
         sent = number if self.stopped_by is None else signal.SIGKILL
         self.stopped_by = number
         for process in list(self.running):
             _send(process, sent)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
 
 
 def _send(process: subprocess.Popen[bytes] | WarmedRun, number: int) -> None:
