@@ -6,6 +6,7 @@ A short part runs by default; `make fuzz` draws many more.
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ from gaze_vlm.comparison.contamination import overlap, overlaps
 from gaze_vlm.comparison.published import read_published
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.datamodules.targets import read_targets
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
@@ -36,6 +38,7 @@ from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality import readable_page
 from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import digest_file, read_checkpoint, write_checkpoint
 from gaze_vlm.training.training_facts import read_cost
 
@@ -229,10 +232,32 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
         damaged_text,
         lambda folder: read_checkpoint(folder / "best.ckpt"),
     )
+    values = {"gaze_vlm": IDENTITY, "state_dict": {"weight": WEIGHTS["weight"].tolist()}}
+    write_json(place / "values.json", values)
+    made["checkpoint values"] = Target(place, "values.json", damaged_json, check_values)
     other = copy(checkpoint.parent)
     digest_file(other / "best.ckpt").unlink()
     made["checkpoint"] = Target(other, "best.ckpt", damaged_bytes, lambda folder: read_checkpoint(folder / "best.ckpt"))
     return made
+
+
+IDENTITY = {"backbone": "Llava", "grid": "8 × 8", "block": None, "lora": None}
+IDENTITY |= {"base_checkpoint": "tiny", "lambda": 1.0, "floor": 1e-3, "made_by": {"arm": "gaze", "options": {"a": 1}}}
+WEIGHTS = {"weight": torch.arange(6.0).reshape(2, 3)}
+
+
+def check_values(folder: Path) -> None:
+    """As a checkpoint's, whose weights stand in JSON as lists."""
+    held = read_json(folder / "values.json", "again")
+    state = held.get("state_dict") if isinstance(held, dict) else None
+    if isinstance(state, dict) and isinstance(state.get("weight"), list):
+        with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+            state["weight"] = torch.tensor(state["weight"])
+    if isinstance(held, dict):
+        try:
+            check_belongs(held, IDENTITY, WEIGHTS, resumes=True)
+        except InputError as error:
+            raise InputError(f"values: {error}") from error
 
 
 def read_egtea(folder: Path) -> None:
@@ -273,6 +298,7 @@ NAMES = (
     "targets",
     "digest",
     "checkpoint",
+    "checkpoint values",
 )
 
 

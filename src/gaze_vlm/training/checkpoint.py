@@ -3,13 +3,14 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.finite import refuse_unfinite_weights
 
@@ -31,6 +32,7 @@ FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "model.backbone.init_args.gradient_checkpointing",
 }
 SHOWN = 3  # options in a message
+SHOWN_LETTERS = 200  # of an error
 
 
 def trainable_state(module: nn.Module) -> dict[str, Tensor]:
@@ -119,7 +121,9 @@ def refuse_other_options(remembered: Mapping[str, Any], present: Mapping[str, An
         )
 
 
-def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: Collection[str], resumes: bool) -> None:
+def check_belongs(
+    checkpoint: dict[str, Any], present: dict[str, Any], weights: Mapping[str, Tensor], resumes: bool
+) -> None:
     """Refuse a checkpoint of another model.
 
     A warning says where the run's own config overrules what the checkpoint remembers.
@@ -127,15 +131,26 @@ def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: 
     Args:
         checkpoint: as it was read.
         present: the identity of the module that is to load it (`GazeVLM.identity`).
-        weights: names of that module's trainable state.
+        weights: that module's trainable state.
         resumes: a training resumes from it.
 
     Raises:
-        InputError: another backbone, grid, block or LoRA, or weights that are missing or too many.
+        InputError: another backbone, grid, block or LoRA, weights that are missing, too many or of another shape, or
+            values that no checkpoint of ours has.
     """
-    remembered = checkpoint.get("gaze_vlm")
-    if remembered is None:
+    if checkpoint.get("gaze_vlm") is None:
         raise InputError("the checkpoint was not written by gaze_vlm: it has no `gaze_vlm` entry")
+    try:
+        _check_identity(checkpoint["gaze_vlm"], present, resumes)
+        _check_weights(checkpoint["state_dict"], weights)
+    except UserError as error:  # a text of the checkpoint's may be in it
+        raise InputError(visible(str(error), keep="")) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        found = f"{type(error).__name__}: {visible(str(error)[:SHOWN_LETTERS], keep='')}"
+        raise InputError(f"the checkpoint holds values that gaze_vlm does not write ({found}): take another") from error
+
+
+def _check_identity(remembered: Mapping[str, Any], present: Mapping[str, Any], resumes: bool) -> None:
     for key in ("backbone", "grid", "block", "lora"):
         if remembered.get(key) != present[key]:
             raise InputError(
@@ -148,15 +163,21 @@ def check_belongs(checkpoint: dict[str, Any], present: dict[str, Any], weights: 
             warnings.warn(
                 f"the checkpoint remembers {key} {remembered[key]}, this run's config says {present[key]}: "
                 "the config is used",
-                stacklevel=2,
+                stacklevel=4,
             )
-    differing = checkpoint["state_dict"].keys() ^ set(weights)
+
+
+def _check_weights(state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    shapes, expected = ({name: list(value.shape) for name, value in one.items()} for one in (state, weights))
+    differing = sorted(
+        name for name in shapes.keys() | expected.keys() if shapes.get(name, ...) != expected.get(name, ...)
+    )
     if differing:
         raise InputError(
             f"the checkpoint and this run's config differ in {len(differing)} trained weights, such as "
-            f"{min(differing)}: test it with the config.yaml that stands beside it"
+            f"{differing[0]}: test it with the config.yaml that stands beside it"
         )
-    refuse_unfinite_weights(checkpoint["state_dict"], "the checkpoint cannot be used")
+    refuse_unfinite_weights(state, "the checkpoint cannot be used")
 
 
 def is_same_place(first: Any, second: Any) -> bool:
