@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.training.sharded_tensors import own_shard
 
 SHOWN = 8  # clip ids in a message
 LEAST_SCALE = 1.0  # of 16-bit gradients; a scaler begins at 65,536 and halves it where they overflow
@@ -40,7 +41,7 @@ class FiniteCheck(Callback):
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         losses, self.losses = self.losses, []
         trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        gradients = [own_shard(parameter.grad) for parameter in trained if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients).float()
         values = [loss.sum().float() for terms, _ in losses for loss in terms.values()]
         not_finite = (~torch.stack([value.to(norm) for value in (*values, norm)]).isfinite()).any()
@@ -74,20 +75,27 @@ def losses_not_finite(losses: Sequence[tuple[Mapping[str, Tensor], Sequence[str]
 
 def tensors_not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> Iterable[str]:
     """Name the tensors that are not finite, the first three; nothing where all are."""
-    names = [name for name, value in named if value.is_floating_point() and not bool(value.detach().isfinite().all())]
+    own = ((name, own_shard(value.detach())) for name, value in named)
+    names = [name for name, value in own if value.is_floating_point() and not bool(value.isfinite().all())]
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"{what} {', '.join(names[:3])}{more} is not finite"
 
 
-def refuse_unfinite_weights(state: Mapping[str, Tensor], where: str) -> None:
+def refuse_unfinite_weights(state: Mapping[str, Tensor], where: str, trainer: L.Trainer | None = None) -> None:
     """Refuse weights that are not finite.
 
+    Args:
+        state: weights by name.
+        where: what they are of.
+        trainer: of the processes that hold them together, which all refuse them then; None asks no other process.
+
     Raises:
-        InputError: naming the weight; `where` says what it is of.
+        InputError: naming the weight.
     """
-    for found in tensors_not_finite("the weight", state.items()):
-        raise InputError(f"{where}: {found}: {ADVICE}")
+    found = list(tensors_not_finite("the weight", state.items()))
+    for one in found if trainer is None else _gathered(trainer, found):
+        raise InputError(f"{where}: {one}: {ADVICE}")
 
 
 def refuse_unfinite_scores(clips: Sequence[Any], cross_entropy: Tensor) -> None:

@@ -23,6 +23,8 @@ from gaze_vlm.runs.alignment import Alignment, alignment_of
 from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floor
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
+from gaze_vlm.training.gradient_ratio import gradient_ratio
+from gaze_vlm.training.sharded_tensors import whole_on_first
 
 Sample = TypeVar("Sample")
 LearningRateSchedule = Literal[
@@ -173,14 +175,14 @@ class GazeVLM(L.LightningModule):
                 "Train the part it comes from (`train: [vision, …]` for vit_layers), or regularize a `block`"
             )
         if first and self.ratio_every_n_steps and self.global_step % self.ratio_every_n_steps == 0:
-            of_step["gradient_ratio"] = self.gradient_ratio(cross_entropy, weight * divergence)
+            of_step["gradient_ratio"] = gradient_ratio(self, cross_entropy, weight * divergence)
             self.regularizer.calibrate(of_step["gradient_ratio"])
             weight = self.regularizer.weight_at(self.global_step)  # the same for all batches of the step
         self.log_step(of_step, totals)
         return cross_entropy + weight * divergence
 
     def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
-        """Log the sums over the batches of an optimiser step, with its last batch.
+        """Log the sums over the batches of an optimiser step and their means over processes, with its last batch.
 
         Steps between `log_every_n_steps` are left out, unless a ratio was measured: Lightning's bookkeeping takes a
         twentieth of a small model's step.
@@ -192,7 +194,8 @@ class GazeVLM(L.LightningModule):
         every_n_steps: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         is_written = every_n_steps > 0 and (self.global_step + 1) % every_n_steps == 0
         if totals.position == totals.batches - 1 and (is_written or "gradient_ratio" in self.of_step):
-            self.row = {f"train/{name}": value for name, value in self.of_step.items()}
+            means = self.mean_over_processes(torch.stack([*self.of_step.values()]))
+            self.row = {f"train/{name}": value for name, value in zip(self.of_step, means, strict=True)}
             for name, value in self.row.items():
                 shown = name in ("train/cross_entropy", "train/divergence")
                 self.log(name, value, prog_bar=shown, logger=False, batch_size=1)
@@ -204,21 +207,6 @@ class GazeVLM(L.LightningModule):
             for logger in self.loggers:
                 logger.log_metrics(row, step=self.global_step)
                 logger.save()
-
-    def gradient_ratio(self, cross_entropy: Tensor, divergence: Tensor) -> Tensor:
-        """Return ‖∇ λ·divergence‖ / ‖∇ cross-entropy‖ over all processes.
-
-        Only parameters that the divergence reaches count.
-        """
-        trained = [p for p in self.parameters() if p.requires_grad]
-        divergence_gradients = torch.autograd.grad(divergence, trained, retain_graph=True, allow_unused=True)
-        reached = [p for p, gradient in zip(trained, divergence_gradients, strict=True) if gradient is not None]
-        ce_gradients = torch.autograd.grad(cross_entropy, reached, retain_graph=True, allow_unused=True)
-        of_divergence, of_ce = (
-            self.mean_over_processes(torch.as_tensor(sum(g.float().square().sum() for g in side if g is not None)))
-            for side in (divergence_gradients, ce_gradients)
-        )
-        return (of_divergence / of_ce.clamp_min(1e-20)).sqrt()
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes."""
@@ -328,8 +316,9 @@ class GazeVLM(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] = trainable_state(self)
-        refuse_unfinite_weights(checkpoint["state_dict"], f"step {self.trainer.global_step}, no checkpoint is written")
+        state = trainable_state(self)
+        refuse_unfinite_weights(state, f"step {self.trainer.global_step}, no checkpoint is written", self.trainer)
+        checkpoint["state_dict"] = {name: whole_on_first(value) for name, value in state.items()}
         checkpoint["gaze_vlm"] = self.identity()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
