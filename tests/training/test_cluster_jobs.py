@@ -30,14 +30,18 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.cluster)])
+@pytest.mark.parametrize(
+    ("tasks", "strategy"),
+    [(1, "ddp"), *(pytest.param(2, strategy, marks=pytest.mark.cluster) for strategy in ("ddp", "fsdp2"))],
+)
 def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
-    slurm: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, tasks: int
+    slurm: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, tasks: int, strategy: str
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for run in (whole, stopped):
         config, *options = arguments(run, tiny_llava, prepared, steps=STEPS)
         handed = [BATCH, config.removeprefix("--config="), run, *options, "--run.save_every_minutes=0"]
+        handed.append(f"--trainer.strategy={strategy}")
         subprocess.run(["sbatch", f"--ntasks-per-node={tasks}", *handed], check=True)
     for rows, sent in STOPS.items():
         wait_for(lambda rows=rows: logged_rows(stopped) >= rows, slurm / "2.log")  # type: ignore[misc]

@@ -42,6 +42,7 @@ class ModelPasses(ModelFamily, ABC):
     source: AttentionSource | None
     seam: FeatureSeam
     samples: int | None = None  # within `reading`: the library asks for tokens of images, not of clips
+    passes_in_step: bool = False  # all processes must make as many passes: each holds a shard of what runs
 
     @property
     def has_frozen_features(self) -> bool:
@@ -131,7 +132,11 @@ class ModelPasses(ModelFamily, ABC):
         inputs = {name: value for name, value in prepared.items() if name != "position_ids"}  # made from the mask
         limit, read = self.options.max_new_tokens, inputs["input_ids"].shape[1]
         made = self.generative_model.generate(
-            **inputs, max_new_tokens=limit, do_sample=False, return_dict_in_generate=True
+            **inputs,
+            max_new_tokens=limit,
+            do_sample=False,
+            return_dict_in_generate=True,
+            synced_gpus=self.passes_in_step,  # a process whose answers ended early runs on with the others
         )
         texts = self.processor.tokenizer.batch_decode(made.sequences[:, read:], skip_special_tokens=True)
         return [text.strip() for text in texts], made[CACHE]

@@ -29,6 +29,7 @@ from gaze_vlm.training.checks.model import (
     something_trainable,
 )
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
+from gaze_vlm.training.checks.sharding import sharded_model, sharded_training
 from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, unknown_words
 from gaze_vlm.training.checks.trainer import (
     monitored_scores,
@@ -47,6 +48,7 @@ CONFIGURATION: tuple[Check, ...] = (
     four_bit_weights,
     weights_there,
     trainer_options,
+    sharded_training,
     some_steps,
     prepared_store,
     validation_interval,
@@ -59,6 +61,7 @@ MODEL: tuple[Check, ...] = (
     something_trainable,
     divergence_has_gradient,
     heads_there,
+    sharded_model,
     optimizer_fits,
     clips_fit,
     special_tokens,
