@@ -66,7 +66,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of op
     "cached_clips warmup_steps ratio_every_n_steps seed split_seed": (-1,),
     "steps word_steps encoder_steps alignment_steps workers": (-1,),
     "sigma sigma_scale alpha lr encoder_lr alignment_lr target_ratio": (0.0, -1.0, math.nan),
-    "frame_hz frame_epsilon observation_s stride_s": (0.0, -1.0, math.nan, math.inf),
+    "frame_hz frame_epsilon observation_s stride_s decode_timeout_s": (0.0, -1.0, math.nan, math.inf),
     "window_s epsilon noise offset weight error_radius anticipation_s": (-0.1, math.nan, math.inf),
     "save_every_minutes features_gb targets_within_s": (-1.0, math.nan),
     "warmup dropped eta max_damaged max_quarantined unreadable_share": (-0.1, 1.1, math.nan),

@@ -23,6 +23,10 @@ class InputError(UserError, ValueError):
     """A file, a value or a configuration that cannot be used."""
 
 
+class TimeLimitError(InputError):
+    """A file that could not be read in the time that it may take."""
+
+
 class MissingFileError(UserError, FileNotFoundError):
     """A file, a folder or a checkpoint that is not there."""
 

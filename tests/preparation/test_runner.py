@@ -50,7 +50,9 @@ def test_finished_videos_are_skipped_and_the_rest_is_made_again(
     made = []
     prepare_video = prepare_recording.prepare_video
     monkeypatch.setattr(
-        prepare_recording, "prepare_video", lambda path, *rest: made.append(path.stem) or prepare_video(path, *rest)
+        prepare_recording,
+        "prepare_video",
+        lambda path, *rest, **more: made.append(path.stem) or prepare_video(path, *rest, **more),
     )
     prepare("egtea", raw_root, store, parameters, workers=1)
     assert made == ["P01-R02-Salad", "P02-R01-Pizza"]

@@ -1,13 +1,17 @@
 """Videos and gaze that cannot be used are listed with the reason, and too many of them stop the preparation."""
 
 import json
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from gaze_vlm.formats import video
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.preparation.store import Store
@@ -26,6 +30,26 @@ def test_bad_videos_are_quarantined(root: Path, parameters: PreparationParameter
     prepared = Store(store)
     assert sorted(prepared.manifest.videos) == ["P01-R02-Salad", "P02-R02-Salad"]
     assert {clip.video_id for clip in prepared.clips} == {"P01-R02-Salad", "P02-R02-Salad"}
+
+
+def test_a_video_whose_decoder_hangs_is_quarantined(
+    root: Path, parameters: PreparationParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some frames: what counts is the time without one."""
+    decoded = video.decoded
+
+    def hangs(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+        for position, frame in enumerate(decoded(container, stream, path)):
+            if path.stem == "P01-R01-Pizza" and position == 30:
+                threading.Event().wait()
+            yield frame
+
+    monkeypatch.setattr(video, "decoded", hangs)
+    parameters = replace(parameters, max_quarantined=0.5, split_fractions=(1, 0, 0))
+    store = prepare("egtea", root, tmp_path / "store", parameters, workers=1, decode_timeout_s=2)
+    (row,) = [json.loads(line) for line in (store / "quarantine.jsonl").read_text().splitlines()]
+    assert row["video_id"] == "P01-R01-Pizza"
+    assert "P01-R01-Pizza.mp4: its decoder gave nothing for 2 s" in row["reason"]
 
 
 def test_what_lacks_a_part_is_listed(

@@ -27,10 +27,10 @@ def damage(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, in
         pts, path = clips.described(position).pts, clips.store.video_path(clips.records[position].video_id)
         read = datasets.frames_at
 
-        def frames_at(file: Path, wanted: Sequence[int]) -> np.ndarray:
+        def frames_at(file: Path, wanted: Sequence[int], **more: float | None) -> np.ndarray:
             if file == path and [*wanted] == pts:
                 raise InputError(f"{file}: {REASON} {pts[0]}")
-            return read(file, wanted)
+            return read(file, wanted, **more)
 
         monkeypatch.setattr(datasets, "frames_at", frames_at)
         return clips.records[position].clip_id

@@ -28,7 +28,7 @@ from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.ranges import at_least, in_unit_interval, is_seed
+from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed
 
 PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
@@ -68,6 +68,8 @@ class ClipDataModule(L.LightningDataModule):
         features_gb: most that this folder may hold; where a run's would not fit, none of them is kept.
         unreadable_share: most of an epoch's training samples whose clips cannot be read; the next clip is trained on in
             place of each. With more the training stops, with 0 at the first. Validation and test stop at any.
+        decode_timeout_s: seconds that the decoder may take for a clip. One that takes longer cannot be read; None waits
+            for ever.
         seed: draws the training clips, their order and the shuffling.
     """
 
@@ -98,12 +100,14 @@ class ClipDataModule(L.LightningDataModule):
         features: Path | None = None,
         features_gb: float = 50.0,
         unreadable_share: float = 0.01,
+        decode_timeout_s: float | None = 60.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         at_least(1, batch_size=batch_size, train_clips=train_clips)
         at_least(0, workers=workers, cached_clips=cached_clips, features_gb=features_gb)
         in_unit_interval(unreadable_share=unreadable_share)
+        above_zero(decode_timeout_s=decode_timeout_s)
         is_seed(seed)
         if not tasks or len(set(tasks)) < len(tasks):
             raise InputError(f"tasks is {', '.join(tasks) or 'empty'}: name activity, future or both, each once")
@@ -133,6 +137,7 @@ class ClipDataModule(L.LightningDataModule):
         self.features = features
         self.features_gb = features_gb
         self.unreadable_share = unreadable_share
+        self.decode_timeout_s = decode_timeout_s
         self.seed = seed
         self.datasets: dict[Split, ClipDataset] = {}
         self._fixations: dict[tuple[object, ...], dict[str, Tensor]] = {}
@@ -208,7 +213,7 @@ class ClipDataModule(L.LightningDataModule):
             if self.targets is not None:
                 targets = read_targets(self.targets, list(self.store.manifest.videos), self.targets_within_s)
         shown = self.frames, self.gaze_input, self.cached_clips
-        return ClipDataset(self.store, records, tasks, gaze, *shown, targets, replaces)
+        return ClipDataset(self.store, records, tasks, gaze, *shown, targets, replaces, self.decode_timeout_s)
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
         """Return a record with the objects that its texts name as its clip's nouns.

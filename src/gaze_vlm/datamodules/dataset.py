@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from gaze_vlm.datamodules.feature_files import FeatureFiles, digest_of
 from gaze_vlm.datamodules.gaze_input import DRAWING, GazeInput, GazePoint, draw_gaze, gaze_points, written
 from gaze_vlm.datamodules.gaze_sources import GazeSource
 from gaze_vlm.datamodules.targets import Targets
-from gaze_vlm.errors import UserError
+from gaze_vlm.errors import TimeLimitError, UserError
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.regions import FrameRegions
@@ -25,6 +26,7 @@ from gaze_vlm.preparation.store import Store
 
 DESCRIBED_CLIPS = 2**16  # about a kilobyte each
 MOST_UNREADABLE = 50  # clips in a row: then it is not the clips that are damaged
+MOST_HANGING = 3  # videos in a row whose decoders hang: each takes its time
 BLANK = 127  # the middle of a pixel's range
 BLANK_SIZE_PX = 64, 64  # of any size a model makes the same
 
@@ -63,6 +65,7 @@ class ClipDataset(Dataset[Clip]):
         cached_clips: clips that are kept in memory as the model reads them.
         targets: what attention is pulled toward in place of gaze.
         replaces: serve the next clip in place of one that cannot be read; else it is an error.
+        decode_timeout_s: seconds that decoding a clip may take, beyond which it cannot be read; None waits for ever.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ClipDataset(Dataset[Clip]):
         cached_clips: int = 0,
         targets: Targets | None = None,
         replaces: bool = False,
+        decode_timeout_s: float | None = None,
     ) -> None:
         self.store = store
         self.records = records
@@ -87,6 +91,7 @@ class ClipDataset(Dataset[Clip]):
         self.cached_clips = cached_clips
         self.targets = targets
         self.replaces = replaces
+        self.decode_timeout_s = decode_timeout_s
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
         self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
 
@@ -146,6 +151,8 @@ class ClipDataset(Dataset[Clip]):
     def shown(self, position: int) -> tuple[int, Tensor | Mapping[str, Tensor], str]:
         """Read the clip that is served for a record: its own, or the next that can be read.
 
+        Where a decoder hangs, the next is of another video.
+
         Returns:
             Where the clip is, its frames or what the model reads of them, and why its own could not be read.
 
@@ -154,12 +161,18 @@ class ClipDataset(Dataset[Clip]):
             OSError: the file system refused its own.
         """
         refused: UserError | OSError | None = None
-        for tried in range(min(MOST_UNREADABLE, len(self.records)) if self.replaces else 1):
-            one = (position + tried) % len(self.records)
+        hanging: set[str] = set()
+        in_turn = chain(range(position, len(self.records)), range(position))
+        others = (one for one in in_turn if self.records[one].video_id not in hanging)
+        for one in islice(others, MOST_UNREADABLE if self.replaces else 1):
             try:
                 read = self.decode(one) if self.visual is None else self.visual(one)
             except (UserError, OSError) as error:
                 refused = refused or error
+                if isinstance(error, TimeLimitError):
+                    hanging.add(self.records[one].video_id)
+                if len(hanging) == MOST_HANGING:
+                    break
             else:
                 return one, read, "" if refused is None else f"{self.records[position].clip_id}: {refused}"
         assert refused is not None
@@ -190,5 +203,5 @@ class ClipDataset(Dataset[Clip]):
         if self.frames == "blank":
             return torch.full((self.records[position].frames, 3, *BLANK_SIZE_PX), BLANK, dtype=torch.uint8)
         described, path = self.described(position), self.store.video_path(self.records[position].video_id)
-        frames = to_frames(torch.from_numpy(frames_at(path, described.pts)))
+        frames = to_frames(torch.from_numpy(frames_at(path, described.pts, timeout_s=self.decode_timeout_s)))
         return draw_gaze(frames, described.points) if self.gaze_input == "drawn" else frames

@@ -8,6 +8,7 @@ workers run beside each other.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import orientation_of
-from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, header, open_video
+from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, hangs, header, open_video
+from gaze_vlm.time_limit import each_within, within
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
@@ -38,13 +40,21 @@ class TimedFrame:
     tick_s: float = 0.0
 
 
-def timed_frames(path: Path) -> Iterator[TimedFrame]:
+def timed_frames(path: Path, timeout_s: float | None = None) -> Iterator[TimedFrame]:
     """Yield all frames in order, not yet as pixels; a damaged one has none.
 
+    Args:
+        path: the video.
+        timeout_s: seconds that the decoder may take for a frame; None waits for ever.
+
     Raises:
-        InputError: the file cannot be read as a video, timestamps run backwards, or it ends before its header
-            says.
+        InputError: the file cannot be read as a video, timestamps run backwards, it ends before its header says, or a
+            frame takes too long.
     """
+    return each_within(timeout_s, hangs(path, timeout_s), _timed_frames(path))
+
+
+def _timed_frames(path: Path) -> Iterator[TimedFrame]:
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
         end_s = 0.0
@@ -77,7 +87,11 @@ def in_order(
 
 
 def frames_at(
-    path: Path, pts: Sequence[int], width_px: int | None = None, height_px: int | None = None
+    path: Path,
+    pts: Sequence[int],
+    width_px: int | None = None,
+    height_px: int | None = None,
+    timeout_s: float | None = None,
 ) -> UInt8[np.ndarray, "frame height width 3"]:
     """Read exactly the frames with these timestamps, as RGB in [0, 255].
 
@@ -88,12 +102,18 @@ def frames_at(
         pts: presentation timestamps that exist in the video, ascending, as `timed_frames` gives them.
         width_px: width of the result; the video's own if None.
         height_px: height of the result; the video's own if None.
+        timeout_s: seconds that all of them may take; None waits for ever.
 
     Raises:
         InputError: `pts` is empty or not ascending, a timestamp is not in the video, or it cannot be decoded.
+        TimeLimitError: it takes too long.
     """
     if not len(pts) or np.any(np.diff(pts) < 0):
         raise InputError(f"pts must be ascending and not empty, not {pts!r}")
+    return within(timeout_s, hangs(path, timeout_s), partial(_frames_at, path, pts, width_px, height_px))
+
+
+def _frames_at(path: Path, pts: Sequence[int], width_px: int | None, height_px: int | None) -> UInt8[np.ndarray, "..."]:
     pixels = Pixels("rgb24", width_px, height_px)
     images = []
     with open_video(path) as (container, stream):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from av.stream import Disposition, Stream
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import Orientation, orientation_of
+from gaze_vlm.time_limit import within
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
@@ -67,12 +69,28 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
         ) from error
 
 
-def video_info(path: Path) -> VideoInfo:
+def video_info(path: Path, timeout_s: float | None = None) -> VideoInfo:
     """Read the header of `path`, with the size at which players show its frames.
 
+    Args:
+        path: the video.
+        timeout_s: seconds that it may take; None waits for ever.
+
     Raises:
-        InputError: the file cannot be read as a video.
+        InputError: the file cannot be read as a video, or not in time.
     """
+    return within(timeout_s, hangs(path, timeout_s), partial(_video_info, path))
+
+
+def hangs(path: Path, timeout_s: float | None) -> str:
+    """Return what to say of a video whose decoder gives nothing for some seconds."""
+    return (
+        f"{path}: its decoder gave nothing for {timeout_s or 0:g} s; does the file system answer? "
+        "Copy the video again, or raise decode_timeout_s"
+    )
+
+
+def _video_info(path: Path) -> VideoInfo:
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
         width_px, height_px = _orientation(container, stream, path).size(info.width_px, info.height_px)

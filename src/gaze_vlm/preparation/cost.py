@@ -62,7 +62,7 @@ def estimate_cost(job: PrepareRecording, recordings: Sequence[Recording]) -> Pre
                 continue
             if len(rates) < MEASURED_VIDEOS:
                 rates.append(measure_rate(recording, job))
-            todo.append(video_info(recording.video).duration_s)
+            todo.append(video_info(recording.video, job.decode_timeout_s).duration_s)
         except (ValueError, OSError) as error:
             unusable[recording.video_id] = str(error)
     video_s = sum(todo)
@@ -80,7 +80,7 @@ def measure_rate(recording: Recording, job: PrepareRecording) -> tuple[float, fl
     """Measure seconds of work, and bytes of the store, for a second of video."""
     start_s = time.perf_counter()
     gaze, parameters = job.gaze_of(recording), job.parameters
-    info = video_info(recording.video)
+    info = video_info(recording.video, job.decode_timeout_s)
     shown_s = min(max(MEASURED_S, 2 / parameters.frame_hz), info.duration_s)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.mp4"
@@ -90,7 +90,7 @@ def measure_rate(recording: Recording, job: PrepareRecording) -> tuple[float, fl
                 on_frame.append(
                     stack.enter_context(reencoder(copy, info, parameters.video_short_side_px, parameters.video_gop))
                 )
-            arrays = prepare_video(recording.video, gaze, parameters, on_frame, shown_s)
+            arrays = prepare_video(recording.video, gaze, parameters, on_frame, shown_s, job.decode_timeout_s)
         copy_bytes = copy.stat().st_size if copy.is_file() else 0
     size_bytes = copy_bytes + sum(getattr(arrays, name).nbytes for name in ARRAYS)
     return (time.perf_counter() - start_s) / shown_s, size_bytes / shown_s

@@ -93,6 +93,7 @@ def prepare_video(
     parameters: PreparationParameters,
     on_frame: Sequence[Callable[[TimedFrame], None]] = (),
     until_s: float = math.inf,
+    timeout_s: float | None = None,
 ) -> VideoGaze:
     """Sample the frames of a video and carry gaze to each of them.
 
@@ -108,11 +109,13 @@ def prepare_video(
         parameters: what to prepare.
         on_frame: called with every frame, in order.
         until_s: leave out what comes later in the video.
+        timeout_s: seconds that the decoder may take for a frame; None waits for ever.
 
     Raises:
         InputError: the video cannot be decoded, or is shorter than one interval.
+        TimeLimitError: a frame takes too long.
     """
-    info = video_info(path)
+    info = video_info(path, timeout_s)
     width = min(info.width_px, parameters.flow_max_width_px)
     height = round(info.height_px * width / info.width_px)
     grey = GreyFrames(Pixels("gray", width, height))
@@ -120,7 +123,7 @@ def prepare_video(
     seen = Counter[bool]()
 
     def frames() -> Iterator[TimedFrame]:
-        for frame in timed_frames(path):
+        for frame in timed_frames(path, timeout_s):
             if frame.t_s > until_s:
                 return
             seen[frame.frame is None] += 1

@@ -44,12 +44,13 @@ class Outcome:
 class PrepareRecording:
     """Writer of one video's files, unless they are there.
 
-    What is wrong with the raw files becomes the reason.
+    What is wrong with the raw files becomes the reason. So does a decoder that gives no frame for `decode_timeout_s`.
     """
 
     reader: Reader
     store: Path
     parameters: PreparationParameters
+    decode_timeout_s: float | None = None
 
     def __call__(self, recording: Recording, report: Report) -> Outcome:
         """Prepare one video; `report` is called with the share that is done."""
@@ -74,7 +75,7 @@ class PrepareRecording:
             InputError: gaze or video cannot be read, or the times of one are not the other's.
         """
         gaze = self.reader.read_gaze(recording)
-        info = video_info(recording.video)
+        info = video_info(recording.video, self.decode_timeout_s)
         check_times(recording.gaze or recording.video, gaze, info)
         check_actions(recording.actions, recording.video, info)
         aspect = recording.gaze_width_px / recording.gaze_height_px
@@ -104,7 +105,7 @@ class PrepareRecording:
 
         The arrays come last, for they carry the mark that all is done.
         """
-        info, short_side_px = video_info(recording.video), self.parameters.video_short_side_px
+        info, short_side_px = video_info(recording.video, self.decode_timeout_s), self.parameters.video_short_side_px
         on_frame = [_reporter(info, report)]
         with ExitStack() as stack:
             if short_side_px is not None:
@@ -112,7 +113,7 @@ class PrepareRecording:
                 draft = stack.enter_context(draft_of(path))
                 stack.enter_context(writing(path))
                 on_frame.append(stack.enter_context(reencoder(draft, info, short_side_px, self.parameters.video_gop)))
-            arrays = prepare_video(recording.video, gaze, self.parameters, on_frame)
+            arrays = prepare_video(recording.video, gaze, self.parameters, on_frame, timeout_s=self.decode_timeout_s)
             check_damage(recording.video, arrays.counts, self.parameters.max_damaged)
         if short_side_px is not None:
             pts = [pts if pts == NO_PTS else reencoded_pts(info, pts) for pts in arrays.frame_pts.tolist()]

@@ -27,7 +27,7 @@ from gaze_vlm.preparation.quality_report import LOW_SHARE, summary, valid_gaze_t
 from gaze_vlm.preparation.scorable_labels import with_labels
 from gaze_vlm.preparation.splits import with_splits
 from gaze_vlm.progress import work_progress
-from gaze_vlm.ranges import at_least
+from gaze_vlm.ranges import above_zero, at_least
 
 READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
 Engine = Literal["local", "ray"]
@@ -43,6 +43,7 @@ def prepare(
     dry_run: bool = False,
     engine: Engine = "local",
     address: str | None = None,
+    decode_timeout_s: float | None = 60.0,
 ) -> Path:
     """Prepare a data set: sample frames, carry the gaze to them, index the clips.
 
@@ -60,6 +61,8 @@ def prepare(
         dry_run: Only report how much time and space it would take.
         engine: Work in processes of this machine, or as tasks of a Ray cluster.
         address: The Ray cluster's address; by default one of this machine alone is started.
+        decode_timeout_s: Seconds that a decoder may take for a frame; a video where one takes longer cannot be used.
+            None waits for ever.
 
     Returns:
         The store's folder.
@@ -71,11 +74,12 @@ def prepare(
     """
     root, store = Path(root), Path(store)
     at_least(1, workers=workers)
+    above_zero(decode_timeout_s=decode_timeout_s)
     files = open_reader(dataset, root, reader or {})
     labelled, removed_labels = with_labels(files.recordings(), files.verbs, files.nouns)
     recordings = with_splits(labelled, parameters)
     left_out = without_clips(files, recordings)
-    job = PrepareRecording(files, store, parameters)
+    job = PrepareRecording(files, store, parameters, decode_timeout_s)
     if dry_run:
         print(visible(estimate_cost(job, recordings).text(workers or cores())))
         for reason, names in left_out.items():

@@ -25,6 +25,7 @@ FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "data.workers",
     "data.cached_clips",
     "data.unreadable_share",
+    "data.decode_timeout_s",
     "data.features",
     "data.features_gb",
     "data.test_split",
