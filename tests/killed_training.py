@@ -7,7 +7,9 @@ import runpy
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["gaze_vlm.processes.warm_imports"])
 
 
-def die() -> None:
+def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -24,12 +26,28 @@ def fill_the_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
+def fail() -> None:
+    """Raise what no other process does."""
+    raise ArithmeticError("on one process alone")
+
+
+def hang() -> None:
+    """Wait as in a collective of NCCL that the others do not make."""
+    threading.Event().wait()
+
+
+def get_a_signal() -> None:
+    """Get what a cluster sends before the time is up."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def train(
     options: Sequence[str],
     log: Path,
     processes: int = 1,
     kill: tuple[str, int] | None = None,
     fault: Callable[[], None] = die,
+    plan: Callable[[int], None] | None = None,
 ) -> list[int]:
     """Run `fit` in some processes that train together; the exit status of each, negative for a signal.
 
@@ -40,6 +58,7 @@ def train(
         kill: a hook of `LastCheckpoint` and an optimiser step: after it all processes have the fault, at the first call
             with this step.
         fault: what happens to them.
+        plan: called with the rank of each process before it trains, to plan what is not alike for all.
     """
     environment: dict[str, str] = {}
     if processes > 1:
@@ -50,7 +69,8 @@ def train(
     started = []
     for rank in range(processes):
         of_rank = environment | ({"LOCAL_RANK": str(rank), "NODE_RANK": "0"} if processes > 1 else {})
-        started.append(CONTEXT.Process(target=_train, args=(list(options), log, of_rank, kill, fault)))
+        of_process = None if plan is None else partial(plan, rank)
+        started.append(CONTEXT.Process(target=_train, args=(list(options), log, of_rank, kill, fault, of_process)))
         started[-1].start()
     for process in started:
         process.join(120)
@@ -60,7 +80,12 @@ def train(
 
 
 def _train(
-    options: list[str], log: Path, environment: dict[str, str], kill: tuple[str, int] | None, fault: Callable[[], None]
+    options: list[str],
+    log: Path,
+    environment: dict[str, str],
+    kill: tuple[str, int] | None,
+    fault: Callable[[], None],
+    plan: Callable[[], None] | None,
 ) -> None:
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), 1)
@@ -69,8 +94,16 @@ def _train(
     multiprocessing.set_start_method(None, force=True)
     if kill is not None:
         _after(*kill, fault)
+    if plan is not None:
+        plan()
     sys.argv = ["gaze_vlm", "fit", *options]
     runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
+
+
+def after_step(step: int, faults: Mapping[int, Callable[[], None]], rank: int) -> None:
+    """Plan the faults of some ranks after an optimiser step."""
+    if rank in faults:
+        _after("on_train_batch_end", step, faults[rank])
 
 
 def _after(hook: str, step: int, fault: Callable[[], None]) -> None:

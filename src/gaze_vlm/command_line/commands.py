@@ -39,6 +39,11 @@ def resume_command(run: RunDirectory) -> str:
     return shlex.join([*words, *allowed])
 
 
+def how_to_resume(run: RunDirectory) -> str:
+    """Say how a training goes on that was stopped or failed."""
+    return f"resume with: {resume_command(run)}" if run.last.is_file() else "too early to resume: begin anew"
+
+
 def as_typed(command: Sequence[str]) -> str:
     """Return a command as a user types it: what `this_package` undoes."""
     ours = tuple(command[: len(PROGRAM)]) == PROGRAM

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -147,6 +147,15 @@ class RunDirectory:
                 f"{self} holds a run ({self.state}): name another with --run.dir, resume it with --ckpt_path last, or "
                 "delete it with --run.overwrite=true"
             )
+
+    def note_failure(self) -> None:
+        """Note that a training failed whose first process, which keeps its state, has died.
+
+        Another one that was begun since keeps its own.
+        """
+        with suppress(InputError), used_alone(self.path, "trained in", LOADERS_END_S):
+            if self.state == "running":
+                self.write_state("failed")
 
     def write_state(self, state: State) -> None:
         """Write the state, whole or not at all."""

@@ -38,6 +38,7 @@ from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.metrics_file import RunLogger
 from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 from gaze_vlm.training.training_facts import TrainingFacts
@@ -112,7 +113,7 @@ class GazeCLI(LightningCLI):
         callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), best_checkpoint(self.run_directory)]
         callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
         seed = self._get(self.config, "seed_everything")
-        callbacks += [SeedOfBatch(seed), RunFiles(options, seed, self.datamodule)]
+        callbacks += [SeedOfBatch(seed), RunFiles(options, seed, self.datamodule), PeerWatch(self.run_directory)]
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
         if not sys.stderr.isatty():

@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
-from gaze_vlm.command_line.commands import resume_command
+from gaze_vlm.command_line.commands import how_to_resume
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.callbacks import is_last_step, over_processes
@@ -135,9 +135,7 @@ class LastCheckpoint(Callback):
             return
         self.finish(trainer)
         if trainer.is_global_zero:
-            there = self.run.last.is_file()
-            how = f"resume with: {resume_command(self.run)}" if there else "too early to resume: begin anew"
-            say(f"stopped at step {trainer.global_step}; {how}")
+            say(f"stopped at step {trainer.global_step}; {how_to_resume(self.run)}")
         if self.stopping == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(TERMINATED)
