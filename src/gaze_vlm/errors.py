@@ -36,7 +36,7 @@ class OutputError(UserError, RuntimeError):
 
 
 class CommandError(UserError, RuntimeError):
-    """A command that this one started failed."""
+    """A command or a process that this one started failed."""
 
 
 class OptionError(UserError):

@@ -4,12 +4,14 @@ import json
 import multiprocessing
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 from gaze_vlm.cores import cores
-from gaze_vlm.errors import InputError
+from gaze_vlm.deaths import MemoryKills
+from gaze_vlm.errors import CommandError, InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.sheet import write_sheet
@@ -53,6 +55,7 @@ def build_kitchen(
 
     Raises:
         InputError: a number is out of range, the format is unknown, or the root holds something else.
+        CommandError: a process that renders has died.
     """
     is_seed(seed)
     at_least(1, participants=participants, recipes=recipes, workers=workers)
@@ -94,11 +97,14 @@ def _write_all(sessions: list[SessionToWrite], workers: int) -> Iterator[Written
     if workers == 1:
         yield from map(write_session, sessions)
         return
-    context = multiprocessing.get_context("spawn")
+    context, kills = multiprocessing.get_context("spawn"), MemoryKills()
     with ProcessPoolExecutor(min(workers, len(sessions)), context) as pool:
         try:
             for future in as_done([pool.submit(write_session, session) for session in sessions]):
                 yield future.result()
+        except BrokenProcessPool as error:
+            how_on = "give it fewer workers; the same command completes the kitchen"
+            raise CommandError(f"a process that renders {kills.why(None)}: {how_on}") from error
         finally:
             pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first
 

@@ -10,6 +10,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.prepare_recording import Outcome, Outcomes, PrepareRecording
 from gaze_vlm.progress import WorkerProgress
@@ -48,7 +49,7 @@ def run_local(
     # A plain fork would inherit the locks of decoder threads; the server imports once for all workers.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    waiting, deaths = deque(recordings), Counter[str]()
+    waiting, deaths, kills = deque(recordings), Counter[str](), MemoryKills()
     pool: dict[Connection, _Worker] = {}
     free = list(reversed(range(workers)))
     try:
@@ -71,7 +72,7 @@ def run_local(
                     if deaths[worker.recording.video_id] < TRIES:
                         waiting.append(worker.recording)
                     else:
-                        yield Outcome(worker.recording.video_id, _death(worker))
+                        yield Outcome(worker.recording.video_id, _death(worker, kills))
                 else:
                     yield message
                 if message is None or not waiting:
@@ -140,10 +141,10 @@ def _stop(worker: _Worker) -> None:
     worker.connection.close()
 
 
-def _death(worker: _Worker) -> str:
+def _death(worker: _Worker, kills: MemoryKills) -> str:
     worker.process.join()
     code = worker.process.exitcode
-    how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with status {code}"
-    hint = " (out of memory? give it fewer workers)" if code == -signal.SIGKILL else ""
+    how = kills.why(-code) if code is not None and code < 0 else f"ended with status {code}"
+    hint = "; give it fewer workers" if kills.cause() is not None else ""
     assert worker.recording is not None
-    return f"{worker.recording.video}: the process that prepared it {how}, {TRIES} times{hint}"
+    return f"{worker.recording.video}: {TRIES} times, the process that prepared it {how}{hint}"

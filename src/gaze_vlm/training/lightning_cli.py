@@ -18,6 +18,7 @@ from gaze_vlm.command_line.composition import expand_configs, naming_files
 from gaze_vlm.command_line.options import OneLineParser, not_made
 from gaze_vlm.command_line.quiet import quiet
 from gaze_vlm.datamodules.clips import ClipDataModule
+from gaze_vlm.datamodules.loader_deaths import loader_deaths
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.ranges import is_seed
 from gaze_vlm.runs.directory import RunDirectory
@@ -141,7 +142,8 @@ class GazeCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
-            super()._run_subcommand(subcommand)
+            with loader_deaths():
+                super()._run_subcommand(subcommand)
         except SystemExit as stop:
             if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's own status of Ctrl-C is 1
                 raise KeyboardInterrupt from None

@@ -1,0 +1,69 @@
+"""Processes of loaders that die: one line that says why, and none is waited for for ever."""
+
+import os
+import re
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.queues import Queue
+from typing import Any
+
+from gaze_vlm.deaths import MemoryKills
+from gaze_vlm.errors import CommandError
+
+OF_TORCH = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) "
+    r"(?:is killed by signal: (?P<signal>.+?)\. |exited unexpectedly(?: with exit code (?P<status>\d+))?)"
+)
+OF_MEMORY = (signal.SIGKILL, signal.SIGBUS)
+LESS = "lower data.workers, data.cached_clips or data.batch_size"
+ALONE = "with data.workers=0 the fault shows where it is"
+
+
+@contextmanager
+def loader_deaths() -> Iterator[None]:
+    """Around what loads: turn the death of a loader's process into one line.
+
+    Raises:
+        CommandError: naming the process, the reason and what to do.
+    """
+    kills = MemoryKills()
+    try:
+        yield
+    except RuntimeError as error:
+        if (death := death_of_loader(error, kills)) is None:
+            raise
+        raise CommandError(death) from error
+
+
+def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:
+    """Say what torch's error means; None for any other error."""
+    found = None
+    cause: BaseException | None = error
+    while cause is not None:  # the first that torch noticed says the most
+        found = OF_TORCH.match(str(cause)) or found
+        cause = cause.__cause__ or cause.__context__
+    if found is None:
+        return None
+    if found["status"] is not None:
+        return f"a loader process (pid {found['pids']}) ended with status {found['status']}: {ALONE}"
+    number = next((one for one in signal.valid_signals() if signal.strsignal(one) == found["signal"]), None)
+    advice = LESS if number in OF_MEMORY or kills.cause() is not None else ALONE
+    return f"a loader process (pid {found['pids']}) {kills.why(number)}: {advice}"
+
+
+def end_with_a_lost_batch(worker: int) -> None:
+    """End a loader's process that cannot hand over a batch, for which the training would wait for ever.
+
+    It is the loader's `worker_init_fn`. Where `/dev/shm` has no room, that is as if it had been written beyond its end.
+    """
+
+    def end(error: Exception, batch: Any) -> None:
+        if "shared memory" in str(error):
+            signal.pthread_kill(threading.get_ident(), signal.SIGBUS)  # at once: it is for this thread
+        traceback.print_exception(error)
+        os._exit(1)
+
+    Queue._on_queue_feeder_error = staticmethod(end)  # type: ignore[attr-defined]

@@ -1,0 +1,113 @@
+"""Why a process has died, by its signal and the kernel's counts."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.utils.data import DataLoader
+
+from gaze_vlm.cli import main
+from gaze_vlm.datamodules import dataset as datasets
+from gaze_vlm.datamodules.loader_deaths import end_with_a_lost_batch, loader_deaths
+from gaze_vlm.deaths import MemoryKills
+from gaze_vlm.errors import CommandError
+from gaze_vlm.kitchen import build
+from gaze_vlm.runs.directory import RunDirectory
+from killed_training import die
+from training_files import arguments
+
+LESS = "lower data.workers, data.cached_clips or data.batch_size"
+
+
+@pytest.mark.parametrize(
+    ("groups", "file"),
+    [
+        ("0::/job_7/step_0", "job_7/step_0/memory.events"),
+        ("0::/of/the/host", "memory.events"),
+        ("4:memory:/job_7\n1:cpu:/\n0::/", "memory/job_7/memory.oom_control"),
+        ("4:cpu,memory:/docker/1f", "memory/memory.oom_control"),
+    ],
+    ids=["version 2", "version 2 in a container", "version 1", "version 1 in a container"],
+)
+def test_what_the_kernel_kills_for_lack_of_memory_is_counted(groups: str, file: str, tmp_path: Path) -> None:
+    count, machine, of_process = tmp_path / file, tmp_path / "vmstat", tmp_path / "cgroup"
+    count.parent.mkdir(parents=True, exist_ok=True)
+    of_process.write_text(groups)
+    count.write_text("oom 3\noom_kill 2\n")
+    machine.write_text("nr_free_pages 7\noom_kill 11\n")
+    kills = MemoryKills(of_process, tmp_path, machine)
+    assert kills.why(signal.SIGKILL) == (
+        "was killed by SIGKILL; the kernel counts no lack of memory, so a batch system or somebody did it"
+    )
+    machine.write_text("nr_free_pages 7\noom_kill 12\n")
+    assert kills.why(signal.SIGKILL) == "was killed for lack of memory: the machine's memory was used up"
+    count.write_text("oom 3\noom_kill 3\n")
+    for number in (signal.SIGKILL, None):
+        assert kills.why(number) == "was killed for lack of memory: the job's or container's memory was used up"
+    assert kills.why(signal.SIGSEGV) == "died by SIGSEGV"
+
+
+class Dies:
+    """A data set whose samples do what they are asked to."""
+
+    def __init__(self, act: Any) -> None:
+        self.act = act
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        return self.act()
+
+
+class NoRoom:
+    """What torch does with a tensor for which `/dev/shm` has no room."""
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_0>: No space left on device (28)"
+        )
+
+
+DEATHS = {
+    "SIGKILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), rf"was killed by SIGKILL; .*: {LESS}"),
+    "SIGBUS": (
+        lambda: os.kill(os.getpid(), signal.SIGBUS),
+        rf"died by SIGBUS: /dev/shm, .* GB are free .*: {LESS}",
+    ),
+    "SIGSEGV": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "died by SIGSEGV: with data.workers=0 the fault shows"),
+    "exit": (lambda: os._exit(3), "ended with status 3: with data.workers=0 the fault shows"),
+    "no room in /dev/shm": (NoRoom, rf"died by SIGBUS: .*: {LESS}"),
+    "a batch that cannot be handed over": (threading.Lock, "ended with status 1"),
+}
+
+
+@pytest.mark.parametrize(("act", "said"), DEATHS.values(), ids=DEATHS)
+def test_a_loader_process_that_dies_is_one_line(act: Any, said: str) -> None:
+    loader = DataLoader(Dies(act), num_workers=1, collate_fn=list, worker_init_fn=end_with_a_lost_batch)  # type: ignore[arg-type]
+    with pytest.raises(CommandError, match=rf"^a loader process \(pid \d+\) {said}"), loader_deaths():
+        list(loader)
+
+
+def test_other_errors_of_a_loader_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="of our own"), loader_deaths():
+        raise RuntimeError("of our own")
+
+
+def test_a_training_says_why_its_loader_died(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(datasets, "frames_at", lambda *_, **__: die())
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared), "--data.features=null", "--data.workers=1"]
+    assert main(["fit", *options]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("gaze-vlm fit: error: a loader process (pid ")
+    assert RunDirectory(tmp_path / "run").state == "failed"
+
+
+def test_a_kitchen_says_that_a_process_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "write_session", die)
+    with pytest.raises(CommandError, match="a process that renders died: give it fewer workers; the same command"):
+        build.build_kitchen(tmp_path / "kitchen", participants=1, recipes=2, workers=2)
