@@ -7,19 +7,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.peer_watch import take_over
+from gaze_vlm.training import peer_watch
+from gaze_vlm.training.peer import Peer
+from gaze_vlm.training.peer_watch import Watch, take_over
 from killed_training import after_step, die, fail, get_a_signal, hang, train
 from training_files import arguments
 
@@ -58,6 +63,61 @@ def test_one_signal_to_one_process_stops_both_well(tiny_llava: Path, prepared: P
     assert train(options, log, 2, plan=plan) == [143, 143]
     assert f"stopped at step 2; resume with: {resume_command(run)}\n" in log.read_text()
     assert run.state == "interrupted"
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> torch.distributed.TCPStore:
+    """The store of a training whose processes live and die faster."""
+    for name, seconds in {"BEAT_S": 0.05, "SILENT_S": 1.0, "GRACE_S": 0.2, "STOP_S": 0.2, "TEARDOWN_S": 1.0}.items():
+        monkeypatch.setattr(peer_watch, name, seconds)
+    started = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(started.port))
+    return started
+
+
+@pytest.fixture
+def ended(store: torch.distributed.TCPStore, monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[tuple[int, str]]:
+    """The ranks whose processes would have ended, and why."""
+    said: SimpleQueue[tuple[int, str]] = SimpleQueue()
+
+    def end(watch: Watch, verdict: str) -> None:
+        watch.left.set()
+        said.put((watch.peer.rank, verdict))
+
+    monkeypatch.setattr(Watch, "_end", end)
+    return said
+
+
+def distant(rank: int, processes: int = 2) -> Peer:
+    """A process of a machine of its own."""
+    return replace(Peer.this(rank, processes), machine=f"machine {rank}", log="")
+
+
+def test_a_process_of_another_machine_has_died_once_it_is_silent(
+    store: torch.distributed.TCPStore, ended: SimpleQueue[tuple[int, str]]
+) -> None:
+    peers = [distant(rank, 3) for rank in range(3)]
+    watches = [Watch(peer, None, (), 0) for peer in peers[:2]]
+    mute = torch.distributed.PrefixStore("gaze_vlm/0/0", store)
+    mute.set("beat/2", "0")
+    mute.set("peer/2", peers[2].text())
+    assert sorted(ended.get(timeout=10) for _ in watches) == [(rank, f"{peers[2]} has died") for rank in (0, 1)]
+
+
+def test_an_error_is_told_and_an_end_is_none(
+    store: torch.distributed.TCPStore, ended: SimpleQueue[tuple[int, str]]
+) -> None:
+    _, second = (Watch(distant(rank), None, (), 0) for rank in range(2))
+    second.leave(ValueError("no such\nthing"))
+    failed = f"{second.peer} failed: ValueError: no such thing"
+    assert ended.get(timeout=10) == (0, failed)
+    assert ended.get(timeout=10) == (1, f"{failed}; it did not end by itself")
+    watches = [Watch(distant(rank), None, (), 1) for rank in range(2)]
+    for watch in reversed(watches):
+        watch.leave()
+    with pytest.raises(Empty):
+        ended.get(timeout=1)
 
 
 def test_lightning_no_longer_kills_what_it_started() -> None:
