@@ -106,6 +106,20 @@ def after_step(step: int, faults: Mapping[int, Callable[[], None]], rank: int) -
         _after("on_train_batch_end", step, faults[rank])
 
 
+def without_gaze(samples: Mapping[int, slice], rank: int) -> None:
+    """Plan that some samples of each batch, by the rank of their process, have no valid gaze."""
+    from gaze_vlm.backbones.collator import Collator
+
+    original = Collator.__call__
+
+    def collate(self: Collator, clips: list[Any]) -> Any:
+        batch = original(self, clips)
+        batch.valid[samples.get(rank, slice(0))] = False
+        return batch
+
+    Collator.__call__ = collate  # type: ignore[method-assign]
+
+
 def _after(hook: str, step: int, fault: Callable[[], None]) -> None:
     from gaze_vlm.training.resuming import LastCheckpoint
 

@@ -182,7 +182,7 @@ class GazeVLM(L.LightningModule):
         return cross_entropy + weight * divergence
 
     def log_step(self, values: dict[str, Tensor], totals: StepTotals) -> None:
-        """Log the sums over the batches of an optimiser step and their means over processes, with its last batch.
+        """Log the sums over the batches of an optimiser step, of all processes, with its last batch.
 
         Steps between `log_every_n_steps` are left out, unless a ratio was measured: Lightning's bookkeeping takes a
         twentieth of a small model's step.
@@ -194,7 +194,8 @@ class GazeVLM(L.LightningModule):
         every_n_steps: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         is_written = every_n_steps > 0 and (self.global_step + 1) % every_n_steps == 0
         if totals.position == totals.batches - 1 and (is_written or "gradient_ratio" in self.of_step):
-            means = self.mean_over_processes(torch.stack([*self.of_step.values()]))
+            # Each process has its share of a sum, times the number of processes.
+            means = self.mean_over_processes(torch.stack([value.float() for value in self.of_step.values()]))
             self.row = {f"train/{name}": value for name, value in zip(self.of_step, means, strict=True)}
             for name, value in self.row.items():
                 shown = name in ("train/cross_entropy", "train/divergence")
