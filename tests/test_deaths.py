@@ -79,6 +79,10 @@ DEATHS = {
         rf"died by SIGBUS: /dev/shm, .* GB are free .*: {LESS}",
     ),
     "SIGSEGV": (lambda: os.kill(os.getpid(), signal.SIGSEGV), "died by SIGSEGV: with data.workers=0 the fault shows"),
+    "SIGTERM": (
+        lambda: os.kill(os.getpid(), signal.SIGTERM),
+        "died by SIGTERM: a batch system, a launcher or somebody sent it",
+    ),
     "exit": (lambda: os._exit(3), "ended with status 3: with data.workers=0 the fault shows"),
     "no room in /dev/shm": (NoRoom, rf"died by SIGBUS: .*: {LESS}"),
     "a batch that cannot be handed over": (threading.Lock, "ended with status 1"),

@@ -51,6 +51,8 @@ def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:
         return f"a loader process (pid {found['pids']}) ended with status {found['status']}: {ALONE}"
     number = next((one for one in signal.valid_signals() if signal.strsignal(one) == found["signal"]), None)
     advice = LESS if number in OF_MEMORY or kills.cause() is not None else ALONE
+    if number == signal.SIGTERM:
+        advice = "a batch system, a launcher or somebody sent it"
     return f"a loader process (pid {found['pids']}) {kills.why(number)}: {advice}"
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 DEAD = "ZX"  # states of a process that has ended and that nobody has asked about yet
 STDERR = 2
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,11 @@ class Peer:
     @classmethod
     def this(cls, rank: int, processes: int) -> Self:
         """Describe this process."""
-        pid, log = os.getpid(), Path(f"/proc/self/fd/{STDERR}")
-        started, machine = _state_and_start(pid)[1], ""
+        pid, log, machine = os.getpid(), Path(f"/proc/self/fd/{STDERR}"), ""
+        started = _state_and_start(pid)[1]
         if started:
-            machine = Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(
-                Path("/proc/self/ns/pid").readlink()
-            )
+            namespace = Path("/proc/self/ns/pid").readlink()
+            machine = f"{BOOT.read_text().strip()} {namespace}"
         written = str(log.readlink()) if log.is_file() else ""
         return cls(rank, processes, socket.gethostname(), pid, started, machine, written)
 

@@ -60,8 +60,11 @@ class PeerWatch(Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         if self.watch is None:
             return
-        if not isinstance(exception, UserError) and OF_COLLECTIVES.search(str(exception)):
-            time.sleep(SILENT_S + 2 * GRACE_S)  # the watch ends this process meanwhile, where another has died
+        if not isinstance(exception, UserError | KeyboardInterrupt | SystemExit):
+            # It may fail because another has: then the watch says so, and ends this process.
+            patience_s = SILENT_S + GRACE_S if OF_COLLECTIVES.search(str(exception)) else 2 * BEAT_S
+            if self.watch.told.wait(patience_s):
+                time.sleep(2 * GRACE_S)
         self.watch.leave(exception)
         self.watch = None
 
@@ -108,6 +111,7 @@ class Watch:
         self.store.set(f"beat/{peer.rank}", "0")
         self.beats: dict[int, tuple[bytes, float]] = {}  # the last of each, and when it was new
         self.left = threading.Event()
+        self.told = threading.Event()  # that another has died or failed
         self.failure = ""
         self.store.set(f"peer/{peer.rank}", peer.text())
         threading.Thread(target=self._watch, daemon=True, name="peer-watch").start()
@@ -136,6 +140,8 @@ class Watch:
                 verdict = within(SILENT_S, "", self._look)
             except (RuntimeError, InputError):  # of the store
                 verdict = self._first_has_gone()
+            if verdict:
+                self.told.set()
             if verdict and not self.left.wait(STOP_S if verdict.endswith(STOPPED) else GRACE_S):
                 self._end(verdict)
         if self.failure:
@@ -183,14 +189,16 @@ class Watch:
 
     def _end(self, verdict: str) -> None:
         """End this process and those that it started, wherever they wait."""
-        say(f"{verdict}{'' if self.run is None else f'; {how_to_resume(self.run)}'}")
-        if self.run is not None and self.peer.rank == 0:
-            self.run.write_state("failed")
-        elif self.run is not None and self.peers and verdict.startswith(str(self.peers[0])):
-            self.run.note_failure()
-        end = time.monotonic() + GRACE_S
-        for child in self.children:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(max(0.0, end - time.monotonic()))
-            child.kill()
-        os._exit(FAILED)
+        try:
+            say(f"{verdict}{'' if self.run is None else f'; {how_to_resume(self.run)}'}")
+            if self.run is not None and self.peer.rank == 0:
+                self.run.write_state("failed")
+            elif self.run is not None and self.peers and verdict.startswith(str(self.peers[0])):
+                self.run.note_failure()
+            end = time.monotonic() + GRACE_S
+            for child in self.children:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(0.0, end - time.monotonic()))
+                child.kill()
+        finally:
+            os._exit(FAILED)
