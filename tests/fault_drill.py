@@ -24,6 +24,7 @@ class Fault(NamedTuple):
 
 RESUME = "training/test_exact_resume.py"
 CHECKPOINTS = "training/test_checkpoint_files.py"
+PEERS = "training/test_peer_watch.py"
 DRILL: dict[str, list[Fault]] = {
     "A training ends before its end": [
         Fault(
@@ -39,6 +40,29 @@ DRILL: dict[str, list[Fault]] = {
             "two processes that train together are killed",
             "as one",
             (f"{RESUME}::test_killed_processes_end_as_whole_ones",),
+        ),
+        Fault(
+            "of processes that train together one is killed, fails alone, or its machine gives no sign of life",
+            "the others end within a minute and name it; the state is `failed`, and `--ckpt_path last` resumes",
+            (
+                f"{PEERS}::test_the_others_end_and_say_which_process_died",
+                f"{PEERS}::test_processes_that_lightning_starts_end_with_one_that_is_killed",
+                f"{PEERS}::test_a_process_of_another_machine_has_died_once_it_is_silent",
+            ),
+        ),
+        Fault(
+            "a loader's process dies, or has no room to hand over a batch",
+            "one line that tells lack of memory, a full `/dev/shm` and other deaths apart",
+            (
+                "test_deaths.py::test_a_training_says_why_its_loader_died",
+                "test_deaths.py::test_a_loader_process_that_dies_is_one_line",
+                "test_deaths.py::test_what_the_kernel_kills_for_lack_of_memory_is_counted",
+            ),
+        ),
+        Fault(
+            "one signal to one of the processes that train together",
+            "all end the step, save and stop",
+            (f"{PEERS}::test_one_signal_to_one_process_stops_both_well",),
         ),
         Fault(
             "Ctrl-C, SIGTERM or SIGUSR1",
@@ -126,6 +150,14 @@ DRILL: dict[str, list[Fault]] = {
     ],
     "Numbers": [
         Fault(
+            "one process alone has no valid gaze",
+            "the losses and weights are those of one process with all samples",
+            (
+                "training/test_gaze_of_one_process.py::test_two_processes_train_as_one",
+                "training/test_gaze_of_one_process.py::test_a_calibrated_weight_moves",
+            ),
+        ),
+        Fault(
             "a loss, gradient or weight that is not finite, on one process or all",
             "all stop before the step, naming term and clips, weight or gradient; it is never saved",
             (
@@ -136,6 +168,16 @@ DRILL: dict[str, list[Fault]] = {
         ),
     ],
     "Data": [
+        Fault(
+            "a decoder that hangs",
+            "given up after a minute: the clip cannot be read, or the video that is prepared cannot be used",
+            (
+                "test_time_limit.py::test_a_decoder_that_hangs_is_given_up",
+                "test_time_limit.py::test_a_clip_of_another_video_stands_for_one_whose_decoder_hangs",
+                "test_time_limit.py::test_a_file_system_that_hangs_is_an_error_of_one_line",
+                "preparation/test_unusable_videos.py::test_a_video_whose_decoder_hangs_is_quarantined",
+            ),
+        ),
         Fault(
             "a training clip that cannot be read",
             "the next one stands for it, on all processes; reported, counted, and too many stop the training",

@@ -191,7 +191,7 @@ class Watch:
         """End this process and those that it started, wherever they wait."""
         try:
             say(f"{verdict}{'' if self.run is None else f'; {how_to_resume(self.run)}'}")
-            if self.run is not None and self.peer.rank == 0:
+            if self.run is not None and self.peer.rank == 0 and self.run.state == "running":
                 self.run.write_state("failed")
             elif self.run is not None and self.peers and verdict.startswith(str(self.peers[0])):
                 self.run.note_failure()
