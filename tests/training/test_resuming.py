@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from event_files import scalars
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.commands import resume_command
 from gaze_vlm.comparison.runs import read_run
@@ -103,6 +104,9 @@ def test_a_stopped_training_resumes(
     with (run / "metrics.csv").open() as file:
         validated = [int(row["step"]) for row in csv.DictReader(file) if row["validation/score"]]
     assert validated == [1, 3]
+    curves = scalars(run / "tensorboard")
+    assert [*curves["train/cross_entropy"]] == list(range(STEPS))
+    assert [*curves["validation/score"]] == validated
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
 
 

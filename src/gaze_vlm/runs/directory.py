@@ -32,6 +32,7 @@ class RunDirectory:
         # `fit`
         self.config = path / self.CONFIGS[0]  # the whole configuration of the training
         self.metrics = path / "metrics.csv"  # what was logged, step by step
+        self.tensorboard = path / "tensorboard"  # the same as TensorBoard's event files, and what a clock measured
         self.state_file = path / "state.json"  # running, finished, interrupted or failed
         self.cost = path / "training.json"  # seconds, parameters, processes and device of the training
         self.checkpoints = path / "checkpoints"
@@ -163,7 +164,13 @@ class RunDirectory:
 
     @property
     def _of_training(self) -> tuple[Path, ...]:
-        return (*(self.path / name for name in self.CONFIGS), self.metrics, self.cost, self.checkpoints)
+        return (
+            *(self.path / name for name in self.CONFIGS),
+            self.metrics,
+            self.tensorboard,
+            self.cost,
+            self.checkpoints,
+        )
 
     @property
     def _results(self) -> tuple[Path, ...]:

@@ -37,7 +37,7 @@ from gaze_vlm.training.checks.problem import is_first_process
 from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
-from gaze_vlm.training.metrics_file import RunLogger
+from gaze_vlm.training.loggers import ContinuedLogs, loggers_of
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
@@ -124,9 +124,10 @@ class GazeCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
             callbacks.append(TrainingFacts(self.run_directory))
+            callbacks.append(ContinuedLogs())
             callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
-        if self._get(self.config_init, "trainer.logger") is None:
-            kwargs["logger"] = RunLogger(options.dir) if self.subcommand == "fit" else False
+        logger = self._get(self.config_init, "trainer.logger")
+        kwargs["logger"] = loggers_of(self.run_directory, logger) if self.subcommand == "fit" else logger or False
         given = self._get(self.config_init, "trainer.plugins") or []
         plugins = given if isinstance(given, list) else [given]
         if SLURMEnvironment.detect() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):

@@ -1,0 +1,43 @@
+"""What a training logs to, beside metrics.csv."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from event_files import scalars
+from gaze_vlm.cli import main
+from gaze_vlm.training.event_files import EventFiles
+from training_files import arguments
+
+
+def rows(run: Path) -> dict[str, dict[int, float]]:
+    """What metrics.csv has under each name, by step."""
+    with (run / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    names = [name for name in lines[0] if name not in ("step", "epoch")]
+    return {name: {int(line["step"]): float(line[name]) for line in lines if line[name]} for name in names}
+
+
+def test_tensorboard_shows_what_metrics_csv_has(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """Without TensorBoard's files, metrics.csv is the same to the byte."""
+    run, alone = tmp_path / "run", tmp_path / "alone"
+    assert main(["fit", *arguments(run, tiny_llava, prepared, steps=2)]) == 0
+    shown, logged = scalars(run / "tensorboard"), rows(run)
+    assert "validation/score" in logged
+    for name, values in logged.items():
+        assert shown[name] == pytest.approx(values), name
+    assert main(["fit", *arguments(alone, tiny_llava, prepared, steps=2), "--trainer.logger=false"]) == 0
+    assert (alone / "metrics.csv").read_bytes() == (run / "metrics.csv").read_bytes()
+    assert not (alone / "tensorboard").exists()
+
+
+def test_steps_that_are_made_again_take_the_place_of_those_before(tmp_path: Path) -> None:
+    first, resumed = EventFiles(tmp_path), EventFiles(tmp_path)
+    for step in range(4):
+        first.log_metrics({"loss": step}, step)
+    resumed.resume_at(2)
+    resumed.log_metrics({"loss": 20}, 2)
+    for logger in (first, resumed):
+        logger.finalize("success")
+    assert scalars(tmp_path) == {"loss": {0: 0, 1: 1, 2: 20}}
