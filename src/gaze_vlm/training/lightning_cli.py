@@ -42,6 +42,7 @@ from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
+from gaze_vlm.training.stalls import StallWatch
 from gaze_vlm.training.training_facts import TrainingFacts
 from gaze_vlm.training.unreadable import UnreadableClips
 
@@ -57,6 +58,10 @@ class TrainingParser(OneLineParser, LightningArgumentParser):
 
 class GazeCLI(LightningCLI):
     """Lightning's CLI with a run directory for logs, checkpoints and results."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GazeCLI":
+        """Return itself: a model leads here, and a copy of one must not copy the trainer with its loggers."""
+        return self
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -121,6 +126,8 @@ class GazeCLI(LightningCLI):
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
         files = CheckpointFiles()
+        if options.stalled_after_minutes is not None:
+            callbacks.append(StallWatch(60 * options.stalled_after_minutes))
         if self.subcommand == "fit":
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
             callbacks.append(TrainingFacts(self.run_directory))

@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.json_files import parse_object, write_json
-from gaze_vlm.ranges import at_least
+from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.runs.alignment import write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import mean_scores, write_lines
@@ -29,6 +29,8 @@ class RunOptions:
         backbone: name of the backbone in tables.
         test_after_fit: test the best checkpoint as soon as the training ends.
         save_every_minutes: minutes of training between two `last.ckpt`, which a stopped training resumes from.
+        stalled_after_minutes: minutes without a batch after which every process writes to the log what its threads are
+            doing; null never.
         overwrite: delete the run that the directory holds; without it, `fit` refuses a used directory.
     """
 
@@ -38,10 +40,12 @@ class RunOptions:
     backbone: str = "tiny-llava"
     test_after_fit: bool = False
     save_every_minutes: float = 10.0
+    stalled_after_minutes: float | None = 30.0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         at_least(0, save_every_minutes=self.save_every_minutes)
+        above_zero(stalled_after_minutes=self.stalled_after_minutes)
 
 
 class SaveConfig(SaveConfigCallback):

@@ -1,0 +1,83 @@
+"""A run that stands still: what every thread of each process is doing goes to the log."""
+
+import faulthandler
+import os
+import socket
+import threading
+import time
+from tempfile import TemporaryFile
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from gaze_vlm.progress import say
+
+REPORTS = 3  # of one stall
+LOOKS = 10  # in the time after which a run has stalled
+STDERR = 2
+
+
+class StallWatch(Callback):
+    """Write the stacks of all threads to stderr where no batch has ended for some time; the run is left alone.
+
+    Each process watches itself from a thread. Where a call into C keeps this thread from running, `faulthandler` writes
+    the stacks from a thread of the system, once, without saying which process it is. What comes before the first batch,
+    such as features of frames that are made, is not watched.
+
+    Args:
+        seconds: how long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.last_s = 0.0  # when the last batch ended
+        self.reports = 0  # since then
+        self.ended = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Watch from now on."""
+        self.batch_ended()
+        if self.thread is None:
+            self.ended.clear()
+            rank = f"rank {trainer.global_rank} of {trainer.world_size}, "
+            label = f"{rank if trainer.world_size > 1 else ''}pid {os.getpid()} on {socket.gethostname()}"
+            self.thread = threading.Thread(target=self._watch, args=(label,), daemon=True)
+            self.thread.start()
+
+    on_train_start = on_validation_start = on_test_start = on_predict_start = start
+
+    def batch_ended(self, *_: Any, **__: Any) -> None:
+        """Note that the run moves."""
+        self.last_s, self.reports = time.monotonic(), 0
+
+    on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = batch_ended
+
+    def stop(self, *_: Any, **__: Any) -> None:
+        """Watch no more."""
+        if self.thread is not None:
+            self.ended.set()
+            self.thread.join()
+            self.thread = None
+
+    teardown = on_exception = stop
+
+    def _watch(self, label: str) -> None:
+        period_s = self.seconds / LOOKS
+        while not self.ended.wait(period_s):
+            faulthandler.dump_traceback_later(self.seconds + period_s, file=STDERR)
+            if self.reports < REPORTS and time.monotonic() - self.last_s >= self.seconds * (self.reports + 1):
+                self.reports += 1
+                say(report(label, self.seconds * self.reports))
+        faulthandler.cancel_dump_traceback_later()
+
+
+def report(label: str, seconds: float) -> str:
+    """Return the stacks of this process's threads, each line with the process that it is of."""
+    with TemporaryFile() as stream:
+        faulthandler.dump_traceback(stream)
+        stream.seek(0)
+        stacks = stream.read().decode(errors="replace")
+    said = f"no batch has ended for {seconds / 60:g} minutes; each thread, the innermost call first:"
+    return "\n".join(f"[{label}] {line}" for line in (said, *stacks.split("\n")) if line)

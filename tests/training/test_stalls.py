@@ -1,0 +1,72 @@
+"""A run that stands still says where; one that moves says nothing."""
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gaze_vlm.cli import main
+from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.stalls import REPORTS, StallWatch
+from training_files import arguments
+
+STALLED_S = 0.3
+
+
+@pytest.fixture
+def watch() -> Iterator[StallWatch]:
+    """Begun in the second process of two."""
+    watch = StallWatch(STALLED_S)
+    watch.start(SimpleNamespace(global_rank=1, world_size=2), None)
+    yield watch
+    watch.stop()
+
+
+def test_a_stalled_run_says_where_a_few_times(watch: StallWatch, capfd: pytest.CaptureFixture) -> None:
+    time.sleep((REPORTS + 3) * STALLED_S)
+    shown = capfd.readouterr().err
+    assert shown.count("no batch has ended for") == REPORTS
+    assert "in test_a_stalled_run_says_where_a_few_times" in shown
+    assert all(line.startswith(f"[rank 1 of 2, pid {os.getpid()} on ") for line in shown.splitlines())
+    watch.batch_ended()
+    time.sleep(2 * STALLED_S)
+    watch.stop()
+    assert "no batch has ended for" in capfd.readouterr().err
+
+
+def test_one_that_moves_or_has_ended_says_nothing(watch: StallWatch, capfd: pytest.CaptureFixture) -> None:
+    for _ in range(20):
+        time.sleep(STALLED_S / 10)
+        watch.batch_ended()
+    watch.stop()
+    time.sleep(2 * STALLED_S)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_call_that_lets_no_thread_run_is_seen_too(watch: StallWatch, capfd: pytest.CaptureFixture) -> None:
+    time.sleep(STALLED_S / 2)  # until it has looked once
+    ctypes.PyDLL(None).usleep(int(2 * STALLED_S * 1e6))
+    watch.stop()
+    shown = capfd.readouterr().err
+    assert "Timeout (0:00:00." in shown
+    assert "in test_a_call_that_lets_no_thread_run_is_seen_too" in shown
+
+
+def test_a_training_is_watched(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    step = GazeVLM.training_step
+
+    def slow_step(self: GazeVLM, batch: Any, batch_idx: int) -> Any:
+        time.sleep(1)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(GazeVLM, "training_step", slow_step)
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--run.stalled_after_minutes=0.01"]
+    assert main(["fit", *options]) == 0
+    assert "in slow_step" in capfd.readouterr().err
