@@ -69,7 +69,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of op
     "frame_hz frame_epsilon observation_s stride_s decode_timeout_s": (0.0, -1.0, math.nan, math.inf),
     "window_s epsilon noise offset weight error_radius anticipation_s": (-0.1, math.nan, math.inf),
     "save_every_minutes features_gb targets_within_s": (-1.0, math.nan),
-    "stalled_after_minutes": (0.0, -1.0, math.nan, math.inf),
+    "stalled_after_minutes peak_tflops": (0.0, -1.0, math.nan, math.inf),
     "warmup dropped eta max_damaged max_quarantined unreadable_share": (-0.1, 1.1, math.nan),
     "dropout floor": (-0.1, 1.0, math.nan),
     "min_mass_in_view": (0.0, 1.1, math.nan),

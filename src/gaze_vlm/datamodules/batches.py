@@ -1,5 +1,6 @@
 """Loading: the order of a training, batches of a step that know each other's sizes, even batches for evaluation."""
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from math import ceil
@@ -45,13 +46,15 @@ class StepLoader(DataLoader[Clip]):
 
     The two terms of the loss are normalised by different numbers (tokens, valid frames), which must be known before the
     first backward pass. Host memory holds the batches of one step. Batches that do not fill a step are dropped, as
-    samples are that do not fill a batch.
+    samples are that do not fill a batch. `waited_s` counts the seconds in which it was waited for batches.
 
     Args:
         dataset: of clips.
         accumulated: how many batches make a step.
         options: of a `DataLoader`.
     """
+
+    waited_s = 0.0
 
     def __init__(self, dataset: Dataset[Clip], accumulated: int = 1, **options: Any) -> None:
         super().__init__(dataset, **options)
@@ -64,10 +67,16 @@ class StepLoader(DataLoader[Clip]):
         # Nothing is loaded before the first batch is asked for: Lightning makes an iterator before it has restored
         # the step that a training resumes from.
         batches = super().__iter__()
-        while len(step := list(islice(batches, self.accumulated))) == self.accumulated:
+        while len(step := self._waited_for(batches)) == self.accumulated:
             for batch, totals in zip(step, totals_of(step), strict=True):
                 batch.step = totals
                 yield batch
+
+    def _waited_for(self, batches: Iterator[Any]) -> list[Any]:
+        asked_s = time.monotonic()
+        step = list(islice(batches, self.accumulated))
+        self.waited_s += time.monotonic() - asked_s
+        return step
 
 
 class EvenBatches(Sampler[list[int]]):

@@ -33,6 +33,7 @@ class RunDirectory:
         self.config = path / self.CONFIGS[0]  # the whole configuration of the training
         self.metrics = path / "metrics.csv"  # what was logged, step by step
         self.tensorboard = path / "tensorboard"  # the same as TensorBoard's event files, and what a clock measured
+        self.throughput = path / "throughput.csv"  # how fast the steps were, as a clock measured it
         self.state_file = path / "state.json"  # running, finished, interrupted or failed
         self.cost = path / "training.json"  # seconds, parameters, processes and device of the training
         self.checkpoints = path / "checkpoints"

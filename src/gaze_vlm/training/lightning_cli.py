@@ -43,6 +43,7 @@ from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
 from gaze_vlm.training.stalls import StallWatch
+from gaze_vlm.training.throughput import ThroughputLog
 from gaze_vlm.training.training_facts import TrainingFacts
 from gaze_vlm.training.unreadable import UnreadableClips
 
@@ -122,6 +123,8 @@ class GazeCLI(LightningCLI):
         callbacks += [SeedOfBatch(seed), RunFiles(options, seed, self.datamodule), PeerWatch(self.run_directory)]
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
+        if self.subcommand == "fit":
+            callbacks.append(ThroughputLog(self.run_directory, options.peak_tflops))
         if not sys.stderr.isatty():
             callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False

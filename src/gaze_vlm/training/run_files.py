@@ -31,6 +31,8 @@ class RunOptions:
         save_every_minutes: minutes of training between two `last.ckpt`, which a stopped training resumes from.
         stalled_after_minutes: minutes without a batch after which every process writes to the log what its threads are
             doing; null never.
+        peak_tflops: dense operations that a device can do in a second at the training's precision, in 10¹², for the
+            MFU; null is Lightning's figure, where it knows the device.
         overwrite: delete the run that the directory holds; without it, `fit` refuses a used directory.
     """
 
@@ -41,11 +43,12 @@ class RunOptions:
     test_after_fit: bool = False
     save_every_minutes: float = 10.0
     stalled_after_minutes: float | None = 30.0
+    peak_tflops: float | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         at_least(0, save_every_minutes=self.save_every_minutes)
-        above_zero(stalled_after_minutes=self.stalled_after_minutes)
+        above_zero(stalled_after_minutes=self.stalled_after_minutes, peak_tflops=self.peak_tflops)
 
 
 class SaveConfig(SaveConfigCallback):
