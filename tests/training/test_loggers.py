@@ -1,14 +1,17 @@
 """What a training logs to, beside metrics.csv."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from event_files import scalars
+from fake_wandb import FakeWandb
 from gaze_vlm.cli import main
 from gaze_vlm.training.event_files import EventFiles
-from training_files import arguments
+from training_files import ROOT, arguments
 
 
 def rows(run: Path) -> dict[str, dict[int, float]]:
@@ -41,3 +44,24 @@ def test_steps_that_are_made_again_take_the_place_of_those_before(tmp_path: Path
     for logger in (first, resumed):
         logger.finalize("success")
     assert scalars(tmp_path) == {"loss": {0: 0, 1: 1, 2: 20}}
+
+
+def test_a_resumed_training_continues_its_run_of_wandb(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As lightning_configs/loggers/wandb.yaml has it; metrics.csv is written beside it."""
+    wandb, run = FakeWandb(monkeypatch), tmp_path / "run"
+    logger = ROOT / "lightning_configs" / "loggers" / "wandb.yaml"
+    assert main(["fit", *arguments(run, tiny_llava, prepared, steps=2), f"--config={logger}"]) == 0
+    assert wandb.config["run"]["arm"] == "gaze"
+    assert json.loads((run / "loggers.json").read_text()) == {"WandbLogger": "drawn"}
+    of_config = yaml.safe_load((run / "config.yaml").read_text())
+    assert of_config["trainer"]["logger"]["init_args"]["id"] is None  # whoever uses it begins another
+    assert main(["fit", f"--config={run / 'config.yaml'}", "--ckpt_path=last"]) == 0
+    assert wandb.ids == [None, "drawn"]
+    for name, values in rows(run).items():
+        shown = {row["trainer/global_step"]: row[name] for row in wandb.logged if name in row}
+        assert shown == pytest.approx(values), name
+    assert main(["fit", *arguments(run, tiny_llava, prepared, steps=2), "--run.overwrite=true"]) == 0
+    assert not (run / "loggers.json").exists()
+    assert len((run / "throughput.csv").read_text().splitlines()) == 2  # the header, and the step after the first

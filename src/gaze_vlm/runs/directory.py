@@ -34,6 +34,7 @@ class RunDirectory:
         self.metrics = path / "metrics.csv"  # what was logged, step by step
         self.tensorboard = path / "tensorboard"  # the same as TensorBoard's event files, and what a clock measured
         self.throughput = path / "throughput.csv"  # how fast the steps were, as a clock measured it
+        self.logger_ids = path / "loggers.json"  # the runs of W&B and MLflow that it is logged to
         self.state_file = path / "state.json"  # running, finished, interrupted or failed
         self.cost = path / "training.json"  # seconds, parameters, processes and device of the training
         self.checkpoints = path / "checkpoints"
@@ -165,13 +166,9 @@ class RunDirectory:
 
     @property
     def _of_training(self) -> tuple[Path, ...]:
-        return (
-            *(self.path / name for name in self.CONFIGS),
-            self.metrics,
-            self.tensorboard,
-            self.cost,
-            self.checkpoints,
-        )
+        configs = (self.path / name for name in self.CONFIGS)
+        logged = self.metrics, self.tensorboard, self.throughput, self.logger_ids
+        return (*configs, *logged, self.cost, self.checkpoints)
 
     @property
     def _results(self) -> tuple[Path, ...]:

@@ -66,7 +66,7 @@ def load_run(run: Path, **overrides: Any) -> ConfiguredTraining:
     directory = RunDirectory(run)
     if not directory.is_trained:
         rank_zero_warn(f"{run}: its training is {directory.state}: these are the best weights until now")
-    cli = configure([f"--config={directory.config}"])
+    cli = configure([f"--config={directory.config}", "--trainer.logger=null"])  # whose package need not be here
     cli.model.backbone.options = replace(cli.model.backbone.options, **overrides)
     cli.model.configure_model()
     checkpoint = read_checkpoint(directory.best)

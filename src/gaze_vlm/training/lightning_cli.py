@@ -4,6 +4,7 @@ import os
 import secrets
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
@@ -37,7 +38,7 @@ from gaze_vlm.training.checks.problem import is_first_process
 from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
-from gaze_vlm.training.loggers import ContinuedLogs, loggers_of
+from gaze_vlm.training.loggers import ContinuedLogs, loggers_of, name_known_runs
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
@@ -77,6 +78,8 @@ class GazeCLI(LightningCLI):
         if config.get("weights_only") is False:
             raise InputError("weights_only: false would run code that a checkpoint holds: take it out")
         check_classes(config)
+        if config.get("ckpt_path") is not None:
+            name_known_runs(config.trainer.logger, RunDirectory(Path(config.run.dir)))
 
     def instantiate_classes(self) -> None:
         try:
@@ -134,7 +137,7 @@ class GazeCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
             callbacks.append(TrainingFacts(self.run_directory))
-            callbacks.append(ContinuedLogs())
+            callbacks.append(ContinuedLogs(self.run_directory))
             callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
         logger = self._get(self.config_init, "trainer.logger")
         kwargs["logger"] = loggers_of(self.run_directory, logger) if self.subcommand == "fit" else logger or False

@@ -1,12 +1,19 @@
 """What a training logs to: metrics.csv always, and TensorBoard's files or the loggers of `trainer.logger` beside it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
 
+from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.event_files import EventFiles
 from gaze_vlm.training.metrics_file import RunLogger
+
+CONTINUED_BY = {"WandbLogger": "id", "MLFlowLogger": "run_id"}
+"""Loggers that can continue a run of their service, and the option that names it."""
 
 
 def loggers_of(run: RunDirectory, given: list[Logger] | Logger | bool | None) -> list[Logger]:
@@ -22,10 +29,52 @@ def loggers_of(run: RunDirectory, given: list[Logger] | Logger | bool | None) ->
     return [RunLogger(run.path), *beside]
 
 
+def name_known_runs(logger: Any, run: RunDirectory) -> None:
+    """Let configured loggers continue their services' runs of a run directory.
+
+    Args:
+        logger: the trainer's option, parsed.
+        run: has their ids, where it was logged to such a service.
+
+    Raises:
+        InputError: the file of the ids is damaged.
+    """
+    if run.logger_ids.is_file():
+        ids = read_json(run.logger_ids, "delete it, which begins new runs there")
+        for name, init_args in _services(logger):
+            init_args[CONTINUED_BY[name]] = init_args.get(CONTINUED_BY[name]) or ids.get(name)
+
+
+def forget_runs(logger: Any) -> None:
+    """Take the ids out again, for a configuration that others may use."""
+    for name, init_args in _services(logger):
+        init_args[CONTINUED_BY[name]] = None
+
+
+def _services(logger: Any) -> Iterator[tuple[str, Any]]:
+    """Name and options of each configured logger that can continue a run."""
+    for one in logger if isinstance(logger, list) else [logger]:
+        name = str(getattr(one, "class_path", "")).rpartition(".")[2]
+        if name in CONTINUED_BY:
+            yield name, one.init_args
+
+
 class ContinuedLogs(Callback):
-    """Let a resumed training continue its logs where it resumes."""
+    """Let a resumed training continue its logs: TensorBoard's where it resumes, those of services in the same run.
+
+    Args:
+        run: gets the ids of the services' runs.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.file = run.logger_ids
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, EventFiles):
                 logger.resume_at(trainer.global_step)
+        if trainer.is_global_zero:
+            versions = {type(logger).__name__: logger.version for logger in trainer.loggers}
+            ids = {name: version for name, version in versions.items() if name in CONTINUED_BY}
+            if ids:
+                write_json(self.file, ids)

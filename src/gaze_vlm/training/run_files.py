@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
@@ -15,6 +16,8 @@ from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.runs.alignment import write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.runs.prediction import mean_scores, write_lines
+from gaze_vlm.training.loggers import forget_runs
+from gaze_vlm.training.metrics_file import RunLogger
 from gaze_vlm.training.module import GazeVLM
 
 
@@ -58,6 +61,8 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(*args, **{**kwargs, "save_to_log_dir": False})
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if stage == TrainerFn.FITTING and self.config.ckpt_path is None:
+            self.log_config(trainer)
         run = RunDirectory(Path(self.config.run.dir))
         run.path.mkdir(parents=True, exist_ok=True)
         file = run.config if stage == TrainerFn.FITTING else run.path / f"{TrainerFn(stage).value}.yaml"
@@ -66,7 +71,15 @@ class SaveConfig(SaveConfigCallback):
         config.run.overwrite = False
         if "ckpt_path" in config:
             config.ckpt_path = None
+        forget_runs(config.trainer.logger)
         self.parser.save(config, file, skip_none=False, overwrite=True, multifile=False)
+
+    def log_config(self, trainer: L.Trainer) -> None:
+        """Show the configuration where the loggers have a place for it."""
+        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        for logger in trainer.loggers:
+            if not isinstance(logger, RunLogger):
+                logger.log_hyperparams(config)
 
 
 class RunFiles(Callback):
