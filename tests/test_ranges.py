@@ -63,7 +63,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of op
     "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),
     "count samples next_heads held_out_clips kept_tokens at_once": (0, -1),
     "max_new_tokens max_target_tokens frame_size_px video_gop": (0, -1),
-    "cached_clips warmup_steps ratio_every_n_steps seed split_seed": (-1,),
+    "cached_clips shown_samples warmup_steps ratio_every_n_steps seed split_seed": (-1,),
     "steps word_steps encoder_steps alignment_steps workers": (-1,),
     "sigma sigma_scale alpha lr encoder_lr alignment_lr target_ratio": (0.0, -1.0, math.nan),
     "frame_hz frame_epsilon observation_s stride_s decode_timeout_s": (0.0, -1.0, math.nan, math.inf),

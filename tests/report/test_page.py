@@ -19,6 +19,7 @@ from gaze_vlm.comparison.statistics import Estimate
 from gaze_vlm.comparison.table import build_table
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.gaze.overlay import one_scale, resized, with_density, with_points
 from gaze_vlm.gaze.view import View
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report import page, pictured
@@ -28,7 +29,6 @@ from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.clip_views import maps_of, place
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs, middle_one
 from gaze_vlm.report.html import third_party
-from gaze_vlm.report.overlay import one_scale, resized, with_density, with_points
 from gaze_vlm.runs.alignment import Alignment
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")

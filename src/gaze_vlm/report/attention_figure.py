@@ -18,9 +18,9 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.gaze.overlay import COLOURS, OPACITY, density, faded, one_scale
 from gaze_vlm.gaze.view import View
 from gaze_vlm.metrics.texts import exact_match
-from gaze_vlm.report.overlay import COLOURS, OPACITY, density, faded, one_scale
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
 WRONG = "firebrick"

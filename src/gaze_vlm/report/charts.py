@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.statistics import Estimate
 from gaze_vlm.foreign_text import visible
-from gaze_vlm.report.overlay import heat
+from gaze_vlm.gaze.overlay import heat
 
 ACCENT, INK, PAPER, MUTED, LINE = "#a3195b", "#000000", "#ffffff", "#5b6770", "#e6e6e6"
 THEME = {ACCENT: "--accent", INK: "--text", PAPER: "--page", MUTED: "--muted", LINE: "--line"}

@@ -21,11 +21,11 @@ from gaze_vlm.foreign_text import visible
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.gaze.overlay import POINT, one_scale, resized, with_density, with_points
 from gaze_vlm.output import draft_of
 from gaze_vlm.progress import track
 from gaze_vlm.report.clip_views import prediction_of
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs
-from gaze_vlm.report.overlay import POINT, one_scale, resized, with_density, with_points
 
 PANEL_PX = 384
 TITLE_PX, LINE_PX, BAR_PX = 30, 24, 8

@@ -9,11 +9,11 @@ from matplotlib.colors import Normalize
 
 from gaze_vlm.comparison.runs import METRICS, Run
 from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.gaze.overlay import jpeg, resized, with_density, with_points
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.report.compared_attention import ComparedAttention
 from gaze_vlm.report.html import data_url
-from gaze_vlm.report.overlay import jpeg, resized, with_density, with_points
 from gaze_vlm.runs.prediction import Prediction
 
 WIDTH_PX = 384

@@ -11,10 +11,10 @@ from matplotlib.colors import Normalize
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import InputError
+from gaze_vlm.gaze.overlay import one_scale
 from gaze_vlm.progress import work_progress
 from gaze_vlm.report.attention import NO_ATTENTION, attention_of, named_clips
 from gaze_vlm.report.attention_figure import ClipAttention
-from gaze_vlm.report.overlay import one_scale
 from gaze_vlm.training.configured import load_run
 
 

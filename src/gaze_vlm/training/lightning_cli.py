@@ -43,6 +43,7 @@ from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.peer_watch import PeerWatch
 from gaze_vlm.training.resuming import LastCheckpoint
 from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
+from gaze_vlm.training.sample_pictures import SamplePictures
 from gaze_vlm.training.stalls import StallWatch
 from gaze_vlm.training.throughput import ThroughputLog
 from gaze_vlm.training.training_facts import TrainingFacts
@@ -138,6 +139,7 @@ class GazeCLI(LightningCLI):
             callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
             callbacks.append(TrainingFacts(self.run_directory))
             callbacks.append(ContinuedLogs(self.run_directory))
+            callbacks.append(SamplePictures(options.shown_samples))
             callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
         logger = self._get(self.config_init, "trainer.logger")
         kwargs["logger"] = loggers_of(self.run_directory, logger) if self.subcommand == "fit" else logger or False

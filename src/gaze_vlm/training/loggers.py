@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
+import numpy as np
+from jaxtyping import UInt8
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 
+from gaze_vlm.gaze.overlay import jpeg
 from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.event_files import EventFiles
@@ -57,6 +61,26 @@ def _services(logger: Any) -> Iterator[tuple[str, Any]]:
         name = str(getattr(one, "class_path", "")).rpartition(".")[2]
         if name in CONTINUED_BY:
             yield name, one.init_args
+
+
+def takes_pictures(logger: Logger) -> bool:
+    """Return whether `show_picture` can show a picture there."""
+    return isinstance(logger, (EventFiles, TensorBoardLogger, WandbLogger, MLFlowLogger))
+
+
+def show_picture(logger: Logger, name: str, picture: UInt8[np.ndarray, "y x 3"], caption: str, step: int) -> None:
+    """Show an RGB picture with a caption, in Markdown, in a logger that takes pictures."""
+    if isinstance(logger, EventFiles):
+        logger.log_picture(name, jpeg(picture), picture.shape[:2], caption, step)
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(name, picture, step, dataformats="HWC")
+        logger.experiment.add_text(name, caption, step)
+    elif isinstance(logger, WandbLogger):
+        logger.log_image(name, [picture], step, caption=[caption])
+    elif isinstance(logger, MLFlowLogger):
+        file = f"{name}/step_{step:06d}"
+        logger.experiment.log_image(logger.run_id, picture, f"{file}.jpg")
+        logger.experiment.log_text(logger.run_id, caption, f"{file}.md")
 
 
 class ContinuedLogs(Callback):

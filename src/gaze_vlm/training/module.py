@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from transformers import get_scheduler
 
+from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import GazeRegularizer
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, StepTotals, Task, known_tasks
@@ -96,6 +97,7 @@ class GazeVLM(L.LightningModule):
         self.predictions: list[Prediction] = []
         self.attention_scorer: AttentionScorer | None = None  # of the evaluation under way
         self.alignment: Alignment | None = None  # of the last evaluation
+        self.evaluated_attention: PatchAttention | None = None  # of the last batch that was evaluated
         self.answers: list[dict[str, str]] = []  # of `predict`
         self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
@@ -226,6 +228,7 @@ class GazeVLM(L.LightningModule):
         self.predictions += self.score(batch)
 
     def on_validation_epoch_end(self) -> None:
+        self.evaluated_attention = None
         self.log_means("validation")
 
     def on_test_epoch_end(self) -> None:
@@ -247,6 +250,7 @@ class GazeVLM(L.LightningModule):
     def score(self, batch: Batch) -> list[Prediction]:
         """Predict and score each sample of a batch."""
         assert self.labels is not None
+        self.evaluated_attention = None  # before the next takes its memory
         output, answers = self.backbone.evaluate(batch)
         refuse_unfinite_scores(batch.clips, output.cross_entropy)
         embedded = embedding_scores(answers, [clip.target for clip in batch.clips], self.encoder)
@@ -254,6 +258,7 @@ class GazeVLM(L.LightningModule):
         if output.attention is not None:
             assert self.attention_scorer is not None
             of_attention = self.attention_scorer(output.attention, batch)
+            self.evaluated_attention = output.attention
         predictions = []
         for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
             scores = {"cross_entropy": float(output.cross_entropy[i])}

@@ -32,6 +32,8 @@ class RunOptions:
         backbone: name of the backbone in tables.
         test_after_fit: test the best checkpoint as soon as the training ends.
         save_every_minutes: minutes of training between two `last.ckpt`, which a stopped training resumes from.
+        shown_samples: validation clips that are shown at each validation, with the answer, and attention beside gaze,
+            in the loggers that take pictures; 0 none.
         stalled_after_minutes: minutes without a batch after which every process writes to the log what its threads are
             doing; null never.
         peak_tflops: dense operations that a device can do in a second at the training's precision, in 10¹², for the
@@ -45,12 +47,13 @@ class RunOptions:
     backbone: str = "tiny-llava"
     test_after_fit: bool = False
     save_every_minutes: float = 10.0
+    shown_samples: int = 4
     stalled_after_minutes: float | None = 30.0
     peak_tflops: float | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        at_least(0, save_every_minutes=self.save_every_minutes)
+        at_least(0, save_every_minutes=self.save_every_minutes, shown_samples=self.shown_samples)
         above_zero(stalled_after_minutes=self.stalled_after_minutes, peak_tflops=self.peak_tflops)
 
 
