@@ -62,12 +62,12 @@ def test_the_clock_counts_steps_and_waits_among_them(monkeypatch: pytest.MonkeyP
     clock.go_on(loader)
     at(7, 5)
     clock.pause()
-    at(100, 50)  # a validation
+    at(100, 5.5)  # a validation, and half a second for the next batch
     clock.pause()
     clock.go_on(loader)
-    at(103, 50.5)
-    assert clock.take() == (5, 1.5)
-    at(104, 50.5)
+    at(103, 6)
+    assert clock.take() == (5.5, 2)
+    at(104, 6)
     assert clock.take() == (1, 0)
 
 

@@ -20,31 +20,36 @@ COLUMNS = ("step", "clips_per_s", "tokens_per_s", "data_wait", "mfu", "gpu_memor
 
 
 class StepClock:
-    """Seconds of steps, and those among them in which the training waited for its loader."""
+    """Seconds of steps, and those among them in which the training waited for its loader.
+
+    Where it waited while the clock was paused, as before the first batch after a validation, that counts too.
+    """
 
     def __init__(self) -> None:
         self.seconds = self.waited_s = 0.0
+        self.since: float | None = None  # time at which it was last looked at; None: paused
         self.loader: Any = None
-        self.read: tuple[float, float] | None = None  # time and the loader's count when last looked at; None: paused
+        self.counted_s = 0.0  # of the loader's count, until now
 
     def go_on(self, loader: Any) -> None:
         """Run from now on, with a loader that counts the seconds in which it was waited for."""
-        self.loader = loader
-        now, waited = time.monotonic(), loader.waited_s
-        if self.read is not None:
-            self.seconds += now - self.read[0]
-            self.waited_s += waited - self.read[1]
-        self.read = now, waited
+        now = time.monotonic()
+        if loader is not self.loader:
+            self.loader, self.counted_s = loader, loader.waited_s
+        waited_s = loader.waited_s - self.counted_s
+        self.seconds += waited_s if self.since is None else now - self.since
+        self.waited_s += waited_s
+        self.since, self.counted_s = now, loader.waited_s
 
     def pause(self) -> None:
         """Stand still from now on."""
-        if self.read is not None:
+        if self.since is not None:
             self.go_on(self.loader)
-            self.read = None
+            self.since = None
 
     def take(self) -> tuple[float, float]:
         """Return the seconds until now and those waited, and begin at 0."""
-        if self.read is not None:
+        if self.since is not None:
             self.go_on(self.loader)
         taken = self.seconds, self.waited_s
         self.seconds = self.waited_s = 0.0
@@ -101,7 +106,7 @@ class ThroughputLog(Callback):
         self.is_warm |= ends_step
         if self.counting is not None:
             self.flops = self.stop_counting()
-        elif self.clock.read is not None:
+        elif self.clock.since is not None:
             self.batches += 1
             self.clips += len(batch)
             self.tokens = self.tokens + batch.inputs["attention_mask"].sum()
