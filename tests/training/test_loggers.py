@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -10,7 +11,10 @@ import yaml
 from event_files import scalars
 from fake_wandb import FakeWandb
 from gaze_vlm.cli import main
+from gaze_vlm.errors import InputError
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.event_files import EventFiles
+from gaze_vlm.training.loggers import name_known_runs
 from training_files import ROOT, arguments
 
 
@@ -59,6 +63,9 @@ def test_a_resumed_training_continues_its_run_of_wandb(
     assert of_config["trainer"]["logger"]["init_args"]["id"] is None  # whoever uses it begins another
     assert main(["fit", f"--config={run / 'config.yaml'}", "--ckpt_path=last"]) == 0
     assert wandb.ids == [None, "drawn"]
+    (run / "loggers.json").write_text('{"WandbLogger": []}')
+    with pytest.raises(InputError, match=r"loggers.json is damaged \(WandbLogger is no id\): delete it"):
+        name_known_runs(SimpleNamespace(class_path="a.WandbLogger", init_args={}), RunDirectory(run))
     for name, values in rows(run).items():
         shown = {row["trainer/global_step"]: row[name] for row in wandb.logged if name in row}
         assert shown == pytest.approx(values), name

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from event_files import scalars
 from gaze_vlm.cli import main
-from gaze_vlm.training import throughput
+from gaze_vlm.training import flops, throughput
 from gaze_vlm.training.flops import FlopCount
 from gaze_vlm.training.throughput import StepClock
 from training_files import arguments, learned
@@ -83,3 +83,15 @@ def test_operations_are_those_that_torch_counts() -> None:
     with FlopCounterMode(display=False) as reference:
         backward()
     assert count.total == reference.get_total_flops() > 0
+
+
+def test_operations_that_torch_cannot_count_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise AssertionError("grouped heads")
+
+    monkeypatch.setitem(flops.flop_registry, torch.ops.aten.mm, refuse)
+    with FlopCount() as count:
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.sum() == 8
+    assert "aten.mm" in count.refused
+    assert "grouped heads" in count.refused

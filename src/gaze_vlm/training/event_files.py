@@ -3,6 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class EventFiles(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # of what was refused, and reported, when it was written
+                self._writer.close()
             self._writer = None
 
     def _write(self, step: int | None, **content: Any) -> None:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.overlay import jpeg
 from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.runs.directory import RunDirectory
@@ -44,9 +45,12 @@ def name_known_runs(logger: Any, run: RunDirectory) -> None:
         InputError: the file of the ids is damaged.
     """
     if run.logger_ids.is_file():
-        ids = read_json(run.logger_ids, "delete it, which begins new runs there")
+        fix = "delete it, which begins new runs there"
+        ids = read_json(run.logger_ids, fix)
         for name, init_args in _services(logger):
-            init_args[CONTINUED_BY[name]] = init_args.get(CONTINUED_BY[name]) or ids.get(name)
+            if not isinstance(known := ids.get(name), str | None):
+                raise InputError(f"{run.logger_ids} is damaged ({name} is no id): {fix}")
+            init_args[CONTINUED_BY[name]] = init_args.get(CONTINUED_BY[name]) or known
 
 
 def forget_runs(logger: Any) -> None:
@@ -98,7 +102,7 @@ class ContinuedLogs(Callback):
             if isinstance(logger, EventFiles):
                 logger.resume_at(trainer.global_step)
         if trainer.is_global_zero:
-            versions = {type(logger).__name__: logger.version for logger in trainer.loggers}
-            ids = {name: version for name, version in versions.items() if name in CONTINUED_BY}
+            named = [(type(logger).__name__, logger) for logger in trainer.loggers]
+            ids = {name: logger.version for name, logger in named if name in CONTINUED_BY}
             if ids:
                 write_json(self.file, ids)

@@ -84,7 +84,7 @@ class ThroughputLog(Callback):
                 say(f"MFU is of {known / 1e12:g} TFLOP/s, Lightning's figure for this device (run.peak_tflops)")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # which writes nothing
             return
         if self.is_to_count(trainer, pl_module, batch):
             self.clock.pause()
@@ -134,6 +134,9 @@ class ThroughputLog(Callback):
         assert self.counting is not None
         counted, self.counting = self.counting, None
         counted.__exit__(None, None, None)
+        if counted.refused:
+            say(f"no MFU is logged, for torch cannot count the operations of {counted.refused}")
+            self.peak = None
         return counted.total
 
     def write_row(self, trainer: L.Trainer) -> float:
