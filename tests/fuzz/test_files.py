@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import digest_file, read_checkpoint, write_checkpoint
+from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
 from gaze_vlm.training.training_facts import read_cost
 
 SHORT, LONG = 8, 1500
@@ -200,6 +202,8 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
         made[file] = Target(run, file, way, read_results, (str(run),))
     write_json(directory.cost, {"train_seconds": 1.5, "resumes": 2, "device": "a"})
     made["training.json"] = Target(run, "training.json", damaged_json, lambda folder: read_cost(RunDirectory(folder)))
+    write_json(directory.logger_ids, {"WandbLogger": "drawn", "MLFlowLogger": "8b99"})
+    made["loggers.json"] = Target(run, "loggers.json", damaged_json, name_logger_runs)
     scores = {name: np.arange(6).reshape(2, 3) / 7 for name in ("kl", "nss", "auc")}
     write_alignment(run / "alignment.json", Alignment("vision", (3, 7), (0, 1, 2), dict.fromkeys(scores, 5), scores))
     made["alignment"] = Target(
@@ -260,6 +264,11 @@ def check_values(folder: Path) -> None:
             raise InputError(f"values: {error}") from error
 
 
+def name_logger_runs(folder: Path) -> None:
+    services = [SimpleNamespace(class_path=f"loggers.{name}", init_args={}) for name in CONTINUED_BY]
+    name_known_runs(services, RunDirectory(folder))
+
+
 def read_egtea(folder: Path) -> None:
     read_all(folder, EgteaReader)
 
@@ -293,6 +302,7 @@ NAMES = (
     "predictions.jsonl",
     "config.yaml",
     "training.json",
+    "loggers.json",
     "alignment",
     "published",
     "targets",

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.overlay import jpeg
-from gaze_vlm.json_files import read_json, write_json
+from gaze_vlm.json_files import parse_object, write_json
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.event_files import EventFiles
 from gaze_vlm.training.metrics_file import RunLogger
@@ -46,7 +46,7 @@ def name_known_runs(logger: Any, run: RunDirectory) -> None:
     """
     if run.logger_ids.is_file():
         fix = "delete it, which begins new runs there"
-        ids = read_json(run.logger_ids, fix)
+        ids = parse_object(run.logger_ids.read_bytes(), run.logger_ids, fix)
         for name, init_args in _services(logger):
             if not isinstance(known := ids.get(name), str | None):
                 raise InputError(f"{run.logger_ids} is damaged ({name} is no id): {fix}")
