@@ -23,31 +23,17 @@ from gaze_vlm.datamodules.loader_deaths import loader_deaths
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.ranges import is_seed
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.callbacks import (
-    FinalValidation,
-    GradientCheck,
-    PlainProgress,
-    SeedOfBatch,
-    best_checkpoint,
-    counted_in_batches,
-)
+from gaze_vlm.training.callbacks import counted_in_batches
 from gaze_vlm.training.checkpoint import options_of_training, store_digest
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
 from gaze_vlm.training.checks import Training, refuse_what_would_fail
 from gaze_vlm.training.checks.problem import is_first_process
 from gaze_vlm.training.checks.trainer import refused_by_trainer
-from gaze_vlm.training.finite import FiniteCheck
 from gaze_vlm.training.frozen_features import FrozenFeatures
-from gaze_vlm.training.loggers import ContinuedLogs, loggers_of, name_known_runs
+from gaze_vlm.training.loggers import loggers_of, name_known_runs
 from gaze_vlm.training.module import GazeVLM
-from gaze_vlm.training.peer_watch import PeerWatch
-from gaze_vlm.training.resuming import LastCheckpoint
-from gaze_vlm.training.run_files import RunFiles, RunOptions, SaveConfig
-from gaze_vlm.training.sample_pictures import SamplePictures
-from gaze_vlm.training.stalls import StallWatch
-from gaze_vlm.training.throughput import ThroughputLog
-from gaze_vlm.training.training_facts import TrainingFacts
-from gaze_vlm.training.unreadable import UnreadableClips
+from gaze_vlm.training.run_callbacks import callbacks_of_run
+from gaze_vlm.training.run_files import RunOptions, SaveConfig
 
 OF_LIGHTNING = "PL_GLOBAL_SEED"
 """Environment variable by which Lightning's first process hands the seed to those that it starts."""
@@ -120,29 +106,16 @@ class GazeCLI(LightningCLI):
         super()._set_seed()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        options = self.options
-        callbacks = [*(self._get(self.config_init, "trainer.callbacks") or []), best_checkpoint(self.run_directory)]
-        callbacks += [GradientCheck(), FiniteCheck(), FinalValidation()]
+        fits, files = self.subcommand == "fit", CheckpointFiles()
+        callbacks = list(self._get(self.config_init, "trainer.callbacks") or [])
         seed = self._get(self.config, "seed_everything")
-        callbacks += [SeedOfBatch(seed), RunFiles(options, seed, self.datamodule), PeerWatch(self.run_directory)]
+        callbacks += callbacks_of_run(self.options, seed, self.datamodule, files if fits else None)
         every_n_steps = self._get(self.config, "validate_every_n_steps")
         kwargs |= counted_in_batches(every_n_steps, self._get(self.config, "trainer"))
-        if self.subcommand == "fit":
-            callbacks.append(ThroughputLog(self.run_directory, options.peak_tflops))
         if not sys.stderr.isatty():
-            callbacks.append(PlainProgress())
             kwargs["enable_progress_bar"] = False
-        files = CheckpointFiles()
-        if options.stalled_after_minutes is not None:
-            callbacks.append(StallWatch(60 * options.stalled_after_minutes))
-        if self.subcommand == "fit":
-            callbacks.append(LastCheckpoint(self.run_directory, 60 * options.save_every_minutes, files))
-            callbacks.append(TrainingFacts(self.run_directory))
-            callbacks.append(ContinuedLogs(self.run_directory))
-            callbacks.append(SamplePictures(options.shown_samples))
-            callbacks.append(UnreadableClips(self.datamodule.unreadable_share))
         logger = self._get(self.config_init, "trainer.logger")
-        kwargs["logger"] = loggers_of(self.run_directory, logger) if self.subcommand == "fit" else logger or False
+        kwargs["logger"] = loggers_of(self.run_directory, logger) if fits else logger or False
         given = self._get(self.config_init, "trainer.plugins") or []
         plugins = given if isinstance(given, list) else [given]
         if SLURMEnvironment.detect() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
