@@ -91,6 +91,7 @@ def _train(
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     os.environ.update(environment)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # a comparison's fork server blocks some
     multiprocessing.set_start_method(None, force=True)
     if kill is not None:
         _after(*kill, fault)

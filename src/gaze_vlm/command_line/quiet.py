@@ -17,6 +17,7 @@ OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the r
     r"The number of training batches \(\d+\) is smaller than the logging interval",  # `log_every_n_steps` counts steps
     r"Checkpoint directory .* exists and is not empty",  # the run directory has a state of its own
     r"The dirpath has changed from",
+    r"It is recommended to use `self.log\(.*sync_dist=True",  # scores are of all processes before they are logged
     r"You're resuming from a checkpoint that ended before the epoch ended",  # `TrainingOrder` begins there
 )
 NOTE_LOGGERS = ("lightning.pytorch", "lightning.fabric")
