@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -198,9 +199,17 @@ def test_an_interval_in_batches_is_refused(
     assert "val_check_interval is 100: it counts batches" in capsys.readouterr().err
 
 
+def test_a_fast_development_run_writes_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = arguments(run, tiny_llava, prepared)
+    assert main(["fit", *options, "--trainer.fast_dev_run=true", "--data.features=null"]) == 0
+    assert not list(run.rglob("*"))
+
+
 def test_a_test_without_a_checkpoint_says_that_its_weights_are_untrained(
-    gaze_run: Path, tiny_llava: Path, prepared: Path
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    options = [*arguments(gaze_run, tiny_llava, prepared), "--trainer.limit_predict_batches=1"]
+    run = shutil.copytree(gaze_run, tmp_path / "run")
+    options = [*arguments(run, tiny_llava, prepared), "--trainer.limit_predict_batches=1"]
     with pytest.warns(UserWarning, match="untrained weights are taken; --ckpt_path best takes those of the run"):
         assert main(["predict", *options]) == 0

@@ -106,7 +106,8 @@ class GazeCLI(LightningCLI):
         super()._set_seed()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        fits, files = self.subcommand == "fit", CheckpointFiles()
+        files = CheckpointFiles()
+        fits = self.subcommand == "fit" and not self._get(self.config, "trainer.fast_dev_run")  # which writes nothing
         callbacks = list(self._get(self.config_init, "trainer.callbacks") or [])
         seed = self._get(self.config, "seed_everything")
         callbacks += callbacks_of_run(self.options, seed, self.datamodule, files if fits else None)

@@ -84,7 +84,7 @@ class ThroughputLog(Callback):
                 say(f"MFU is of {known / 1e12:g} TFLOP/s, Lightning's figure for this device (run.peak_tflops)")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]  # which writes nothing
+        if not trainer.is_global_zero:
             return
         if self.is_to_count(trainer, pl_module, batch):
             self.clock.pause()
