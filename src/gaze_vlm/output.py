@@ -34,6 +34,11 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def draft_name(path: Path) -> Path:
+    """Return a name beside a path that no other process, of any machine, has."""
+    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+
+
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """Yield a draft that replaces `path` if the block ends well.
@@ -43,7 +48,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file system refused.
     """
-    draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # no other process, of any machine, has its name
+    draft = draft_name(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -139,6 +144,45 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object
         writer.writerows(rows)
 
 
+def write_synced(path: Path, content: bytes | memoryview) -> None:
+    """Write a file, and wait until it is on disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[None]:
+    """Around what puts something in the place of a folder, which no rename can replace.
+
+    What was there is deleted afterwards; where the block fails, or the process is killed in it, `kept` finds it.
+    """
+    aside = _aside(path)
+    if path.exists():
+        remove(aside)
+        path.replace(aside)
+    yield
+    remove(aside)
+
+
+def kept(path: Path) -> Path:
+    """Return a path, or where `set_aside` left what was there."""
+    return _aside(path) if _aside(path).exists() and not path.exists() else path
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.before")
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that it holds; neither need be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def drafts_of(path: Path) -> list[Path]:
     """List what killed processes left half written of a file."""
     return [*path.parent.glob(f".{path.name}.*.tmp")]
@@ -146,8 +190,8 @@ def drafts_of(path: Path) -> list[Path]:
 
 def remove_drafts(folder: Path) -> None:
     """Delete what killed processes left half written below a folder."""
-    for draft in folder.rglob(".*.tmp"):
-        draft.unlink(missing_ok=True)
+    for draft in [*folder.rglob(".*.tmp")]:
+        remove(draft)
 
 
 def check_output_folder(folder: Path) -> None:

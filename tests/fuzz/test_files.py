@@ -40,7 +40,8 @@ from gaze_vlm.report.quality import readable_page
 from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
-from gaze_vlm.training.checkpoint_files import digest_file, read_checkpoint, write_checkpoint
+from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
+from gaze_vlm.training.digests import digest_file
 from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
 from gaze_vlm.training.training_facts import read_cost
 

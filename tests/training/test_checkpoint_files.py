@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from gaze_vlm.errors import InputError, MissingFileError, OutputError
-from gaze_vlm.training.checkpoint_files import CheckpointFiles, digest_file, read_checkpoint, write_checkpoint
+from gaze_vlm.training.checkpoint_files import CheckpointFiles, read_checkpoint, write_checkpoint
+from gaze_vlm.training.digests import digest_file
 
 
 def checkpoint(value: float = 1.0) -> dict[str, Any]:

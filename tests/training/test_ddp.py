@@ -11,6 +11,7 @@ import torch
 from backbone_families import FAMILIES
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.runs.alignment import Alignment, read_alignment
+from gaze_vlm.training.checkpoint_files import read_checkpoint
 from training_files import arguments, logged
 
 STEPS = 3
@@ -32,7 +33,7 @@ def run(
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    state = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    state = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
     return json.loads((folder / "metrics.json").read_text()), rows, state, read_alignment(folder / "alignment.json")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from gaze_vlm.training.checkpoint_files import read_checkpoint
 from killed_training import fill_the_disk, train
 from training_files import arguments
 
@@ -18,7 +19,7 @@ LORA = (
     "--model.backbone.init_args.lora={parts: [language], dropout: 0.3}",
 )
 CALIBRATED = ("--model.regularizer.init_args.schedule=calibrated",)
-TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=1")
+TWO = ("--trainer.devices=2", "--data.batch_size=1")
 HOOKS = (
     "on_train_batch_start",
     "on_before_optimizer_step",
@@ -40,7 +41,7 @@ def resumed(run: Path, *more: str) -> list[str]:
 
 
 def saved(run: Path) -> dict[str, Any]:
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return read_checkpoint(run / "checkpoints" / "last.ckpt")
 
 
 def assert_equal(first: Any, second: Any, where: str) -> None:
@@ -64,7 +65,7 @@ def assert_same_training(run: Path, whole: Path) -> None:
     one, other = saved(run), saved(whole)
     for part in ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers", "logged_rows"):
         assert_equal(one[part], other[part], part)
-    best = [torch.load(path / "checkpoints" / "best.ckpt", weights_only=True) for path in (run, whole)]
+    best = [read_checkpoint(path / "checkpoints" / "best.ckpt") for path in (run, whole)]
     assert_equal(best[0]["state_dict"], best[1]["state_dict"], "best")
 
 
@@ -93,9 +94,11 @@ def test_a_killed_training_ends_as_a_whole_one(whole: Path, tiny_llava: Path, pr
     assert_same_training(run, whole)
 
 
-def test_killed_processes_end_as_whole_ones(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_killed_processes_end_as_whole_ones(tiny_llava: Path, prepared: Path, tmp_path: Path, strategy: str) -> None:
     """Two that train together and accumulate; steps since the last validation are made again."""
-    more = (*TWO, "--trainer.accumulate_grad_batches=2", "--run.save_every_minutes=10")
+    more = (*TWO, f"--trainer.strategy={strategy}", "--trainer.accumulate_grad_batches=2")
+    more += ("--run.save_every_minutes=10",)
     whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log.txt"
     assert train(options_of(whole, tiny_llava, prepared, *more), tmp_path / "whole.txt", 2) == [0, 0]
     kill = killed_at(DRAW.randrange(4, 6))

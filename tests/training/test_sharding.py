@@ -1,11 +1,10 @@
 """What FSDP2 gathers in which precision, and what cannot be sharded; test_ddp.py trains with it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
 from backbone_families import FAMILIES, make_backbone, make_batch
@@ -17,14 +16,6 @@ from gaze_vlm.training.configured import configure
 from gaze_vlm.training.fsdp2 import check_shardable, mixed_precision, shard
 from gaze_vlm.training.module import GazeVLM
 from training_files import arguments
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[DeviceMesh]:
-    """A mesh of this process."""
-    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
-    yield init_device_mesh("cpu", (1,))
-    torch.distributed.destroy_process_group()
 
 
 def test_layers_are_gathered_in_16_bits_and_the_block_in_its_own(alone: DeviceMesh, tiny_llava: Path) -> None:

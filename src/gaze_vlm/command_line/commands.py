@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from gaze_vlm.command_line.class_paths import OPTION, allowed_packages
+from gaze_vlm.output import kept
 from gaze_vlm.runs.directory import RunDirectory
 
 PROGRAM = (sys.executable, "-m", "gaze_vlm")
@@ -41,7 +42,7 @@ def resume_command(run: RunDirectory) -> str:
 
 def how_to_resume(run: RunDirectory) -> str:
     """Say how a training goes on that was stopped or failed."""
-    return f"resume with: {resume_command(run)}" if run.last.is_file() else "too early to resume: begin anew"
+    return f"resume with: {resume_command(run)}" if kept(run.last).exists() else "too early to resume: begin anew"
 
 
 def as_typed(command: Sequence[str]) -> str:

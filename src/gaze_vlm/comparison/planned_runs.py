@@ -10,6 +10,7 @@ from gaze_vlm.command_line.composition import configs_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
+from gaze_vlm.output import kept
 from gaze_vlm.processes.jobs import Job, Launch, in_parallel, run_or_raise, thread_environment
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -77,9 +78,9 @@ def _rest(directory: RunDirectory, fit: Sequence[str], anew: bool = False) -> li
 
     One that failed begins anew, and one that was not saved yet.
     """
-    if directory.state == "finished" and directory.best.is_file():
+    if directory.state == "finished" and kept(directory.best).exists():
         return ["test", f"--config={directory.config}", "--ckpt_path=best"]
-    if not anew and directory.state in ("running", "interrupted") and directory.last.is_file():
+    if not anew and directory.state in ("running", "interrupted") and kept(directory.last).exists():
         return [*fit, "--ckpt_path=last"]
     return []
 

@@ -1,7 +1,6 @@
 """The run directory: every file of a run by its name, and the state of its training."""
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Literal, get_args
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import parse_object, shown
-from gaze_vlm.output import drafts_of, remove_drafts, used_alone, write_atomically, writing
+from gaze_vlm.output import drafts_of, remove, remove_drafts, used_alone, write_atomically, writing
 
 State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
 RETRAIN = "train the run again with --run.overwrite=true"
@@ -38,6 +37,7 @@ class RunDirectory:
         self.state_file = path / "state.json"  # running, finished, interrupted or failed
         self.cost = path / "training.json"  # seconds, parameters, processes and device of the training
         self.checkpoints = path / "checkpoints"
+        # Files, or under fsdp2 folders; `kept` finds them where a process was killed that replaced them.
         self.best = self.checkpoints / "best.ckpt"  # trained parameters at the best validation score
         self.last = self.checkpoints / "last.ckpt"  # what a stopped training resumes from
         # `test`
@@ -178,7 +178,4 @@ class RunDirectory:
 
 def _delete(paths: Iterable[Path]) -> None:
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)

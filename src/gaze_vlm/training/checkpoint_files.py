@@ -1,7 +1,9 @@
 """Checkpoint files: written whole, in the background, and read where the digest beside them fits."""
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.errors import InputError, MissingFileError
-from gaze_vlm.output import draft_of, write_atomically, writing
+from gaze_vlm.output import draft_of, kept, set_aside, write_atomically, writing
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.digests import digest_file, digest_of
+from gaze_vlm.training.sharded_checkpoint import read_rest, read_sharded
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -33,9 +37,17 @@ class CheckpointFiles(TorchCheckpointIO):
             OutputError: the file system refused the one before.
         """
         content = _serialized(checkpoint)
+        self.begin(lambda: _write(content, Path(path)))
+
+    def begin(self, write: Callable[[], None]) -> None:
+        """Begin what writes a checkpoint, once the one before is written.
+
+        Raises:
+            OutputError: the file system refused the one before.
+        """
         self.wait()
         self.thread = self.thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-        self.under_way = self.thread.submit(_write, content, Path(path))
+        self.under_way = self.thread.submit(write)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         self.wait()
@@ -60,14 +72,14 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | None:
-    """Find the file that `--ckpt_path` names; `best` and `last` are those of the run.
+    """Find the file or folder that `--ckpt_path` names; `best` and `last` are those of the run.
 
     None warns where a command other than `fit` would score untrained weights beside trained ones.
 
     Raises:
         MissingFileError: there is none.
     """
-    if name is None and command != "fit" and run.best.is_file():
+    if name is None and command != "fit" and kept(run.best).exists():
         rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
     if name is None or "://" in str(name):
         return name
@@ -75,16 +87,11 @@ def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | 
         if not any(run.path.glob("hpc_ckpt_*.ckpt")):
             raise MissingFileError(f"--ckpt_path hpc: {run.path} has no hpc_ckpt_N.ckpt; use last, or leave it out")
         return name
-    path = {"best": run.best, "last": run.last}.get(name, Path(name))
+    path = kept({"best": run.best, "last": run.last}.get(name, Path(name)))
     if not path.exists():
         otherwise = "leave the option out to begin anew" if command == "fit" else "correct the path, or train the run"
         raise MissingFileError(f"--ckpt_path {name}: {path} does not exist: {otherwise}")
     return str(path)
-
-
-def digest_file(path: Path) -> Path:
-    """Return the file with a checkpoint's SHA-256, in the form of `sha256sum`."""
-    return path.with_name(f"{path.name}.sha256")
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
@@ -104,21 +111,37 @@ def _serialized(checkpoint: dict[str, Any]) -> memoryview:
 
 def _write(content: memoryview, path: Path) -> None:
     digest = hashlib.sha256(content).hexdigest()
-    with draft_of(path) as draft:
+    with ExitStack() as replacing, draft_of(path) as draft:
         with writing(path):
             draft.write_bytes(content)
         # Between the two renames the checkpoint may be the new one or that of before: both are right.
-        _write_digests([digest, *([_digest(path)] if path.is_file() else [])], path)
+        _write_digests([digest, *([digest_of(path)] if path.is_file() else [])], path)
+        if not path.is_file():  # but a folder, of a training whose strategy was another
+            with writing(path):
+                replacing.enter_context(set_aside(path))
     _write_digests([digest], path)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of this package into the host's memory.
+def read_checkpoint(path: Path, weights: bool = True) -> dict[str, Any]:
+    """Read a checkpoint of this package, a file or a folder of shards, into the host's memory.
+
+    Args:
+        path: the file or folder.
+        weights: False leaves out what is in shards, which need not be there.
 
     Raises:
         MissingFileError: there is none.
         InputError: it is empty, cut short, changed since it was written, or of another program.
     """
+    path = kept(path)
+    read_folder = read_sharded if weights else read_rest
+    checkpoint = read_folder(path) if path.is_dir() else _read_file(path)
+    if not isinstance(checkpoint, dict) or not {"gaze_vlm", "state_dict"} <= checkpoint.keys():
+        raise InputError(f"{path} was not written by gaze_vlm: name the best.ckpt or last.ckpt of a run")
+    return checkpoint
+
+
+def _read_file(path: Path) -> Any:
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist: correct the path, or train the run")
     if not path.stat().st_size:
@@ -126,26 +149,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     known = digest_file(path)
     if not known.is_file():
         rank_zero_warn(f"{path} has no {known.name} beside it: whether its bytes are those written is not checked")
-    elif _digest(path) not in known.read_text(encoding="utf-8", errors="replace").split():
+    elif digest_of(path) not in known.read_text(encoding="utf-8", errors="replace").split():
         raise InputError(
             f"{path} is not the file that was written: its SHA-256 is not that in {known.name}; copy it again, "
             "or train the run again"
         )
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # of a file of any other kind, the unpickler raises anything
         raise InputError(
             f"{path} cannot be read as a checkpoint: it is cut short, or another program's; copy it again, or name "
             "one that gaze_vlm wrote"
         ) from error
-    if not isinstance(checkpoint, dict) or not {"gaze_vlm", "state_dict"} <= checkpoint.keys():
-        raise InputError(f"{path} was not written by gaze_vlm: name the best.ckpt or last.ckpt of a run")
-    return checkpoint
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_digests(digests: list[str], path: Path) -> None:

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.composition import expand_configs, naming_files
 from gaze_vlm.errors import MissingFileError
+from gaze_vlm.output import kept
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
@@ -48,7 +49,7 @@ def check_finished(run: Path) -> None:
     """
     directory = RunDirectory(run)
     for file in (directory.config, directory.best):
-        if not file.is_file():
+        if not kept(file).exists():
             raise MissingFileError(f"{file} is missing: {run} is not a finished run; train it with `lightning fit`")
 
 

@@ -1,21 +1,27 @@
 """`--trainer.strategy=fsdp2`: weights, gradients and optimiser state in shards, one a process (`fully_shard`)."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy, StrategyRegistry
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed import ProcessGroup, get_rank, get_world_size
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_map_only
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.sharded_tensors import sharded_like, whole_on_first
+from gaze_vlm.output import kept
+from gaze_vlm.training.checkpoint_files import CheckpointFiles
+from gaze_vlm.training.sharded_checkpoint import Place, StagedCheckpoint, read_sharded
+from gaze_vlm.training.sharded_tensors import sharded_like
+from gaze_vlm.training.together import together
 
 FSDP2 = "fsdp2"
 IN_32_BITS = MixedPrecisionPolicy(cast_forward_inputs=False)
@@ -26,7 +32,8 @@ class FSDP2Strategy(ModelParallelStrategy):
     """Shard a model's weights, gradients and optimiser state over all processes.
 
     A layer of the language model is gathered while it runs, the rest for a step. A frozen vision tower stays whole on
-    each process, since they run it for different numbers of clips. Checkpoints are files as every strategy's.
+    each process, since they run it for different numbers of clips. A checkpoint is a folder of shards; one that
+    another strategy wrote is read too.
 
     Args:
         reshard_after_forward: free a layer of the language model after its forward pass, and gather it again for the
@@ -34,8 +41,9 @@ class FSDP2Strategy(ModelParallelStrategy):
     """
 
     def __init__(self, reshard_after_forward: bool = True) -> None:
-        super().__init__(save_distributed_checkpoint=False)
+        super().__init__()
         self.reshard_after_forward = reshard_after_forward
+        self.writers: ProcessGroup | None = None  # all processes, from the first checkpoint on
 
     def setup_environment(self) -> None:
         self._data_parallel_size, self._tensor_parallel_size = self.num_nodes * self.num_processes, 1
@@ -52,23 +60,54 @@ class FSDP2Strategy(ModelParallelStrategy):
         self.checkpoint_io.teardown()
         super().teardown()
 
-    # Checkpoints hold whole tensors.
+    # Checkpoints: nothing is gathered.
 
     lightning_restore_optimizer = True
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        return {}  # `GazeVLM.on_save_checkpoint` gathers what is trainable
+        return {}  # `GazeVLM.on_save_checkpoint` adds what is trainable
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         if isinstance(optimizer, LightningOptimizer):
             optimizer = optimizer._optimizer
-        return tree_map_only(torch.Tensor, whole_on_first, optimizer.state_dict())
+        return optimizer.state_dict()
+
+    @property
+    def files(self) -> CheckpointFiles:
+        """What reads and writes checkpoints."""
+        return cast(CheckpointFiles, self.checkpoint_io)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
+        staged = StagedCheckpoint(checkpoint)
+        # A thread writes: its messages must not meet those of the training.
+        group = self.writers = self.writers or cast(ProcessGroup, torch.distributed.new_group(backend="gloo"))
+        self.files.begin(lambda: staged.write(Path(filepath), group))
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = True) -> dict[str, Any]:
-        return Strategy.load_checkpoint(self, checkpoint_path, weights_only)
+        self.files.wait()
+        path = kept(Path(checkpoint_path))
+        if not path.is_dir():
+            return Strategy.load_checkpoint(self, path, weights_only)
+        with together(None, InputError):
+            return read_sharded(path, self.own_shard_of, slice(get_rank(), None, get_world_size()))
+
+    def own_shard_of(self, place: Place, described: TensorStorageMetadata) -> Tensor | None:
+        """Return an empty tensor for this process's shard of a stored one; None for an optimiser that there is not.
+
+        Of another shape than here, it is the whole one: `check_belongs` refuses it.
+        """
+        assert self.model is not None
+        example: Any = None
+        match place:
+            case ("state_dict", str(name)):
+                example = self.model.state_dict().get(name)
+            case ("optimizer_states", int(index), "state", int(number), _) if index < len(self.optimizers):
+                example = parameters_of(self.optimizers[index])[number]
+            case _:
+                return None
+        if example is None or example.shape != described.size:
+            return torch.empty(described.size, dtype=described.properties.dtype)
+        return torch.empty_like(example.detach())
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         assert self.model is not None
@@ -78,12 +117,17 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            parameters = parameters_of(optimizer)
             states = {number: sharded_state(one, parameters[number]) for number, one in state["state"].items()}
             optimizer.load_state_dict({**state, "state": states})
 
 
 StrategyRegistry.register(FSDP2, FSDP2Strategy, description="shards weights, gradients and optimiser state")
+
+
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """List an optimiser's parameters, in the order of their numbers in its state."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def sharded_state(state: Mapping[str, Any], parameter: nn.Parameter) -> dict[str, Any]:

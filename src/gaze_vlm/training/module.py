@@ -25,7 +25,6 @@ from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floo
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
 from gaze_vlm.training.gradient_ratio import gradient_ratio
-from gaze_vlm.training.sharded_tensors import whole_on_first
 
 Sample = TypeVar("Sample")
 LearningRateSchedule = Literal[
@@ -324,7 +323,7 @@ class GazeVLM(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = trainable_state(self)
         refuse_unfinite_weights(state, f"step {self.trainer.global_step}, no checkpoint is written", self.trainer)
-        checkpoint["state_dict"] = {name: whole_on_first(value) for name, value in state.items()}
+        checkpoint["state_dict"] = state
         checkpoint["gaze_vlm"] = self.identity()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

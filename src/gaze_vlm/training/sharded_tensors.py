@@ -1,4 +1,4 @@
-"""Tensors that processes hold in shards: this process's shard, the whole, and the way back."""
+"""Tensors that processes hold in shards: this process's shard, and the way from the whole to it."""
 
 import torch
 from torch import Tensor
@@ -10,22 +10,13 @@ def own_shard(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def whole_on_first(tensor: Tensor) -> Tensor:
-    """Return the whole of a sharded tensor in the first process's host memory; one that is not sharded as it is.
-
-    All processes must ask for it; the others get an empty one.
-    """
-    if not isinstance(tensor, DTensor):
-        return tensor
-    full = tensor.full_tensor()
-    return full.cpu() if torch.distributed.get_rank() == 0 else full.new_empty(0)
-
-
 def sharded_like(tensor: Tensor, example: Tensor) -> Tensor:
-    """Return a whole tensor on the device of an example, sharded as that is.
+    """Return a tensor on the device of an example, sharded as that is; one that is sharded already as it is.
 
     No process sends anything: each has the whole, and keeps its shard.
     """
+    if isinstance(tensor, DTensor):
+        return tensor
     tensor = tensor.to(example.device)
     if not isinstance(example, DTensor):
         return tensor
