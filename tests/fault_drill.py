@@ -24,6 +24,7 @@ class Fault(NamedTuple):
 
 RESUME = "training/test_exact_resume.py"
 CHECKPOINTS = "training/test_checkpoint_files.py"
+SHARDS = "training/test_sharded_checkpoint.py"
 PEERS = "training/test_peer_watch.py"
 DRILL: dict[str, list[Fault]] = {
     "A training ends before its end": [
@@ -37,7 +38,7 @@ DRILL: dict[str, list[Fault]] = {
             ),
         ),
         Fault(
-            "two processes that train together are killed",
+            "two processes that train together, under `ddp` or `fsdp2`, are killed",
             "as one",
             (f"{RESUME}::test_killed_processes_end_as_whole_ones",),
         ),
@@ -114,6 +115,7 @@ DRILL: dict[str, list[Fault]] = {
             (
                 f"{CHECKPOINTS}::test_a_killed_writer_leaves_the_file_of_before",
                 f"{CHECKPOINTS}::test_a_writer_killed_between_renames_leaves_what_is_read",
+                f"{SHARDS}::test_a_killed_writer_leaves_one_that_is_read",
             ),
         ),
         Fault(
@@ -129,6 +131,16 @@ DRILL: dict[str, list[Fault]] = {
                 f"{CHECKPOINTS}::test_a_file_that_the_system_cuts_leaves_the_one_before",
                 "test_output.py::test_a_read_only_place",
             ),
+        ),
+        Fault(
+            "one of several processes cannot write its shards",
+            "all stop with the same line; the checkpoint of before is read, no draft is left",
+            (f"{SHARDS}::test_what_one_process_cannot_write_leaves_the_one_before",),
+        ),
+        Fault(
+            "shards that changed, are missing, too many or another program's; no list of them, or a damaged one",
+            "refused in one line that names the folder; no code runs",
+            (f"{SHARDS}::test_a_damaged_folder_is_one_line",),
         ),
         Fault(
             "a checkpoint whose bytes changed, that is cut, empty, another program's, or holds code",

@@ -1,6 +1,8 @@
 """Two processes that write a checkpoint in shards together, one of which may have a fault."""
 
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,14 @@ def checkpoint(value: float, mesh: DeviceMesh | None = None) -> dict[str, Any]:
         "gaze_vlm": {},
         "epoch": 1,
     }
+
+
+@contextmanager
+def process_alone(folder: Path) -> Iterator[DeviceMesh]:
+    """A mesh of this process."""
+    torch.distributed.init_process_group("gloo", f"file://{folder / 'meet'}", rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
 
 
 def write(path: Path, mesh: DeviceMesh, value: float) -> None:

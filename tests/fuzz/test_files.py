@@ -41,9 +41,11 @@ from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
-from gaze_vlm.training.digests import digest_file
+from gaze_vlm.training.digests import SUMS, digest_file
 from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
+from gaze_vlm.training.sharded_checkpoint import REST, read_parts
 from gaze_vlm.training.training_facts import read_cost
+from sharded_writers import process_alone, write
 
 SHORT, LONG = 8, 1500
 
@@ -243,6 +245,13 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     other = copy(checkpoint.parent)
     digest_file(other / "best.ckpt").unlink()
     made["checkpoint"] = Target(other, "best.ckpt", damaged_bytes, lambda folder: read_checkpoint(folder / "best.ckpt"))
+    with process_alone(place) as mesh:
+        write(place / "last.ckpt", mesh, 1.0)
+    shards, *_ = (place / "last.ckpt").glob("*.safetensors")
+    sharded = place / "last.ckpt"
+    made["sharded sums"] = Target(sharded, SUMS, damaged_text, read_checkpoint, (sharded.name,))
+    made["sharded rest"] = Target(sharded, REST, damaged_bytes, read_parts, (sharded.name,))
+    made["shard"] = Target(sharded, shards.name, damaged_bytes, read_parts, (sharded.name,))
     return made
 
 
@@ -310,6 +319,9 @@ NAMES = (
     "digest",
     "checkpoint",
     "checkpoint values",
+    "sharded sums",
+    "sharded rest",
+    "shard",
 )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 
+from sharded_writers import process_alone
 from training_files import fit
 
 
@@ -19,6 +19,5 @@ def gaze_run(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[DeviceMesh]:
     """A mesh of this process."""
-    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
-    yield init_device_mesh("cpu", (1,))
-    torch.distributed.destroy_process_group()
+    with process_alone(tmp_path) as mesh:
+        yield mesh

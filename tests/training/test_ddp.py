@@ -12,6 +12,7 @@ from backbone_families import FAMILIES
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.runs.alignment import Alignment, read_alignment
 from gaze_vlm.training.checkpoint_files import read_checkpoint
+from gaze_vlm.training.configured import load_run
 from training_files import arguments, logged
 
 STEPS = 3
@@ -52,8 +53,10 @@ def test_two_processes_equal_one(  # type: ignore[no-untyped-def]
     of_a_step = [f"--data.batch_size={2 // accumulated}", f"--trainer.accumulate_grad_batches={accumulated}"]
     options = ["--trainer.devices=2", f"--trainer.strategy={strategy}", *of_a_step]
     (folder, whole), two = one, run(tmp_path, tiny_llava, prepared, *options, launched=launched)
+    loaded = load_run(tmp_path).model.state_dict()
     for name, value in whole[2].items():
         assert torch.allclose(value, two[2][name], atol=1e-5), name
+        assert torch.equal(loaded[name], two[2][name]), name
     keys = [[(row["clip_id"], row["task"]) for row in rows] for rows in (whole[1], two[1])]
     assert keys[0] == keys[1]
     assert len(set(keys[1])) == len(keys[1])

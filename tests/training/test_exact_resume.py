@@ -98,10 +98,10 @@ def test_a_killed_training_ends_as_a_whole_one(whole: Path, tiny_llava: Path, pr
 def test_killed_processes_end_as_whole_ones(tiny_llava: Path, prepared: Path, tmp_path: Path, strategy: str) -> None:
     """Two that train together and accumulate; steps since the last validation are made again."""
     more = (*TWO, f"--trainer.strategy={strategy}", "--trainer.accumulate_grad_batches=2")
-    more += ("--run.save_every_minutes=10",)
+    more += ("--run.save_every_minutes=10", "--trainer.max_steps=5")
     whole, run, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log.txt"
     assert train(options_of(whole, tiny_llava, prepared, *more), tmp_path / "whole.txt", 2) == [0, 0]
-    kill = killed_at(DRAW.randrange(4, 6))
+    kill = killed_at(4)
     assert -signal.SIGKILL in train(options_of(run, tiny_llava, prepared, *more, "--data.workers=2"), log, 2, kill)
     assert saved(run)["global_step"] == 3
     assert train(resumed(run, "--data.workers=0"), log, 2) == [0, 0], kill

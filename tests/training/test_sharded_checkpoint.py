@@ -13,9 +13,11 @@ from safetensors.torch import save_file
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
+from gaze_vlm.command_line.commands import how_to_resume
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import remove_drafts
-from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
+from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.checkpoint_files import find_checkpoint, read_checkpoint, write_checkpoint
 from gaze_vlm.training.digests import SUMS, digest_of, listed
 from gaze_vlm.training.sharded_checkpoint import REST, read_sharded
 from sharded_writers import checkpoint, write, write_in_two
@@ -86,6 +88,9 @@ def test_a_killed_writer_leaves_one_that_is_read(
             write(written, alone, 2.0)
     assert len([*written.parent.iterdir()]) == 2
     assert value_of(written) == 1
+    run = RunDirectory(written.parents[1])
+    assert read_checkpoint(Path(str(find_checkpoint("last", run, "fit"))))["epoch"] == 1
+    assert "--ckpt_path last" in how_to_resume(run)
     write(written, alone, 3.0)
     remove_drafts(written.parent)
     assert value_of(written) == 3
@@ -112,7 +117,7 @@ def flip(folder: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """Write the digests of what is there, as who made it on purpose would."""
+    """Write the digests of what is in a folder, as who made it on purpose would."""
     (folder / SUMS).unlink()
     (folder / SUMS).write_text(listed({file.name: digest_of(file) for file in folder.iterdir()}))
 

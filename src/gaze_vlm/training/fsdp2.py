@@ -1,6 +1,7 @@
 """`--trainer.strategy=fsdp2`: weights, gradients and optimiser state in shards, one a process (`fully_shard`)."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +20,8 @@ from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import kept
 from gaze_vlm.training.checkpoint_files import CheckpointFiles
-from gaze_vlm.training.sharded_checkpoint import Place, StagedCheckpoint, read_sharded
-from gaze_vlm.training.sharded_tensors import sharded_like
+from gaze_vlm.training.sharded_checkpoint import Place, StagedCheckpoint, read_sharded, whole
+from gaze_vlm.training.sharded_tensors import parameters_of, sharded_like, sharded_state
 from gaze_vlm.training.together import together
 
 FSDP2 = "fsdp2"
@@ -88,25 +89,28 @@ class FSDP2Strategy(ModelParallelStrategy):
         path = kept(Path(checkpoint_path))
         if not path.is_dir():
             return Strategy.load_checkpoint(self, path, weights_only)
+        assert self.model is not None
+        own_shard = partial(self.own_shard_of, self.model.state_dict())
         with together(None, InputError):
-            return read_sharded(path, self.own_shard_of, slice(get_rank(), None, get_world_size()))
+            return read_sharded(path, own_shard, slice(get_rank(), None, get_world_size()))
 
-    def own_shard_of(self, place: Place, described: TensorStorageMetadata) -> Tensor | None:
+    def own_shard_of(
+        self, weights: Mapping[str, Tensor], place: Place, described: TensorStorageMetadata
+    ) -> Tensor | None:
         """Return an empty tensor for this process's shard of a stored one; None for an optimiser that there is not.
 
         Of another shape than here, it is the whole one: `check_belongs` refuses it.
         """
-        assert self.model is not None
-        example: Any = None
+        example: Tensor | None = None
         match place:
             case ("state_dict", str(name)):
-                example = self.model.state_dict().get(name)
+                example = weights.get(name)
             case ("optimizer_states", int(index), "state", int(number), _) if index < len(self.optimizers):
-                example = parameters_of(self.optimizers[index])[number]
+                example = dict(enumerate(parameters_of(self.optimizers[index]))).get(number)
             case _:
                 return None
         if example is None or example.shape != described.size:
-            return torch.empty(described.size, dtype=described.properties.dtype)
+            return whole(place, described)
         return torch.empty_like(example.detach())
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
@@ -123,19 +127,6 @@ class FSDP2Strategy(ModelParallelStrategy):
 
 
 StrategyRegistry.register(FSDP2, FSDP2Strategy, description="shards weights, gradients and optimiser state")
-
-
-def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
-    """List an optimiser's parameters, in the order of their numbers in its state."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def sharded_state(state: Mapping[str, Any], parameter: nn.Parameter) -> dict[str, Any]:
-    """Return an optimiser's state of a parameter: what has the parameter's shape is sharded as it is."""
-    return {
-        name: sharded_like(value, parameter) if getattr(value, "shape", None) == parameter.shape else value
-        for name, value in state.items()
-    }
 
 
 def mixed_precision(precision: str) -> MixedPrecisionPolicy:

@@ -123,7 +123,7 @@ def resumed_training(training: Training) -> Iterable[Problem]:
         file = find_checkpoint(training.ckpt_path, RunDirectory(training.run.dir), "fit")
     except UserError:  # which the check of the run directory reports
         return
-    if file is not None and Path(file).exists():
+    if file not in (None, "hpc") and Path(file).exists():
         checkpoint = read_checkpoint(Path(file), weights=False)
         remembered = checkpoint["gaze_vlm"].get("made_by") or {}
         yield from refusals(partial(check_made_by, remembered, training.module.made_by, resumes=True))
