@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import fake_slurm
+from gaze_vlm.training.checkpoint_files import read_checkpoint
 from training_files import ROOT, arguments
 
 STEPS = 40
@@ -54,7 +55,7 @@ def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
     assert (slurm / "calls.txt").read_text() == "scontrol requeue 2\n" * 2
     assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
     assert (stopped / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
-    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (whole, stopped)]
+    weights = [read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"] for run in (whole, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
