@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.sharded_tensors import own_shard
+from gaze_vlm.training.together import of_all
 
 SHOWN = 8  # clip ids in a message
 LEAST_SCALE = 1.0  # of 16-bit gradients; a scaler begins at 65,536 and halves it where they overflow
@@ -52,9 +53,9 @@ class FiniteCheck(Callback):
         if not found and (scaler is None or scaler.get_scale() < LEAST_SCALE):
             of_parameters = ((name, p.grad) for name, p in pl_module.named_parameters() if p.grad is not None)
             found = list(tensors_not_finite("the gradient of", of_parameters))
-        everywhere = _gathered(trainer, found)
-        if everywhere:
-            raise InputError(f"step {trainer.global_step + 1}: {'; '.join(everywhere)}: {ADVICE}")
+        found = list(dict.fromkeys(of_all(found)))
+        if found:
+            raise InputError(f"step {trainer.global_step + 1}: {'; '.join(found)}: {ADVICE}")
 
 
 def losses_not_finite(losses: Sequence[tuple[Mapping[str, Tensor], Sequence[str]]]) -> Iterable[str]:
@@ -82,19 +83,19 @@ def tensors_not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> Iterab
         yield f"{what} {', '.join(names[:3])}{more} is not finite"
 
 
-def refuse_unfinite_weights(state: Mapping[str, Tensor], where: str, trainer: L.Trainer | None = None) -> None:
+def refuse_unfinite_weights(state: Mapping[str, Tensor], where: str, everywhere: bool = False) -> None:
     """Refuse weights that are not finite.
 
     Args:
         state: weights by name.
         where: what they are of.
-        trainer: of the processes that hold them together, which all refuse them then; None asks no other process.
+        everywhere: all processes ask, which may hold them in shards: what one finds, all refuse.
 
     Raises:
         InputError: naming the weight.
     """
     found = list(tensors_not_finite("the weight", state.items()))
-    for one in found if trainer is None else _gathered(trainer, found):
+    for one in of_all(found) if everywhere else found:
         raise InputError(f"{where}: {one}: {ADVICE}")
 
 
@@ -113,12 +114,3 @@ def _anywhere(trainer: L.Trainer, flag: Tensor) -> bool:
     if trainer.world_size > 1:
         flag = trainer.strategy.reduce(flag.float(), reduce_op="sum")
     return bool(flag)
-
-
-def _gathered(trainer: L.Trainer, found: list[str]) -> list[str]:
-    """What any process found, so that all stop with the same message."""
-    if trainer.world_size == 1:
-        return found
-    parts: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(parts, found)
-    return list(dict.fromkeys(text for part in parts for text in part))

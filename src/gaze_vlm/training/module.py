@@ -1,7 +1,7 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -25,8 +25,8 @@ from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floo
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
 from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
 from gaze_vlm.training.gradient_ratio import gradient_ratio
+from gaze_vlm.training.together import of_all
 
-Sample = TypeVar("Sample")
 LearningRateSchedule = Literal[
     "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"
 ]
@@ -244,7 +244,7 @@ class GazeVLM(L.LightningModule):
         return answers
 
     def on_predict_epoch_end(self) -> None:
-        self.answers = sorted(self.gathered(self.answers), key=lambda one: (one["clip_id"], one["task"]))
+        self.answers = sorted(of_all(self.answers), key=lambda one: (one["clip_id"], one["task"]))
 
     def score(self, batch: Batch) -> list[Prediction]:
         """Predict and score each sample of a batch."""
@@ -284,7 +284,7 @@ class GazeVLM(L.LightningModule):
         `score` is the mean semantic similarity over all tasks; it chooses the best checkpoint. Each process has the
         predictions of all.
         """
-        gathered = sorted(self.gathered(self.predictions), key=lambda one: (one.clip_id, one.task))
+        gathered = sorted(of_all(self.predictions), key=lambda one: (one.clip_id, one.task))
         self.predictions = with_semantic_floor(gathered, self.encoder)
         for task, means in mean_scores(self.predictions).items():
             for name, value in means.items():
@@ -293,16 +293,8 @@ class GazeVLM(L.LightningModule):
         self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
         source, scorer = self.backbone.source, self.attention_scorer
         if source is not None and scorer is not None and scorer.heads is not None:
-            first, *others = self.gathered([scorer.heads])
+            first, *others = of_all([scorer.heads])
             self.alignment = alignment_of(source, sum(others, first))
-
-    def gathered(self, samples: list[Sample]) -> list[Sample]:
-        """Return the samples of all processes."""
-        if self.trainer.world_size == 1:
-            return samples
-        parts: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(parts, samples)
-        return [sample for part in parts for sample in part]
 
     # Checkpoints: trainable weights, and what they belong to.
 
@@ -322,7 +314,7 @@ class GazeVLM(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = trainable_state(self)
-        refuse_unfinite_weights(state, f"step {self.trainer.global_step}, no checkpoint is written", self.trainer)
+        refuse_unfinite_weights(state, f"step {self.trainer.global_step}, no checkpoint is written", everywhere=True)
         checkpoint["state_dict"] = state
         checkpoint["gaze_vlm"] = self.identity()
 

@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.distributed import ProcessGroup
 
 from gaze_vlm.errors import UserError
 
+Item = TypeVar("Item")
 
-def gathered(value: Any, group: ProcessGroup | None) -> list[Any]:
+
+def gathered(value: Any, group: ProcessGroup | None = None) -> list[Any]:
     """Return the values of all processes, in their order."""
+    if not torch.distributed.is_initialized():
+        return [value]
     values = [None] * torch.distributed.get_world_size(group)
     torch.distributed.all_gather_object(values, value, group=group)
     return values
+
+
+def of_all(items: list[Item]) -> list[Item]:
+    """Return the items of all processes."""
+    return [item for part in gathered(items) for item in part]
 
 
 @contextmanager
