@@ -125,7 +125,7 @@ audit:  ## look for known vulnerabilities in the versions of constraints.txt (pi
 fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)
 	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
 
-drill: install  ## inject every fault of docs/reliability.md (about a quarter of an hour)
+drill: install  ## inject every fault of docs/reliability.md
 	$(BIN)/python tests/fault_drill.py -n 2
 
 lint: install  ## check style and format
