@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.captions import read_spans
 from gaze_vlm.formats.recording import Action
+from gaze_vlm.formats.text_files import csv_header
 
 
 def test_spans_with_and_without_labels(tmp_path: Path) -> None:
@@ -35,3 +37,10 @@ def test_malformed_spans(tmp_path: Path, row: str, said: str) -> None:
     path.write_text(f"video_id,start_s,end_s,text\n{row}\n")
     with pytest.raises(ValueError, match=rf"captions.csv, {said}"):
         read_spans(path)
+
+
+def test_a_header_beyond_what_csv_takes_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text(f"name,{'a' * 200_000}\n")
+    with pytest.raises(InputError, match=r"captions.csv is not a CSV file"):
+        csv_header(path)

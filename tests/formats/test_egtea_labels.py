@@ -51,7 +51,7 @@ def test_index_splits_at_the_last_space(tmp_path: Path) -> None:
     assert read_index(path) == ("cut", "move around")
 
 
-@pytest.mark.parametrize("text", ["Cut\n", "Cut 1\nWash 3\n"])
+@pytest.mark.parametrize("text", ["Cut\n", "Cut 1\nWash 3\n", f"Cut {9:05000}\n"])
 def test_damaged_index(tmp_path: Path, text: str) -> None:
     path = tmp_path / "verb_idx.txt"
     path.write_text(text)

@@ -116,7 +116,11 @@ def overlaps(runs: Mapping[tuple[str, str], Run], also_test: Mapping[str, Path])
         train = Path(named)
         tests = {dataset: train, **{name: store_of(path) for name, path in also_test.items() if name != dataset}}
         for name, store in tests.items():
-            if all((one / "clips.parquet").is_file() for one in (train, store)):
+            try:
+                there = all((one / "clips.parquet").is_file() for one in (train, store))
+            except OSError as error:  # such as a name that is too long
+                raise InputError(f"{run.directory.config}: data.store is no path ({error.strerror})") from error
+            if there:
                 made[name, dataset] = overlap(train, store, split if name == dataset else "test")
     return made
 

@@ -72,9 +72,9 @@ def csv_header(path: Path) -> list[str]:
     """
     with _table(path) as file:
         first = _first_line(file)
-    if not first:
-        raise InputError(f"{path} is empty: copy or download it again")
-    return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
+        if not first:
+            raise InputError(f"{path} is empty: copy or download it again")
+        return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
 
 
 def read_lines(path: Path) -> list[str]:
