@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.frame_clock import times_by_frame, times_by_tracker
 from gaze_vlm.formats.gaze_points import number_table
+from gaze_vlm.formats.text_files import is_whole
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 BEGAZE_WIDTH_PX = 1280
@@ -187,7 +188,7 @@ def _number(field: str, name: str, where: str) -> float:
 def _frame(field: str, where: str) -> tuple[int, bool]:
     """Frame number, and whether a timecode counts more frames than a second has."""
     parts = field.split(":")
-    if not all(part.isdecimal() for part in parts) or len(parts) not in (1, 4):
+    if not all(map(is_whole, parts)) or len(parts) not in (1, 4):
         raise InputError(f"{where}: Frame is {field!r}; expected a whole number or HH:MM:SS:FF")
     if len(parts) == 1:
         return int(field), False

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action
-from gaze_vlm.formats.text_files import read_lines
+from gaze_vlm.formats.text_files import is_whole, read_lines
 
-MOST_DIGITS = 15  # of an id or a time in milliseconds
 GAZE_SUFFIX = re.compile(r"-gazedata$", re.IGNORECASE)
 CLIP_NAME = re.compile(r"(.+)-(\d+)-(\d+)-F(\d{6})-F(\d{6})")
 PARTS = ("train", "test")
@@ -90,17 +89,12 @@ def read_index(path: Path) -> tuple[str, ...]:
         if not line.strip():
             continue
         name, _, index = line.strip().rpartition(" ")
-        if not name or not _is_whole(index):
+        if not name or not is_whole(index):
             raise InputError(f"{path}, line {number}: {line!r} is not '<name> <id>'")
         names[int(index)] = plain(name)
     if sorted(names) != list(range(1, len(names) + 1)):
         raise InputError(f"{path}: ids are not 1 to {len(names)}; is the file cut short?")
     return tuple(names[index] for index in sorted(names))
-
-
-def _is_whole(text: str) -> bool:
-    """Whether a text is a number without sign, of no more digits than any id or time has."""
-    return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str, list[Action]]:
@@ -121,7 +115,7 @@ def read_action_labels(path: Path, part_of: Mapping[ActionKey, str]) -> dict[str
         if len(fields) != 8:
             raise InputError(f"{where}: {len(fields)} fields where 8 are expected: {line!r}")
         session, start, end, text, verb, nouns = fields[2:]
-        if not (_is_whole(start) and _is_whole(end) and int(start) < int(end)):
+        if not (is_whole(start) and is_whole(end) and int(start) < int(end)):
             raise InputError(f"{where}: action from {start!r} to {end!r} ms; expected two whole numbers that increase")
         key = session_key(session)
         action = Action(
@@ -165,7 +159,7 @@ def _read_split(path: Path) -> list[SplitRow]:
         name, *ids = line.split() or [""]
         if not name:
             continue
-        if len(ids) < 3 or not all(field.isdecimal() for field in ids):
+        if len(ids) < 3 or not all(map(is_whole, ids)):
             raise InputError(f"{where}: {line!r} is not 'ClipName ActionID VerbID NounID [NounID ...]'")
         action, verb, *nouns = map(int, ids)
         rows.append(SplitRow(ClipName.parse(name, where), action, verb, tuple(nouns), where))

@@ -9,7 +9,7 @@ import numpy as np
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.formats.text_files import csv_rows, parse_number
+from gaze_vlm.formats.text_files import csv_rows, is_whole, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")
@@ -71,7 +71,7 @@ def read_untracked_spans(path: Path) -> dict[str, tuple[tuple[float, float], ...
 
 def _seconds(field: str, where: str) -> float:
     parts = field.split(":")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+    if len(parts) != 3 or not all(map(is_whole, parts)):
         raise InputError(f"{where}: {field!r} is not a time; expected HH:MM:SS")
     hours, minutes, seconds = map(int, parts)
     return float((hours * 60 + minutes) * 60 + seconds)

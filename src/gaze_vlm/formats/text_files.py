@@ -15,6 +15,7 @@ from gaze_vlm.json_files import LimitedFile, TooDeepError
 
 T = TypeVar("T")
 DELIMITERS = (",", ";", "\t")
+MOST_DIGITS = 15
 SEPARATOR = "sep="
 
 
@@ -75,6 +76,11 @@ def csv_header(path: Path) -> list[str]:
         if not first:
             raise InputError(f"{path} is empty: copy or download it again")
         return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text is a number without sign, of no more digits than any id, frame or time has."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def read_lines(path: Path) -> list[str]:
