@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gaze_vlm.gaze.samples import GazeSamples as GazeSamples
     from gaze_vlm.gaze.view import Grid as Grid
     from gaze_vlm.gaze.view import View as View
+    from gaze_vlm.inference.models import load_backbone as load_backbone
     from gaze_vlm.training.module import GazeVLM as GazeVLM
 
 _MODULES = {
@@ -37,6 +38,7 @@ _MODULES = {
     "PatchAttention": "attention",
     "View": "gaze.view",
     "gaze_divergence": "attention",
+    "load_backbone": "inference.models",
     "paired_interval": "comparison.statistics",
     "patch_distribution": "gaze.mixture",
     "session_interval": "comparison.statistics",

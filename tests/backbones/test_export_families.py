@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from backbone_families import Family, asked, collate, make_backbone, make_batch, make_clip, randomize_lora
 from gaze_vlm.backbones import Backbone, Lora
+from gaze_vlm.backbones.export_files import BLOCK
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.export import BLOCK, export_backbone
+from gaze_vlm.training.export import export_backbone
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 WITHOUT_BLOCK, WITH_BLOCK, ADAPTER = (

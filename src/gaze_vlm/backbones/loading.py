@@ -23,6 +23,16 @@ OWN_CODE: dict[str, Any] = {"trust_remote_code": False}  # a checkpoint brings n
 OF_THE_KITCHEN = "for the kitchen kitchen-llava ships, and `gaze-vlm backbone` makes others"
 
 
+def model_type_of(checkpoint: str) -> str:
+    """Return the checkpoint's `model_type`.
+
+    Raises:
+        MissingFileError: see `load_checkpoint`.
+        InputError: one that needs code of its own.
+    """
+    return str(_reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE)).model_type)
+
+
 def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
     """Return the checkpoint's `model_type`, and refuse one of another family.
 
@@ -32,13 +42,13 @@ def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) 
         MissingFileError: see `load_checkpoint`.
         InputError: another family, or one that needs code of its own.
     """
-    found = _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE)).model_type
+    found = model_type_of(checkpoint)
     if found not in expected:
         raise InputError(
             f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
             "choose its own class_path (docs/backbones.md)"
         )
-    return str(found)
+    return found
 
 
 def load_checkpoint(

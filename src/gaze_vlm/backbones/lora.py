@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import cast_adapter_dtype
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts, parameters_by_part, part_of_modules
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.ranges import above_zero, at_least
 
 ADAPTER = "default"
-ADAPTER_FILE = "adapter_model.safetensors"  # peft's name
+ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"  # peft's names
+OF_PEFT = "base_model.model."  # before the names of an adapter's weights
 LINEAR = (nn.Linear, Conv1D)  # Conv1D is GPT-2's linear layer
 
 
@@ -154,5 +156,33 @@ def save_adapter(hf: Any, parts: ModelParts, train: tuple[ModelPart, ...], folde
     config.modules_to_save = whole or None
     weights = get_peft_model_state_dict(hf, adapter_name=ADAPTER, save_embedding_layers=False)
     weights |= {f"{name}.{key}": value for name in whole for key, value in hf.get_submodule(name).state_dict().items()}
-    save_file({f"base_model.model.{name}": value.clone() for name, value in weights.items()}, folder / ADAPTER_FILE)
+    save_file({f"{OF_PEFT}{name}": value.clone() for name, value in weights.items()}, folder / ADAPTER_FILE)
     config.save_pretrained(str(folder))
+
+
+def merge_adapter(hf: Any, folder: Path) -> None:
+    """Merge an adapter that `save_adapter` wrote into its base model, in place.
+
+    Raises:
+        MissingFileError: the folder has no adapter.
+        InputError: it is damaged, or of another model.
+    """
+    for name in (ADAPTER_CONFIG, ADAPTER_FILE):
+        if not (folder / name).is_file():
+            raise MissingFileError(f"{folder / name} is missing: export the run again, or copy its whole folder")
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        config.modules_to_save = None  # whole modules, whose weights take the place of the base model's
+        weights = {key.removeprefix(OF_PEFT): value for key, value in load_file(folder / ADAPTER_FILE).items()}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "fan_in_fan_out is set to")
+            inject_adapter_in_model(config, hf, ADAPTER)
+        added = {key: value for key, value in weights.items() if "lora_" in key}
+        whole = {key: value for key, value in weights.items() if key not in added}
+        set_peft_model_state_dict(hf, added, adapter_name=ADAPTER)
+        unexpected = hf.load_state_dict(whole, strict=False).unexpected_keys
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder} holds no adapter of {hf.name_or_path}: {str(error).splitlines()[0]}") from error
+    if unexpected:
+        raise InputError(f"{folder} holds no adapter of {hf.name_or_path}: that has no {unexpected[0]}")
+    merge_lora(hf)

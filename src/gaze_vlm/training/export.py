@@ -9,13 +9,11 @@ from typing import Any, Literal
 from safetensors.torch import save_file
 
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.export_files import BLOCK, SETTINGS
 from gaze_vlm.backbones.lora import merge_lora, save_adapter
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import check_new_folder, draft_folder, writing
 from gaze_vlm.training.configured import load_run
-
-SETTINGS, BLOCK = "gaze_vlm.json", "gaze_block.safetensors"
-
 
 Form = Literal["whole", "adapter", "block"]
 

@@ -1,0 +1,121 @@
+"""Any model loads by one name, and answers as it did."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from backbone_families import make_clip
+from gaze_vlm import load_backbone
+from gaze_vlm.attention import GazeBlock
+from gaze_vlm.backbones import Llava, Lora
+from gaze_vlm.backbones.families import FAMILIES
+from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.gaze.view import View
+from gaze_vlm.inference.clips import answer, clip_of_frames
+from gaze_vlm.training.export import export_backbone
+
+BLOCK = partial(GazeBlock, heads=2, head_width=8, output="append")
+FORMS = {
+    "whole": {"block": None},
+    "whole, with a block": {"block": BLOCK},
+    "adapter": {"block": BLOCK, "train": ("projector",), "lora": Lora(("vision", "language"), rank=2)},
+    "block": {"block": BLOCK, "train": ()},
+}
+
+
+def trained(checkpoint: Path, **options: object) -> Llava:
+    backbone = Llava(str(checkpoint), max_new_tokens=5, view=View(0.1, 0.0, 0.9, 1.0), **options)
+    backbone.load()
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    return backbone.eval()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_answers_as_the_model_that_was_exported(form: str, tiny_llava: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = trained(tiny_llava, **FORMS[form])
+    batch = backbone.collator()([make_clip(0), make_clip(1)])
+    cross_entropy, answers = backbone(batch).cross_entropy, backbone.generate(batch)
+    export_backbone(backbone, tmp_path, form.split(",")[0])
+    again = load_backbone(tmp_path)
+    assert (again.options.view, again.options.max_new_tokens) == (backbone.options.view, 5)
+    assert torch.allclose(again(batch).cross_entropy, cross_entropy, atol=1e-4)
+    assert again.generate(batch) == answers
+    assert not any("lora" in name for name, _ in again.named_parameters())
+
+
+def test_options_take_the_place_of_an_exports(tiny_llava: Path, tmp_path: Path) -> None:
+    export_backbone(trained(tiny_llava), tmp_path)
+    backbone = load_backbone(tmp_path, max_new_tokens=2, language_layers="all", train=("language",))
+    assert backbone.options.max_new_tokens == 2
+    assert backbone.source is not None
+    assert backbone.trainable_parameters()["language"]
+
+
+def test_frames_alone_are_enough() -> None:
+    backbone = load_backbone("kitchen-llava")
+    assert not any(p.requires_grad for p in backbone.parameters())
+    clips = [
+        clip_of_frames(torch.zeros(2, 3, 30, 40, dtype=torch.uint8), [0.0, 0.4], question, question)
+        for question in ("What is the camera wearer doing?", "What will the camera wearer do next?")
+    ]
+    assert not backbone.collator()(clips).valid.any()
+    answers = answer(backbone, clips)
+    assert answers == [answer(backbone, [clip])[0] for clip in clips]
+    with pytest.raises(InputError, match="clip a has 2 frames and 1 times"):
+        clip_of_frames(torch.zeros(2, 3, 30, 40, dtype=torch.uint8), [0.0], "?", "a")
+
+
+def test_every_model_type_has_one_family() -> None:
+    types = [name for family in FAMILIES for name in family("any").model_types]
+    assert len(types) == len(set(types)) >= 9
+
+
+def retold(folder: Path, **settings: object) -> Path:
+    """An export whose `gaze_vlm.json` says something else."""
+    file = folder / "gaze_vlm.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("backbone", "Backbone", "names the backbone 'Backbone', not one of InternVL"),
+        ("options", {"checkpoint": "elsewhere"}, "checkpoint is unknown"),
+        ("options", {"max_new_tokens": 5, "media": "sound"}, "media is 'sound'"),
+        ("view", {"left": "0"}, "view is"),
+        ("view", {"up": 0.0}, "unexpected keyword argument 'up'"),
+        ("block", {"heads": 2, "size": 3}, "unexpected keyword argument 'size'"),
+    ],
+)
+def test_damaged_settings_are_refused(name: str, value: object, said: str, tiny_llava: Path, tmp_path: Path) -> None:
+    export_backbone(trained(tiny_llava), tmp_path)
+    with pytest.raises(InputError, match=said) as refused:
+        load_backbone(retold(tmp_path, **{name: value}))
+    assert str(tmp_path / "gaze_vlm.json") in str(refused.value)
+
+
+def test_what_is_missing_or_of_another_model_is_named(tiny_llava: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no model in"):
+        load_backbone(tmp_path)
+    backbone = trained(tiny_llava, block=BLOCK, lora=Lora(rank=2), train=())
+    export_backbone(backbone, tmp_path, "adapter")
+    (tmp_path / "gaze_block.safetensors").rename(tmp_path / "elsewhere")
+    with pytest.raises(MissingFileError, match=r"gaze_block\.safetensors is missing"):
+        load_backbone(tmp_path)
+    (tmp_path / "elsewhere").rename(tmp_path / "gaze_block.safetensors")
+    with pytest.raises(InputError, match="takes 96×96 alone"):
+        load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava"))
+    options = {"max_new_tokens": 5}
+    with pytest.raises(InputError, match=r"holds no adapter of .*kitchen-llava"):
+        load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava", options=options))
+    (tmp_path / "adapter_model.safetensors").unlink()
+    with pytest.raises(MissingFileError, match=r"adapter_model\.safetensors is missing"):
+        load_backbone(tmp_path)
