@@ -18,12 +18,12 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.decoder import Decoded, Decoder, backwards, decoded
 from gaze_vlm.formats.orientation import orientation_of
 from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, hangs, header, open_video
 from gaze_vlm.time_limit import each_within, within
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
-SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,24 @@ def _timed_frames(path: Path) -> Iterator[TimedFrame]:
         info = header(container, stream, path)
         end_s = 0.0
         for pts, frame in in_order(decoded(container, stream, path), info, path):
-            t_s = info.seconds(pts)
-            ticks = 0 if frame is None else frame.duration or 0
-            duration_s = float(ticks * info.time_base) or 1 / info.average_hz
-            end_s = t_s + duration_s
-            yield TimedFrame(pts, t_s, duration_s, frame, float(info.time_base))
+            timed = _timed(pts, frame, info)
+            end_s = timed.t_s + timed.duration_s
+            yield timed
         if end_s < info.duration_s - MAX_MISSING_S:
-            raise InputError(
-                f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again"
-            )
+            raise _cut_short(path, end_s, info)
 
 
-def in_order(
-    frames: Iterable[tuple[int, av.VideoFrame | None]], info: VideoInfo, path: Path
-) -> Iterator[tuple[int, av.VideoFrame | None]]:
+def _timed(pts: int, frame: av.VideoFrame | None, info: VideoInfo) -> TimedFrame:
+    ticks = 0 if frame is None else frame.duration or 0
+    duration_s = float(ticks * info.time_base) or 1 / info.average_hz
+    return TimedFrame(pts, info.seconds(pts), duration_s, frame, float(info.time_base))
+
+
+def _cut_short(path: Path, end_s: float, info: VideoInfo) -> InputError:
+    return InputError(f"{path}: cut short, {end_s:.1f} s of {info.duration_s:.1f} s can be decoded; copy it again")
+
+
+def in_order(frames: Iterable[Decoded], info: VideoInfo, path: Path) -> Iterator[Decoded]:
     """Pass frames on as long as their timestamps rise.
 
     Raises:
@@ -81,7 +85,7 @@ def in_order(
     last_pts: float = -math.inf
     for pts, frame in frames:
         if pts <= last_pts:
-            raise InputError(f"{path}: timestamps run backwards at {info.seconds(pts):.2f} s; convert the video again")
+            raise backwards(path, info.seconds(pts))
         last_pts = pts
         yield pts, frame
 
@@ -117,13 +121,37 @@ def _frames_at(path: Path, pts: Sequence[int], width_px: int | None, height_px: 
     pixels = Pixels("rgb24", width_px, height_px)
     images = []
     with open_video(path) as (container, stream):
-        decoder = _Decoder(container, stream, path)
+        decoder = Decoder(container, stream, path)
         for target in pts:
-            frame = decoder.at_or_before(int(target))
-            if frame is None or frame.pts != target:
+            found, frame = decoder.at_or_before(int(target)) or (None, None)
+            if frame is None or found != target:
                 raise InputError(f"{path}: no frame with pts {target}; was the video replaced? Prepare it again")
             images.append(pixels(frame))
     return np.stack(images)
+
+
+def frames_on_screen(path: Path, times_s: Iterable[float]) -> Iterator[TimedFrame]:
+    """Yield the frame on screen at each time, the last that starts at or before it; a damaged one has no `frame`.
+
+    Seeks to the key frame before each time, unless decoding on is shorter.
+
+    Args:
+        path: the video.
+        times_s: seconds from its start, ascending.
+
+    Raises:
+        InputError: the file cannot be read as a video, timestamps run backwards, or it ends before a time.
+    """
+    with open_video(path) as (container, stream):
+        info = header(container, stream, path)
+        decoder = Decoder(container, stream, path)
+        for t_s in times_s:
+            found = decoder.at_or_before(info.start_pts + math.floor((t_s + TIME_TOLERANCE_S) / info.time_base))
+            pts, frame = found or (info.start_pts, None)
+            shown = _timed(pts, frame, info)
+            if decoder.is_at_end and shown.t_s + shown.duration_s < t_s - MAX_MISSING_S:
+                raise _cut_short(path, shown.t_s + shown.duration_s, info)
+            yield shown
 
 
 def frames_between(path: Path, start_s: float, end_s: float) -> Iterator[tuple[int, float, av.VideoFrame]]:
@@ -136,15 +164,14 @@ def frames_between(path: Path, start_s: float, end_s: float) -> Iterator[tuple[i
     """
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
-        decoder = _Decoder(container, stream, path)
+        decoder = Decoder(container, stream, path)
         decoder.at_or_before(info.start_pts + math.floor(max(0.0, start_s) / info.time_base))
-        held = (frame for frame in (decoder.current, decoder.following) if frame is not None)
-        for frame in chain(held, decoder.frames):
-            pts = _pts(frame, path)
+        held = (one for one in (decoder.current, decoder.following) if one is not None)
+        for pts, frame in chain(held, decoder.frames):
             t_s = info.seconds(pts)
             if t_s > end_s + TIME_TOLERANCE_S:
                 return
-            if t_s >= start_s - TIME_TOLERANCE_S:
+            if frame is not None and t_s >= start_s - TIME_TOLERANCE_S:
                 yield pts, t_s, frame
 
 
@@ -172,90 +199,3 @@ class Pixels:
         width_px, height_px = turn.size(self.width_px or shown_width_px, self.height_px or shown_height_px)
         converted = self._reformatter.reformat(frame, width_px, height_px, self.pixel_format, threads=1)
         return turn(converted.to_ndarray())
-
-
-def decoded(
-    container: av.container.InputContainer, stream: av.VideoStream, path: Path
-) -> Iterator[tuple[int, av.VideoFrame | None]]:
-    """Yield frames from where `container` stands, by pts; None if damaged.
-
-    Damaged are a packet that the decoder refuses, a frame that it marks as corrupt, and all that it gives from there to
-    the next key frame, for they are built upon it; a few frames that it had held back are lost with them. What it takes
-    for intact, wrong as it may look, cannot be detected.
-    """
-    expected: set[int] = set()  # frames that packets have announced, for a decoder may drop some without a word
-    broken, given_pts, resume_pts = False, -math.inf, -math.inf
-    for packet in container.demux(stream):
-        if packet.pts is not None and not packet.is_discard:
-            expected.add(packet.pts)
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            broken, resume_pts = True, max(resume_pts, -math.inf if packet.pts is None else packet.pts)
-            continue
-        for frame in frames:
-            pts = _pts(frame, path)
-            # A key frame from before the damage may still have been on its way out.
-            if frame.is_corrupt or (broken and not (frame.key_frame and pts > resume_pts)):
-                broken = True
-                continue
-            if broken:
-                yield from ((lost, None) for lost in sorted(expected) if given_pts < lost < pts)
-            yield pts, frame
-            broken, given_pts = False, pts
-            expected = {later for later in expected if later > pts}
-    if broken:
-        yield from ((lost, None) for lost in sorted(expected) if given_pts < lost)
-
-
-class _Decoder:
-    """Forward decoding with seeks.
-
-    It holds the last sound frame given and, once it is known, the one after it.
-    """
-
-    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
-        self.container, self.stream, self.path = container, stream, path
-        self.frames = self._intact()
-        self.current: av.VideoFrame | None = None
-        self.following: av.VideoFrame | None = None
-        self.reach_pts = int(SEEK_S / (stream.time_base or 1))
-
-    def at_or_before(self, target: int) -> av.VideoFrame | None:
-        """The last frame whose pts is at most `target`, None if there is none; targets must ascend."""
-        if self._seek_is_shorter(target):
-            self._seek(target)
-        while self.current is None or self.current.pts != target:  # an exact hit needs no look ahead
-            if self.following is None:
-                self.following = next(self.frames, None)
-            if self.following is None or _pts(self.following, self.path) > target:
-                break
-            self.current, self.following = self.following, None
-        return self.current
-
-    def _seek_is_shorter(self, target: int) -> bool:
-        position = (self.stream.start_time or 0) if self.current is None else _pts(self.current, self.path)
-        index = self.stream.index_entries
-        key = index.search_timestamp(target, backward=True)
-        if key >= 0:
-            return index[key].timestamp > position
-        return target - position > self.reach_pts
-
-    def _seek(self, target: int) -> None:
-        """To a key frame at or before `target`; further back where a container lands late."""
-        start = self.stream.start_time or 0
-        for offset in (target, max(start, target - self.reach_pts), start):
-            self.container.seek(offset, stream=self.stream, backward=True)
-            self.frames = self._intact()
-            self.current, self.following = None, next(self.frames, None)
-            if self.following is not None and _pts(self.following, self.path) <= target:
-                return
-
-    def _intact(self) -> Iterator[av.VideoFrame]:
-        return (frame for _, frame in decoded(self.container, self.stream, self.path) if frame is not None)
-
-
-def _pts(frame: av.VideoFrame, path: Path) -> int:
-    if frame.pts is None:
-        raise InputError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
-    return frame.pts

@@ -23,8 +23,8 @@ MAX_MISSING_S = 0.5  # a video that ends this much before the end that its heade
 class VideoInfo:
     """What a video's header states; `start_pts` is t = 0.
 
-    `frames` is 0 where the container does not state it. `header` gives the coded size, `video_info` the one that
-    players show.
+    Players count from the start of the file, `offset_s` before that: sound may begin earlier. `frames` is 0 where the
+    container does not state it. `header` gives the coded size, `video_info` the one that players show.
     """
 
     width_px: int
@@ -34,6 +34,7 @@ class VideoInfo:
     average_hz: float
     time_base: Fraction
     start_pts: int
+    offset_s: float = 0.0
 
     def seconds(self, pts: int) -> float:
         """Return the time of a presentation timestamp from the video's start."""
@@ -105,6 +106,7 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
     """
     if stream.time_base is None or not stream.average_rate:
         raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
+    start_s = float((stream.start_time or 0) * stream.time_base)
     return VideoInfo(
         width_px=stream.codec_context.width,
         height_px=stream.codec_context.height,
@@ -113,6 +115,7 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
         average_hz=float(stream.average_rate),
         time_base=stream.time_base,
         start_pts=_first_pts(path, stream) if container.format.name == "avi" else stream.start_time or 0,
+        offset_s=max(0.0, start_s - (container.start_time or 0) / av.time_base),
     )
 
 
@@ -135,17 +138,19 @@ def _duration_s(container: av.container.InputContainer, stream: av.VideoStream, 
     if (own_s := own_duration_s(stream)) is not None:
         return own_s
     whole_s = (container.duration or 0) / av.time_base
-    if len(container.streams) == 1 or not whole_s:
+    if len(container.streams) == 1 and whole_s:
         return whole_s
-    # Another stream may be the longest: look where the packets end. Where none reaches the end, the file is cut short.
+    # Another stream may be the longest, or no length is stated: look where the packets end. Where none reaches the end
+    # that is stated, the file is cut short.
     ends_s: dict[int, float] = {}
     with av.open(str(path)) as again:
         for packet in again.demux():
             if packet.pts is not None and packet.time_base is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 ends_s[packet.stream_index] = max(end_s, ends_s.get(packet.stream_index, 0.0))
-    is_cut = max(ends_s.values(), default=0.0) < whole_s - MAX_MISSING_S
-    return whole_s if is_cut else ends_s.get(stream.index, whole_s)
+    if max(ends_s.values(), default=0.0) < whole_s - MAX_MISSING_S or stream.index not in ends_s:
+        return whole_s
+    return max(0.0, ends_s[stream.index] - float((stream.start_time or 0) * (stream.time_base or 0)))
 
 
 def _first_pts(path: Path, stream: av.VideoStream) -> int:
