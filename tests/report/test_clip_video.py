@@ -9,8 +9,9 @@ import pytest
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.formats.video import frames_between, timed_frames
+from gaze_vlm.gaze.lettering import text_image
 from gaze_vlm.preparation.store import Store
-from gaze_vlm.report.clip_video import BAR_PX, PANEL_PX, bar, names_of, text_image
+from gaze_vlm.report.clip_video import BAR_PX, PANEL_PX, bar, names_of
 
 
 def test_the_video_has_every_frame_of_the_clip_at_its_own_time(compared: Path, prepared: Path, tmp_path: Path) -> None:

@@ -11,16 +11,14 @@ import av
 import numpy as np
 from einops import rearrange
 from jaxtyping import UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
-from gaze_vlm.foreign_text import visible
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image
 from gaze_vlm.gaze.overlay import POINT, one_scale, resized, with_density, with_points
 from gaze_vlm.output import draft_of
 from gaze_vlm.progress import track
@@ -28,8 +26,7 @@ from gaze_vlm.report.clip_views import prediction_of
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs
 
 PANEL_PX = 384
-TITLE_PX, LINE_PX, BAR_PX = 30, 24, 8
-DPI, FONT_PT, LETTER_PX = 100, 11, 9.2
+TITLE_PX, BAR_PX = 30, 8
 GREY = 0x50
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -125,20 +122,3 @@ def caption(attention: ComparedAttention, runs: Mapping[str, Run], letters: int)
         for name, one in given.items():
             made += wrap(f"{name}: {one.prediction}", letters, initial_indent="   ", subsequent_indent="      ")
     return made
-
-
-def text_image(texts: Sequence[str], width_px: int, height_px: int, columns: int = 1) -> Image:
-    """Draw texts in white on black, one below the other, or in columns.
-
-    The height is made even.
-    """
-    height_px += height_px % 2
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="black")
-    rows = max(1, len(texts) // columns)
-    for index, text in enumerate(texts):
-        row, column = divmod(index, columns)
-        x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
-        figure.text(x, y, visible(text), color="white", fontsize=FONT_PT, va="center", parse_math=False)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
