@@ -27,6 +27,14 @@ def test_the_import_alone_loads_nothing_large():
     assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "set()"
 
 
+def test_no_name_but_those_of_lightning_imports_it():
+    names = [name for name in gaze_vlm.__all__ if name not in ("ClipDataModule", "GazeVLM")]
+    load = f"import sys, gaze_vlm; [getattr(gaze_vlm, name) for name in {names}]; print([*sys.modules])"
+    loaded = subprocess.check_output([sys.executable, "-W", "ignore", "-c", load], text=True)
+    assert "'transformers'" in loaded
+    assert not {"'lightning'", "'pytorch_lightning'"} & {*loaded.strip("[]\n").split(", ")}
+
+
 def test_types_are_shipped():
     assert (SOURCE / "py.typed").is_file()
 

@@ -1,6 +1,7 @@
 """Vision-language models for egocentric video that learn where to look from the wearer's gaze.
 
-The public names load on first use, so that `import gaze_vlm` takes no time.
+The public names load on first use, so that `import gaze_vlm` takes no time. Only `ClipDataModule` and `GazeVLM` need
+Lightning.
 """
 
 from importlib import import_module
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from gaze_vlm.datamodules import ClipDataModule as ClipDataModule
     from gaze_vlm.gaze.mixture import GazeMixture as GazeMixture
     from gaze_vlm.gaze.mixture import patch_distribution as patch_distribution
+    from gaze_vlm.gaze.regions import Box as Box
+    from gaze_vlm.gaze.regions import FrameRegions as FrameRegions
+    from gaze_vlm.gaze.regions import Mask as Mask
+    from gaze_vlm.gaze.regions import Spot as Spot
     from gaze_vlm.gaze.samples import GazeEvent as GazeEvent
     from gaze_vlm.gaze.samples import GazeSamples as GazeSamples
     from gaze_vlm.gaze.view import Grid as Grid
@@ -27,7 +32,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Backbone": "backbones",
+    "Box": "gaze.regions",
     "ClipDataModule": "datamodules",
+    "FrameRegions": "gaze.regions",
     "GazeBlock": "attention",
     "GazeEvent": "gaze.samples",
     "GazeMixture": "gaze.mixture",
@@ -35,7 +42,9 @@ _MODULES = {
     "GazeSamples": "gaze.samples",
     "GazeVLM": "training.module",
     "Grid": "gaze.view",
+    "Mask": "gaze.regions",
     "PatchAttention": "attention",
+    "Spot": "gaze.regions",
     "View": "gaze.view",
     "gaze_divergence": "attention",
     "load_backbone": "inference.models",

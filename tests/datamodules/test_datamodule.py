@@ -149,7 +149,7 @@ def test_a_store_with_a_longer_window_serves_the_same_gaze(prepared: Path, raw_r
     assert longer.store.manifest.points > manifest.points
     for position in range(len(own.records)):
         at = Grid(8, 8), View(), 0.5
-        (mass, valid), (same_mass, same_valid) = (data.gaze(position).distribution_on(*at) for data in (own, other))
+        (mass, valid), (same_mass, same_valid) = (data.gaze(position).on(*at) for data in (own, other))
         assert valid.tolist() == same_valid.tolist()
         assert torch.allclose(mass, same_mass, atol=1e-6)
 

@@ -68,7 +68,7 @@ def test_a_point_without_weight_changes_nothing_even_if_it_is_nan() -> None:
 def test_validity() -> None:
     xy = torch.tensor([[[0.5, 0.5]], [[0.02, 0.5]], [[0.5, 0.5]]])
     mixture = GazeMixture(xy, torch.tensor([[1.0], [1.0], [0.0]]), 0.02, 1.0)
-    distribution, valid = mixture.distribution_on(GRID, View(0.25, 0.25, 0.75, 0.75), min_mass_in_view=0.5)
+    distribution, valid = mixture.on(GRID, View(0.25, 0.25, 0.75, 0.75), min_mass_in_view=0.5)
     assert valid.tolist() == [True, False, False]  # in view; out of view; nothing counts
     assert distribution[2].eq(0).all()
 
@@ -77,8 +77,8 @@ def test_validity() -> None:
 def test_a_share_in_view_out_of_range_is_refused(share: float) -> None:
     mixture = GazeMixture(torch.full((1, 1, 2), 0.5), torch.ones(1, 1), 0.05, 1.0)
     with pytest.raises(ValueError, match=r"min_mass_in_view is .*; expected a share above 0 and up to 1"):
-        mixture.distribution_on(GRID, View(), share)
-    assert mixture.distribution_on(GRID, View(), 1.0)[1].shape == (1,)
+        mixture.on(GRID, View(), share)
+    assert mixture.on(GRID, View(), 1.0)[1].shape == (1,)
 
 
 def test_moving_the_view_moves_gaze_with_the_pixels() -> None:

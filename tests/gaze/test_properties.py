@@ -67,7 +67,7 @@ def test_a_view_of_everything_holds_all_mass(gaze: tuple, sigma: float, aspect: 
 def test_validity(gaze: tuple, sigma: float, aspect: float, view: View, grid: Grid, least: float) -> None:
     """A frame is valid where enough of the weighted points' mass is in the box, which one-dimensional CDFs tell."""
     xy, weight = gaze
-    _, valid = GazeMixture(xy, weight, sigma, aspect).distribution_on(grid, view, least)
+    _, valid = GazeMixture(xy, weight, sigma, aspect).on(grid, view, least)
     normal = torch.distributions.Normal(0.0, 1.0)
     for frame in range(len(xy)):
         counted = weight[frame] > 0

@@ -17,7 +17,7 @@ SIDE = 400  # pixels of a drawn frame, a multiple of the grid's cells and of the
 
 
 def on(*regions: Region, view: View = View(), grid: Grid = GRID, least: float = 0.5) -> tuple[torch.Tensor, bool]:  # noqa: B008
-    mass, valid = FrameRegions([regions], 0.05, 4 / 3).distribution_on(grid, view, least)
+    mass, valid = FrameRegions([regions], 0.05, 4 / 3).on(grid, view, least)
     return mass[0], bool(valid)
 
 
@@ -59,7 +59,7 @@ def test_a_mask_of_another_size_than_the_grids_multiple() -> None:
 
 def test_a_point_is_as_gaze_is() -> None:
     mixture = GazeMixture(torch.tensor([[[0.3, 0.7], [0.8, 0.1]]]), torch.tensor([[1.0, 3.0]]), 0.05, 4 / 3)
-    expected, _ = mixture.distribution_on(GRID, View(0.1, 0, 0.9, 1), 0.5)
+    expected, _ = mixture.on(GRID, View(0.1, 0, 0.9, 1), 0.5)
     mass, _ = on(Spot(0.3, 0.7), Spot(0.8, 0.1, weight=3), view=View(0.1, 0, 0.9, 1))
     assert torch.allclose(mass, expected[0], atol=1e-6)
 
@@ -81,7 +81,7 @@ def test_regions_follow_the_view() -> None:
 
 
 def test_a_frame_without_regions_is_invalid() -> None:
-    mass, valid = FrameRegions([[Box(0, 0, 1, 1)], []], 0.05, 1.0).distribution_on(GRID, View(), 0.5)
+    mass, valid = FrameRegions([[Box(0, 0, 1, 1)], []], 0.05, 1.0).on(GRID, View(), 0.5)
     assert valid.tolist() == [True, False]
     assert mass.sum(-1).tolist() == pytest.approx([1, 0])
 

@@ -36,7 +36,7 @@ def clip(session: str, *frames: list[tuple[float, float]]) -> Clip:
 
 def batch_of(clips: list[Clip], group: int = 1) -> Batch:
     mixture = GazeMixture.stack([one.gaze for one in clips])
-    gaze, valid = average_groups(*mixture.distribution_on(GRID, VIEW, LEAST), group)
+    gaze, valid = average_groups(*mixture.on(GRID, VIEW, LEAST), group)
     return Batch({}, {}, {}, None, gaze, valid, clips, torch.tensor(0.0))
 
 
@@ -65,7 +65,7 @@ def test_a_sample_is_the_mean_of_its_frames() -> None:
     a, gaze = attention.log_probs[0].exp().mean(1), batch.gaze[0]
     fixations = torch.zeros(2, 12)
     fixations[0, 0], fixations[0, 6], fixations[1, 11] = 2, 1, 1  # 0.1, 0.5 and 0.7 of a view that is 0.8 wide
-    prior = centre_prior(1, 4 / 3).distribution_on(GRID, VIEW, LEAST)[0]
+    prior = centre_prior(1, 4 / 3).on(GRID, VIEW, LEAST)[0]
     expected = {
         "attention_cc": correlation(a, gaze),
         "attention_sim": similarity(a, gaze),

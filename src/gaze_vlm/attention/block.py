@@ -60,6 +60,16 @@ class GazeBlock(nn.Module):
             the patch tokens, `append_both` both. `modulate` scales and shifts the patch tokens by the attention,
             starting at 0: a pretrained model starts unchanged.
         query: `global` (the paper) or `frame`.
+
+    Raises:
+        InputError: a number out of its range.
+
+    Example:
+        Two clips of eight frames, each of 16 × 16 visual tokens, of which the language model reads one a frame:
+
+        >>> tokens, attention = GazeBlock(width=32, heads=2, head_width=16)(torch.randn(2, 8, 256, 32))
+        >>> tokens.shape, attention.shape
+        (torch.Size([2, 8, 1, 32]), torch.Size([2, 8, 2, 256]))
     """
 
     def __init__(

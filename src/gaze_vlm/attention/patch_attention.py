@@ -10,9 +10,20 @@ from gaze_vlm.gaze.view import Grid
 
 @dataclass
 class PatchAttention:
-    """Attention over the patches of each frame, as fp32 log-probabilities.
+    """Attention over the patches of each frame, whatever it was taken from.
 
-    `log_probs` [batch, frame, head, patch], row-major on `grid`, each head's patches summing to 1.
+    Args:
+        log_probs: fp32 log-probabilities [batch, frame, head, patch], row-major on `grid`; the probabilities of a
+            head's patches sum to 1.
+        grid: rows and columns of the patches of a frame.
+
+    Example:
+        Two heads, each of which looks at one of two patches:
+
+        >>> import torch
+        >>> attention = PatchAttention(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]).log(), Grid(1, 2))
+        >>> attention.head_mean().exp()
+        tensor([[[0.5000, 0.5000]]])
     """
 
     log_probs: Float[Tensor, "batch frame head patch"]

@@ -137,10 +137,10 @@ class Collator:
         options = self.grid, self.covered_view, self.min_mass_in_view
         targets = [clip.targets for clip in clips if clip.targets is not None]
         if targets:  # of all clips, or of none
-            made = [one.distribution_on(*options) for one in targets]
+            made = [one.on(*options) for one in targets]
             distribution, valid = (torch.stack(parts) for parts in zip(*made, strict=True))
         else:
-            distribution, valid = GazeMixture.stack([clip.gaze for clip in clips]).distribution_on(*options)
+            distribution, valid = GazeMixture.stack([clip.gaze for clip in clips]).on(*options)
         return average_groups(distribution, valid, self.frames_per_group)
 
     def group_s(self, times_s: Sequence[float]) -> float:

@@ -106,10 +106,20 @@ def degrees_of_freedom(share: Float[np.ndarray, "*sample session"]) -> Float[np.
 def paired_interval(
     treatment: Float[np.ndarray, "seed clip"], control: Float[np.ndarray, "seed clip"], sessions: Sequence[str]
 ) -> Estimate:
-    """Estimate the mean of treatment − control, paired by seed and clip.
+    """Estimate the mean of treatment − control, paired by seed and clip; see `session_interval`.
+
+    Args:
+        treatment: a score of every seed and clip.
+        control: that of the same seeds and clips.
+        sessions: session (video) of every clip.
 
     Raises:
         InputError: the two differ in shape.
+
+    Example:
+        >>> treatment, control = np.array([[0.5, 0.6, 0.4, 0.7, 0.5]]), np.array([[0.4, 0.4, 0.4, 0.5, 0.3]])
+        >>> print(f"{paired_interval(treatment, control, list('abcde')).mean:.2f}")
+        0.14
     """
     if treatment.shape != control.shape:
         raise InputError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")

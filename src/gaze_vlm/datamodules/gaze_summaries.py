@@ -21,13 +21,13 @@ def valid_share(dataset: ClipDataset, view: View, min_mass_in_view: float) -> fl
     """
     if dataset.targets is not None:
         given = [dataset.described(position).targets for position in range(len(dataset.records))]
-        seen = [one.distribution_on(Grid(1, 1), view, min_mass_in_view)[1] for one in given if one is not None]
+        seen = [one.on(Grid(1, 1), view, min_mass_in_view)[1] for one in given if one is not None]
         return float(torch.cat(seen).float().mean())
     by_frames: dict[int, list[GazeMixture]] = {}
     for position, record in enumerate(dataset.records):
         by_frames.setdefault(record.frames, []).append(dataset.described(position).gaze)
     valid = [
-        GazeMixture.stack(mixtures).distribution_on(Grid(1, 1), view, min_mass_in_view)[1].flatten()
+        GazeMixture.stack(mixtures).on(Grid(1, 1), view, min_mass_in_view)[1].flatten()
         for mixtures in by_frames.values()
     ]
     return float(torch.cat(valid).float().mean())
@@ -47,7 +47,7 @@ def fixations_of_sessions(
     fixations: dict[str, Tensor] = {}
     for position, record in enumerate(dataset.records):
         mixture = dataset.described(position).gaze
-        _, valid = mixture.distribution_on(grid, view, min_mass_in_view)
+        _, valid = mixture.on(grid, view, min_mass_in_view)
         of_clip = mixture.fixations_on(grid, view)[valid].sum(0)
         fixations[record.session] = fixations.get(record.session, 0) + of_clip
     return fixations

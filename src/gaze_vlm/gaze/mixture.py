@@ -12,17 +12,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.gaze.view import WHOLE_FRAME, Grid, View
 
 
 @dataclass
 class GazeMixture:
     """Gaze of the frames of a clip, or of several, as weighted Gaussians.
 
-    They are isotropic in the pixels of the full frame. Shapes and units: `xy` [*clip, frame, point, 2] normalised to
-    the full frame, origin top left; `weight` [*clip, frame, point], 0 for a point that does not count; `sigma` in frame
-    widths (the paper: 20 px of 1088, 0.0184); `aspect` is the frame's width over its height, a number, or one a clip
-    [clip, 1, 1].
+    They are isotropic in the pixels of the full frame. Source: paper §3, whose heat maps these are before they are
+    drawn.
+
+    Args:
+        xy: gaze points [*clip, frame, point, 2], (x, y) normalised to the full frame, origin top left. One without
+            weight may be anything.
+        weight: of each point [*clip, frame, point], 0 for a point that does not count.
+        sigma: standard deviation of each Gaussian in frame widths (the paper: 20 px of 1088, 0.0184).
+        aspect: the frame's width over its height, a number, or one a clip [clip, 1, 1].
+
+    Example:
+        Two frames of 640 × 480 px, with two points and with one:
+
+        >>> xy = torch.tensor([[[0.5, 0.5], [0.6, 0.5]], [[0.1, 0.2], [0.0, 0.0]]])
+        >>> gaze = GazeMixture(xy, weight=torch.tensor([[1.0, 1.0], [1.0, 0.0]]), sigma=0.0184, aspect=640 / 480)
+        >>> distribution, valid = gaze.on(Grid(24, 24))
+        >>> distribution.shape, valid
+        (torch.Size([2, 576]), tensor([True, True]))
     """
 
     xy: Float[Tensor, "*clip frame point 2"]
@@ -56,15 +70,33 @@ class GazeMixture:
         aspect = aspects.pop() if len(aspects) == 1 else rearrange(each, "clip -> clip 1 1")
         return cls(torch.stack(xy), torch.stack(weight), mixtures[0].sigma, aspect)
 
-    def distribution_on(
-        self, grid: Grid, view: View, min_mass_in_view: float
+    def on(
+        self, grid: Grid, view: View = WHOLE_FRAME, min_mass_in_view: float = 0.5
     ) -> tuple[Float[Tensor, "*clip frame patch"], Bool[Tensor, "*clip frame"]]:
         """Return each frame's patch distribution, and whether the frame is valid.
 
         It is valid if some point counts and the share of the mass in view is at least `min_mass_in_view`, in (0, 1].
 
+        Args:
+            grid: rows and columns of patches.
+            view: the part of the frame that the grid covers.
+            min_mass_in_view: see above.
+
+        Returns:
+            The distribution [*clip, frame, patch], row-major, which sums to 1 (see `patch_distribution`), and whether
+            each frame is valid [*clip, frame].
+
         Raises:
-            InputError: `min_mass_in_view` is out of its range.
+            InputError: `min_mass_in_view` is out of its range, or `sigma` is not above 0.
+
+        Example:
+            A frame with one point, and one without gaze:
+
+            >>> xy, weight = torch.tensor([[[0.5, 0.25]], [[0.0, 0.0]]]), torch.tensor([[1.0], [0.0]])
+            >>> gaze = GazeMixture(xy, weight, sigma=0.02, aspect=4 / 3)
+            >>> distribution, valid = gaze.on(Grid(2, 2))
+            >>> distribution[0], valid
+            (tensor([0.5000, 0.5000, 0.0000, 0.0000]), tensor([ True, False]))
         """
         check_min_mass_in_view(min_mass_in_view)
         distribution, in_view = patch_distribution(self.xy, self.weight, self.sigma, self.aspect, view, grid)

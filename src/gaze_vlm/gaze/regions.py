@@ -12,12 +12,17 @@ from torch import Tensor
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import check_min_mass_in_view, patch_distribution
-from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.gaze.view import WHOLE_FRAME, Grid, View
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A Gaussian about a point, normalised to the frame, origin top left; its sigma is that of gaze."""
+    """A Gaussian about a point; its sigma is that of gaze.
+
+    Args:
+        x, y: of the point, normalised to the frame, origin top left.
+        weight: of the region in its frame, above 0.
+    """
 
     x: float
     y: float
@@ -26,7 +31,12 @@ class Spot:
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the frame that counts evenly; its sides are normalised to the frame, origin top left."""
+    """A part of the frame that counts evenly.
+
+    Args:
+        left, top, right, bottom: its sides, normalised to the frame, origin top left.
+        weight: of the region in its frame, above 0.
+    """
 
     left: float
     top: float
@@ -44,7 +54,7 @@ class Mask:
             outside (COCO's run-length encoding). Empty: `file` has the pixels.
         size_px: height and width of `runs`.
         file: a picture whose pixels that are not black are inside. It is read when it is needed.
-        weight: of the region in its frame.
+        weight: of the region in its frame, above 0.
     """
 
     runs: tuple[int, ...] = ()
@@ -80,20 +90,31 @@ class FrameRegions:
         frames: the regions of each frame, with weights above 0; none where the frame has no target.
         sigma: of points, in frame widths.
         aspect: the frame's width over its height.
+
+    Example:
+        A frame whose left half counts, and one without a target:
+
+        >>> targets = FrameRegions([[Box(0.0, 0.0, 0.5, 1.0)], []], sigma=0.0184, aspect=4 / 3)
+        >>> distribution, valid = targets.on(Grid(1, 4))
+        >>> distribution[0], valid
+        (tensor([0.5000, 0.5000, 0.0000, 0.0000]), tensor([ True, False]))
     """
 
     frames: Sequence[Sequence[Region]]
     sigma: float
     aspect: float
 
-    def distribution_on(
-        self, grid: Grid, view: View, min_mass_in_view: float
+    def on(
+        self, grid: Grid, view: View = WHOLE_FRAME, min_mass_in_view: float = 0.5
     ) -> tuple[Float[Tensor, "frame patch"], Bool[Tensor, " frame"]]:
         """Return each frame's patch distribution, and whether the frame is valid.
 
         Each region has its weight, spread over it. Mass outside the view is lost and the rest renormalised, as of a
         `GazeMixture`; a frame is valid if it has a region and the share of its mass in view is at least
         `min_mass_in_view`, in (0, 1].
+
+        Raises:
+            InputError: `min_mass_in_view` is out of its range, or a mask's picture cannot be read.
         """
         check_min_mass_in_view(min_mass_in_view)
         mass = torch.stack([self._mass(regions, grid, view) for regions in self.frames])

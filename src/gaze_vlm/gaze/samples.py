@@ -23,11 +23,27 @@ class GazeEvent(IntEnum):
 
 @dataclass(frozen=True)
 class GazeSamples:
-    """Gaze of one video, or of a part of it, sorted by time.
+    """Gaze of one video, or of a part of it, sorted by time: what every reader of a data set returns.
 
-    Shapes and units: `t_s` seconds from the start of the video; `xy` normalised to the *full* frame, origin at
-    the top left, (x, y); `event` one `GazeEvent` a sample. `xy` of an untracked sample or a blink is NaN, so that
-    it cannot be mistaken for a place.
+    Args:
+        t_s: times [sample], in seconds from the start of the video.
+        xy: places [sample, 2], (x, y) normalised to the *full* frame, origin top left. That of an untracked sample or a
+            blink is NaN, so that it cannot be mistaken for a place.
+        event: one `GazeEvent` a sample [sample].
+
+    Raises:
+        InputError: they differ in length, or are not sorted by time.
+
+    Example:
+        Three samples at 30 Hz, of which the last is a blink:
+
+        >>> samples = GazeSamples(
+        ...     t_s=np.array([0.0, 1 / 30, 2 / 30]),
+        ...     xy=np.array([[0.40, 0.50], [0.41, 0.50], [np.nan, np.nan]]),
+        ...     event=np.array([GazeEvent.FIXATION, GazeEvent.FIXATION, GazeEvent.BLINK], dtype=np.uint8),
+        ... )
+        >>> len(samples.window(after_s=0.0, until_s=0.1)), samples.tracked.tolist()
+        (2, [True, True, False])
     """
 
     t_s: Float64[np.ndarray, " sample"]

@@ -12,7 +12,19 @@ from gaze_vlm.errors import InputError
 
 @dataclass(frozen=True)
 class Grid:
-    """Patches of one frame, row-major from the top left."""
+    """Patches of one frame, row-major from the top left.
+
+    Args:
+        rows: from the top.
+        columns: from the left.
+
+    Raises:
+        InputError: it has no patch.
+
+    Example:
+        >>> len(Grid(24, 32))
+        768
+    """
 
     rows: int
     columns: int
@@ -40,6 +52,16 @@ class View:
         top: side of the box, in frame heights from the frame's top.
         right: side of the box, in frame widths from the frame's left.
         bottom: side of the box, in frame heights from the frame's top.
+
+    Raises:
+        InputError: the box is empty.
+
+    Example:
+        The middle square of a frame twice as wide as high:
+
+        >>> import torch
+        >>> View(left=0.25, right=0.75).points(torch.tensor([0.5, 0.1]))
+        tensor([0.5000, 0.1000])
     """
 
     left: float = 0.0
@@ -70,6 +92,9 @@ class View:
         height, width = round(self.bottom * rows) - top, round(self.right * columns) - left
         frames = pixels.crop(frames, top, left, height, width)  # outside the frame torchvision pads with black
         return pixels.resize(frames, [height_px, width_px], antialias=True)
+
+
+WHOLE_FRAME = View()
 
 
 def to_frames(images: UInt8[Tensor, "frame height width 3"]) -> UInt8[Tensor, "frame 3 height width"]:

@@ -152,12 +152,12 @@ class AttentionScorer:
     def on_grid(self, batch: Batch, grid: Grid) -> GazeOnGrid:
         """Return the gaze of a batch on a grid, on the batch's device."""
         mixture = GazeMixture.stack([clip.gaze for clip in batch.clips])
-        _, valid = mixture.distribution_on(grid, self.view, self.min_mass_in_view)
+        _, valid = mixture.on(grid, self.view, self.min_mass_in_view)
         of_frames = mixture.fixations_on(grid, self.view) * valid[..., None]
         groups = batch.valid.shape[1]
         fixations = rearrange(of_frames, "batch (group frame) patch -> batch group frame patch", group=groups).sum(2)
         prior = GazeMixture.stack([centre_prior(1, float(clip.gaze.aspect)) for clip in batch.clips])
-        centre, _ = prior.distribution_on(grid, self.view, self.min_mass_in_view)
+        centre, _ = prior.on(grid, self.view, self.min_mass_in_view)
         nothing = torch.zeros(len(grid))
         elsewhere = [
             self.of_all - self.fixations[clip.session] if clip.session in self.fixations else nothing

@@ -118,7 +118,7 @@ def draw_frame(axis: Axes, image: np.ndarray, gaze: VideoGaze, frame: int, aspec
     axis.imshow(image)
     mixture = options.mixture(gaze, slice(frame, frame + 1), aspect)
     grid = Grid(max(1, round(HEAT_CELLS / aspect)), HEAT_CELLS)
-    heat, valid = mixture.distribution_on(grid, View(), MIN_MASS_IN_VIEW)
+    heat, valid = mixture.on(grid, View(), MIN_MASS_IN_VIEW)
     if valid[0]:
         cells = rearrange(heat[0].numpy(), "(row column) -> row column", row=grid.rows)
         share = np.clip(cells / highest_mass(options.sigma, aspect, len(grid)), 0, 1)
