@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz drill audit small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz drill audit docs small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -127,6 +127,11 @@ fuzz: install  ## read thousands of damaged and made-up files (about ten minutes
 
 drill: install  ## inject every fault of docs/reliability.md
 	$(BIN)/python tests/fault_drill.py -n 2
+
+# All that the pages show is in the site: nothing is fetched while they are read.
+docs: install  ## build the documentation site, and check its links: site/html/
+	$(call pip_install,'.[dev,docs]')
+	PYTHONPATH=src $(BIN)/python docs/build_site.py
 
 lint: install  ## check style and format
 	$(BIN)/ruff check .
