@@ -1,6 +1,6 @@
 """Build the documentation site: `make docs`.
 
-The pages of docs/, results/ and the project are gathered in site/pages, whose links are those of the site; zensical makes
+The pages of docs/, results/ and the project are gathered in site/pages, with the links of the site; zensical makes
 site/html of them; what it made is checked. Any warning and any fault is an error.
 """
 
@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from check_site import faults
+from troubleshooting import table
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
@@ -66,11 +67,11 @@ def for_the_site(text: str, file: str) -> str:
     named becomes a link to it. What stands in a list is indented by four, as Python-Markdown wants it.
     """
     stand, called = places() | {"README.md": "index.md"}, titles()
-    here = stand[file]
+    folder = Path(stand[file]).parent
 
     def relative(target: str) -> str | None:
-        path = os.path.normpath(os.path.join(os.path.dirname(file), target))
-        return os.path.relpath(stand[path], os.path.dirname(here) or ".") if path in stand else None
+        path = os.path.normpath(Path(file).parent / target)
+        return os.path.relpath(stand[path], folder) if path in stand else None
 
     def link(found: re.Match[str]) -> str:
         target = found["target"]
@@ -84,16 +85,14 @@ def for_the_site(text: str, file: str) -> str:
 
     def named(found: re.Match[str]) -> str:
         path = found[0]
-        return f"[{called[path]}]({os.path.relpath(path, 'docs')})" if path in called else path
+        return f"[{called[path]}]({os.path.relpath(stand[path], folder)})" if path in called else path
 
     lines = []
     for line, is_prose in prose(text):
         if is_prose:
             linked = LINK.sub(link, IMAGE.sub(image, line))
             parts = CODE.split(linked)  # every second is code or a link
-            within = os.path.dirname(here)
-            if not within:
-                parts[::2] = [PAGE.sub(named, part) for part in parts[::2]]
+            parts[::2] = [PAGE.sub(named, part) for part in parts[::2]]
             line = "".join(parts)
         lines.append(line)
     return "\n".join(indented_by_four(lines)) + "\n"
@@ -137,14 +136,16 @@ def reference() -> str:
 def gather(pages: Path) -> None:
     """Write the pages and files of the site."""
     shutil.rmtree(pages, ignore_errors=True)
-    for file, place in places().items():
+    for source, place in places().items():
         path = pages / place
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
-            path.write_text(for_the_site((ROOT / file).read_text(encoding="utf-8"), file), encoding="utf-8")
+            path.write_text(for_the_site((ROOT / source).read_text(encoding="utf-8"), source), encoding="utf-8")
         else:
-            shutil.copy(ROOT / file, path)
+            shutil.copy(ROOT / source, path)
     (pages / "reference.md").write_text(reference(), encoding="utf-8")
+    with (pages / "troubleshooting.md").open("a", encoding="utf-8") as file:
+        file.write("\n" + table())
 
 
 def build() -> list[str]:
@@ -155,7 +156,9 @@ def build() -> list[str]:
     plain = os.environ | {"NO_COLOR": "1"}
     done = subprocess.run(command, cwd=ROOT, env=plain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout, end="")
-    said = re.findall(r"(?im)^.*\b(?:warning|error)\b.*$", done.stdout)  # those of mkdocstrings are not zensical's
+    said = re.findall(
+        r"(?im)^.*(?:\bwarning\b|\berror\b|^griffe:).*$", done.stdout
+    )  # of mkdocstrings, which end nothing
     failed = said or ([f"zensical ended with {done.returncode}"] if done.returncode else [])
     return failed or faults(SITE / "html")
 

@@ -1,4 +1,4 @@
-"""Write docs/troubleshooting.md from the errors that the source raises: `python docs/troubleshooting.py --write`.
+"""Print the tables of docs/troubleshooting.md, of the errors that the source raises; the site's page has them.
 
 A row for each error of the user's (`gaze_vlm.errors`) and each problem that `fit` and `doctor` find, by the folder that
 raises it. What a message ends in, after its last `: ` or `; `, is the fix.
@@ -6,16 +6,13 @@ raises it. What a message ends in, after its last `: ` or `; `, is the fix.
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gaze_vlm"
-PAGE = ROOT / "docs" / "troubleshooting.md"
 RAISED = {"CommandError", "InputError", "MissingFileError", "OptionError", "OutputError", "Problem", "TimeLimitError"}
 VALUE = "…"
-BEGIN = "<!-- errors: python docs/troubleshooting.py --write -->\n"
 ROOMS = {
     "formats": "Reading a data set's files",
     "preparation": "Preparing a store",
@@ -104,13 +101,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def page() -> str:
-    """Return the page with its tables."""
-    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[0] + BEGIN + "\n" + table()
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        PAGE.write_text(page(), encoding="utf-8")
-    else:
-        print(table())
+    print(table())
