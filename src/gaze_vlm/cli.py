@@ -53,7 +53,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.report.report:report",
         "write the page of a comparison: tables, and clips with gaze and attention",
     ),
-    "export": ("gaze_vlm.training.export:export", "write a run's model for `transformers`, or what was trained of it"),
+    "export": ("gaze_vlm.export.export:export", "write a run's model for `transformers`, or what was trained of it"),
     "forgetting": ("gaze_vlm.forgetting.forgetting:forgetting", "ask runs what their model knew before the training"),
     "attention": ("gaze_vlm.report.attention:picture_attention", "picture frames with gaze and attention"),
     "alignment": (

@@ -39,8 +39,8 @@ class ExportSettings:
     options: dict[str, Any]
     view: dict[str, float]
     media: str
-    processor_options: dict[str, Any]
     block: dict[str, Any] | None
+    clip: dict[str, float] | None = None
 
 
 def is_export(folder: Path) -> bool:

@@ -1,49 +1,41 @@
-"""`gaze-vlm export`: a run's model for `transformers`, or what was trained of it; docs/export.md shows its use."""
+"""A run's model as a folder for `transformers`, or what was trained of it; docs/export.md shows its use."""
 
 import json
+from copy import copy, deepcopy
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from safetensors.torch import save_file
+from transformers import GenerationConfig
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.export_files import BLOCK, SETTINGS
 from gaze_vlm.backbones.lora import merge_lora, save_adapter
 from gaze_vlm.errors import InputError
-from gaze_vlm.output import check_new_folder, draft_folder, writing
-from gaze_vlm.training.configured import load_run
+
+OF_SAMPLING = ("temperature", "top_p", "top_k", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+
 
 Form = Literal["whole", "adapter", "block"]
 
 
-def export(run: Path, output: Path, form: Form = "whole") -> Path:
-    """Write a run's model as a checkpoint folder of `transformers`, or what was trained of it alone.
+class ClipShape(NamedTuple):
+    """The clips that a run was trained on: how many frames, and how many of them a second."""
 
-    A folder holds safetensors, config and processor. Trained beside weights of 4 bits, LoRA is merged into the base
-    model's full ones.
+    frames: int
+    frame_hz: float
+
+
+def export_backbone(backbone: Backbone, output: Path, form: Form = "whole", clip: ClipShape | None = None) -> None:
+    """Write a loaded backbone. In the form `whole` its LoRA is merged: it cannot be trained further.
 
     Args:
-        run: directory of a finished run.
-        output: folder to write, new or empty.
-        form: `whole` is the model, with LoRA merged. `adapter` is LoRA for peft, with parts that were trained in full
-            and the gaze block. `block` is the gaze block, where nothing else was trained.
-
-    Raises:
-        InputError: the run is not finished, or has no such form, or the folder holds something.
-    """
-    check_new_folder(output)
-    backbone = load_run(run, quantization=None).model.backbone
-    with draft_folder(output) as draft, writing(output):
-        export_backbone(backbone, draft, form)
-    beside = f"; its gaze block is in {BLOCK}, see docs/export.md" if backbone.block is not None else ""
-    print(f"wrote {output}{beside}")
-    return output
-
-
-def export_backbone(backbone: Backbone, output: Path, form: Form = "whole") -> None:
-    """Write a loaded backbone. In the form `whole` its LoRA is merged: it cannot be trained further.
+        backbone: the model.
+        output: folder, which is there.
+        form: `whole`, `adapter` or `block`, see `gaze_vlm.export.export`.
+        clip: the clips that it was trained on, where that is known.
 
     Raises:
         InputError: there is no such form of it.
@@ -62,11 +54,39 @@ def export_backbone(backbone: Backbone, output: Path, form: Form = "whole") -> N
         if chosen.lora is not None:
             merge_lora(backbone.hf)
         backbone.hf.save_pretrained(output)
-    backbone.processor.save_pretrained(output)
-    write_settings(backbone, output)
+    greedy_config(backbone).save_pretrained(output)
+    frame_processor(backbone).save_pretrained(output)
+    write_settings(backbone, output, clip)
 
 
-def write_settings(backbone: Backbone, output: Path) -> None:
+def greedy_config(backbone: Backbone) -> GenerationConfig:
+    """Return the model's generation config, with which plain `generate()` answers as a run does.
+
+    It is greedy, and an answer has at most the run's `max_new_tokens`.
+    """
+    own = backbone.hf.generation_config.to_dict()
+    kept = {name: value for name, value in own.items() if name not in OF_SAMPLING and not name.startswith("_")}
+    return GenerationConfig(**kept | {"do_sample": False, "max_new_tokens": backbone.options.max_new_tokens})
+
+
+def frame_processor(backbone: Backbone) -> Any:
+    """Return the processor that does with frames, unasked, what it did in the run.
+
+    Frames of the run's size go in as they are, and others are squashed to it. The processors of Qwen and SmolVLM, which
+    cannot squash, leave the size of any frame as it is.
+    """
+    collator = backbone.collator()
+    processor, name = copy(backbone.processor), f"{collator.media}_processor"
+    of_frames = deepcopy(getattr(processor, name))
+    for option, value in collator.image_options.items():
+        setattr(of_frames, option, value)
+    if "longest_edge" not in of_frames.to_dict()["size"]:
+        of_frames.size, of_frames.do_resize = {"height": collator.height_px, "width": collator.width_px}, True
+    setattr(processor, name, of_frames)
+    return processor
+
+
+def write_settings(backbone: Backbone, output: Path, clip: ClipShape | None = None) -> None:
     """Write how frames go in, and the gaze block."""
     chosen = backbone.options
     options: dict[str, Any] = {
@@ -81,7 +101,7 @@ def write_settings(backbone: Backbone, output: Path) -> None:
         "options": options,  # of the backbone
         "view": asdict(chosen.view),
         "media": backbone.media,
-        "processor_options": backbone.collator().image_options,
+        "clip": None if clip is None else clip._asdict(),
         "block": None if backbone.block is None else backbone.block.settings,
     }
     (output / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
