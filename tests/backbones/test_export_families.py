@@ -28,8 +28,9 @@ from gaze_vlm.export.loading_code import loading_code, needs_package
 from gaze_vlm.gaze.view import View
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.training.export import ClipShape, export_backbone
+from training_files import ROOT
 
-PLAIN = Path(__file__).parents[1] / "plain_transformers.py"
+PLAIN = ROOT / "tests" / "plain_transformers.py"
 RATE_HZ = 2.5  # of the frames of `make_clip`
 ADAPTERS = ("llava", "qwen3-vl-video", "smolvlm2")
 """Families whose adapter is loaded by peft in plain transformers."""
@@ -100,6 +101,14 @@ def test_the_folder_keeps_what_an_answer_needs(family: Family, checkpoint: Path,
     made = of_frames([frames] if backbone.media == "video" else list(frames), return_tensors="pt")
     pixels = made.get("pixel_values_videos", made.get("pixel_values"))
     assert torch.equal(pixels.flatten(), collator.pixel_values(clip.frames).flatten())
+
+
+def test_the_page_has_the_lines_of_a_llava(tiny_llava: Path) -> None:
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    for output in (None, "pool"):
+        backbone = make_backbone(FAMILIES[0], tiny_llava, output)
+        code = loading_code(backbone, "whole", make_clip(0).prompt, RATE_HZ, "exported")
+        assert f"```python\n{code.replace('[48, 48]', '[336, 336]')}```\n" in page
 
 
 def test_a_view_is_cut_out_by_this_package(tiny_llava: Path) -> None:

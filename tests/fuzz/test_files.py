@@ -28,6 +28,7 @@ from gaze_vlm.comparison.published import read_published
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.errors import InputError
+from gaze_vlm.export.licences import base_licence
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
@@ -215,6 +216,10 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     published = "arm,task,metric,value,measured_on\ngaze,activity,noun,1.5,Ego4D\ncontrol,future,semantic,2,Ego4D\n"
     (place / "published").mkdir()
     (place / "published" / "a.csv").write_text(published)
+    base = place / "base"
+    base.mkdir()
+    (base / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# A base model\n")
+    made["base model's page"] = Target(base, "README.md", damaged_text, lambda folder: base_licence(str(folder)))
     made["published"] = Target(
         place / "published", "a.csv", damaged_text, lambda folder: read_published(folder / "a.csv")
     )
@@ -314,6 +319,7 @@ NAMES = (
     "training.json",
     "loggers.json",
     "alignment",
+    "base model's page",
     "published",
     "targets",
     "digest",

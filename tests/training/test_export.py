@@ -47,8 +47,9 @@ def test_another_lora_is_refused(
 
 def test_a_run_is_exported(lora_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["export", "--run", str(lora_run), "--output", str(tmp_path)]) == 0
-    assert "gaze_block.safetensors" in capsys.readouterr().out
+    assert f"{tmp_path / 'README.md'} says what it is" in capsys.readouterr().out
     names = {path.name for path in tmp_path.iterdir()}
+    assert {"README.md", "generation_config.json", "chat_template.jinja"} <= names
     assert {"model.safetensors", "config.json", "gaze_vlm.json", "gaze_block.safetensors", "tokenizer.json"} <= names
     assert json.loads((tmp_path / "gaze_vlm.json").read_text())["block"]["output"] == "both"
     backbone = load_run(lora_run, max_new_tokens=3).model.backbone

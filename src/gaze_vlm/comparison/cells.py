@@ -42,7 +42,8 @@ def estimate_cell(metric: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return DASH
     mean, low, high = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high))
-    return f"{mean:z.1f} {NO_INTERVAL}" if isnan(low) else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
+    shown, from_, to = (f"{value:z.{_decimals(metric)}f}" for value in (mean, low, high))
+    return f"{shown} {NO_INTERVAL}" if isnan(low) else f"{shown} [{from_}, {to}]"
 
 
 def gain_cell(metric: str, estimate: Estimate | None) -> str:

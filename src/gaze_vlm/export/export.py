@@ -36,7 +36,7 @@ def export(run: Path, output: Path, form: Form = "whole") -> Path:
     cli = load_run(run, quantization=None)
     manifest = manifest_of(cli.datamodule)
     clip = None if manifest is None else clip_shape(manifest, cli.datamodule.store_path)
-    card = model_card(cli, form, manifest, clip, tested_run(run))
+    card = model_card(cli, form, manifest, clip, run_as_tested(run))
     with draft_folder(output) as draft, writing(output):
         export_backbone(cli.model.backbone, draft, form, clip)
         (draft / CARD).write_text(card, encoding="utf-8")
@@ -62,7 +62,7 @@ def clip_shape(manifest: Manifest, store: Path) -> ClipShape:
     return ClipShape(round(rate * seconds), rate)
 
 
-def tested_run(run: Path) -> Run | None:
+def run_as_tested(run: Path) -> Run | None:
     """Read a run's test; None where it was not tested, or not whole."""
     if RunDirectory(run).missing:
         return None

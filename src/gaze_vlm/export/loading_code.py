@@ -22,7 +22,8 @@ PLAIN = """\
 processor = AutoProcessor.from_pretrained({folder})
 
 frames = resize(frames, [{height}, {width}], antialias=True)
-chat = [{{"role": "user", "content": [{media}, {{"type": "text", "text": {question}}}]}}]
+content = [{media}, {{"type": "text", "text": {question}}}]
+chat = [{{"role": "user", "content": content}}]
 text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
 {inputs}
 made = model.generate(**inputs)

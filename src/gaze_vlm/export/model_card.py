@@ -1,5 +1,7 @@
 """The model card of an export: what it is, what it can do, and how to load it."""
 
+from typing import Any
+
 from huggingface_hub import ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -78,9 +80,10 @@ def hub_metadata(backbone: Backbone, form: Form) -> ModelCardData:
         library = "gaze-vlm-lightning"
     else:
         library = "peft" if form == "adapter" else "transformers"
+    relation: dict[str, Any] = {"base_model_relation": "finetune" if form == "whole" else "adapter"} if base else {}
     return ModelCardData(
         base_model=base,
-        **({} if base is None else {"base_model_relation": "finetune" if form == "whole" else "adapter"}),
+        **relation,
         library_name=library,
         license=base_licence(backbone.options.checkpoint),
         pipeline_tag="video-text-to-text" if backbone.media == "video" else "image-text-to-text",
