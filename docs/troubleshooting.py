@@ -32,6 +32,7 @@ ROOMS = {
     "forgetting": "Forgetting",
     "processes": "Processes and jobs",
     "comparison": "Comparisons",
+    "export": "Exports",
     "report": "Pages and pictures",
     "": "All commands",
 }
