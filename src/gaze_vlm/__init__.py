@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gaze_vlm.attention import PatchAttention as PatchAttention
     from gaze_vlm.attention import gaze_divergence as gaze_divergence
     from gaze_vlm.backbones import Backbone as Backbone
+    from gaze_vlm.backbones.capturing import capture_attention as capture_attention
+    from gaze_vlm.backbones.patch_targets import PatchTargets as PatchTargets
     from gaze_vlm.comparison.statistics import paired_interval as paired_interval
     from gaze_vlm.comparison.statistics import session_interval as session_interval
     from gaze_vlm.datamodules import ClipDataModule as ClipDataModule
@@ -44,8 +46,10 @@ _MODULES = {
     "Grid": "gaze.view",
     "Mask": "gaze.regions",
     "PatchAttention": "attention",
+    "PatchTargets": "backbones.patch_targets",
     "Spot": "gaze.regions",
     "View": "gaze.view",
+    "capture_attention": "backbones.capturing",
     "gaze_divergence": "attention",
     "load_backbone": "inference.models",
     "paired_interval": "comparison.statistics",

@@ -71,12 +71,20 @@ class AttentionCapture:
         Raises:
             RuntimeError: a module did not run.
         """
+        return [
+            (torch.cat([query for query, _, _ in calls]), torch.cat([key for _, key, _ in calls]), calls[0][2])
+            for calls in self.pop_calls()
+        ]
+
+    def pop_calls(self) -> list[list[tuple[Tensor, Tensor, float]]]:
+        """Return what `pop` does for each call of a module by itself, whose pictures may differ in size.
+
+        Raises:
+            RuntimeError: a module did not run.
+        """
         if not all(self.captured):
             raise RuntimeError("no attention was captured: the layer did not run in this forward pass")
-        taken = [
-            (torch.cat([query for query, _, _ in calls]), torch.cat([key for _, key, _ in calls]), calls[0][2])
-            for calls in self.captured
-        ]
+        taken = [[*calls] for calls in self.captured]
         for calls in self.captured:
             calls.clear()
         return taken

@@ -1,6 +1,7 @@
 """The gaze regularizer: λ · divergence between attention and gaze, in fp32 from log-probabilities."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -15,6 +16,10 @@ from gaze_vlm.ranges import above_zero, at_least
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
 Schedule = Literal["constant", "warmup", "calibrated"]
 LEAST_LOG = -100.0  # of a probability of 0
+NO_GRADIENT = (
+    "the divergence has no gradient: nothing trainable lies below the regularized attention. Train the part that it "
+    "comes from (the vision tower for vision layers), or regularize another; checkpointing must not be re-entrant"
+)
 LEAST_WEIGHT = 1e-12  # of a λ above 0; its inverse is the largest
 
 
@@ -35,10 +40,17 @@ def gaze_divergence(
 ) -> Float[Tensor, "*any"]:
     """Compute the divergence of attention A from gaze H̃.
 
-    The floor ε is mixed in: H = (1 − ε) H̃ + ε / patches.
+    The floor ε is mixed in: H = (1 − ε) H̃ + ε / patches. The value scales with ε, so report both. Source: paper §3.
 
-    `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the Jensen–Shannon
-    divergence, at most log 2. The value scales with ε, so report both.
+    Args:
+        log_attention: log-probabilities A [*any, patch].
+        gaze: patch distributions H̃ [*any, patch], each of which sums to 1.
+        direction: `attention_to_gaze` is the paper's KL(A ‖ H); `gaze_to_attention` is KL(H ‖ A); `js` is the
+            Jensen–Shannon divergence, at most log 2.
+        floor: ε, in [0, 1).
+
+    Returns:
+        The divergence [*any], in nats.
 
     Example:
         >>> attention = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
@@ -67,6 +79,19 @@ class GazeRegularizer(nn.Module):
             measured ratio of the two losses' gradient norms to `target_ratio`, starting at `weight`).
         warmup_steps: steps of the warm-up.
         target_ratio: ‖λ ∇divergence‖ / ‖∇cross-entropy‖ to hold by calibration.
+
+    Raises:
+        InputError: a number out of its range, or a schedule that lacks its own.
+
+    Example:
+        Even attention over four patches, in two frames, of which the second has no gaze:
+
+        >>> from gaze_vlm import Grid
+        >>> attention = PatchAttention(torch.full((1, 2, 1, 4), 0.25).log(), Grid(2, 2))
+        >>> gaze = torch.tensor([[[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]])
+        >>> divergence, frames = GazeRegularizer(weight=0.5)(attention, gaze, torch.tensor([[True, False]]))
+        >>> divergence, frames
+        (tensor([[4.8344, 0.0000]]), tensor(1.))
     """
 
     def __init__(
@@ -135,6 +160,54 @@ class GazeRegularizer(nn.Module):
         else:
             divergence = self.divergence(attention.head_mean(), gaze)
         return torch.where(valid, divergence, 0.0), valid.sum().float()
+
+    def loss(
+        self,
+        attention: Sequence[PatchAttention],
+        gaze: Float[Tensor, "frame patch"],
+        gaze_valid: Bool[Tensor, " frame"],
+        step: int = 0,
+    ) -> Float[Tensor, ""]:
+        """Return λ · the mean divergence over the valid frames of a batch, to add to its cross-entropy.
+
+        It is what `GazeVLM` trains on where the batch is an optimiser step by itself. Without a valid frame it is 0.
+
+        Args:
+            attention: of the batch, as `capture_attention` gives it: the frames of all its parts, one behind another.
+            gaze: patch distributions of these frames, as `PatchTargets` makes them: a frame of fewer patches than the
+                largest is filled with zeros.
+            gaze_valid: whether each frame counts.
+            step: of the optimiser, for a λ that warms up.
+
+        Raises:
+            InputError: attention and gaze are of other frames or grids, or nothing trainable lies below the attention.
+
+        Example:
+            >>> from gaze_vlm import Grid
+            >>> attention = PatchAttention(torch.full((1, 2, 1, 4), 0.25).log(), Grid(2, 2))
+            >>> gaze = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+            >>> with torch.no_grad():
+            ...     GazeRegularizer(weight=0.5).loss([attention], gaze, torch.tensor([True, False]))
+            tensor(2.4172)
+        """
+        shapes = [one.log_probs.shape[:2] for one in attention]
+        counts = [shape.numel() for shape in shapes]
+        patches = max((len(one.grid) for one in attention), default=0)
+        if gaze.shape != (sum(counts), patches):
+            raise InputError(
+                f"attention is of {sum(counts)} frames of {patches} patches at most, gaze of {len(gaze)} frames of "
+                f"{gaze.shape[1]}: make the targets of the same batch, and for the same tower"
+            )
+        parts = zip(attention, shapes, gaze.split(counts), gaze_valid.split(counts), strict=True)
+        with torch.set_grad_enabled(self.is_active and torch.is_grad_enabled()):
+            frames = [
+                self(one, own[:, : len(one.grid)].unflatten(0, shape), valid.unflatten(0, shape))[0].flatten()
+                for one, shape, own, valid in parts
+            ]
+            summed = torch.cat(frames).sum() if frames else gaze.sum()
+            if self.is_active and torch.is_grad_enabled() and frames and not summed.requires_grad:
+                raise InputError(NO_GRADIENT)
+            return self.weight_at(step) * summed / gaze_valid.sum().clamp_min(1)
 
     def divergence(
         self, log_attention: Float[Tensor, "*#any patch"], gaze: Float[Tensor, "*#any patch"]

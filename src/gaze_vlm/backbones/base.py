@@ -21,7 +21,7 @@ from gaze_vlm.attention.sources import (
     choose_layers,
 )
 from gaze_vlm.backbones.collator import Collator, one_per_group
-from gaze_vlm.backbones.layout import check_frame_size
+from gaze_vlm.backbones.layout import check_frame_size, covered_part
 from gaze_vlm.backbones.loading import check_model_type, four_bit_config, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
@@ -186,9 +186,7 @@ class Backbone(ModelPasses):
     @property
     def covered_view(self) -> View:
         """The part of the view that the grid covers."""
-        view = self.options.view
-        width, height = (side * self.layout.covered for side in view.size)
-        return View(view.left, view.top, view.left + width, view.top + height)
+        return covered_part(self.options.view, self.layout.covered)
 
     @property
     def tokens_per_frame(self) -> int:

@@ -24,9 +24,21 @@ def family_of(checkpoint: str) -> type[Backbone]:
         MissingFileError: there is no such checkpoint.
         InputError: no family takes it.
     """
-    found = model_type_of(checkpoint)
+    return family_of_type(model_type_of(checkpoint), checkpoint)
+
+
+def family_of_type(model_type: str, name: str) -> type[Backbone]:
+    """Return the backbone of a `model_type`.
+
+    Args:
+        model_type: of a checkpoint's config.
+        name: of the checkpoint or the model, for the message.
+
+    Raises:
+        InputError: no family takes it.
+    """
     for family in FAMILIES:
-        if found in family(checkpoint).model_types:
+        if model_type in family(name).model_types:
             return family
-    known = sorted(name for family in FAMILIES for name in family(checkpoint).model_types)
-    raise InputError(f"{checkpoint} is a {found} checkpoint, which no backbone takes: choose from {', '.join(known)}")
+    known = sorted(known for family in FAMILIES for known in family(name).model_types)
+    raise InputError(f"{name} is a {model_type}, which no backbone takes: choose from {', '.join(known)}")

@@ -4,6 +4,7 @@ CONTRIBUTING.md, "Add a backbone", lists the steps.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +17,10 @@ from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.loading import checkpoint_activations
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import ModelParts
+from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, visual_tokens, visual_tokens_output
+from gaze_vlm.errors import InputError
+from gaze_vlm.gaze.view import WHOLE_FRAME, Grid, View
 
 
 class ModelFamily(nn.Module, ABC):
@@ -102,7 +106,11 @@ class ModelFamily(nn.Module, ABC):
 
     @property
     def patch_positions(self) -> list[int] | None:
-        """Places of the patches in the vision tower's sequence, row by row; None: in order."""
+        """Places of the patches of a frame in the vision tower's sequence; see `positions_on`."""
+        return self.positions_on(self.layout.vit)
+
+    def positions_on(self, grid: Grid) -> list[int] | None:
+        """Return the places of a grid's patches in the vision tower's sequence, row by row; None: in order."""
         return None
 
     @property
@@ -125,6 +133,42 @@ class ModelFamily(nn.Module, ABC):
         NO_PLACEHOLDER where the text has none, since the language model reads them by cross-attention.
         """
         return int(getattr(self.hf.config, f"{self.media}_token_id"))
+
+    # What the model's own processor makes (`placement.py`).
+
+    @property
+    def media_tokens(self) -> dict[int, Media]:
+        """What stands for the visual tokens of images and of videos, by id."""
+        kinds: tuple[Media, ...] = ("image", "video")
+        ids = {getattr(self.hf.config, f"{media}_token_id", None): media for media in kinds}
+        return {int(id_): media for id_, media in ids.items() if id_ is not None}
+
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        """Return the next image or video of a text.
+
+        Args:
+            media: which of the two.
+            number: how many of its kind come before it in the batch.
+            visual: the tokens of the text, with the first of its own as the next.
+            inputs: what the processor made.
+
+        Raises:
+            InputError: the family reads no such media.
+        """
+        raise InputError(f"{type(self).__name__} reads no {media} through visual tokens of its text")
+
+    def processed_view(self, processor: Any, media: Media, medium: Medium, aspect: float) -> View:
+        """Return the part of a frame that is left of it by the model's own processor.
+
+        It is the whole frame, resized, for those that crop nothing.
+
+        Args:
+            processor: the model's.
+            media: whether it is an image or of a video.
+            medium: how the model reads it.
+            aspect: the frame's width over its height.
+        """
+        return WHOLE_FRAME
 
     @property
     def generative_model(self) -> Any:

@@ -1,5 +1,6 @@
 """InternVL 3: a tower of 448 × 448 px, whose patches are shuffled four to a visual token."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -8,9 +9,10 @@ from torch import nn
 from transformers import InternVLForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator, one_per_group
+from gaze_vlm.backbones.collator import Collator, Media, one_per_group
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
+from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.gaze.view import Grid
 
 
@@ -35,6 +37,13 @@ class InternVL(Backbone):
         # The processor, not the template, writes the marks around a frame.
         frame = f"{tokenizer.start_image_token}{tokenizer.context_image_token}{tokenizer.end_image_token}"
         return replace(super().collator(), write=partial(one_per_group, frame))
+
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        # Marks stand around an image and around a frame of a video. Tiles come before the whole.
+        layout, tokens = self.layout, visual.run
+        own = len(layout.language)
+        rows = tokens // own
+        return Medium(layout, tokens, skipped_tokens=tokens - own, rows=rows, skipped_rows=rows - 1)
 
     @property
     def layout(self) -> Layout:

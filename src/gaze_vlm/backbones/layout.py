@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+from typing import Any
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.gaze.view import Grid
+from gaze_vlm.gaze.view import Grid, View
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,48 @@ def square_layout(image_px: int, patch_px: int, pooled: int) -> Layout:
     side = image_px // patch_px
     tokens = ceil(side / pooled)
     return Layout(vit=Grid(side, side), language=Grid(tokens, tokens), covered=side * patch_px / image_px)
+
+
+def covered_part(view: View, covered: float) -> View:
+    """Return the share of a view that a layout's tokens see, from its top left."""
+    width, height = (side * covered for side in view.size)
+    return View(view.left, view.top, view.left + width, view.top + height)
+
+
+def processed_view(processor: Any, aspect: float, is_padded: bool = False) -> View:
+    """Return the part of a frame that an image or video processor leaves: resized, then cropped about the middle.
+
+    Args:
+        processor: of `transformers`, with its `size`, `crop_size`, `do_resize` and `do_center_crop`.
+        aspect: the frame's width over its height.
+        is_padded: whether the frame is padded to a square first.
+
+    Raises:
+        InputError: it crops without resizing, so that what it leaves depends on the frame's size.
+    """
+    view = View()
+    if is_padded:
+        beyond_x, beyond_y = (max(1.0, 1 / aspect) - 1) / 2, (max(1.0, aspect) - 1) / 2
+        view, aspect = View(-beyond_x, -beyond_y, 1 + beyond_x, 1 + beyond_y), 1.0
+    if not getattr(processor, "do_center_crop", None):
+        return view
+    if not processor.do_resize:
+        raise InputError(
+            "the image processor crops and does not resize: set its do_resize, or leave out do_center_crop"
+        )
+    size, crop = processor.size, processor.crop_size
+    if "shortest_edge" in size:
+        width, height = (int(size["shortest_edge"] * max(1.0, ratio)) for ratio in (aspect, 1 / aspect))
+    else:
+        width, height = size["width"], size["height"]
+    left, top = (int((side - crop[name]) / 2) for side, name in ((width, "width"), (height, "height")))
+    corner, (view_width, view_height) = (view.left, view.top), view.size
+    return View(
+        corner[0] + view_width * left / width,
+        corner[1] + view_height * top / height,
+        corner[0] + view_width * (left + crop["width"]) / width,
+        corner[1] + view_height * (top + crop["height"]) / height,
+    )
 
 
 def check_frame_size(size_px: tuple[int, int], own_px: tuple[int, int], unit_px: int | None, checkpoint: str) -> None:

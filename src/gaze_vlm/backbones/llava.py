@@ -1,16 +1,24 @@
 """LLaVA 1.5: vision tower of CLIP or DINOv2, MLP projector, one prompt image a frame."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
+from transformers.models.llava.image_processing_llava import LlavaImageProcessor
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.layout import Layout, square_layout
+from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.layout import Layout, processed_view, square_layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
+from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
+from gaze_vlm.gaze.view import View
+
+LLAVA_PROCESSORS = (LlavaImageProcessor, LlavaImageProcessorPil)
 
 
 class Llava(Backbone):
@@ -65,5 +73,23 @@ class Llava(Backbone):
 
     @property
     def layout(self) -> Layout:
+        return self.layout_of(self.media)
+
+    def layout_of(self, media: Media) -> Layout:
+        """Return the layout of an image, or of a frame of a video."""
         vision = self.hf.config.vision_config
-        return square_layout(vision.image_size, vision.patch_size, self.pooled)
+        return square_layout(vision.image_size, vision.patch_size, self.pooled if media == "video" else 1)
+
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        layout = self.layout_of(media)
+        if media == "image":
+            return Medium(layout, len(layout.language))
+        frames = inputs["pixel_values_videos"].shape[1]
+        tokens = frames * len(layout.language) + self.tokens_after_clip
+        return Medium(layout, tokens, groups=frames, rows=frames)
+
+    def processed_view(self, processor: Any, media: Media, medium: Medium, aspect: float) -> View:
+        own = processor.image_processor if media == "image" else processor.video_processor
+        # A CLIP processor pads to a size of its own, if at all; LLaVA's to a square.
+        is_padded = medium.is_padded or (isinstance(own, LLAVA_PROCESSORS) and bool(own.do_pad))
+        return processed_view(own, aspect, is_padded)

@@ -1,11 +1,14 @@
 """LLaVA-NeXT-Video: LLaVA with a video in which each frame's patches are pooled to a quarter."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from transformers import LlavaNextVideoForConditionalGeneration
 
 from gaze_vlm.backbones.collator import Media
 from gaze_vlm.backbones.llava import Llava
+from gaze_vlm.backbones.placement import Medium, VisualTokens
+from gaze_vlm.errors import InputError
 
 
 class LlavaNextVideo(Llava):
@@ -17,3 +20,10 @@ class LlavaNextVideo(Llava):
     model_class: ClassVar[Any] = LlavaNextVideoForConditionalGeneration
     media: Media = "video"
     pooled: ClassVar[int] = 2
+
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        if media == "image":
+            raise InputError(
+                "a LLaVA-NeXT-Video cuts an image into tiles and lines: give it a video, be it of one frame"
+            )
+        return super().medium(media, number, visual, inputs)

@@ -1,7 +1,7 @@
 """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: frames of any size in units of merged patches, positions in three dimensions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, sequence_positions
 from gaze_vlm.backbones.parts import ModelParts
+from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 
@@ -99,21 +100,30 @@ class QwenVL(Backbone):
 
     @property
     def layout(self) -> Layout:
-        (height, width), unit = self.frame_size_px, self.frame_unit_px
+        height, width = self.frame_size_px
+        return self.layout_of(self.media, height // self.frame_unit_px, width // self.frame_unit_px)
+
+    def layout_of(self, media: Media, rows: int, columns: int) -> Layout:
+        """Return the layout of a frame of so many visual tokens, in an image or a video."""
         vision = self.hf.config.vision_config
-        merge, language = vision.spatial_merge_size, Grid(height // unit, width // unit)
+        merge = vision.spatial_merge_size
         return Layout(
-            vit=Grid(language.rows * merge, language.columns * merge),
-            language=language,
-            frames_per_group=vision.temporal_patch_size if self.media == "video" else 1,
+            vit=Grid(rows * merge, columns * merge),
+            language=Grid(rows, columns),
+            frames_per_group=vision.temporal_patch_size if media == "video" else 1,
         )
 
-    @property
-    def patch_positions(self) -> list[int]:
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        groups, rows, columns = inputs[f"{media}_grid_thw"][number].tolist()
+        merge = self.hf.config.vision_config.spatial_merge_size
+        layout = self.layout_of(media, rows // merge, columns // merge)
+        return Medium(layout, groups * len(layout.language), groups=groups, rows=groups)
+
+    def positions_on(self, grid: Grid) -> list[int]:
         vision = self.hf.config.vision_config
         window_px = getattr(vision, "window_size", None)
-        window = window_px // vision.patch_size if window_px else max(self.frame_size_px)
-        return sequence_positions(self.layout.vit, vision.spatial_merge_size, window)
+        window = window_px // vision.patch_size if window_px else max(grid.rows, grid.columns)
+        return sequence_positions(grid, vision.spatial_merge_size, window)
 
     def collator(self) -> Collator:
         collator = super().collator()

@@ -1,7 +1,7 @@
 """SmolVLM2: SigLIP, whose patches are shuffled many to a visual token, and a video as frames with their times."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
@@ -18,6 +18,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator, Media
 from gaze_vlm.backbones.layout import Layout, square_layout
 from gaze_vlm.backbones.parts import ModelParts
+from gaze_vlm.backbones.placement import Medium, VisualTokens
 
 
 class SmolVLM(Backbone):
@@ -67,6 +68,12 @@ class SmolVLM(Backbone):
         # The model takes a frame of nothing but zeros for padding, and would drop it.
         empty = reduce(pixel_values == 0, "clip frame channel y x -> clip frame 1 1 1", torch.all)
         return {"pixel_values": pixel_values.masked_fill(empty, torch.finfo(pixel_values.dtype).tiny)}
+
+    def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
+        # Each tile has its mark; the whole comes last, and so its mark is that of the last picture.
+        tokens = visual.run
+        mark, of_the_whole = (visual.ids[visual.positions[at] - 1] for at in (visual.next, -tokens))
+        return Medium(self.layout, tokens, groups=int(mark == of_the_whole))
 
     @property
     def visual_token(self) -> int:
