@@ -39,6 +39,13 @@ def test_types_are_shipped():
     assert (SOURCE / "py.typed").is_file()
 
 
+def test_the_page_of_the_api_runs(monkeypatch):
+    monkeypatch.chdir(SOURCE.parents[1])  # it names a picture of examples/
+    failed, tried = doctest.testfile("docs/api.md", module_relative=False, encoding="utf-8")
+    assert tried > 15
+    assert failed == 0
+
+
 @pytest.mark.parametrize("file", WITH_EXAMPLES, ids=lambda file: file.stem)
 def test_examples_in_docstrings(file):
     name = ".".join(("gaze_vlm", *file.relative_to(SOURCE).with_suffix("").parts))

@@ -144,6 +144,11 @@ def test_targets_fall_where_the_processor_puts_the_picture(family: Family, check
         made.append(dict(processor(text=texts, return_tensors="pt", padding=True, **media)))
     if of_video:
         targets = [FrameRegions([*one.frames] * 2, one.sigma, one.aspect) for one in targets]
+    check_lit(model, processor, made, targets)
+
+
+def check_lit(model: Any, processor: Any, made: list[dict[str, Tensor]], targets: list[FrameRegions]) -> None:
+    """The visual token that a square moves most is the one that has the target's mass."""
     gaze = PatchTargets(model, processor)(made[1], targets)
     before, after = (visual_tokens(model, inputs) for inputs in made)
     decided = 0
@@ -152,6 +157,22 @@ def test_targets_fall_where_the_processor_puts_the_picture(family: Family, check
             assert (now - was).norm(dim=-1).argmax() == mass.argmax()
             decided += 1
     assert decided >= 4
+
+
+@pytest.mark.parametrize("name", ["llava-onevision", "internvl3"])
+def test_pictures_of_one_text_and_frames_of_a_video(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """OneVision pads several pictures to squares and cuts none; InternVL marks each frame of a video."""
+    model, processor = _saved(name, tmp_path_factory)
+    family_of_model(model).parts()["vision"][0].set_attn_implementation(SILENT)  # type: ignore[operator]
+    dark, lit, targets = lit_pictures([(64, 118), (126, 70)] * 6 if name == "llava-onevision" else [(64, 118)] * 12)
+    made = []
+    for pictures in (dark, lit):
+        pairs = [pictures[i : i + 2] for i in range(0, 12, 2)]
+        media: dict[str, Any] = {"images": pairs, "text": ["<image> <image> what"] * 6}
+        if name == "internvl3":
+            media = {"videos": [torch.stack(pair) for pair in pairs], "text": ["<video> what"] * 6}
+        made.append(dict(processor(return_tensors="pt", padding=True, **media)))
+    check_lit(model, processor, made, targets)
 
 
 def _video(family: Family) -> str:

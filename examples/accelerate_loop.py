@@ -1,0 +1,57 @@
+"""Train toward gaze with accelerate, on any number of processes: python examples/accelerate_loop.py [CHECKPOINT]"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from gaze_vlm import Box, FrameRegions, GazeRegularizer, PatchTargets, Spot, capture_attention
+from gaze_vlm.shipped.checkpoints import locate_checkpoint
+
+DATA, SIGMA = Path(__file__).parent / "kitchen", 20 / 1088  # that of gaze in frame widths
+
+
+def main(checkpoint: str = "kitchen-llava", steps: int = 4) -> list[float]:
+    """Train, and return the loss of each step."""
+    folder = locate_checkpoint(checkpoint)
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    targets = PatchTargets(model, processor)
+    rows = [json.loads(line) for line in (DATA / "pictures.jsonl").read_text().splitlines()]
+
+    def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
+        images = [[Image.open(DATA / row["image"])] for row in rows]
+        asked = [[{"type": "image"}, {"type": "text", "text": row["prompt"]}] for row in rows]
+        chats = [[{"role": "user", "content": content}] for content in asked]
+        prompts = processor.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+        answers = [row["answer"] + processor.tokenizer.eos_token for row in rows]
+        texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+        inputs = processor(text=texts, images=images, padding=True, padding_side="left", return_tensors="pt")
+        ids, own = inputs["input_ids"], processor.tokenizer(answers, add_special_tokens=False)["input_ids"]
+        labels = ids.masked_fill(torch.arange(-ids.shape[1], 0) < -torch.tensor([[len(one)] for one in own]), -100)
+        regions = [[*(Spot(*xy) for xy in row["gaze"]), *(Box(*sides) for sides in row["boxes"])] for row in rows]
+        aims = [FrameRegions([one], SIGMA, of.width / of.height) for one, (of,) in zip(regions, images, strict=True)]
+        return {**inputs, "labels": labels, **targets(inputs, aims)}
+
+    accelerator, regularizer, losses = Accelerator(), GazeRegularizer(weight=1.0), []
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    loader = torch.utils.data.DataLoader(rows * steps, batch_size=len(rows), collate_fn=collate)
+    model, optimizer, loader, regularizer = accelerator.prepare(model, optimizer, loader, regularizer)
+    for batch in loader:
+        gaze, gaze_valid = batch.pop("gaze"), batch.pop("gaze_valid")
+        with capture_attention(model, layers="all") as captured:
+            loss = model(**batch).loss
+        loss = loss + regularizer.loss(captured.attention(batch), gaze, gaze_valid, step=len(losses))
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    accelerator.print("losses:", *(f"{loss:.3f}" for loss in losses))
+    return losses
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
