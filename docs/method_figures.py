@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from gaze_vlm.attention import gaze_divergence
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.gaze.overlay import density, one_scale
-from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.gaze.view import Grid
 from gaze_vlm.report.attention import attention_of, drawn_clips
 from gaze_vlm.report.attention_figure import ClipAttention, show_frame, show_points
 from gaze_vlm.report.figures import save
@@ -49,7 +49,7 @@ def draw_target(clip: Clip, frame: int, found: ClipAttention, index: int) -> Fig
     """Draw gaze points, their mixture, and its mass in each patch."""
     figure, (points, mixture, patches) = row(3)
     image = rearrange(clip.frames[frame].numpy(), "channel y x -> y x channel")  # type: ignore[index]
-    fine, _ = clip.gaze.distribution_on(Grid(FINE, FINE), View(), 0.5)
+    fine, _ = clip.gaze.on(Grid(FINE, FINE))
     drawn = density(rearrange(fine[frame].numpy(), "(row column) -> row column", row=FINE))
     mass = density(found.gaze[index, frame])
     norm = one_scale([drawn, mass])
