@@ -63,6 +63,7 @@ SMALL = {  # what makes a command of the quick start small
 GIVEN: dict[str, dict[str, Any]] = {  # what a page says is there
     "export.md": {"frames": torch.zeros(4, 3, 96, 128, dtype=torch.uint8)},
 }
+DOCTESTS = {"docs/api.md": "tests/test_public_api.py"}  # pages with lines that begin with `>>>`, and who runs them
 ALSO_CALLED = {  # other paths in the pages that hold what the quick start made
     "data/kitchen-store": ["data/demo-store", "data/egtea-store", "data/ego4d-store"],
     "runs/kitchen/control/seed0": ["runs/demo/control/seed0", "runs/kitchen/baseline/seed0"],
@@ -192,6 +193,8 @@ def test_every_block_is_run_or_parsed_or_has_a_reason(page: Path, tmp_path: Path
             continue
         if block.language == "python":
             exec(compile(block.text, str(block), "exec"), names)
+        elif block.text.startswith(">>> "):
+            assert f'testfile("{block.page}"' in (ROOT / DOCTESTS[block.page]).read_text(encoding="utf-8")
         elif block.language == "json":
             json.loads(block.text)
         elif re.match(r"(arms|reader):\n", block.text):
