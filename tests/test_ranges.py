@@ -20,6 +20,7 @@ from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.errors import InputError
 from gaze_vlm.forgetting.forgetting import forgetting
 from gaze_vlm.kitchen.build import build_kitchen
+from gaze_vlm.look.look import look
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
@@ -58,6 +59,7 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     picture_attention: {"runs": [NOWHERE], "output": NOWHERE},
     picture_alignment: {"runs": [NOWHERE], "output": NOWHERE},
     forgetting: {"runs": [NOWHERE]},
+    look: {"model": "nowhere", "prompt": "?"},
 }
 OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of options
     "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),
@@ -66,7 +68,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of op
     "cached_clips shown_samples warmup_steps ratio_every_n_steps seed split_seed": (-1,),
     "steps word_steps encoder_steps alignment_steps workers": (-1,),
     "sigma sigma_scale alpha lr encoder_lr alignment_lr target_ratio": (0.0, -1.0, math.nan),
-    "frame_hz frame_epsilon observation_s stride_s decode_timeout_s": (0.0, -1.0, math.nan, math.inf),
+    "frame_hz frame_epsilon observation_s stride_s decode_timeout_s maps_mb end_s": (0.0, -1.0, math.nan, math.inf),
     "window_s epsilon noise offset weight error_radius anticipation_s": (-0.1, math.nan, math.inf),
     "save_every_minutes features_gb targets_within_s": (-1.0, math.nan),
     "stalled_after_minutes peak_tflops": (0.0, -1.0, math.nan, math.inf),

@@ -78,12 +78,16 @@ class Follower:
 
     alignment = attention
 
+    def look(self, model: str, video: Path, **_: Any) -> None:
+        self.reads(model)
+        self.reads(video.parents[1])
+
 
 @pytest.fixture
 def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
     monkeypatch.chdir(ROOT)
     follower = Follower()
-    for command in ("kitchen", "prepare", "compare", "report", "attention", "alignment"):
+    for command in ("kitchen", "prepare", "compare", "report", "attention", "alignment", "look"):
         module, name = COMMANDS[command][0].split(":")
         real = getattr(import_module(module), name)
         followed = getattr(follower, command)

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -36,6 +37,7 @@ from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.json_files import read_json, write_json
+from gaze_vlm.look.frames import frames_of_images
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality import readable_page
 from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
@@ -177,6 +179,12 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     (place / "video").mkdir()
     shutil.copy(raw_root / "videos" / "P01-R01-Pizza.mp4", place / "video" / "a.mp4")
     made["video"] = Target(place / "video", "a.mp4", damaged_bytes, read_frames, (), 16)
+
+    (place / "images").mkdir()
+    (place / "images" / "a.png").write_bytes(cv2.imencode(".png", np.arange(48, dtype=np.uint8).reshape(4, 4, 3))[1])
+    made["image"] = Target(
+        place / "images", "a.png", damaged_bytes, lambda folder: frames_of_images([folder]), (str(place),)
+    )
 
     store = copy(prepared)
     of_store = (str(store),)

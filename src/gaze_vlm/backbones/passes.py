@@ -129,6 +129,11 @@ class ModelPasses(ModelFamily, ABC):
 
     def answer(self, prepared: dict[str, Tensor]) -> tuple[list[str], Any]:
         """Answer prepared prompts; return texts, and the cache of what was read."""
+        made, cache = self.answer_ids(prepared)
+        return [text.strip() for text in self.processor.tokenizer.batch_decode(made, skip_special_tokens=True)], cache
+
+    def answer_ids(self, prepared: dict[str, Tensor]) -> tuple[Int[Tensor, "batch made"], Any]:
+        """Answer prepared prompts; return token ids with their end of text, and the cache of what was read."""
         inputs = {name: value for name, value in prepared.items() if name != "position_ids"}  # made from the mask
         limit, read = self.options.max_new_tokens, inputs["input_ids"].shape[1]
         made = self.generative_model.generate(
@@ -138,8 +143,7 @@ class ModelPasses(ModelFamily, ABC):
             return_dict_in_generate=True,
             synced_gpus=self.passes_in_step,  # a process whose answers ended early runs on with the others
         )
-        texts = self.processor.tokenizer.batch_decode(made.sequences[:, read:], skip_special_tokens=True)
-        return [text.strip() for text in texts], made[CACHE]
+        return made.sequences[:, read:], made[CACHE]
 
     @torch.no_grad()
     def evaluate(self, batch: Batch) -> tuple[BackboneOutput, list[str]]:

@@ -5,7 +5,7 @@ from base64 import b64encode
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.scores import DASH
@@ -14,13 +14,20 @@ KINDS = (".html", ".htm")
 SCRIPT = "sortable.js"
 
 
-def render_page(template: str, **values: Any) -> str:
+def render_page(template: str, script: str | None = None, room: str = "report", **values: Any) -> str:
     """Return a page as HTML; every value is escaped that is not `Markup`.
 
-    The page may load nothing, and run nothing but the script that ships.
+    The page may load nothing, and run nothing but its script.
+
+    Args:
+        template: file name of the template.
+        script: the page's script; None is the one that sorts tables.
+        room: folder of the package whose `templates` has it; what it extends or includes may be the report's.
+        values: what the template names.
     """
+    loaders = [PackageLoader("gaze_vlm", f"{folder}/templates") for folder in dict.fromkeys((room, "report"))]
     environment = Environment(
-        loader=PackageLoader("gaze_vlm", "report/templates"),
+        loader=ChoiceLoader(loaders),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -28,7 +35,7 @@ def render_page(template: str, **values: Any) -> str:
         finalize=_visible,
     )
     environment.filters.update(percent=percent, number=number)
-    script = third_party(SCRIPT)
+    script = third_party(SCRIPT) if script is None else script
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template(template).render(script=script, script_digest=digest, **values)
 

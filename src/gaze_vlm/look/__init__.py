@@ -1,0 +1,1 @@
+"""Where a model looks: its exact attention, layer by layer, as a page and as a figure."""

@@ -1,0 +1,48 @@
+"""Gaze of a table beside attention: the points of each frame, and how much of a map lies on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gaze_vlm.errors import MissingFileError
+from gaze_vlm.formats.gaze_generic import read_generic_gaze
+from gaze_vlm.gaze.mixture import GazeMixture
+
+WINDOW_S = 0.2  # gaze up to this long before a frame is the frame's, as in a prepared store
+SIGMA = 0.0184  # of a point, in frame widths: the paper's 20 px of 1088
+
+
+def gaze_at_frames(path: Path, times_s: Sequence[float], aspect: float) -> GazeMixture:
+    """Read a gaze table, and return the points of each frame: those of the last 200 ms where the eye was tracked.
+
+    Points are not carried to the frame by optical flow, as `prepare` does.
+
+    Args:
+        path: CSV with the columns `t_s` (seconds from the start of the video), `x`, `y` (shares of the frame's width
+            and height from the top left) and, if there are any, `confidence` and `event`.
+        times_s: of the frames, from the start of the video.
+        aspect: the frame's width over its height.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it cannot be read as a gaze table.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"--gaze: {path} does not exist")
+    samples = read_generic_gaze(path)
+    of_frame = []
+    for time_s in times_s:
+        found = samples.window(time_s - WINDOW_S, time_s)
+        of_frame.append(found.xy[found.tracked])
+    most = max(1, *map(len, of_frame))
+    xy, weight = np.zeros((len(times_s), most, 2), np.float32), np.zeros((len(times_s), most), np.float32)
+    for frame, points in enumerate(of_frame):
+        xy[frame, : len(points)], weight[frame, : len(points)] = points, 1.0
+    return GazeMixture(torch.from_numpy(xy), torch.from_numpy(weight), SIGMA, aspect)
+
+
+def points_of(gaze: GazeMixture, frame: int) -> list[tuple[float, float]]:
+    """List the points that count in a frame, as shares of its width and height."""
+    return [(float(x), float(y)) for x, y in gaze.xy[frame][gaze.weight[frame] > 0]]

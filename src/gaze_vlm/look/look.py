@@ -1,0 +1,207 @@
+"""`gaze-vlm look`: where a model looks while it answers, as a page and as a figure."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gaze_vlm.attention.sources import Layers
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.loading import Dtype
+from gaze_vlm.cores import has_gpu
+from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.errors import InputError, OptionError
+from gaze_vlm.gaze.mixture import GazeMixture, average_groups
+from gaze_vlm.inference.clips import clip_of_frames
+from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.look.figure import draw_look, rows_of
+from gaze_vlm.look.frames import Frames, frames_of_images, frames_of_video
+from gaze_vlm.look.gaze_points import gaze_at_frames
+from gaze_vlm.look.kept_maps import TITLES, MapKeeper
+from gaze_vlm.look.page import left_out, render_look
+from gaze_vlm.look.tokens import token_texts
+from gaze_vlm.look.watched_clip import GazeOnGrids, WatchedClip
+from gaze_vlm.look.watching import SOURCES, Source, Watched, ask, watch, watched_layers
+from gaze_vlm.output import check_output_file, write_atomically
+from gaze_vlm.progress import work_progress
+from gaze_vlm.ranges import above_zero, at_least
+from gaze_vlm.report.figures import KINDS as PICTURES
+from gaze_vlm.report.figures import save
+from gaze_vlm.report.html import KINDS as PAGES
+
+MAPS_MB = 20.0
+
+
+def look(
+    model: str,
+    prompt: str,
+    video: Path | None = None,
+    images: list[Path] | None = None,
+    output: Path | None = None,
+    figure: Path | None = None,
+    answer: str | None = None,
+    gaze: Path | None = None,
+    sources: list[Source] | None = None,
+    layers: list[int] | None = None,
+    heads: list[int] | None = None,
+    tokens: list[int] | None = None,
+    observation_s: float = 4.0,
+    frame_hz: float = 2.0,
+    end_s: float | None = None,
+    frame_size_px: tuple[int, int] | None = None,
+    dtype: Dtype | None = None,
+    max_new_tokens: int | None = None,
+    maps_mb: float = MAPS_MB,
+) -> None:
+    """Show a model's attention on frames while it answers: by layer, head and token of the answer.
+
+    Args:
+        model: a run, an exported folder, a checkpoint's folder, its hub name, or the name of one that ships.
+        prompt: the question.
+        video: the video to look at, or else
+        images: images, or folders of images, which are taken as frames a second apart.
+        output: the page to write, one HTML file to click through.
+        figure: the figure to write, PNG, JPEG, PDF or SVG by its name.
+        answer: what is answered; by default what the model answers.
+        gaze: CSV of gaze to show beside it: `t_s` in seconds of the video, `x` and `y` in shares of the frame.
+        sources: whose attention; by default all that there are.
+        layers: layers of the one source that is named, from 0; negative ones count from the last. By default all.
+        heads: heads of the one source that is named, from 0; by default as many as there is room for.
+        tokens: tokens of the answer that the figure shows, from 1; by default their mean.
+        observation_s: seconds of the video.
+        frame_hz: frames a second of the video.
+        end_s: second of the video at which they end; by default its end.
+        frame_size_px: height and width of a frame at the vision tower, where the model can choose.
+        dtype: of the weights, in place of the model's own choice.
+        max_new_tokens: longest answer, in tokens, in place of the model's own choice.
+        maps_mb: megabytes that the maps of a page may take.
+
+    Raises:
+        OptionError: options that are missing, or do not go together.
+        InputError: a file, a model or a number that cannot be used.
+        MissingFileError: a file or a model that is not there.
+    """
+    at_least(1, max_new_tokens=max_new_tokens)
+    above_zero(maps_mb=maps_mb, end_s=end_s)
+    times = WindowTimes(observation_s, observation_s, frame_hz)
+    _check_options(video, images, output, figure, sources, layers, heads)
+    frames = frames_of_video(video, times, end_s) if video is not None else frames_of_images(images or [])
+    aspect = frames.images.shape[-1] / frames.images.shape[-2]
+    points = None if gaze is None else gaze_at_frames(gaze, frames.video_times_s, aspect)
+    chosen: dict[str, Any] = {"frame_size_px": frame_size_px, "dtype": dtype, "max_new_tokens": max_new_tokens}
+    backbone = load_backbone(model, **{name: value for name, value in chosen.items() if value is not None})
+    backbone = backbone.to("cuda" if has_gpu() else "cpu")
+    watched = _watched(backbone, sources, "all" if layers is None else layers)
+    clip = look_at(backbone, frames, prompt, answer, watched, int(maps_mb * 1e6), heads, points, model)
+    if figure is not None:
+        save(draw_look(clip, rows_of(clip, layers, heads, tokens)), figure)
+    if output is not None:
+        page = render_look(clip, shlex.join(["gaze-vlm", *sys.argv[1:]]))
+        write_atomically(output, page)
+        print(f"wrote {output} ({len(page.encode()) / 1e6:.1f} MB)")
+        for line in left_out(clip):
+            print(f"left out: {line}")
+
+
+def look_at(
+    backbone: Backbone,
+    frames: Frames,
+    prompt: str,
+    answer: str | None,
+    watched: dict[Source, Watched],
+    most_bytes: int,
+    heads: Sequence[int] | None = None,
+    gaze: GazeMixture | None = None,
+    name: str = "the model",
+) -> WatchedClip:
+    """Ask about frames, and keep where the model looks while it answers.
+
+    Args:
+        backbone: loaded, in eval mode.
+        frames: what it looks at.
+        prompt: the question.
+        answer: what is answered; None is what the model answers.
+        watched: layers of each source.
+        most_bytes: of the maps that are kept; see `MapKeeper`.
+        heads: to keep of every layer.
+        gaze: points of the frames.
+        name: of the model, for who reads it.
+
+    Raises:
+        InputError: frames that the model cannot take, or there is no room for the maps.
+    """
+    clip: Clip = clip_of_frames(frames.images, frames.times_s, prompt)
+    asked = ask(backbone, clip, answer)
+    keeper = MapKeeper(watched, len(asked.answer_ids), most_bytes, heads)
+    with work_progress("attention, layers", sum(len(one.modules) for one in watched.values())) as progress:
+
+        def see(*of_layer: Any) -> None:
+            keeper.see(*of_layer)
+            progress.advance()
+
+        probabilities = watch(backbone, asked, watched, see)
+    return WatchedClip(
+        model=name,
+        prompt=prompt,
+        given=answer is not None,
+        frames=frames.images.numpy(),
+        times_s=frames.video_times_s,
+        tokens=token_texts(backbone.processor.tokenizer, asked.answer_ids.tolist()),
+        probabilities=probabilities.tolist(),
+        sources=[keeper.of[source] for source in SOURCES if source in keeper.of],
+        covered=backbone.covered_view,
+        frames_per_group=backbone.layout.frames_per_group,
+        gaze=None if gaze is None else _on_grids(backbone, gaze, watched),
+    )
+
+
+def _check_options(
+    video: Path | None,
+    images: list[Path] | None,
+    output: Path | None,
+    figure: Path | None,
+    sources: list[Source] | None,
+    layers: list[int] | None,
+    heads: list[int] | None,
+) -> None:
+    """Refuse what does not go together, and outputs that cannot be written."""
+    if (video is None) == (not images):
+        raise OptionError("give --video, or --images, and not both", command="gaze-vlm look")
+    if output is None and figure is None:
+        raise OptionError("give --output for a page, --figure for a figure, or both", command="gaze-vlm look")
+    if (layers is not None or heads is not None) and len(sources or ()) != 1:
+        raise OptionError(
+            f"layers and heads are those of one source: name it, as in `--sources {SOURCES[-1]}`",
+            command="gaze-vlm look",
+        )
+    if output is not None:
+        check_output_file(output, PAGES)
+    if figure is not None:
+        check_output_file(figure, PICTURES)
+
+
+def _watched(backbone: Backbone, sources: list[Source] | None, layers: Layers) -> dict[Source, Watched]:
+    """Layers of the sources that are named, or of all that the model has."""
+    found = {}
+    for source in SOURCES if sources is None else dict.fromkeys(sources):
+        one = watched_layers(backbone, source, layers)
+        if one is not None:
+            found[source] = one
+        elif sources is not None:
+            raise InputError(f"sources {source}: the model has no {TITLES[source].lower()}")
+    return found
+
+
+def _on_grids(backbone: Backbone, gaze: GazeMixture, watched: dict[Source, Watched]) -> GazeOnGrids:
+    """Gaze on the patches of each source, for each frame group."""
+    of_source, valid = {}, torch.zeros(0, dtype=torch.bool)
+    for source, one in watched.items():
+        if one.grid is not None:
+            made = gaze.on(one.grid, backbone.covered_view, backbone.options.min_mass_in_view)
+            distribution, valid = average_groups(*made, backbone.layout.frames_per_group)
+            of_source[source] = distribution.numpy()
+    return GazeOnGrids(gaze, of_source, valid.numpy())

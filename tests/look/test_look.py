@@ -1,0 +1,201 @@
+"""`gaze-vlm look` as a user runs it: a page, a figure, and one line where something is wrong."""
+
+import json
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from backbone_families import FAMILIES, make_backbone, make_clip
+from gaze_vlm.cli import main
+from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.look.look import look_at
+from gaze_vlm.look.tokens import token_texts
+from gaze_vlm.look.watching import SOURCES, ask, watch, watched_layers
+from html_checks import Page, check_readable, check_whole
+
+PROMPT = "what is the camera wearer doing ?"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two images."""
+    folder = tmp_path_factory.mktemp("images")
+    for number, frame in enumerate(make_clip(0, frames=2).frames):
+        cv2.imwrite(str(folder / f"{number}.png"), frame.permute(1, 2, 0).numpy()[..., ::-1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gaze(images: Path) -> Path:
+    """Of the second image alone; one point is of another time, one is nowhere."""
+    file = images / "gaze.csv"
+    file.write_text("t_s,x,y\n0.5,0.1,0.1\n0.9,0.25,0.75\n0.95,,\n1.0,0.5,0.5\n")
+    return file
+
+
+def look(*args: str | Path) -> int:
+    return main(["look", *map(str, args)])
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What the page's script reads."""
+    templates = dict(re.findall(r'<template id="([\w-]+)">(.*?)</template>', page, re.DOTALL))
+    data = json.loads(templates.pop("data").replace("&#34;", '"').replace("&lt;", "<").replace("&gt;", ">"))
+    return {**data, "arrays": {name: b64decode(text) for name, text in templates.items()}}
+
+
+def test_the_page_has_the_models_attention_and_gaze(tiny_llava: Path, images: Path, gaze: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    args = ("--model", tiny_llava, "--images", images, "--prompt", PROMPT, "--answer", "cut red <b>", "--gaze", gaze)
+    assert look(*args, "--output", file) == 0
+    page = file.read_text(encoding="utf-8")
+    check_whole(page)
+    check_readable(page)
+    data = data_of(page)
+    assert len(Page(page).all("i")) == 2  # points of the second image
+    assert data["valid"] == [False, True]
+    assert [one["title"] for one in data["sources"]] == ["Vision tower", "Language model"]
+
+    backbone = load_backbone(tiny_llava)
+    frames = torch.stack([torch.from_numpy(cv2.imread(str(images / f"{i}.png"))[..., ::-1].copy()) for i in (0, 1)])
+    clip = make_clip(0, frames=2)
+    clip.frames, clip.frame_times_s, clip.prompt = frames.permute(0, 3, 1, 2).contiguous(), [0.0, 1.0], PROMPT
+    asked = ask(backbone, clip, "cut red <b>")
+    assert data["tokens"] == token_texts(backbone.processor.tokenizer, asked.answer_ids.tolist())
+    seen: dict[tuple[str, int], Any] = {}
+    watched = {source: layers for source in SOURCES if (layers := watched_layers(backbone, source)) is not None}
+    probabilities = watch(backbone, asked, watched, lambda source, number, one: seen.update({(source, number): one}))
+    assert data["probabilities"] == pytest.approx(probabilities.tolist(), abs=1e-6)
+    own, steps = data["sources"][1], len(asked.answer_ids)
+    layers, heads, kept = len(own["layers"]), own["heads"], len(own["kept"][0])
+    shares = np.frombuffer(data["arrays"]["shares-1"], "<f4").reshape(steps + 1, layers + 1, heads + 1, 2)
+    levels = np.frombuffer(data["arrays"]["levels-1"], np.uint8).reshape(steps + 1, own["slots"], 2, -1)
+    highest = np.frombuffer(data["arrays"]["highest-1"], "<f4").reshape(steps + 1, own["slots"], 2, 1)
+    assert kept == heads
+    for place, number in enumerate(own["layers"]):
+        exact = seen["language", number]
+        assert np.allclose(shares[1:, place + 1, 1:], exact.shares, atol=1e-6)
+        slots = slice(place * (kept + 1) + 1, (place + 1) * (kept + 1))
+        assert np.allclose((highest * (levels / 255.0) ** 2)[1:, slots], exact.maps, atol=4e-3)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_figure_has_what_is_chosen_on_one_scale(
+    suffix: str, tiny_llava: Path, images: Path, gaze: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / f"figure{suffix}"
+    chosen = ("--sources", "language", "--layers", "-1", "--heads", "0", "1", "--tokens", "2")
+    args = ("--model", tiny_llava, "--images", images, "--prompt", PROMPT, "--answer", "cut red", "--gaze", gaze)
+    assert look(*args, *chosen, "--figure", file) == 0
+    content = file.read_bytes()
+    assert content.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
+
+
+def figure_of(tiny_llava: Path, frames: int, tokens: list[int] | None) -> Any:
+    from gaze_vlm.look.figure import draw_look, rows_of
+    from gaze_vlm.look.frames import Frames
+
+    backbone, clip = load_backbone(tiny_llava), make_clip(0, frames=frames)
+    watched = {source: layers for source in SOURCES if (layers := watched_layers(backbone, source)) is not None}
+    made = look_at(backbone, Frames(clip.frames, 0.0, clip.frame_times_s), PROMPT, "cut red", watched, 10**6)
+    return draw_look(made, rows_of(made, None, None, tokens))
+
+
+def test_rows_are_sources_and_tokens_and_of_one_frame_the_tokens_are_columns(tiny_llava: Path) -> None:
+    *panels, bar = figure_of(tiny_llava, 2, [1, 3]).axes
+    assert len(panels) == 6
+    labels = [panel.get_ylabel().splitlines() for panel in panels[::2]]
+    assert [label[0] for label in labels] == ["Vision tower", "Language model", "Language model"]
+    assert [label[-1] for label in labels[1:]] == ["“cut”", "“</s>”"]
+    assert [panel.get_title() for panel in panels[:2]] == ["0.40 s", "0.80 s"]
+    assert "%" in panels[2].get_xlabel()
+    assert bar.get_ylabel() == "attention of a patch, × uniform"
+
+
+def test_a_pooling_block_leaves_the_language_model_shares_alone(tmp_path: Path) -> None:
+    from gaze_vlm.backbones.loading import save_checkpoint
+    from gaze_vlm.look.frames import Frames
+    from gaze_vlm.look.page import render_look
+
+    save_checkpoint(*FAMILIES[0].build(), tmp_path)
+    backbone, clip = make_backbone(FAMILIES[0], tmp_path, "both").eval(), make_clip(0)
+    watched = {source: layers for source in SOURCES if (layers := watched_layers(backbone, source)) is not None}
+    made = look_at(backbone, Frames(clip.frames, 0.0, clip.frame_times_s), PROMPT, None, watched, 10**6)
+    of = {maps.source: maps for maps in made.sources}
+    assert of["language"].grid is None
+    assert 0 < of["language"].shares[0, 0, 0].sum() < 1
+    assert of["block"].maps(0, 1, 1).sum(1) == pytest.approx(np.ones(4), abs=0.02)
+    check_whole(render_look(made, "again"))
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "give --video, or --images"),
+        (("--images", "{images}"), "give --output for a page"),
+        (("--images", "{images}", "--output", "a.txt"), "a.txt"),
+        (("--images", "{images}", "--output", "a.html", "--layers", "0"), "layers and heads are those of one source"),
+        (("--images", "{images}/none", "--output", "a.html"), "none does not exist"),
+        (("--images", "{images}/gaze.csv", "--output", "a.html"), "cannot be read as an image"),
+        (("--video", "{images}/none.mp4", "--output", "a.html"), "none.mp4 does not exist"),
+        (("--images", "{images}", "--output", "a.html", "--gaze", "none.csv"), "none.csv does not exist"),
+        (("--images", "{images}", "--output", "a.html", "--sources", "block"), "the model has no gaze block"),
+        (("--images", "{images}", "--figure", "a.png", "--answer", "cut", "--tokens", "9"), "the answer has 2"),
+        (
+            ("--images", "{images}", "--output", "a.html", "--sources", "language", "--layers", "7"),
+            "language layer 7: the model's layers to choose from are 0, 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    args: tuple[str, ...],
+    said: str,
+    tiny_llava: Path,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert look("--model", tiny_llava, "--prompt", PROMPT, *(one.format(images=images) for one in args)) != 0
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("gaze-vlm look: error: ")
+    assert said in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_of_two_sizes_are_refused(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((30, 40, 3), np.uint8))
+    args = ("--images", images / "0.png", tmp_path / "small.png", "--output", tmp_path / "a.html")
+    assert look("--model", "kitchen-llava", "--prompt", PROMPT, *args) == 1
+    assert "differ in size, 40×30 and 80×60" in capsys.readouterr().err
+
+
+def test_a_video_is_looked_at_up_to_a_time(tiny_llava: Path, raw_root: Path, tmp_path: Path) -> None:
+    video, file = next((raw_root / "videos").glob("*.mp4")), tmp_path / "page.html"
+    args = ("--video", video, "--observation_s", "1", "--end_s", "3", "--output", file)
+    assert look("--model", tiny_llava, "--prompt", PROMPT, *args) == 0
+    captions = [text for tag, text in Page(file.read_text(encoding="utf-8")).texts if tag == "b"][:2]
+    assert captions == ["2.50 s", "3.00 s"]
+
+
+def test_tokens_are_texts_that_differ() -> None:
+    class Tokenizer:
+        """Bytes, the last one special."""
+
+        all_special_ids = (0,)
+        pieces = (b"</s>", b" caf", b"\xc3", b"\xa9", b"")
+
+        def decode(self, ids: list[int], **_: object) -> str:
+            return b"".join(self.pieces[id_] for id_ in ids).decode(errors="replace")
+
+        def convert_ids_to_tokens(self, id_: int) -> str:
+            return f"<{id_}>"
+
+    assert token_texts(Tokenizer(), [1, 2, 3, 4, 0]) == [" caf", "<2>", "é", "<4>", "<0>"]
