@@ -59,7 +59,7 @@ def load_export(folder: Path, **options: Any) -> Backbone:
         MissingFileError: a file is missing, or the base checkpoint.
         InputError: a file is damaged, or does not belong to the others.
     """
-    settings = _settings(folder)
+    settings = read_settings(folder)
     family = next((family for family in FAMILIES if family.__name__ == settings.backbone), None)
     if family is None:
         known = ", ".join(family.__name__ for family in FAMILIES)
@@ -82,7 +82,12 @@ def load_export(folder: Path, **options: Any) -> Backbone:
     return backbone
 
 
-def _settings(folder: Path) -> ExportSettings:
+def read_settings(folder: Path) -> ExportSettings:
+    """Read what `gaze_vlm.json` says of an export.
+
+    Raises:
+        InputError: it is damaged.
+    """
     file = folder / SETTINGS
     try:
         settings = from_json(ExportSettings, read_json(file, AGAIN))
