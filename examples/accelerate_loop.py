@@ -1,4 +1,4 @@
-"""Train toward gaze with accelerate, on any number of processes: python examples/accelerate_loop.py [CHECKPOINT]"""
+"""Train toward gaze with accelerate: python examples/accelerate_loop.py [CHECKPOINT]"""
 
 import json
 import sys
@@ -39,7 +39,7 @@ def main(checkpoint: str = "kitchen-llava", steps: int = 4) -> list[float]:
     accelerator, regularizer, losses = Accelerator(), GazeRegularizer(weight=1.0), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = torch.utils.data.DataLoader(rows * steps, batch_size=len(rows), collate_fn=collate)
-    model, optimizer, loader, regularizer = accelerator.prepare(model, optimizer, loader, regularizer)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     for batch in loader:
         gaze, gaze_valid = batch.pop("gaze"), batch.pop("gaze_valid")
         with capture_attention(model, layers="all") as captured:
