@@ -23,7 +23,15 @@ define pip_install
 			$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1); }
 endef
 
+# As in `requires-python` of pyproject.toml.
+define check_python
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
+		|| { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not a program), and Python 3.11 to 3.13 is needed:" \
+			"name one, as in \`make install PYTHON=python3.13\`"; exit 1; }
+endef
+
 $(VENV)/installed: pyproject.toml constraints.txt
+	$(check_python)
 	$(PYTHON) -m venv $(VENV)
 	$(call pip_install,'.[dev]')
 	@touch $@
@@ -39,9 +47,7 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 	$(MAKE) --no-print-directory test
 
 demo: install  ## the main job on a small kitchen, one seed: table and page (about 5 minutes on 2 cores, beside the download)
-	$(RUN) kitchen --root data/demo --participants 16
-	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store
-	$(RUN) compare --config lightning_configs/compare/demo.yaml
+	$(RUN) demo
 
 table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (on 2 cores 27 of the 36 runs and their tests take 14 minutes; the others read all patch tokens and take longer, kitchens and checkpoints come on top)
 	$(RUN) kitchen --root data/kitchen

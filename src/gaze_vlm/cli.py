@@ -1,27 +1,24 @@
 """The command line: `lightning fit|validate|test|predict`, and the commands of `gaze-vlm` below."""
 
 import errno
-import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from inspect import signature
 from pathlib import Path
+from typing import Any, Literal
 
-from gaze_vlm.command_line.class_paths import restrict_imports, take_allowed_packages
+from gaze_vlm.command_line.class_paths import take_allowed_packages
+from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.quiet import show_warnings_plainly
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.suggestions import did_you_mean
 
-TRAINING = {
-    "fit": "train a run",
-    "validate": "score a checkpoint on the validation clips",
-    "test": "score a checkpoint on the test clips",
-    "predict": "describe clips",
-}
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick
+    "demo": ("gaze_vlm.comparison.demo:demo", "from nothing to the table, on a small kitchen, in minutes"),
     "kitchen": (
         "gaze_vlm.kitchen.build:build_kitchen",
         "render the embedded kitchen in a data set's own files",
@@ -41,8 +38,8 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "make a small LLaVA of real pretrained parts that packages carry",
     ),
     "doctor": (
-        "gaze_vlm.doctor.doctor:doctor",
-        "show what a training would be and what would fail, without any weights",
+        "gaze_vlm.doctor.command:doctor",
+        "show what a training would be and what would fail; without options, check the installation",
     ),
     "compare": ("gaze_vlm.comparison.compare:compare", "train and test arms × seeds, and write the table"),
     "power": (
@@ -61,6 +58,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.report.alignment:picture_alignment",
         "picture how well each head of each layer attends to gaze",
     ),
+    "completion": ("gaze_vlm.cli:completion", "print the script by which a shell completes commands and options"),
 }
 INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
@@ -109,35 +107,46 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, args: list[str]) -> None:
-    from gaze_vlm.command_line.options import OneLineParser, join_lists, set_switches, underscored
+    from gaze_vlm.command_line.options import underscored
 
     args = underscored(args)
     if command in TRAINING:
         import_module("gaze_vlm.training.lightning_cli").train([command, *args])
         return
-    from docstring_parser import DocstringStyle
-    from jsonargparse import set_parsing_settings
-
-    from gaze_vlm.command_line.composition import naming_files
-
-    set_parsing_settings(docstring_parse_style=DocstringStyle.GOOGLE)
-    restrict_imports()
-    module, name = COMMANDS[command][0].split(":")
-    function = getattr(import_module(module), name)
-    parameters = inspect.signature(function, eval_str=True).parameters
-    if list(parameters) == ["args"]:  # those of `lightning fit`, which it parses itself
-        function(args)
+    if _takes_training(command):
+        _function(command)(args)
         return
-    parser = OneLineParser(prog=f"gaze-vlm {command}", description=COMMANDS[command][1])
-    has_config = "config" in parameters  # `compare` has one of its own
-    if not has_config:
-        parser.add_argument("--config", action="config", help="a YAML with these options")
-    parser.add_function_arguments(function, as_positional=False)
-    lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
-    switches = {f"--{name}" for name, parameter in parameters.items() if parameter.annotation is bool}
-    with naming_files([] if has_config else args):
-        options = parser.instantiate_classes(parser.parse_args(set_switches(join_lists(args, lists), switches)))
-    function(**{name: options[name] for name in parameters})
+    from gaze_vlm.command_line.function_command import call_function
+
+    call_function(_function(command), args, command, COMMANDS[command][1], EXAMPLES.get(command, ()))
+
+
+def completion(shell: Literal["bash", "zsh"] = "bash") -> None:
+    """Print the script by which a shell completes `gaze-vlm` and `lightning`.
+
+    Args:
+        shell: whose script to print; docs/install.md says where it goes.
+    """
+    from gaze_vlm.command_line.completion import Described, completion_script
+    from gaze_vlm.command_line.function_command import function_parser
+    from gaze_vlm.training.lightning_cli import training_parser
+
+    of_training = training_parser()
+    parsers: dict[str, Described] = {name: (of_training, what) for name, what in TRAINING.items()}
+    for name, (_, what) in COMMANDS.items():
+        parser = of_training if _takes_training(name) else function_parser(_function(name), name, what)
+        parsers[name] = (parser, what)
+    print(completion_script(parsers, shell, ("gaze-vlm", "lightning")))
+
+
+def _takes_training(command: str) -> bool:
+    """Whether a command takes the options of `lightning fit`, and parses them itself."""
+    return [*signature(_function(command)).parameters] == ["args"]
+
+
+def _function(command: str) -> Callable[..., Any]:
+    module, name = COMMANDS[command][0].split(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
 def _message(error: BaseException | None) -> str | None:

@@ -124,7 +124,7 @@ def case(message: str, *args: str, status: int = 2) -> object:
         case("syntax.yaml is no YAML: line 2: ", "fit", "--config=syntax.yaml", status=1),
         case("list.yaml holds list, not keys with values", "fit", "--config=list.yaml", status=1),
         case(
-            "valve.yaml does not exist: fix the path, or run from the project; did you mean ",
+            "valve.yaml does not exist: fix the path; did you mean ",
             "fit",
             "--config=valve.yaml",
             status=1,

@@ -11,7 +11,7 @@ import yaml
 from gaze_vlm.errors import InputError, MissingFileError, OptionError
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
-from gaze_vlm.suggestions import nearest_path
+from gaze_vlm.shipped.configs import locate_config, nearest_config
 
 PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
 """Keys of a run's configuration that name files, beside its own directory."""
@@ -39,7 +39,7 @@ def expand_configs(args: list[str]) -> list[str]:
                 _rename(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
                 _drop(_value(values, "model.backbone.init_args"), "cached_frames"),  # data.features came in its place
             ]
-            own = yaml.safe_dump(values) if any(changed) else str(part)
+            own = yaml.safe_dump(values) if any(changed) else str(locate_config(part))
             expanded.append(f"--config={own}")
             expanded += where_it_is_now(part)
     return expanded
@@ -65,6 +65,11 @@ def _rename(values: Any, old: str, new: str) -> bool:
 def _drop(values: Any, key: str) -> bool:
     """Drop a key of earlier versions; return whether it was there."""
     return isinstance(values, dict) and values.pop(key, None) is not None
+
+
+def with_located_configs(args: list[str]) -> list[str]:
+    """Replace each `--config FILE` by the file itself, where the name is of one that ships."""
+    return [arg if file is None else f"--config={locate_config(file)}" for arg, file in _with_files(args)]
 
 
 @contextmanager
@@ -125,10 +130,8 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
         raise InputError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
     parts = [found_from(Path(part), file) for part in read_yaml(file).get("configs") or []]
     for part in parts:
-        if not part.is_file():
-            raise InputError(
-                f"{file}: configs: {part} does not exist: fix the path, or run from the project{nearest_path(part)}"
-            )
+        if not locate_config(part).is_file():
+            raise InputError(f"{file}: configs: {part} does not exist: fix the path{nearest_config(part)}")
     return [*(inner for part in parts for inner in configs_of(part, (*within, file))), file]
 
 
@@ -175,16 +178,17 @@ def found_from(path: Path, file: Path) -> Path:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML's values.
+    """Read the values of a YAML, or of the shipped one of this name.
 
     Raises:
         MissingFileError: there is no such file.
         InputError: it is no YAML, or holds no keys.
     """
-    if not file.is_file():
-        raise MissingFileError(f"{file} does not exist: fix the path, or run from the project{nearest_path(file)}")
+    found = locate_config(file)
+    if not found.is_file():
+        raise MissingFileError(f"{file} does not exist: fix the path{nearest_config(file)}")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.safe_load(found.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, a number of thousands of digits, or deep
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f"line {mark.line + 1}: "

@@ -4,13 +4,14 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import dedent, shorten
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
 from gaze_vlm.command_line.class_paths import refused_import
+from gaze_vlm.command_line.help_page import ExamplesFormatter
 from gaze_vlm.errors import InputError, OptionError, UserError
 from gaze_vlm.suggestions import did_you_mean
 
@@ -32,10 +33,16 @@ TYPES = {
 
 
 class OneLineParser(ArgumentParser):
-    """A parser that takes no abbreviation, and whose errors are one line."""
+    """A parser that takes no abbreviation, and whose errors are one line.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+    Args:
+        examples: command lines that end its help.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        epilog = "\n".join(["examples:", *(f"  {line}" for line in examples)]) if examples else None
+        ours = {"allow_abbrev": False, "formatter_class": ExamplesFormatter, "epilog": epilog}
+        super().__init__(*args, **{**ours, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # one of the library's own, which tries what fits

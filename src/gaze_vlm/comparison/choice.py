@@ -8,7 +8,8 @@ from typing import Any
 from gaze_vlm.command_line.composition import configs_of, read_yaml
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import SAFE_NAME, check_name
-from gaze_vlm.suggestions import did_you_mean, nearest_path
+from gaze_vlm.shipped.configs import locate_config, nearest_config
+from gaze_vlm.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ def _named(option: str, given: Sequence[str], name_of: Any) -> dict[str, str]:
         name, sign, path = one.partition("=")
         if not sign or not SAFE_NAME.fullmatch(name):
             name, path = "", one
-        if not Path(path).exists():
-            raise MissingFileError(f"{option}: {path} does not exist: fix the path{nearest_path(Path(path))}")
+        if not locate_config(Path(path)).exists():
+            raise MissingFileError(f"{option}: {path} does not exist: fix the path{nearest_config(Path(path))}")
         name = check_name(name or name_of(Path(path)), f"{option} {one}")
         if name in found:
             raise InputError(
@@ -138,7 +139,7 @@ def _named(option: str, given: Sequence[str], name_of: Any) -> dict[str, str]:
 
 
 def _name_of_backbone(file: Path) -> str:
-    if not file.is_file():
+    if not locate_config(file).is_file():
         raise InputError(
             f"--backbone: {file} is a folder: name a YAML, such as lightning_configs/runs/kitchen_llava.yaml"
         )

@@ -11,6 +11,7 @@ from gaze_vlm.comparison.choice import NO_CHOICE, Choice, is_whole_run, store_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
 from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.shipped.configs import locate_config, nearest_config
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Comparison:
         A backbone goes on top of the data, for its batch size. A whole run goes below, in place of `configs`: it brings
         all that they would.
         """
-        data = [path for name, path in self.datasets.items() if name == dataset and path.is_file()]
+        data = [path for name, path in self.datasets.items() if name == dataset and locate_config(path).is_file()]
         own = [path for name, path in self.backbones.items() if name == backbone]
         below = [path for path in own if is_whole_run(path)]
         above = [path for path in own if path not in below]
@@ -134,10 +135,11 @@ def load_comparison(file: Path, choice: Choice = NO_CHOICE) -> Comparison:
     Raises:
         InputError: a key is unknown, missing or of the wrong type, keys contradict each other, or a file is missing.
     """
-    if not file.is_file():
-        raise InputError(f"{file} does not exist: name the comparison's YAML file with --config")
+    found = locate_config(file)
+    if not found.is_file():
+        raise InputError(f"{file} does not exist: name the comparison's YAML file with --config{nearest_config(file)}")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.safe_load(found.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
@@ -178,14 +180,14 @@ def _check(comparison: Comparison, file: Path) -> None:
         raise InputError(f"{file}: curve: it is of one backbone and data set, take it out or compare one of each")
     of_arms = [path for arm in comparison.arms for path in comparison.arm_files(arm)]
     for path in (*comparison.configs, *comparison.backbones.values(), *of_arms):
-        if not path.is_file():
+        if not locate_config(path).is_file():
             raise InputError(
-                f"{file}: configs, backbones and arms: {path} does not exist, fix the path or run from the project"
+                f"{file}: configs, backbones and arms: {path} does not exist, fix the path{nearest_config(path)}"
             )
-    if comparison.published is not None and not comparison.published.is_file():
+    if comparison.published is not None and not locate_config(comparison.published).is_file():
         raise InputError(f"{file}: published: {comparison.published} does not exist: fix the path, or take the key out")
     for path in comparison.datasets.values():
-        if not (path.exists() and store_of(path).is_dir()):
+        if not (locate_config(path).exists() and store_of(path).is_dir()):
             raise InputError(f"{file}: datasets: {path} is no store and names none: make it with `gaze-vlm prepare`")
     if comparison.curve.arms and not comparison.curve.train_clips:
         raise InputError(f"{file}: curve.train_clips: empty, name the numbers of train clips of the curve")

@@ -13,6 +13,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.text_files import parse_finite
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
+from gaze_vlm.shipped.configs import locate_config
 
 COLUMNS = ("arm", "task", "metric", "value", "measured_on")
 Figures = Mapping[tuple[str, str, str], tuple[float, str]]
@@ -32,7 +33,7 @@ def read_published(file: Path) -> Figures:
 
 
 def _figures(file: Path) -> Figures:
-    with file.open(encoding="utf-8", newline="") as stream:
+    with locate_config(file).open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise InputError(f"{file} has the columns {reader.fieldnames}: it needs {', '.join(COLUMNS)}")

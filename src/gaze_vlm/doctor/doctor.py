@@ -1,4 +1,4 @@
-"""`gaze-vlm doctor`: what a training would be, and what would fail, before any weight is loaded or fetched."""
+"""What a training would be, and what would fail, before any weight is loaded or fetched."""
 
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
 from gaze_vlm.training.configured import configure
 
+DESCRIPTION = "show what a training would be and what would fail; without options, check the installation"
 EXAMPLE_ANSWER = "cut the red onion with the knife on the board"
 
 
@@ -59,7 +60,7 @@ def doctor(args: list[str]) -> Diagnosis:
     Raises:
         InputError: something would fail; the page names it.
     """
-    cli = configure(args, "gaze-vlm doctor")
+    cli = configure(args, "gaze-vlm doctor", DESCRIPTION)
     diagnosis = diagnose(cli.training)
     print(visible(diagnosis.page()), flush=True)
     if any(problem.fatal for problem in diagnosis.problems):

@@ -15,6 +15,7 @@ from gaze_vlm.json_files import parse_object
 from gaze_vlm.output import write_atomically
 from gaze_vlm.progress import as_done, say, track
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.shipped.configs import locate_config
 
 SHOWN_LINES = 20
 
@@ -44,7 +45,7 @@ class Job:
 
     def dependencies(self) -> dict[str, str]:
         """Return the command and the digest of each input, by name."""
-        digests = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self.inputs}
+        digests = {str(path): hashlib.sha256(locate_config(path).read_bytes()).hexdigest() for path in self.inputs}
         return {"command": " ".join(self.command), **digests}
 
     def changed(self, fix: str) -> list[str]:

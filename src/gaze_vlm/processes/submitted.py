@@ -15,6 +15,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.processes import guarded
 from gaze_vlm.processes.launcher import Launcher
 from gaze_vlm.progress import say
+from gaze_vlm.shipped.configs import locate_config
 
 JOBS = 500
 """Jobs handed to the cluster at a time, unless asked for otherwise; the cluster decides which of them run."""
@@ -159,7 +160,7 @@ def read_options(file: Path | None) -> dict[str, Any]:
     if file is None:
         raise InputError("engine submitit needs engine_options, such as lightning_configs/cluster/submitit.yaml")
     try:
-        options = yaml.safe_load(file.read_text(encoding="utf-8"))
+        options = yaml.safe_load(locate_config(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{file} is no YAML of submitit's options: {error}") from error
     if not isinstance(options, dict):

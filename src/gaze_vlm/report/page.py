@@ -25,6 +25,7 @@ from gaze_vlm.report.html import render_page
 from gaze_vlm.report.pictured import pictured, shown_runs
 from gaze_vlm.report.score_tables import GroupTable, group_tables
 from gaze_vlm.runs.prediction import TASKS
+from gaze_vlm.shipped.configs import locate_config
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,6 @@ def setting(comparison: Comparison, arm: str, seeds: Mapping[int, Run], output: 
 
 def words_of(config: Path) -> str:
     """Return what an arm's YAML says of it: the comment behind that of its command."""
-    lines = config.read_text(encoding="utf-8").splitlines()
+    lines = locate_config(config).read_text(encoding="utf-8").splitlines()
     comment = [line.lstrip("#").strip() for line in lines[: next((i for i, x in enumerate(lines) if x[:1] != "#"), 0)]]
     return " ".join(comment[1:]).strip()

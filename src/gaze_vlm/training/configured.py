@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.composition import expand_configs, naming_files
+from gaze_vlm.command_line.examples import TRAINING
 from gaze_vlm.errors import MissingFileError
 from gaze_vlm.output import kept
 from gaze_vlm.runs.directory import RunDirectory
@@ -31,14 +32,14 @@ class ConfiguredTraining(GazeCLI):
         return None
 
 
-def configure(args: list[str], prog: str = "gaze-vlm fit") -> ConfiguredTraining:
+def configure(args: list[str], prog: str = "gaze-vlm fit", description: str = TRAINING["fit"]) -> ConfiguredTraining:
     """Parse a command line of `fit` into its module and datamodule.
 
     Neither is trained or loaded.
     """
     sys.argv = sys.argv[:1]
     with naming_files(args):
-        return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog)
+        return make_cli(ConfiguredTraining, expand_configs(args), run=False, prog=prog, description=description)
 
 
 def check_finished(run: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
+from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.environments import ClusterEnvironment, SLURMEnvironment
@@ -16,6 +17,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
 from gaze_vlm.command_line.composition import expand_configs, naming_files
+from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
+from gaze_vlm.command_line.help_page import HelpAction
 from gaze_vlm.command_line.options import OneLineParser, not_made
 from gaze_vlm.command_line.quiet import quiet
 from gaze_vlm.datamodules.clips import ClipDataModule
@@ -42,7 +45,11 @@ Cli = TypeVar("Cli", bound="GazeCLI")
 
 
 class TrainingParser(OneLineParser, LightningArgumentParser):
-    """Of the four commands: no abbreviation, one line for an error."""
+    """Of the four commands: no abbreviation, one line for an error, a help of our options first."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "add_help": False})
+        self.add_argument("-h", "--help", action=HelpAction)
 
 
 class GazeCLI(LightningCLI):
@@ -201,11 +208,14 @@ def train(args: list[str]) -> GazeCLI:
         raise InputError(" ".join(str(error).split())) from error
 
 
-def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") -> Cli:
+def make_cli(
+    cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm", description: str = TRAINING["fit"]
+) -> Cli:
     """Parse a command line or options; where `run`, do what it says."""
     quiet()
     restrict_imports()
-    described = "Train and test a vision-language model that learns where to look from gaze."
+    helps = {name: {"description": TRAINING[name], "examples": EXAMPLES[name]} for name in cli.subcommands()}
+    own = {"description": description, "examples": EXAMPLES.get(prog.removeprefix("gaze-vlm "), ()), "prog": prog}
     return cli(
         GazeVLM,
         ClipDataModule,
@@ -213,10 +223,32 @@ def make_cli(cli: type[Cli], args: ArgsType, run: bool, prog: str = "gaze-vlm") 
         save_config_callback=SaveConfig,
         seed_everything_default=0,
         auto_configure_optimizers=False,
-        parser_kwargs={"description": described, "prog": prog},
+        parser_kwargs={**own, **(helps if run else {})},
         args=args,
         run=run,
     )
+
+
+def training_parser() -> LightningArgumentParser:
+    """Return the parser of `fit`; the other three commands take the same options."""
+    return make_cli(_ParserAlone, None, run=True)._subcommand_parsers["fit"]
+
+
+class _ParserAlone(GazeCLI):
+    """The parser of `fit`, and no parsing."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {"fit": LightningCLI.subcommands()["fit"]}
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        self.config = Namespace(subcommand=None)
+
+    def _nothing(self) -> None:
+        """In place of what uses a configuration."""
+
+    _parse_ckpt_path = _set_seed = _add_instantiators = _nothing
+    before_instantiate_classes = instantiate_classes = after_instantiate_classes = _nothing
 
 
 def seed_of(given: bool | int) -> int:
