@@ -106,8 +106,9 @@ $(REAL)/neon:
 $(REAL)/opencv:
 	rm -rf $@.part && mkdir -p $@.part
 	cd $@.part && apt-get download opencv-doc
-	dpkg-deb --fsys-tarfile $@.part/*.deb | tar -x -C $@.part --wildcards '*/box.mp4.gz' '*/cup.mp4.gz'
-	find $@.part -name '*.mp4.gz' -exec gunzip {} + && find $@.part -name '*.mp4' -exec mv {} $@.part ';'
+	dpkg-deb --fsys-tarfile $@.part/*.deb | tar -x -C $@.part --wildcards \
+		'*/box.mp4.gz' '*/cup.mp4.gz' '*/tree.avi' '*/vtest.avi'
+	find $@.part -name '*.mp4.gz' -exec gunzip {} + && find $@.part/usr -type f -exec mv {} $@.part ';'
 	rm -r $@.part/*.deb $@.part/usr && mv $@.part $@
 
 # What carries the weights is installed without what it depends on, of which none is needed: a compiler for llama.cpp, and

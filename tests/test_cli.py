@@ -61,6 +61,8 @@ def test_every_option_has_help(args: list[str], capsys: pytest.CaptureFixture) -
         (["--jobs", "2", "--seeds", "0"], ["--jobs", "2", "--seeds=[0]"]),
         (["--seeds", "[0, 1]"], ["--seeds=[0, 1]"]),
         (["--jobs", "2"], ["--jobs", "2"]),
+        (["--seeds", "What, now?", "a: b"], ['--seeds=["What, now?","a: b"]']),
+        (["--seeds=0", "--jobs", "2", "--seeds", "1", "2"], ["--seeds=[0,1,2]", "--jobs", "2"]),
     ],
 )
 def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None:

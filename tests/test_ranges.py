@@ -19,6 +19,8 @@ from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.errors import InputError
 from gaze_vlm.forgetting.forgetting import forgetting
+from gaze_vlm.inference.caption import caption
+from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.look.look import look
 from gaze_vlm.metrics.sentence_encoder import MiniLM
@@ -60,6 +62,8 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     picture_alignment: {"runs": [NOWHERE], "output": NOWHERE},
     forgetting: {"runs": [NOWHERE]},
     look: {"model": "nowhere", "prompt": "?"},
+    WindowTimes: {"observation_s": 4.0, "stride_s": 1.0, "frame_hz": 1.0},
+    caption: {"model": "nowhere", "videos": NOWHERE, "output": NOWHERE},
 }
 OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of options
     "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),

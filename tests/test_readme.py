@@ -82,12 +82,16 @@ class Follower:
         self.reads(model)
         self.reads(video.parents[1])
 
+    def caption(self, model: str, videos: Path, **_: Any) -> None:
+        self.reads(model)
+        self.reads(videos.parent)
+
 
 @pytest.fixture
 def follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[Follower]:
     monkeypatch.chdir(ROOT)
     follower = Follower()
-    for command in ("kitchen", "prepare", "compare", "report", "attention", "alignment", "look"):
+    for command in ("kitchen", "prepare", "compare", "report", "attention", "alignment", "look", "caption"):
         module, name = COMMANDS[command][0].split(":")
         real = getattr(import_module(module), name)
         followed = getattr(follower, command)

@@ -37,6 +37,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
         "gaze_vlm.pretraining.small_model:make_small_model",
         "make a small LLaVA of real pretrained parts that packages carry",
     ),
+    "caption": ("gaze_vlm.inference.caption:caption", "describe any videos, window by window"),
     "doctor": (
         "gaze_vlm.doctor.command:doctor",
         "show what a training would be and what would fail; without options, check the installation",

@@ -36,6 +36,7 @@ from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.inference.caption_file import Caption, MadeOf, open_captions
 from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.look.frames import frames_of_images
 from gaze_vlm.preparation.store import Store
@@ -198,6 +199,18 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
         lambda folder: readable_page("a", "b", read_json(folder / "quality.json", "again"), b"", folder),
     )
 
+    captions, made_of = place / "captions" / "c.jsonl", MadeOf("m", {"weights": "0"}, {"v.mp4": "1 0"}, {})
+    with open_captions(captions, made_of, 1) as opened_captions:
+        opened_captions.append([Caption("v.mp4", 0.0, 4.0, task, "Why?", "so") for task in ("activity", None)])
+        opened_captions.note(is_finished=True)
+
+    def read_captions(folder: Path) -> None:
+        with open_captions(folder / captions.name, made_of, 1):
+            pass
+
+    for file, way in {"c.jsonl": damaged_text, "c.made_of.json": damaged_json}.items():
+        made[f"captions {file}"] = Target(captions.parent, file, way, read_captions, (captions.stem,))
+
     right = np.concatenate([answers(3, 0.5, 0)])
     run = write_run(place / "run", rows(right, kl=1.5), "gaze", seed=1, weight=1.0)
     config = {"data": {"store": str(prepared), "test_split": "test"}, "run": {"arm": "gaze"}, "seed_everything": 1}
@@ -327,6 +340,8 @@ NAMES = (
     "training.json",
     "loggers.json",
     "alignment",
+    "captions c.jsonl",
+    "captions c.made_of.json",
     "base model's page",
     "published",
     "targets",

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ IN_CLASS = r"Problem with given class_path '[\w.]+':\s*"
 IN_CLASS_OF_UNION = (  # of the class that was given: what else the argument may be comes after it
     r"Union subtypes\n.*\n *Errors:\n( *)- Problem with given class_path '([\w.]+)':\n((?:\1 {4}.*(?:\n|$))+)"
 )
+PLAIN = re.compile(r"[\w./-]+")  # a value that YAML takes as it is
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -190,24 +192,36 @@ def underscored(args: Iterable[str]) -> list[str]:
 
 
 def join_lists(args: list[str], lists: set[str]) -> list[str]:
-    """Write `--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`."""
+    """Write `--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`.
+
+    An option that is given twice has the values of both.
+    """
     joined: list[str] = []
-    rest = iter([*args, "--"])
-    option: str | None = None
-    values: list[str] = []
-    for arg in rest:
-        if option is not None and (not arg.startswith("-") or re.fullmatch(r"-\d+", arg)):
+    given: dict[str, list[str]] = {}
+    values: list[str] | None = None
+    for arg in args:
+        if values is not None and (not arg.startswith("-") or re.fullmatch(r"-\d+", arg)):
             values.append(arg)
             continue
-        if option is not None:
-            listed = values[0] if len(values) == 1 and values[0].startswith("[") else f"[{','.join(values)}]"
-            joined.append(f"{option}={listed}")
-            option = None
-        if arg in lists:
-            option, values = arg, []
-        else:
+        name, equals, value = arg.partition("=")
+        if name not in lists or value.startswith("["):
+            values = None
             joined.append(arg)
-    return joined[:-1]
+            continue
+        if name not in given:
+            given[name] = []
+            joined.append(name)
+        if equals:
+            given[name].append(value)
+        values = None if equals else given[name]
+    return [f"{arg}={_listed(given[arg])}" if arg in given else arg for arg in joined]
+
+
+def _listed(values: list[str]) -> str:
+    """A list in YAML, in which a value may hold what would end it there."""
+    if len(values) == 1 and values[0].startswith("["):
+        return values[0]
+    return f"[{','.join(value if PLAIN.fullmatch(value) else json.dumps(value) for value in values)}]"
 
 
 def set_switches(args: list[str], switches: set[str]) -> list[str]:

@@ -80,13 +80,23 @@ def with_density(
     image: UInt8[np.ndarray, "y x 3"], over_uniform: Float[np.ndarray, "row column"], covered: View, norm: Normalize
 ) -> UInt8[np.ndarray, "y x 3"]:
     """Colour the faded frame by a density, where its grid covers it."""
+    return laid_on(image, coloured(over_uniform, covered, norm, *image.shape[:2]))
+
+
+def coloured(
+    over_uniform: Float[np.ndarray, "row column"], covered: View, norm: Normalize, height: int, width: int
+) -> Float[np.ndarray, "height width 4"]:
+    """Return colour and opacity of a density on a frame of some size; nothing is transparent."""
     rows, columns = over_uniform.shape
-    height, width = image.shape[:2]
     across = ((np.arange(width) + 0.5) / width - covered.left) / (covered.right - covered.left) * columns
     down = ((np.arange(height) + 0.5) / height - covered.top) / (covered.bottom - covered.top) * rows
     inside = np.logical_and.outer((down >= 0) & (down < rows), (across >= 0) & (across < columns))
     cells = over_uniform[np.ix_(down.astype(int).clip(0, rows - 1), across.astype(int).clip(0, columns - 1))]
-    colour = heat(np.asarray(norm(cells)).clip(0, 1) * inside)
+    return heat(np.asarray(norm(cells)).clip(0, 1) * inside)
+
+
+def laid_on(image: UInt8[np.ndarray, "y x 3"], colour: Float[np.ndarray, "y x 4"]) -> UInt8[np.ndarray, "y x 3"]:
+    """Lay colours over the faded frame."""
     opacity = colour[..., 3:]
     return np.round(255 * ((1 - opacity) * faded(image, 0.2, 0.92) + opacity * colour[..., :3])).astype(np.uint8)
 

@@ -1,0 +1,168 @@
+"""`gaze-vlm caption`: what a model says of videos, window by window. No gaze, no store."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.loading import Dtype
+from gaze_vlm.cores import has_gpu
+from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import visible
+from gaze_vlm.inference.answering import check_questions, damaged_windows, weights_digest, write_captions
+from gaze_vlm.inference.caption_file import Caption, CaptionFile, MadeOf, open_captions
+from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.overlay import write_overlay
+from gaze_vlm.inference.questions import questions_of, trained_on, window_times
+from gaze_vlm.inference.subtitles import Kind, cues, written
+from gaze_vlm.inference.videos import PlannedVideo, beside, find_videos, identity, plan
+from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.output import check_output_file, write_atomically
+from gaze_vlm.progress import say
+from gaze_vlm.ranges import above_zero, at_least
+
+BATCH_SIZE = 8
+
+
+def caption(
+    model: str,
+    videos: Path,
+    output: Path,
+    prompt: list[str] | None = None,
+    observation_s: float | None = None,
+    stride_s: float | None = None,
+    frame_hz: float | None = None,
+    batch_size: int = BATCH_SIZE,
+    max_new_tokens: int | None = None,
+    dtype: Dtype | None = None,
+    device: str | None = None,
+    subtitles: list[Kind] | None = None,
+    overlay: bool = False,
+    decode_timeout_s: float | None = 60.0,
+) -> Path:
+    """Describe videos window by window, without gaze; the same command resumes a stopped one.
+
+    Args:
+        model: directory of a run, folder that `gaze-vlm export` wrote, checkpoint folder, its hub name, or the name of
+            one that ships (`kitchen-llava`).
+        videos: folder of videos, searched with the folders in it; or one video.
+        output: file of the captions, one JSON object a line (.jsonl).
+        prompt: your own questions, one or several, in place of what the camera wearer does and will do next.
+        observation_s: length of a window, in seconds. By default that of the clips that the run was trained on, else 5.
+        stride_s: seconds between the ends of successive windows. By default that of the run's clips, else
+            `observation_s`.
+        frame_hz: rate of the frames that are shown to the model, in Hz. By default that of the run's clips, else 1.
+        batch_size: answers that are made at once.
+        max_new_tokens: longest answer, in tokens; by default the model's own limit.
+        dtype: of the weights; by default the run's, else float32.
+        device: what to run on, as torch names it; by default a GPU where there is one.
+        subtitles: `srt`, `vtt` or both: subtitles of each video, beside the output.
+        overlay: write an mp4 of each video beside the output, with attention and captions drawn in.
+        decode_timeout_s: seconds that the decoder may take for a window. A video that takes longer is left out; None
+            waits for ever.
+
+    Raises:
+        MissingFileError: the model or the folder is not there.
+        InputError: no video is there, the output was made of other things, or, when all else is done, a video could not
+            be captioned whole.
+        OutputError: the file system refused.
+    """
+    at_least(1, batch_size=batch_size, max_new_tokens=max_new_tokens)
+    above_zero(observation_s=observation_s, stride_s=stride_s, frame_hz=frame_hz, decode_timeout_s=decode_timeout_s)
+    check_output_file(output, (".jsonl",))
+    found = find_videos(videos)
+    if overlay and videos.is_dir() and output.resolve().is_relative_to(videos.resolve()):
+        raise InputError(
+            f"--overlay writes videos beside {output}, among those of --videos: name an --output elsewhere"
+        )
+    trained = trained_on(model)
+    questions = questions_of(trained, prompt)
+    chosen, changed = chosen_device(device), {"max_new_tokens": max_new_tokens, "dtype": dtype}
+    backbone = load_backbone(model, **{name: value for name, value in changed.items() if value is not None})
+    check_questions(questions, backbone.collator())
+    times = window_times(trained, backbone, observation_s, stride_s, frame_hz)
+    planned, left_out = plan(found, times, decode_timeout_s)
+    made_of = MadeOf(
+        model=model,
+        options={
+            "weights": weights_digest(backbone),
+            "prompts": [question.prompt for question in questions],
+            "observation_s": times.observation_s,
+            "stride_s": times.stride_s,
+            "frame_hz": times.frame_hz,
+            "max_new_tokens": backbone.options.max_new_tokens,
+            "dtype": backbone.options.dtype,
+            "device": chosen,
+            "batch_size": batch_size,
+        },
+        videos={name: identity(path) for name, path in found.items()},
+    )
+    backbone.to(chosen)
+    with open_captions(output, made_of, batch_size) as file:
+        if not file.made_of.is_finished:
+            write_captions(file, planned, questions, backbone, times, batch_size, decode_timeout_s)
+        of_video = {name: list(lines) for name, lines in groupby(file.captions, key=lambda one: one.video)}
+        print(f"{output} has {len(file.captions)} captions of {len(of_video)} videos")
+        for kind in subtitles or ():
+            paths = beside(output, [*found], f".{kind}")
+            for name, captions in of_video.items():
+                write_atomically(paths[name], written(cues(captions), kind))
+        left_out |= damaged_windows(
+            [video for video in planned if video.name not in file.made_of.left_out], file.captions
+        )
+        left_out |= file.made_of.left_out
+        if overlay:
+            paths = beside(output, [*found], ".mp4")
+            shown = [video for video in planned if video.name in of_video]
+            left_out |= write_overlays(file, shown, of_video, paths, backbone, times, decode_timeout_s)
+    for reason in left_out.values():
+        say(f"left out: {reason}")
+    if left_out:
+        raise InputError(
+            f"{len(left_out)} of {len(found)} videos could not be captioned whole, for the reasons above; {output} has "
+            "what could"
+        )
+    return output
+
+
+def write_overlays(
+    file: CaptionFile,
+    videos: Sequence[PlannedVideo],
+    captions: Mapping[str, Sequence[Caption]],
+    paths: Mapping[str, Path],
+    backbone: Backbone,
+    times: WindowTimes,
+    timeout_s: float | None,
+) -> dict[str, str]:
+    """Write the overlay of each video that has none yet, and note it; return why one could not be."""
+    failed = {}
+    for video in videos:
+        if video.name in file.made_of.overlays and paths[video.name].is_file():
+            continue
+        try:
+            write_overlay(video, captions[video.name], backbone, times, paths[video.name], timeout_s)
+        except InputError as error:
+            failed[video.name] = f"no overlay: {error}"
+            continue
+        file.note(overlays=(*file.made_of.overlays, video.name))
+        print(visible(f"wrote {paths[video.name]}"))
+    return failed
+
+
+def chosen_device(device: str | None) -> str:
+    """Return a device by its name, or a GPU where there is one.
+
+    Raises:
+        InputError: torch does not have it here.
+    """
+    if device is None:
+        return "cuda" if has_gpu() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device is {device}, which torch does not have here ({str(error).splitlines()[0]}): name cpu, or cuda"
+        ) from error
+    return device

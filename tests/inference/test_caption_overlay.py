@@ -1,0 +1,93 @@
+"""The video with attention and captions drawn in: every frame at its own time, upright, on the right map."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from egtea_files import iterate_frames, shift_px, texture, turn, write_video
+from gaze_vlm.cli import main
+from gaze_vlm.gaze.lettering import LINE_PX
+from gaze_vlm.gaze.overlay import coloured, laid_on, resized
+from gaze_vlm.gaze.view import View
+from gaze_vlm.inference.caption_file import Caption
+from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, read_scenes
+from gaze_vlm.inference.videos import PlannedVideo, plan
+from gaze_vlm.inference.windows import WindowTimes
+
+TIMES = WindowTimes(observation_s=2.0, stride_s=1.0, frame_hz=1.0)
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phone's portrait of a variable frame rate, 3.5 s."""
+    whole, ticks = texture(0), np.random.default_rng(0).choice([200, 400], 28).cumsum()
+    images = [whole[:64, shift_px(i) :][:, :96] for i in range(28)]
+    path = write_video(tmp_path_factory.mktemp("videos") / "phone.mp4", images, ticks - ticks[0])
+    return turn(path, (0, 1, -1, 0))
+
+
+def planned(path: Path) -> PlannedVideo:
+    (video,), left_out = plan({path.name: path}, TIMES)
+    assert not left_out
+    return video
+
+
+def test_every_frame_is_there_upright_at_its_own_time(phone: Path, tmp_path: Path) -> None:
+    output = tmp_path / "captions.jsonl"
+    options = [f"--videos={phone.parent}", f"--output={output}", "--observation_s=2", "--stride_s=1", "--device=cpu"]
+    assert main(["caption", "--model=kitchen-llava", *options, "--overlay"]) == 0
+    with av.open(str(tmp_path / "phone.captions.mp4")) as container:
+        found = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    frames = list(iterate_frames(phone))
+    assert [t_s for t_s, _ in found] == pytest.approx([t_s for _, t_s, _ in frames], abs=1e-3)
+    panel_px = 2 * round(96 * PANEL_PX / 64 / 2)
+    assert found[0][1].shape == (
+        TITLE_PX + panel_px + 2 * LINE_PX,
+        3 * PANEL_PX,
+        3,
+    )  # the frame, and a panel a question
+    for (_, image), (_, t_s, frame) in zip(found, frames, strict=True):
+        shown = image[TITLE_PX : TITLE_PX + panel_px, :PANEL_PX].astype(int)
+        assert np.abs(shown - resized(np.moveaxis(frame, 2, 0), PANEL_PX)).mean() < 8
+        assert (image[-2 * LINE_PX :].max() > 200) == (t_s <= 3 + 1e-6)  # the answers, until the last window's end
+    before = (tmp_path / "phone.captions.mp4").stat().st_mtime_ns
+    assert main(["caption", "--model=kitchen-llava", *options, "--overlay"]) == 0
+    assert (tmp_path / "phone.captions.mp4").stat().st_mtime_ns == before
+
+
+def test_a_map_is_that_of_the_nearest_sampled_frame(phone: Path) -> None:
+    backbone = load_backbone("kitchen-llava", language_layers=(-1,))
+    spans = [(start_s, start_s + 2) for start_s in (0.0, 1.0)]
+    captions = [Caption("phone.mp4", *span, None, "what does the hand hold ?", "nothing") for span in spans]
+    video = planned(phone)
+    scenes = list(read_scenes(video, captions, 1, backbone, TIMES, None))
+    assert [(scene.cue.start_s, scene.cue.end_s) for scene in scenes] == [(0.0, 2.0), (2.0, 3.0)]
+    assert [scene.sampled_s.tolist() for scene in scenes] == [[1.0, 2.0], [2.0, 3.0]]
+    assert [scenes[0].nearest(t_s) for t_s in (0.0, 1.4, 1.6)] == [0, 0, 1]
+    for scene in scenes:
+        np.testing.assert_allclose(scene.maps.mean((2, 3)), 1, rtol=1e-5)  # multiples of the uniform one
+    late = replace(video, info=replace(video.info, offset_s=0.5))
+    moved = [replace(one, start_s=one.start_s + 0.5, end_s=one.end_s + 0.5) for one in captions]
+    again = list(read_scenes(late, moved, 1, backbone, TIMES, None))
+    np.testing.assert_array_equal([scene.maps for scene in again], [scene.maps for scene in scenes])
+    assert [scene.cue.start_s for scene in again] == [0.0, 2.0]
+
+
+def test_colours_lie_where_the_map_is() -> None:
+    map_ = np.array([[0.0, 4.0], [0.0, 0.0]])
+    grey = np.full((40, 60, 3), 128, np.uint8)
+    drawn = laid_on(grey, coloured(map_, View(), lambda cells: cells / 4, 40, 60))
+    assert np.ptp(drawn[:20, :30], axis=(0, 1)).max() == 0
+    assert drawn[10, 45, 0] > drawn[10, 45, 2] + 50  # red
+    assert (drawn[30, 45] == drawn[10, 15]).all()
+
+
+def test_an_overlay_among_the_videos_is_refused(phone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = phone.parent / "captions.jsonl"
+    assert main(["caption", "--model=x", f"--videos={phone.parent}", f"--output={output}", "--overlay"]) == 1
+    assert "--overlay writes videos beside" in capsys.readouterr().err
+    assert not output.exists()
