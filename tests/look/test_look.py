@@ -153,6 +153,7 @@ def test_a_pooling_block_leaves_the_language_model_shares_alone(tmp_path: Path) 
         ),
     ],
 )
+@pytest.mark.usefixtures("gaze")
 def test_what_is_wrong_is_one_line(
     args: tuple[str, ...],
     said: str,
