@@ -1,11 +1,11 @@
 """Files of weights inside installed packages, each checked against its digest before it is read."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from gaze_vlm.digests import file_digest
 from gaze_vlm.errors import InputError, MissingFileError
 
 
@@ -44,8 +44,7 @@ def checked_path(file: PackagedFile) -> Path:
         raise MissingFileError(f"the package {file.package} is not installed: {fix} installs it") from error
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist: {fix} installs the release that has it")
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = file_digest(path)
     if digest != file.sha256:
         raise InputError(
             f"{path} has SHA-256 {digest}, not {file.sha256}: it is not the file that was checked, and is not read. "

@@ -28,6 +28,7 @@ from gaze_vlm.comparison.contamination import overlap, overlaps
 from gaze_vlm.comparison.published import read_published
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.datamodules.targets import read_targets
+from gaze_vlm.digests import SUMS, sum_beside
 from gaze_vlm.errors import InputError
 from gaze_vlm.export.licences import base_licence
 from gaze_vlm.formats.ego4d import Ego4dReader
@@ -45,7 +46,6 @@ from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
-from gaze_vlm.training.digests import SUMS, digest_file
 from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
 from gaze_vlm.training.sharded_checkpoint import REST, read_parts
 from gaze_vlm.training.training_facts import read_cost
@@ -261,7 +261,7 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     write_checkpoint({"gaze_vlm": {}, "state_dict": {"weight": torch.arange(50.0)}, "epoch": 1}, checkpoint)
     made["digest"] = Target(
         checkpoint.parent,
-        digest_file(checkpoint).name,
+        sum_beside(checkpoint).name,
         damaged_text,
         lambda folder: read_checkpoint(folder / "best.ckpt"),
     )
@@ -269,7 +269,7 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     write_json(place / "values.json", values)
     made["checkpoint values"] = Target(place, "values.json", damaged_json, check_values)
     other = copy(checkpoint.parent)
-    digest_file(other / "best.ckpt").unlink()
+    sum_beside(other / "best.ckpt").unlink()
     made["checkpoint"] = Target(other, "best.ckpt", damaged_bytes, lambda folder: read_checkpoint(folder / "best.ckpt"))
     with process_alone(place) as mesh:
         write(place / "last.ckpt", mesh, 1.0)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from gaze_vlm.digests import sum_beside
 from gaze_vlm.errors import InputError, MissingFileError, OutputError
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, read_checkpoint, write_checkpoint
-from gaze_vlm.training.digests import digest_file
 
 
 def checkpoint(value: float = 1.0) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def written(tmp_path: Path) -> Path:
 
 def test_a_checkpoint_and_its_digest(written: Path) -> None:
     digest = hashlib.sha256(written.read_bytes()).hexdigest()
-    assert digest_file(written).read_text() == f"{digest}  best.ckpt\n"
+    assert sum_beside(written).read_text() == f"{digest}  best.ckpt\n"
     assert value_of(written) == 1
     write_checkpoint(checkpoint(2.0), written)
     assert value_of(written) == 2
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_checkpoint_is_one_line(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    digest_file(written).unlink()
+    sum_beside(written).unlink()
     whole = written.read_bytes()
     for content, message in (
         (b"", "is empty"),
@@ -171,6 +171,6 @@ def test_a_file_that_is_no_checkpoint_is_one_line(
 def test_a_checkpoint_without_its_digest_is_worth_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "best.ckpt"
     write_checkpoint({"gaze_vlm": {}, "state_dict": {}}, path)
-    digest_file(path).unlink()
+    sum_beside(path).unlink()
     with pytest.warns(UserWarning, match=r"best.ckpt has no best.ckpt.sha256 beside it"):
         read_checkpoint(path)

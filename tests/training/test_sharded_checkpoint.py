@@ -14,11 +14,11 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
 from gaze_vlm.command_line.commands import how_to_resume
+from gaze_vlm.digests import SUMS, file_digest, listed
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import remove_drafts
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import find_checkpoint, read_checkpoint, write_checkpoint
-from gaze_vlm.training.digests import SUMS, digest_of, listed
 from gaze_vlm.training.sharded_checkpoint import REST, read_sharded
 from sharded_writers import checkpoint, write, write_in_two
 
@@ -43,7 +43,7 @@ def value_of(path: Path) -> float:
 def test_two_processes_write_their_shards_and_one_reads_the_whole(of_two: Path) -> None:
     files = sorted(path.name for path in of_two.iterdir())
     assert files == [SUMS, REST, *(f"shard-0000{i}-model-00001-of-00001.safetensors" for i in (1, 2))]
-    assert (of_two / SUMS).read_text() == listed({name: digest_of(of_two / name) for name in files[1:]})
+    assert (of_two / SUMS).read_text() == listed({name: file_digest(of_two / name) for name in files[1:]})
     torch.testing.assert_close(read_checkpoint(of_two), checkpoint(1.0), rtol=0, atol=0)
 
 
@@ -68,7 +68,7 @@ def test_what_one_process_cannot_write_leaves_the_one_before(written: Path) -> N
 
 @pytest.mark.parametrize(
     ("killed", "call"),
-    [("gaze_vlm.training.sharded_checkpoint:digest_of", 1), ("pathlib:Path.replace", 1), ("pathlib:Path.replace", 2)],
+    [("gaze_vlm.training.sharded_checkpoint:file_digest", 1), ("pathlib:Path.replace", 1), ("pathlib:Path.replace", 2)],
 )
 def test_a_killed_writer_leaves_one_that_is_read(
     killed: str, call: int, written: Path, alone: DeviceMesh, monkeypatch: pytest.MonkeyPatch
@@ -119,7 +119,7 @@ def flip(folder: Path) -> None:
 def write_sums(folder: Path) -> None:
     """Write the digests of what is in a folder, as who made it on purpose would."""
     (folder / SUMS).unlink()
-    (folder / SUMS).write_text(listed({file.name: digest_of(file) for file in folder.iterdir()}))
+    (folder / SUMS).write_text(listed({file.name: file_digest(file) for file in folder.iterdir()}))
 
 
 def lose(folder: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, is_whole, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
@@ -85,6 +85,6 @@ def _has_id(row: dict[str, str], name: str, path: Path, line: int) -> bool:
 
 def _nanoseconds(field: str, path: Path, line: int) -> int:
     """A timestamp as a whole number, for as a float it would lose some hundred nanoseconds."""
-    if not field.strip().isdecimal() or len(field.strip()) > MOST_DIGITS:
+    if not is_whole(field.strip(), MOST_DIGITS):
         raise InputError(f"{path}, line {line}: {TIME} is {field!r}; expected a whole number, fix or delete the row")
     return int(field)

@@ -78,9 +78,9 @@ def csv_header(path: Path) -> list[str]:
         return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
 
 
-def is_whole(text: str) -> bool:
+def is_whole(text: str, most_digits: int = MOST_DIGITS) -> bool:
     """Return whether a text is a number without sign, of no more digits than any id, frame or time has."""
-    return text.isdecimal() and len(text) <= MOST_DIGITS
+    return text.isdecimal() and len(text) <= most_digits
 
 
 def read_lines(path: Path) -> list[str]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from gaze_vlm.digests import file_digest
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
@@ -185,7 +186,7 @@ class PreparationParameters:
         """
         values = {name: getattr(self, name) for name in VIDEO_FIELDS}
         if self.flow_weights is not None:
-            values["flow_weights"] = file_digest(self.flow_weights)
+            values["flow_weights"] = digest_of_weights(self.flow_weights)
         samples = hashlib.sha256()
         for column in (gaze.t_s, gaze.xy, gaze.event):
             samples.update(column.tobytes())
@@ -198,11 +199,7 @@ class PreparationParameters:
         return asdict(self) | {"flow_weights": None if weights is None else weights.as_posix()}
 
 
-@lru_cache(maxsize=1)
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, which must not change meanwhile."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+digest_of_weights = lru_cache(maxsize=1)(file_digest)  # which do not change meanwhile
 
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:

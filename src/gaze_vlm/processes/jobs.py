@@ -1,6 +1,5 @@
 """Jobs: the commands that fill run directories, several at a time, with what they depend on."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.cores import cores
+from gaze_vlm.digests import file_digest
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.json_files import parse_object
 from gaze_vlm.output import write_atomically
@@ -45,7 +45,7 @@ class Job:
 
     def dependencies(self) -> dict[str, str]:
         """Return the command and the digest of each input, by name."""
-        digests = {str(path): hashlib.sha256(locate_config(path).read_bytes()).hexdigest() for path in self.inputs}
+        digests = {str(path): file_digest(locate_config(path)) for path in self.inputs}
         return {"command": " ".join(self.command), **digests}
 
     def changed(self, fix: str) -> list[str]:

@@ -12,10 +12,10 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from gaze_vlm.digests import file_digest, sum_beside
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import draft_of, kept, set_aside, write_atomically, writing
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.digests import digest_file, digest_of
 from gaze_vlm.training.sharded_checkpoint import read_rest, read_sharded
 
 
@@ -56,7 +56,7 @@ class CheckpointFiles(TorchCheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         self.wait()
         super().remove_checkpoint(path)
-        digest_file(Path(path)).unlink(missing_ok=True)
+        sum_beside(Path(path)).unlink(missing_ok=True)
 
     def wait(self, until_written: bool = True) -> None:
         """Wait until what was saved is on disk; or only look whether its writing failed.
@@ -115,7 +115,7 @@ def _write(content: memoryview, path: Path) -> None:
         with writing(path):
             draft.write_bytes(content)
         # Between the two renames the checkpoint may be the new one or that of before: both are right.
-        _write_digests([digest, *([digest_of(path)] if path.is_file() else [])], path)
+        _write_digests([digest, *([file_digest(path)] if path.is_file() else [])], path)
         if not path.is_file():  # but a folder, of a training whose strategy was another
             with writing(path):
                 replacing.enter_context(set_aside(path))
@@ -146,10 +146,10 @@ def _read_file(path: Path) -> Any:
         raise MissingFileError(f"{path} does not exist: correct the path, or train the run")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty: its writing was cut short; copy it again, or train the run again")
-    known = digest_file(path)
+    known = sum_beside(path)
     if not known.is_file():
         rank_zero_warn(f"{path} has no {known.name} beside it: whether its bytes are those written is not checked")
-    elif digest_of(path) not in known.read_text(encoding="utf-8", errors="replace").split():
+    elif file_digest(path) not in known.read_text(encoding="utf-8", errors="replace").split():
         raise InputError(
             f"{path} is not the file that was written: its SHA-256 is not that in {known.name}; copy it again, "
             "or train the run again"
@@ -164,4 +164,4 @@ def _read_file(path: Path) -> Any:
 
 
 def _write_digests(digests: list[str], path: Path) -> None:
-    write_atomically(digest_file(path), "".join(f"{digest}  {path.name}\n" for digest in digests))
+    write_atomically(sum_beside(path), "".join(f"{digest}  {path.name}\n" for digest in digests))

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.sharded_tensors import own_shard
+from gaze_vlm.training.sharded_tensors import optimized_parameters, own_shard
 from gaze_vlm.training.together import of_all
 
 SHOWN = 8  # clip ids in a message
@@ -41,7 +41,7 @@ class FiniteCheck(Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         losses, self.losses = self.losses, []
-        trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        trained = optimized_parameters(optimizer)
         gradients = [own_shard(parameter.grad) for parameter in trained if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients).float()
         values = [loss.sum().float() for terms, _ in losses for loss in terms.values()]

@@ -21,7 +21,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.output import kept
 from gaze_vlm.training.checkpoint_files import CheckpointFiles
 from gaze_vlm.training.sharded_checkpoint import Place, StagedCheckpoint, read_sharded, whole
-from gaze_vlm.training.sharded_tensors import parameters_of, sharded_like, sharded_state
+from gaze_vlm.training.sharded_tensors import optimized_parameters, sharded_like, sharded_state
 from gaze_vlm.training.together import together
 
 FSDP2 = "fsdp2"
@@ -106,7 +106,7 @@ class FSDP2Strategy(ModelParallelStrategy):
             case ("state_dict", str(name)):
                 example = weights.get(name)
             case ("optimizer_states", int(index), "state", int(number), _) if index < len(self.optimizers):
-                example = dict(enumerate(parameters_of(self.optimizers[index]))).get(number)
+                example = dict(enumerate(optimized_parameters(self.optimizers[index]))).get(number)
             case _:
                 return None
         if example is None or example.shape != described.size:
@@ -121,7 +121,7 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
-            parameters = parameters_of(optimizer)
+            parameters = optimized_parameters(optimizer)
             states = {number: sharded_state(one, parameters[number]) for number, one in state["state"].items()}
             optimizer.load_state_dict({**state, "state": states})
 

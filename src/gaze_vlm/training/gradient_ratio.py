@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from gaze_vlm.training.sharded_tensors import own_shard
+from gaze_vlm.training.sharded_tensors import optimized_parameters, own_shard
 
 
 def gradient_ratio(module: L.LightningModule, cross_entropy: Tensor, divergence: Tensor) -> Float[Tensor, ""]:
@@ -21,7 +21,7 @@ def gradient_ratio(module: L.LightningModule, cross_entropy: Tensor, divergence:
         cross_entropy: of the first batch of a step, with its graph, which is kept.
         divergence: times λ, of the same pass.
     """
-    trained = [parameter for group in module.trainer.optimizers[0].param_groups for parameter in group["params"]]
+    trained = optimized_parameters(module.trainer.optimizers[0])
     if isinstance(module, FSDPModule):
         # Layers are gathered for the backward pass as their outputs are reached, all of which the cross-entropy does.
         losses = divergence + 0 * cross_entropy, cross_entropy

@@ -63,7 +63,7 @@ class PeerWatch(Callback):
         if not isinstance(exception, UserError | KeyboardInterrupt | SystemExit):
             # It may fail because another has: then the watch says so, and ends this process.
             patience_s = SILENT_S + GRACE_S if OF_COLLECTIVES.search(str(exception)) else 2 * BEAT_S
-            if self.watch.told.wait(patience_s):
+            if self.watch.other_ended.wait(patience_s):
                 time.sleep(2 * GRACE_S)
         self.watch.leave(exception)
         self.watch = None
@@ -111,7 +111,7 @@ class Watch:
         self.store.set(f"beat/{peer.rank}", "0")
         self.beats: dict[int, tuple[bytes, float]] = {}  # the last of each, and when it was new
         self.left = threading.Event()
-        self.told = threading.Event()  # that another has died or failed
+        self.other_ended = threading.Event()  # died or failed
         self.failure = ""
         self.store.set(f"peer/{peer.rank}", peer.text())
         threading.Thread(target=self._watch, daemon=True, name="peer-watch").start()
@@ -141,7 +141,7 @@ class Watch:
             except (RuntimeError, InputError):  # of the store
                 verdict = self._first_has_gone()
             if verdict:
-                self.told.set()
+                self.other_ended.set()
             if verdict and not self.left.wait(STOP_S if verdict.endswith(STOPPED) else GRACE_S):
                 self._end(verdict)
         if self.failure:

@@ -20,9 +20,9 @@ from torch.distributed.checkpoint.staging import BlockingAsyncStager
 from torch.distributed.tensor import DTensor
 from torch.utils._pytree import SequenceKey, tree_leaves_with_path, tree_map_only
 
+from gaze_vlm.digests import SUMS, check_sums, file_digest, listed, sum_beside
 from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.output import draft_name, set_aside, write_synced, writing
-from gaze_vlm.training.digests import SUMS, check_sums, digest_file, digest_of, listed
 from gaze_vlm.training.together import gathered, together
 
 REST, SHARDS = "rest.pt", ".safetensors"
@@ -91,7 +91,7 @@ class StagedCheckpoint:
         if self.rest is not None:
             write_synced(draft / REST, self.rest)
             files.append(draft / REST)
-        return {file.name: digest_of(file) for file in files}
+        return {file.name: file_digest(file) for file in files}
 
 
 def _finish(digests: dict[str, str], draft: Path, path: Path) -> None:
@@ -100,7 +100,7 @@ def _finish(digests: dict[str, str], draft: Path, path: Path) -> None:
     write_synced(draft / SUMS, listed(digests).encode())
     with set_aside(path):
         draft.replace(path)
-    digest_file(path).unlink(missing_ok=True)  # of a file that was there before
+    sum_beside(path).unlink(missing_ok=True)  # of a file that was there before
 
 
 def whole(place: Place, described: TensorStorageMetadata) -> Tensor:

@@ -28,7 +28,7 @@ def sharded_like(tensor: Tensor, example: Tensor) -> Tensor:
         return distribute_tensor(tensor, example.device_mesh, example.placements, src_data_rank=None)
 
 
-def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+def optimized_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     """List an optimiser's parameters, in the order of their numbers in its state."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 

@@ -11,14 +11,14 @@ SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
 
 
-def digest_of(file: Path) -> str:
+def file_digest(file: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest_file(path: Path) -> Path:
-    """Return the file beside a checkpoint that has its SHA-256."""
+def sum_beside(path: Path) -> Path:
+    """Return the file beside another that has its SHA-256."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -50,5 +50,5 @@ def check_sums(folder: Path, suffixes: tuple[str, ...], share: slice = slice(Non
     for name in sorted(sums.keys() ^ there):
         raise InputError(f"{folder / name} {f'is not in {SUMS}' if name in there else 'is missing'}: {again}")
     for name in sorted(sums)[share]:
-        if digest_of(folder / name) != sums[name]:
+        if file_digest(folder / name) != sums[name]:
             raise InputError(f"{folder / name} is not the file that was written: its SHA-256 is another; {again}")
