@@ -328,6 +328,7 @@ NAMES = (
     "folder pupil",
     "folder world",
     "video",
+    "image",
     "manifest",
     "clips",
     "video gaze",
