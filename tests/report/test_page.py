@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from html_checks import Page, check_readable, check_whole
 
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.config import load_comparison
@@ -30,6 +29,7 @@ from gaze_vlm.report.clip_views import maps_of, place
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs, middle_one
 from gaze_vlm.report.html import third_party
 from gaze_vlm.runs.alignment import Alignment
+from html_checks import Page, check_readable, check_whole
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "🍅 & <b>$x_1$</b>")
 UNSEEN = "\x1b[2J\x00\u202e\x9b"

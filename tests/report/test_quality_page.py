@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from html_checks import Page, check_readable, check_whole
 from matplotlib.figure import Figure
 
 from gaze_vlm.cli import main
@@ -20,6 +19,7 @@ from gaze_vlm.report.html import number, percent
 from gaze_vlm.report.quality import quality_page, report_quality
 from gaze_vlm.report.quality_sheet import draw_frame, draw_sheet, highest_mass, worth_showing
 from hostile_names import HOSTILE
+from html_checks import Page, check_readable, check_whole
 
 
 def test_the_page_shows_every_video_and_needs_no_network(prepared: Path, tmp_path: Path) -> None:
