@@ -22,12 +22,13 @@ from backbone_families import (
     randomize_lora,
 )
 from gaze_vlm.backbones import Backbone, Lora
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.errors import InputError
 from gaze_vlm.export.loading_code import loading_code, needs_package
 from gaze_vlm.gaze.view import View
 from gaze_vlm.inference.models import load_backbone
-from gaze_vlm.training.export import ClipShape, export_backbone
+from gaze_vlm.training.export import export_backbone
 from training_files import ROOT
 
 PLAIN = ROOT / "tests" / "plain_transformers.py"

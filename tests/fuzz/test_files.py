@@ -24,9 +24,11 @@ from watched import check_read
 
 import ego4d_files
 from fake_runs import answers, rows, write_run
+from gaze_vlm.backbones.export_files import SETTINGS
 from gaze_vlm.comparison.contamination import overlap, overlaps
 from gaze_vlm.comparison.published import read_published
 from gaze_vlm.comparison.runs import read_run
+from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.digests import SUMS, sum_beside
 from gaze_vlm.errors import InputError
@@ -38,6 +40,8 @@ from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.inference.caption_file import Caption, MadeOf, open_captions
+from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.json_files import read_json, write_json
 from gaze_vlm.look.frames import frames_of_images
 from gaze_vlm.preparation.store import Store
@@ -46,6 +50,7 @@ from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
+from gaze_vlm.training.export import write_settings
 from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
 from gaze_vlm.training.sharded_checkpoint import REST, read_parts
 from gaze_vlm.training.training_facts import read_cost
@@ -240,6 +245,13 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     base = place / "base"
     base.mkdir()
     (base / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# A base model\n")
+    exported = place / "exported"
+    exported.mkdir()
+    trained = {"clip": {"frames": 2, "frame_hz": 1.0}, "prompts": PROMPTS, "gaze_input": "none"}
+    write_settings(load_backbone("kitchen-llava"), exported, trained)
+    made["export settings"] = Target(
+        exported, SETTINGS, damaged_json, lambda folder: trained_on(str(folder)), (str(exported),)
+    )
     made["base model's page"] = Target(base, "README.md", damaged_text, lambda folder: base_licence(str(folder)))
     made["published"] = Target(
         place / "published", "a.csv", damaged_text, lambda folder: read_published(folder / "a.csv")
@@ -344,6 +356,7 @@ NAMES = (
     "captions c.jsonl",
     "captions c.made_of.json",
     "base model's page",
+    "export settings",
     "published",
     "targets",
     "digest",

@@ -13,11 +13,12 @@ from PIL import Image
 
 from backbone_families import FAMILIES, make_backbone
 from gaze_vlm import load_backbone
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.errors import InputError
 from gaze_vlm.inference.clips import answer, clip_of_frames
 from gaze_vlm.inference.media import frames_of_images, frames_of_video
-from gaze_vlm.training.export import ClipShape, export_backbone
+from gaze_vlm.training.export import export_backbone
 from stand_in_lmms_eval import stand_in
 from training_files import ROOT
 

@@ -11,10 +11,13 @@ from backbone_families import make_clip
 from gaze_vlm import load_backbone
 from gaze_vlm.attention import GazeBlock
 from gaze_vlm.backbones import Llava, Lora
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.backbones.families import FAMILIES
+from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.gaze.view import View
 from gaze_vlm.inference.clips import answer, clip_of_frames
+from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.training.export import export_backbone
 
 BLOCK = partial(GazeBlock, heads=2, head_width=8, output="append")
@@ -24,6 +27,9 @@ FORMS = {
     "adapter": {"block": BLOCK, "train": ("projector",), "lora": Lora(("vision", "language"), rank=2)},
     "block": {"block": BLOCK, "train": ()},
 }
+
+
+OPTIONS = {"max_new_tokens": 5, "vit_layers": [], "language_layers": [], "heads": []}
 
 
 def trained(checkpoint: Path, **options: object) -> Llava:
@@ -58,6 +64,18 @@ def test_options_take_the_place_of_an_exports(tiny_llava: Path, tmp_path: Path) 
     assert backbone.trainable_parameters()["language"]
 
 
+def test_an_export_knows_what_it_was_trained_on_and_where_its_attention_is(tiny_llava: Path, tmp_path: Path) -> None:
+    backbone = trained(tiny_llava, language_layers=(-1,), heads=(1,))
+    export_backbone(backbone, tmp_path, clip=ClipShape(6, 2.0), prompts={"activity": "Doing what?"})
+    again = load_backbone(tmp_path)
+    assert (again.options.language_layers, again.options.heads, again.source.name) == ((-1,), (1,), "language")
+    known = trained_on(str(tmp_path))
+    assert known.times == {"frame_hz": 2.0, "observation_s": 3.0}
+    assert known.prompts == PROMPTS | {"activity": "Doing what?"}
+    with pytest.raises(InputError, match=r"reads gaze beside the frames \(data\.gaze_input is text"):
+        trained_on(str(retold(tmp_path, gaze_input="text")))
+
+
 def test_frames_alone_are_enough() -> None:
     backbone = load_backbone("kitchen-llava")
     assert not any(p.requires_grad for p in backbone.parameters())
@@ -89,7 +107,10 @@ def retold(folder: Path, **settings: object) -> Path:
     [
         ("backbone", "Backbone", "names the backbone 'Backbone', not one of InternVL"),
         ("options", {"checkpoint": "elsewhere"}, "checkpoint is unknown"),
-        ("options", {"max_new_tokens": 5, "media": "sound"}, "media is 'sound'"),
+        ("options", OPTIONS | {"media": "sound"}, "media is 'sound'"),
+        ("options", OPTIONS | {"vit_layers": "some"}, "vit_layers is 'some'"),
+        ("prompts", {"past": "What was it?"}, "prompts names 'past', which is no task"),
+        ("clip", {"frames": 0, "frame_hz": 1.0}, "frames is 0"),
         ("view", {"left": "0"}, "view is"),
         ("view", {"up": 0.0}, "unexpected keyword argument 'up'"),
         ("block", {"heads": 2, "size": 3}, "unexpected keyword argument 'size'"),
@@ -113,9 +134,8 @@ def test_what_is_missing_or_of_another_model_is_named(tiny_llava: Path, tmp_path
     (tmp_path / "elsewhere").rename(tmp_path / "gaze_block.safetensors")
     with pytest.raises(InputError, match="takes 96×96 alone"):
         load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava"))
-    options = {"max_new_tokens": 5}
     with pytest.raises(InputError, match=r"holds no adapter of .*kitchen-llava"):
-        load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava", options=options))
+        load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava", options=OPTIONS))
     (tmp_path / "adapter_model.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"adapter_model\.safetensors is missing"):
         load_backbone(tmp_path)

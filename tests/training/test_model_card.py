@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from backbone_families import FAMILIES, make_backbone, make_clip
 from fake_runs import answers, rows, write_run
 from gaze_vlm.backbones import Lora
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.comparison.statistics import session_interval
@@ -21,7 +22,6 @@ from gaze_vlm.export.licences import KITCHEN, base_licence, data_licence, hub_na
 from gaze_vlm.export.model_card import model_card
 from gaze_vlm.inference.clips import answer, clip_of_frames
 from gaze_vlm.training.configured import ConfiguredTraining, load_run
-from gaze_vlm.training.export import ClipShape
 from hostile_names import HOSTILE
 
 

@@ -15,6 +15,11 @@ from gaze_vlm.gaze.regions import FrameRegions
 from gaze_vlm.preparation.records import Task
 from gaze_vlm.suggestions import did_you_mean
 
+PROMPTS: dict[Task, str] = {
+    "activity": "What is the camera wearer doing?",
+    "future": "What will the camera wearer do next?",
+}
+
 
 @dataclass
 class Clip:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaze_vlm.datamodules.batches import EvenBatches, StepLoader, TrainingOrder
-from gaze_vlm.datamodules.clip import Batch, Clip, ClipCollator, Task, known_tasks
+from gaze_vlm.datamodules.clip import PROMPTS, Batch, Clip, ClipCollator, Task, known_tasks
 from gaze_vlm.datamodules.dataset import ClipDataset, ShownFrames
 from gaze_vlm.datamodules.feature_files import FeatureFiles
 from gaze_vlm.datamodules.gaze_input import GazeInput
@@ -30,11 +30,6 @@ from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed
-
-PROMPTS: dict[Task, str] = {
-    "activity": "What is the camera wearer doing?",
-    "future": "What will the camera wearer do next?",
-}
 
 
 class ClipDataModule(L.LightningDataModule):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
@@ -14,7 +15,7 @@ from gaze_vlm.preparation.records import Manifest
 from gaze_vlm.preparation.store import AGAIN, read_manifest
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.configured import load_run
-from gaze_vlm.training.export import ClipShape, Form, export_backbone
+from gaze_vlm.training.export import Form, export_backbone
 
 
 def export(run: Path, output: Path, form: Form = "whole") -> Path:
@@ -34,11 +35,12 @@ def export(run: Path, output: Path, form: Form = "whole") -> Path:
     """
     check_new_folder(output)
     cli = load_run(run, quantization=None)
-    manifest = manifest_of(cli.datamodule)
-    clip = None if manifest is None else clip_shape(manifest, cli.datamodule.store_path)
+    data: ClipDataModule = cli.datamodule
+    manifest = manifest_of(data)
+    clip = None if manifest is None else clip_shape(manifest, data.store_path)
     card = model_card(cli, form, manifest, clip, run_as_tested(run))
     with draft_folder(output) as draft, writing(output):
-        export_backbone(cli.model.backbone, draft, form, clip)
+        export_backbone(cli.model.backbone, draft, form, clip, data.prompts, data.gaze_input)
         (draft / CARD).write_text(card, encoding="utf-8")
     print(f"wrote {output}; {output / CARD} says what it is and how to load it")
     return output

@@ -6,6 +6,7 @@ from huggingface_hub import ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.comparison.markdown import package_versions
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
@@ -17,7 +18,7 @@ from gaze_vlm.foreign_text import in_markdown
 from gaze_vlm.gaze.view import View
 from gaze_vlm.preparation.records import Manifest
 from gaze_vlm.training.configured import ConfiguredTraining
-from gaze_vlm.training.export import ClipShape, Form
+from gaze_vlm.training.export import Form
 
 CARD = "README.md"
 TAGS = ["egocentric-video", "gaze", "attention"]

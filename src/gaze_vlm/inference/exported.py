@@ -11,12 +11,13 @@ from safetensors.torch import load_file
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Media
-from gaze_vlm.backbones.export_files import BLOCK, SETTINGS
+from gaze_vlm.backbones.export_files import BLOCK, SETTINGS, ClipShape
 from gaze_vlm.backbones.families import FAMILIES
 from gaze_vlm.backbones.lora import ADAPTER_CONFIG, merge_adapter
+from gaze_vlm.datamodules.clip import Task, known_tasks
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.gaze.view import View
-from gaze_vlm.json_files import from_json, read_json
+from gaze_vlm.json_files import from_json, read_json, shown
 
 AGAIN = "export the run again"
 
@@ -26,6 +27,9 @@ class ExportOptions:
     """The backbone's options that an export keeps."""
 
     max_new_tokens: int
+    vit_layers: tuple[int, ...] | str
+    language_layers: tuple[int, ...] | str
+    heads: tuple[int, ...]
     frame_size_px: tuple[int, ...] | None = None
     media: str | None = None
 
@@ -39,8 +43,10 @@ class ExportSettings:
     options: dict[str, Any]
     view: dict[str, float]
     media: str
+    clip: dict[str, Any] | None  # of a `ClipShape`
+    prompts: dict[Task, str]
+    gaze_input: str
     block: dict[str, Any] | None
-    clip: dict[str, float] | None = None
 
 
 def is_export(folder: Path) -> bool:
@@ -89,15 +95,22 @@ def read_settings(folder: Path) -> ExportSettings:
         InputError: it is damaged.
     """
     file = folder / SETTINGS
+    values = read_json(file, AGAIN)
     try:
-        settings = from_json(ExportSettings, read_json(file, AGAIN))
+        settings = from_json(ExportSettings, values)
+        known_tasks(prompts=settings.prompts)
+        if settings.clip is not None:
+            from_json(ClipShape, settings.clip)
         options = from_json(ExportOptions, settings.options)
         View(**settings.view)
         if settings.block is not None:
             GazeBlock(1, **settings.block)
-        if options.media not in (None, *get_args(Media)):
-            raise TypeError(f"media is {options.media!r}")
-    except TypeError as error:
+        known = {"media": (None, *get_args(Media)), "vit_layers": ("all",), "language_layers": ("all",)}
+        for name, values in known.items():
+            value = getattr(options, name)
+            if value not in values and not isinstance(value, tuple):
+                raise TypeError(f"{name} is {shown(value)}")
+    except (TypeError, InputError) as error:
         raise InputError(f"{file} is damaged ({error}): {AGAIN}") from error
     return settings
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.export_files import ClipShape
 from gaze_vlm.command_line.composition import read_yaml
-from gaze_vlm.datamodules.clips import PROMPTS
+from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
+from gaze_vlm.inference.exported import is_export, read_settings
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.json_files import member
 from gaze_vlm.preparation.records import Task
@@ -30,30 +32,44 @@ class Question:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What a run was trained on: its questions, and the times of its store's clips where that is still there."""
+    """What a model was trained on: its questions, and the times of its clips where they are known."""
 
     prompts: Mapping[Task, str] = field(default_factory=lambda: PROMPTS)
     times: Mapping[str, float] = field(default_factory=dict)
 
 
 def trained_on(model: str) -> TrainedOn:
-    """Read what a run was trained on; nothing is known of another model.
+    """Read what a run or an export was trained on; nothing is known of another model.
 
     Raises:
-        InputError: the run's model is given gaze, which a video alone does not have.
+        InputError: the model is given gaze, which a video alone does not have.
     """
     config = RunDirectory(Path(model)).config
+    if is_export(Path(model)):
+        return _of_export(Path(model))
     if not config.is_file():
         return TrainedOn()
     data: Any = read_yaml(config).get("data")
     if not isinstance(data, Mapping):
         raise InputError(f"{config} is damaged (it has no data): train the run again")
-    if data.get("gaze_input", "none") != "none":
-        raise InputError(
-            f"{model}: its model reads gaze beside the frames (data.gaze_input is {data['gaze_input']}), which videos "
-            "alone do not have: choose a run without"
-        )
+    _check_reads_no_gaze(model, data.get("gaze_input", "none"))
     return TrainedOn(PROMPTS | (data.get("prompts") or {}), _times_of(Path(str(data.get("store")))))
+
+
+def _of_export(folder: Path) -> TrainedOn:
+    settings = read_settings(folder)
+    _check_reads_no_gaze(str(folder), settings.gaze_input)
+    clip = settings.clip and ClipShape(**settings.clip)
+    times = {"frame_hz": clip.frame_hz, "observation_s": clip.observation_s} if clip else {}
+    return TrainedOn(PROMPTS | settings.prompts, times)
+
+
+def _check_reads_no_gaze(model: str, gaze_input: str) -> None:
+    if gaze_input != "none":
+        raise InputError(
+            f"{model} reads gaze beside the frames (data.gaze_input is {gaze_input}), which videos alone do not have: "
+            "choose a model that was trained without"
+        )
 
 
 def _times_of(store: Path) -> dict[str, float]:

@@ -17,6 +17,7 @@ from gaze_vlm.errors import InputError, OptionError
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.inference.clips import clip_of_frames
 from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.look.figure import draw_look, rows_of
 from gaze_vlm.look.frames import Frames, frames_of_images, frames_of_video
@@ -34,6 +35,7 @@ from gaze_vlm.report.figures import save
 from gaze_vlm.report.html import KINDS as PAGES
 
 MAPS_MB = 20.0
+OBSERVATION_S, FRAME_HZ = 4.0, 2.0  # of a video, where the model's own clips are not known
 
 
 def look(
@@ -49,8 +51,8 @@ def look(
     layers: list[int] | None = None,
     heads: list[int] | None = None,
     tokens: list[int] | None = None,
-    observation_s: float = 4.0,
-    frame_hz: float = 2.0,
+    observation_s: float | None = None,
+    frame_hz: float | None = None,
     end_s: float | None = None,
     frame_size_px: tuple[int, int] | None = None,
     dtype: Dtype | None = None,
@@ -72,8 +74,9 @@ def look(
         layers: layers of the one source that is named, from 0; negative ones count from the last. By default all.
         heads: heads of the one source that is named, from 0; by default as many as there is room for.
         tokens: tokens of the answer that the figure shows, from 1; by default their mean.
-        observation_s: seconds of the video.
-        frame_hz: frames a second of the video.
+        observation_s: seconds of the video. By default as long as the clips that the model was trained on, where these
+            are known; else 4.
+        frame_hz: frames a second of the video. By default as in those clips; else 2.
         end_s: second of the video at which they end; by default its end.
         frame_size_px: height and width of a frame at the vision tower, where the model can choose.
         dtype: of the weights, in place of the model's own choice.
@@ -86,8 +89,10 @@ def look(
         MissingFileError: a file or a model that is not there.
     """
     at_least(1, max_new_tokens=max_new_tokens)
-    above_zero(maps_mb=maps_mb, end_s=end_s)
-    times = WindowTimes(observation_s, observation_s, frame_hz)
+    above_zero(maps_mb=maps_mb, end_s=end_s, observation_s=observation_s, frame_hz=frame_hz)
+    trained = trained_on(model).times
+    length_s = observation_s or trained.get("observation_s", OBSERVATION_S)
+    times = WindowTimes(length_s, length_s, frame_hz or trained.get("frame_hz", FRAME_HZ))
     _check_options(video, images, output, figure, sources, layers, heads)
     frames = frames_of_video(video, times, end_s) if video is not None else frames_of_images(images or [])
     aspect = frames.images.shape[-1] / frames.images.shape[-2]

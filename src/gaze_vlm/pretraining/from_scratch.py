@@ -22,7 +22,7 @@ from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.tiny import tiny_families
 from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
-from gaze_vlm.datamodules.clips import PROMPTS
+from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION

@@ -1,19 +1,22 @@
 """A run's model as a folder for `transformers`, or what was trained of it; docs/export.md shows its use."""
 
 import json
+from collections.abc import Mapping
 from copy import copy, deepcopy
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from safetensors.torch import save_file
 from transformers import GenerationConfig
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.export_files import BLOCK, SETTINGS
+from gaze_vlm.backbones.export_files import BLOCK, SETTINGS, ClipShape
 from gaze_vlm.backbones.lora import merge_lora, save_adapter
+from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
+from gaze_vlm.preparation.records import Task
 
 OF_SAMPLING = ("temperature", "top_p", "top_k", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 
@@ -21,14 +24,14 @@ OF_SAMPLING = ("temperature", "top_p", "top_k", "top_h", "min_p", "typical_p", "
 Form = Literal["whole", "adapter", "block"]
 
 
-class ClipShape(NamedTuple):
-    """The clips that a run was trained on: how many frames, and how many of them a second."""
-
-    frames: int
-    frame_hz: float
-
-
-def export_backbone(backbone: Backbone, output: Path, form: Form = "whole", clip: ClipShape | None = None) -> None:
+def export_backbone(
+    backbone: Backbone,
+    output: Path,
+    form: Form = "whole",
+    clip: ClipShape | None = None,
+    prompts: Mapping[Task, str] | None = None,
+    gaze_input: str = "none",
+) -> None:
     """Write a loaded backbone. In the form `whole` its LoRA is merged: it cannot be trained further.
 
     Args:
@@ -36,6 +39,8 @@ def export_backbone(backbone: Backbone, output: Path, form: Form = "whole", clip
         output: folder, which is there.
         form: `whole`, `adapter` or `block`, see `gaze_vlm.export.export`.
         clip: the clips that it was trained on, where that is known.
+        prompts: the question of each task; the usual ones by default.
+        gaze_input: of the datamodule: whether it was given gaze.
 
     Raises:
         InputError: there is no such form of it.
@@ -56,7 +61,12 @@ def export_backbone(backbone: Backbone, output: Path, form: Form = "whole", clip
         backbone.hf.save_pretrained(output)
     greedy_config(backbone).save_pretrained(output)
     frame_processor(backbone).save_pretrained(output)
-    write_settings(backbone, output, clip)
+    trained_on = {
+        "clip": None if clip is None else asdict(clip),
+        "prompts": {**(PROMPTS if prompts is None else prompts)},
+        "gaze_input": gaze_input,
+    }
+    write_settings(backbone, output, trained_on)
 
 
 def greedy_config(backbone: Backbone) -> GenerationConfig:
@@ -86,12 +96,15 @@ def frame_processor(backbone: Backbone) -> Any:
     return processor
 
 
-def write_settings(backbone: Backbone, output: Path, clip: ClipShape | None = None) -> None:
-    """Write how frames go in, and the gaze block."""
+def write_settings(backbone: Backbone, output: Path, trained_on: Mapping[str, Any]) -> None:
+    """Write how frames go in, where attention is taken from, what the model was trained on, and the gaze block."""
     chosen = backbone.options
     options: dict[str, Any] = {
         "frame_size_px": backbone.frame_size_px,
         "max_new_tokens": chosen.max_new_tokens,
+        "vit_layers": chosen.vit_layers,
+        "language_layers": chosen.language_layers,
+        "heads": chosen.heads,
     }
     if "media" in signature(type(backbone)).parameters:
         options["media"] = backbone.media
@@ -101,7 +114,7 @@ def write_settings(backbone: Backbone, output: Path, clip: ClipShape | None = No
         "options": options,  # of the backbone
         "view": asdict(chosen.view),
         "media": backbone.media,
-        "clip": None if clip is None else clip._asdict(),
+        **trained_on,
         "block": None if backbone.block is None else backbone.block.settings,
     }
     (output / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
