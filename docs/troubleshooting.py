@@ -34,6 +34,7 @@ ROOMS = {
     "comparison": "Comparisons",
     "export": "Exports",
     "report": "Pages and pictures",
+    "look": "Attention of any model",
     "": "All commands",
 }
 
