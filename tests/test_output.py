@@ -106,7 +106,7 @@ def test_a_full_disk_that_names_no_file(monkeypatch: pytest.MonkeyPatch, capsys:
     def full(args: list[str]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gaze_vlm.doctor.doctor.doctor", full)
+    monkeypatch.setattr("gaze_vlm.doctor.command.doctor", full)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().err == (
         "gaze-vlm doctor: error: No space left on device: make room, and run the same command again\n"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -46,7 +47,9 @@ def test_every_configuration_and_checkpoint_is_in_it(wheel: ZipFile) -> None:
 
 def test_both_commands_are_in_it(wheel: ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert {line.partition(" ")[0] for line in wheel.read(name).decode().splitlines()[1:]} == {"gaze-vlm", "lightning"}
+    entry_points = ConfigParser()
+    entry_points.read_string(wheel.read(name).decode())
+    assert {*entry_points["console_scripts"]} == {"gaze-vlm", "lightning"}
 
 
 def test_it_runs_in_another_folder(wheel: ZipFile, tmp_path: Path) -> None:
@@ -54,6 +57,7 @@ def test_it_runs_in_another_folder(wheel: ZipFile, tmp_path: Path) -> None:
     wheel.extractall(installed)
     elsewhere.mkdir()
     code = """
+from configparser import ConfigParser
 from pathlib import Path
 from gaze_vlm.command_line.composition import expand_configs
 from gaze_vlm.shipped.checkpoints import locate_checkpoint
