@@ -14,7 +14,7 @@ from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.errors import InputError
 from gaze_vlm.inference.caption_file import Caption, CaptionFile
-from gaze_vlm.inference.clips import clip_of_frames
+from gaze_vlm.inference.clips import clip_of_frames, on_device_of
 from gaze_vlm.inference.questions import Question
 from gaze_vlm.inference.videos import PlannedVideo
 from gaze_vlm.inference.windows import Window, WindowTimes, read_windows
@@ -47,14 +47,14 @@ def write_captions(
         batch_size: answers that are made at once.
         timeout_s: seconds that the decoder may take for a window; None waits for ever.
     """
-    collator, device = backbone.collator(), next(backbone.parameters()).device
+    collator = backbone.collator()
     if file.captions:
         say(f"resuming: {len(file.captions)} captions are there")
     total = sum(len(video.ends_s) for video in videos) * len(questions) - len(file.captions)
     asked = ask(file, videos, questions, collator, times, timeout_s)
     with work_progress("captions", total) as progress:
         for captions, batch in read_ahead(collated(asked, collator, batch_size)):
-            answers = backbone.generate(batch.map_tensors(lambda tensor: tensor.to(device)))
+            answers = backbone.generate(on_device_of(backbone, batch))
             file.append([replace(one, answer=answer) for one, answer in zip(captions, answers, strict=True)])
             for _ in captions:
                 progress.advance()

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.mixture import GazeMixture
 
@@ -61,6 +61,10 @@ def answer(backbone: Backbone, clips: Sequence[Clip]) -> list[str]:
     Returns:
         A text for each.
     """
+    return backbone.generate(on_device_of(backbone, backbone.collator()(list(clips))))
+
+
+def on_device_of(backbone: Backbone, batch: Batch) -> Batch:
+    """Return a batch on the device that a backbone is on."""
     device = next(backbone.parameters()).device
-    batch = backbone.collator()(list(clips))
-    return backbone.generate(batch.map_tensors(lambda tensor: tensor.to(device)))
+    return batch.map_tensors(lambda tensor: tensor.to(device))

@@ -21,7 +21,7 @@ from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image
 from gaze_vlm.gaze.overlay import coloured, laid_on, one_scale, resized
 from gaze_vlm.gaze.view import View
 from gaze_vlm.inference.caption_file import Caption
-from gaze_vlm.inference.clips import clip_of_frames
+from gaze_vlm.inference.clips import clip_of_frames, on_device_of
 from gaze_vlm.inference.subtitles import Cue, cues, label
 from gaze_vlm.inference.videos import PlannedVideo
 from gaze_vlm.inference.windows import WindowTimes, read_windows
@@ -109,7 +109,7 @@ def read_scenes(
     timeout_s: float | None,
 ) -> Iterator[Scene]:
     """Compute the attention of each window that has captions, to its first `asked` prompts and their answers."""
-    collator, device = backbone.collator(), next(backbone.parameters()).device
+    collator = backbone.collator()
     on_grid = "sample group (row column) -> group sample row column"
     answered = {end_s: list(of) for end_s, of in groupby(captions, key=lambda one: one.end_s)}
     ends_s = [end_s for end_s in video.ends_s if video.as_played(end_s) in answered]
@@ -123,7 +123,7 @@ def read_scenes(
             )
             for one in answered[video.as_played(window.end_s)][:asked]
         ]
-        attention = backbone(collator(clips).map_tensors(lambda tensor: tensor.to(device))).attention
+        attention = backbone(on_device_of(backbone, collator(clips))).attention
         mass = rearrange(attention.head_mean().exp().float().cpu().numpy(), on_grid, row=collator.grid.rows)
         in_stream = replace(cue, start_s=cue.start_s - video.info.offset_s, end_s=cue.end_s - video.info.offset_s)
         sampled_s = window.start_s + np.array(window.frame_times_s)

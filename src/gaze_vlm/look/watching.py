@@ -15,6 +15,7 @@ from gaze_vlm.attention.sources import NO_PLACEHOLDER, Layers, choose_layers
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.view import Grid
+from gaze_vlm.inference.clips import on_device_of
 from gaze_vlm.look.layer_attention import LayerAttention, answer_attention, tower_attention
 
 Source = Literal["vision", "block", "language"]
@@ -58,8 +59,7 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> Asked:
     collator = backbone.collator()
     collator.check_text(clip.clip_id, clip.prompt)
     collator.check_text(clip.clip_id, answer or "")
-    device = next(backbone.parameters()).device
-    batch = collator([clip]).map_tensors(lambda tensor: tensor.to(device))
+    batch = on_device_of(backbone, collator([clip]))
     prompt_ids = batch.prompts["input_ids"]
     if answer is not None:
         answer_ids = prompt_ids.new_tensor(collator.tokenize(clip.prompt, answer, clip.frame_times_s)[1])
