@@ -19,6 +19,7 @@ from gaze_vlm.gaze.view import Grid, View
 Media = Literal["image", "video"]
 KEPT_TEXTS = 2**16  # samples whose token ids are kept
 TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the space before it and its end
+IN_THE_DATA = "change it in the data set, and prepare it again"
 
 
 def one_per_group(token: str, times_s: Sequence[float]) -> str:
@@ -70,7 +71,9 @@ class Collator:
     def __call__(self, clips: list[Clip]) -> Batch:
         for clip in clips:
             self.check_frames(clip.clip_id, len(clip.frame_times_s))
-            self.check_text(clip.clip_id, clip.target)
+            self.check_text(
+                clip.target, f"clip {clip.clip_id}: its text", "change it in the data set, and prepare it again"
+            )
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
         gaze, valid = self.gaze(clips)
         shown = {clip.clip_id: clip for clip in clips}  # by several samples, where a clip has several tasks
@@ -115,19 +118,21 @@ class Collator:
         tokens = sorted(filter(None, added | set(tokenizer.all_special_tokens)), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
 
-    def check_text(self, clip_id: str, text: str) -> None:
+    def check_text(self, text: str, name: str, fix: str = "write it otherwise") -> None:
         """Refuse a text that holds a special token.
 
         The text would end there, or the token would stand for an image that is not there.
+
+        Args:
+            text: a question or an answer.
+            name: of the text, for who reads the error.
+            fix: what to do about it.
 
         Raises:
             InputError: it does.
         """
         if (found := self.special_tokens.search(text)) is not None:
-            raise InputError(
-                f"clip {clip_id}: its text {text!r} holds {found.group()}, a special token of the model's tokenizer: "
-                "change the text in the data set, and prepare it again"
-            )
+            raise InputError(f"{name} {text!r} holds {found.group()}, a special token of the model's tokenizer: {fix}")
 
     def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
         """Return the patch distribution of each frame group, and whether it is valid.

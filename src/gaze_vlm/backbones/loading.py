@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
+from gaze_vlm.cores import has_gpu
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import writing
 from gaze_vlm.shipped.checkpoints import locate_checkpoint
@@ -21,6 +22,23 @@ Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
 OWN_CODE: dict[str, Any] = {"trust_remote_code": False}  # a checkpoint brings none, and nobody is asked
 OF_THE_KITCHEN = "for the kitchen kitchen-llava ships, and `gaze-vlm backbone` makes others"
+
+
+def chosen_device(device: str | None = None) -> str:
+    """Return a device by its name, or a GPU where there is one.
+
+    Raises:
+        InputError: torch does not have it here.
+    """
+    if device is None:
+        return "cuda" if has_gpu() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device is {device}, which torch does not have here ({str(error).splitlines()[0]}): name cpu, or cuda"
+        ) from error
+    return device
 
 
 def model_type_of(checkpoint: str) -> str:

@@ -61,19 +61,6 @@ def write_captions(
     file.note(is_finished=True)
 
 
-def check_questions(questions: Sequence[Question], collator: Collator) -> None:
-    """Refuse a question that holds a special token of the model.
-
-    Raises:
-        InputError: it does.
-    """
-    for question in questions:
-        if (found := collator.special_tokens.search(question.prompt)) is not None:
-            raise InputError(
-                f"--prompt {question.prompt!r} holds {found.group()}, a special token of the model: write it otherwise"
-            )
-
-
 def ask(
     file: CaptionFile,
     videos: Sequence[PlannedVideo],

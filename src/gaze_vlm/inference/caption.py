@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-import torch
-
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.loading import Dtype
-from gaze_vlm.cores import has_gpu
+from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import visible
-from gaze_vlm.inference.answering import check_questions, damaged_windows, weights_digest, write_captions
+from gaze_vlm.inference.answering import damaged_windows, weights_digest, write_captions
 from gaze_vlm.inference.caption_file import Caption, CaptionFile, MadeOf, open_captions
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.overlay import write_overlay
@@ -81,7 +78,8 @@ def caption(
     questions = questions_of(trained, prompt)
     chosen, changed = chosen_device(device), {"max_new_tokens": max_new_tokens, "dtype": dtype}
     backbone = load_backbone(model, **{name: value for name, value in changed.items() if value is not None})
-    check_questions(questions, backbone.collator())
+    for question in questions:
+        backbone.collator().check_text(question.prompt, "--prompt")
     times = window_times(trained, backbone, observation_s, stride_s, frame_hz)
     planned, left_out = plan(found, times, decode_timeout_s)
     made_of = MadeOf(
@@ -149,20 +147,3 @@ def write_overlays(
         file.note(overlays=(*file.made_of.overlays, video.name))
         print(visible(f"wrote {paths[video.name]}"))
     return failed
-
-
-def chosen_device(device: str | None) -> str:
-    """Return a device by its name, or a GPU where there is one.
-
-    Raises:
-        InputError: torch does not have it here.
-    """
-    if device is None:
-        return "cuda" if has_gpu() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device is {device}, which torch does not have here ({str(error).splitlines()[0]}): name cpu, or cuda"
-        ) from error
-    return device

@@ -44,9 +44,9 @@ def trained_on(model: str) -> TrainedOn:
     Raises:
         InputError: the model is given gaze, which a video alone does not have.
     """
-    config = RunDirectory(Path(model)).config
     if is_export(Path(model)):
         return _of_export(Path(model))
+    config = RunDirectory(Path(model)).config
     if not config.is_file():
         return TrainedOn()
     data: Any = read_yaml(config).get("data")

@@ -10,8 +10,7 @@ import torch
 
 from gaze_vlm.attention.sources import Layers
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.loading import Dtype
-from gaze_vlm.cores import has_gpu
+from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.errors import InputError, OptionError
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
@@ -56,6 +55,7 @@ def look(
     end_s: float | None = None,
     frame_size_px: tuple[int, int] | None = None,
     dtype: Dtype | None = None,
+    device: str | None = None,
     max_new_tokens: int | None = None,
     maps_mb: float = MAPS_MB,
 ) -> None:
@@ -80,6 +80,7 @@ def look(
         end_s: second of the video at which they end; by default its end.
         frame_size_px: height and width of a frame at the vision tower, where the model can choose.
         dtype: of the weights, in place of the model's own choice.
+        device: what to run on, as torch names it; by default a GPU where there is one.
         max_new_tokens: longest answer, in tokens, in place of the model's own choice.
         maps_mb: megabytes that the maps of a page may take.
 
@@ -97,9 +98,10 @@ def look(
     frames = frames_of_video(video, times, end_s) if video is not None else frames_of_images(images or [])
     aspect = frames.images.shape[-1] / frames.images.shape[-2]
     points = None if gaze is None else gaze_at_frames(gaze, frames.video_times_s, aspect)
+    on = chosen_device(device)
     chosen: dict[str, Any] = {"frame_size_px": frame_size_px, "dtype": dtype, "max_new_tokens": max_new_tokens}
     backbone = load_backbone(model, **{name: value for name, value in chosen.items() if value is not None})
-    backbone = backbone.to("cuda" if has_gpu() else "cpu")
+    backbone = backbone.to(on)
     watched = _watched(backbone, sources, "all" if layers is None else layers)
     clip = look_at(backbone, frames, prompt, answer, watched, int(maps_mb * 1e6), heads, points, model)
     if figure is not None:

@@ -57,8 +57,8 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> Asked:
         InputError: frames that the model cannot take, or a text that holds a special token.
     """
     collator = backbone.collator()
-    collator.check_text(clip.clip_id, clip.prompt)
-    collator.check_text(clip.clip_id, answer or "")
+    collator.check_text(clip.prompt, "the prompt")
+    collator.check_text(answer or "", "the answer")
     batch = on_device_of(backbone, collator([clip]))
     prompt_ids = batch.prompts["input_ids"]
     if answer is not None:

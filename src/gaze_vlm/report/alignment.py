@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gaze_vlm.attention.sources import Tower
-from gaze_vlm.cores import has_gpu
+from gaze_vlm.backbones.loading import chosen_device
 from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.attention_scores import AttentionScorer, HeadSums, head_sums
 from gaze_vlm.output import check_output_file
@@ -63,7 +63,7 @@ def score_tower(run: Path, tower: Tower, samples: int, seed: int) -> Alignment:
         InputError: the samples have no valid gaze; see `Backbone.capture_tower` too.
     """
     cli = load_run(run)
-    module, data, device = cli.model, cli.datamodule, torch.device("cuda" if has_gpu() else "cpu")
+    module, data, device = cli.model, cli.datamodule, torch.device(chosen_device())
     dataset, backbone = data.tested(), module.to(device).backbone
     backbone.capture_tower(tower)
     collator = backbone.collator()
