@@ -6,6 +6,8 @@ RUN := $(BIN)/python -m gaze_vlm
 # One thread a process where processes share the cores; waiting threads sleep.
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE ?= 1
+# Processes that start from compiled modules start in half the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz drill audit docs small-model lint type bench occlusion clean
@@ -64,8 +66,12 @@ ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (ab
 	for name in $(ABLATIONS); do $(RUN) compare --config lightning_configs/compare/$$name.yaml --seeds 0 1 2 || exit 1; done
 	$(RUN) forgetting --runs $(addprefix runs/ablations/,$(foreach arm,baseline control gaze,$(addprefix $(arm)/seed,0 1 2)))
 
+# Many tests wait for processes that they started: one more than the cores of a small machine, of one thread each.
+PYTEST := -m pytest -n 3 --dist worksteal
+test test-oldest test-latest fuzz: export OMP_NUM_THREADS := 1
+
 test: install  ## run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python $(PYTEST)
 
 test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 4-bit weights included
 	$(call pip_install,'.[dev,qlora]')
@@ -79,7 +85,7 @@ test-oldest: install  ## run the tests with the oldest versions that pyproject.t
 	$(call need_uv)
 	$(PYTHON) -m venv --clear $(OLDEST)
 	$(BIN)/uv pip install --quiet --resolution lowest-direct --python $(OLDEST)/bin/python --editable '.[dev]'
-	$(OLDEST)/bin/python -m pytest -n 2 -W ignore::DeprecationWarning
+	$(OLDEST)/bin/python $(PYTEST) -W ignore::DeprecationWarning
 
 LATEST := .venv-latest
 test-latest: install  ## run the tests with the newest versions that pyproject.toml allows
@@ -87,7 +93,7 @@ test-latest: install  ## run the tests with the newest versions that pyproject.t
 	$(PYTHON) -m venv --clear $(LATEST)
 	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --editable '.[dev]'
 	$(BIN)/uv pip freeze --python $(LATEST)/bin/python | diff constraints.txt - | grep '^>' || true
-	$(LATEST)/bin/python -m pytest -n 2
+	$(LATEST)/bin/python $(PYTEST)
 
 REAL := data/real
 test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)
@@ -130,7 +136,7 @@ audit:  ## look for known vulnerabilities in the versions of constraints.txt (pi
 
 # A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
 fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)
-	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
+	$(BIN)/python $(PYTEST) -m fuzz tests/fuzz
 
 drill: install  ## inject every fault of docs/reliability.md
 	$(BIN)/python tests/fault_drill.py -n 2

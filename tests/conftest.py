@@ -20,6 +20,13 @@ from gaze_vlm.preparation.runner import prepare
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports it: no test asks a hub
 
 
+WAITING = ("processes", "training")  # folders of the tests that wait longest, which begin first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in WAITING)
+
+
 @pytest.fixture
 def unchecked_shapes() -> Iterator[None]:
     """Let a test call a function with arrays of other shapes than it states, to see what it says itself."""

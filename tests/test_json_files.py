@@ -41,9 +41,9 @@ def test_deep_nesting_is_refused_before_memory_is_gone(
 def test_brackets_in_strings_are_no_nesting() -> None:
     """Wherever the pieces that a text comes in are cut."""
     strings = ['[[["{', "\\", '\\"[', "]]", "ü\\u005b"] * 40
-    text = json.dumps([{"a": strings, "b": [[strings]]}] * 30).encode()
-    assert len(text) > PIECE_BYTES
-    for size in (1, 2, 3, 1000, len(text)):
+    short, long = (json.dumps([{"a": strings, "b": [[strings]]}] * count).encode() for count in (1, 30))
+    assert len(long) > PIECE_BYTES
+    for text, size in ((short, 1), (short, 2), (short, 3), (long, 1000), (long, len(long))):
         limit = DepthLimit()
         for start in range(0, len(text), size):
             limit.check(text[start : start + size])

@@ -1,4 +1,5 @@
 import tomllib
+from collections.abc import Iterator
 from email.message import Message
 from importlib import metadata
 from pathlib import Path
@@ -39,15 +40,12 @@ class Fake(metadata.Distribution):
     def __init__(self, version: str, requires: list[str]) -> None:
         self.message = Message()
         self.message["Version"] = version
-        self.needed = requires
+        for line in requires:
+            self.message["Requires-Dist"] = line
 
     @property
     def metadata(self) -> Message:  # type: ignore[override]
         return self.message
-
-    @property
-    def requires(self) -> list[str]:
-        return self.needed
 
     def read_text(self, filename: str) -> None:
         return None
@@ -56,6 +54,15 @@ class Fake(metadata.Distribution):
         raise AssertionError("no file is asked for")
 
 
+@pytest.fixture
+def nothing_known() -> Iterator[None]:
+    """What is installed is read anew, before and after."""
+    versions.read_installed.cache_clear()
+    yield
+    versions.read_installed.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_known")
 def test_a_pair_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {
         "lab": Fake("1.0", ["torchvision>=0.26", 'peft; extra == "qlora"', "accelerate[deep]"]),

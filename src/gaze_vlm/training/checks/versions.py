@@ -18,7 +18,6 @@ def misfits(package: str = PACKAGE) -> list[str]:
     Returns:
         A sentence for each pair of versions that does not fit.
     """
-    installed = cache(read_installed)  # many packages need the same ones
     found: dict[str, None] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
     waiting: list[tuple[str, frozenset[str]]] = [(package, frozenset())]
@@ -27,10 +26,10 @@ def misfits(package: str = PACKAGE) -> list[str]:
         if one in seen:
             continue
         seen.add(one)
-        own, requirements = installed(name)
+        own, requirements = read_installed(name)
         for needed in (requirement for requirement in requirements if is_meant(requirement, extras)):
             try:
-                version, _ = installed(canonicalize_name(needed.name))
+                version, _ = read_installed(canonicalize_name(needed.name))
             except PackageNotFoundError:
                 found[f"{name} {own} needs {needed}, which is not installed"] = None
                 continue
@@ -40,14 +39,15 @@ def misfits(package: str = PACKAGE) -> list[str]:
     return sorted(found)
 
 
+@cache  # many packages need the same ones, and a process may check several trainings
 def read_installed(package: str) -> tuple[str, list[Requirement]]:
     """Return a distribution's version and all its requirements, extras' included.
 
     Raises:
         PackageNotFoundError: it is not installed.
     """
-    found = distribution(package)
-    return found.version, [Requirement(line) for line in found.requires or []]
+    metadata = distribution(package).metadata  # is parsed anew for each use
+    return metadata["Version"], [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
 
 
 def is_meant(requirement: Requirement, extras: frozenset[str]) -> bool:
