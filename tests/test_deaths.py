@@ -14,7 +14,6 @@ from gaze_vlm.datamodules import dataset as datasets
 from gaze_vlm.datamodules.loader_deaths import end_with_a_lost_batch, loader_deaths
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
-from gaze_vlm.kitchen import build
 from gaze_vlm.runs.directory import RunDirectory
 from killed_training import die
 from training_files import arguments
@@ -109,9 +108,3 @@ def test_a_training_says_why_its_loader_died(
     assert main(["fit", *options]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("gaze-vlm fit: error: a loader process (pid ")
     assert RunDirectory(tmp_path / "run").state == "failed"
-
-
-def test_a_kitchen_says_that_a_process_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "write_session", die)
-    with pytest.raises(CommandError, match="a process that renders died: give it fewer workers; the same command"):
-        build.build_kitchen(tmp_path / "kitchen", participants=1, recipes=2, workers=2)

@@ -1,16 +1,19 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import resource
 import shutil
+import signal
 
 import av
 import numpy as np
 import pytest
 
-from gaze_vlm.errors import OutputError
+from gaze_vlm.errors import CommandError, OutputError
 from gaze_vlm.formats.egtea import EgteaReader
+from gaze_vlm.kitchen import build
 from gaze_vlm.kitchen.build import build_kitchen
 from gaze_vlm.kitchen.egtea import gaze_text
 from gaze_vlm.kitchen.session import simulate_session
@@ -179,3 +182,13 @@ def test_a_kitchen_of_before_the_boxes_gets_them_and_stays(kitchen):
     (kitchen / "action_boxes.csv").unlink()
     build_kitchen(kitchen, participants=2, recipes=1, workers=1)
     assert {path: path.read_bytes() for path in kitchen.rglob("*") if path.is_file()} == files
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_died_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "write_session", die)
+    with pytest.raises(CommandError, match=r"2 times, a process was killed by SIGKILL.*: run the same command again"):
+        build.build_kitchen(tmp_path / "kitchen", participants=1, recipes=2, workers=2)

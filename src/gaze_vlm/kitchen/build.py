@@ -1,25 +1,22 @@
 """Render the embedded data set: sessions of several participants, in another data set's own files."""
 
 import json
-import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 from gaze_vlm.cores import cores
-from gaze_vlm.deaths import MemoryKills
-from gaze_vlm.errors import CommandError, InputError
+from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.kitchen.recipes import RECIPE_NAMES
 from gaze_vlm.kitchen.sheet import write_sheet
 from gaze_vlm.kitchen.truth import ActionBox
 from gaze_vlm.kitchen.write_session import FILE_FORMATS, FileFormatName, SessionToWrite, WrittenSession, write_session
 from gaze_vlm.output import check_output_folder, remove_drafts, write_atomically
-from gaze_vlm.progress import as_done, track
+from gaze_vlm.progress import track
 from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.workers import results_of
 
 VERSION = 2
 """Raise it when the same parameters no longer give the same frames, gaze or text; the encoding does not count."""
@@ -97,16 +94,7 @@ def _write_all(sessions: list[SessionToWrite], workers: int) -> Iterator[Written
     if workers == 1:
         yield from map(write_session, sessions)
         return
-    context, kills = multiprocessing.get_context("spawn"), MemoryKills()
-    with ProcessPoolExecutor(min(workers, len(sessions)), context) as pool:
-        try:
-            for future in as_done([pool.submit(write_session, session) for session in sessions]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            how_on = "give it fewer workers; the same command completes the kitchen"
-            raise CommandError(f"a process that renders {kills.why(None)}: {how_on}") from error
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first
+    yield from results_of(write_session, sessions, min(workers, len(sessions)))
 
 
 def _is_complete(root: Path, parameters: dict[str, int | str]) -> bool:

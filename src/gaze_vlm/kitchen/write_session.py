@@ -10,6 +10,7 @@ from gaze_vlm.kitchen.egtea import EgteaFormat
 from gaze_vlm.kitchen.session import simulate_session
 from gaze_vlm.kitchen.truth import ActionBox, action_boxes, session_truth
 from gaze_vlm.kitchen.writer import SessionNotes
+from gaze_vlm.workers import Report
 
 FileFormatName = Literal["egtea", "ego4d"]
 FILE_FORMATS: dict[FileFormatName, EgteaFormat | Ego4dFormat] = {"egtea": EgteaFormat(), "ego4d": Ego4dFormat()}
@@ -35,8 +36,8 @@ class WrittenSession(NamedTuple):
     boxes: list[ActionBox]
 
 
-def write_session(to_write: SessionToWrite) -> WrittenSession:
-    """Write a session's video and gaze, on one thread."""
+def write_session(to_write: SessionToWrite, report: Report = lambda _: None) -> WrittenSession:
+    """Write a session's video and gaze, on one thread; it is too short for reports of how far it is."""
     cv2.setNumThreads(1)
     files = FILE_FORMATS[to_write.file_format]
     session = simulate_session(

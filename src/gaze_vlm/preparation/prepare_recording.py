@@ -23,12 +23,11 @@ from gaze_vlm.preparation.gaze_time import check_actions, check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import VIDEO_VERSION, read_video_gaze, reencoded_file, video_file, write_video_gaze
 from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
+from gaze_vlm.workers import Report
 
 REPORT_EVERY_S = 0.5
 Outcomes = Generator["Outcome", None, None]
 """What an engine gives; closing it stops the work."""
-Report = Callable[[float], None]
-"""Called from time to time with the share of the video that is done."""
 
 
 @dataclass(frozen=True)

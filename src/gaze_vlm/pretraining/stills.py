@@ -1,6 +1,5 @@
 """Stills of kitchens that no session shows: for pretraining an encoder, never written to disk."""
 
-import multiprocessing
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +13,13 @@ from gaze_vlm.kitchen.recipes import random_recipe
 from gaze_vlm.kitchen.scene import EGTEA_RATES, Labels, act_out
 from gaze_vlm.kitchen.script import random_script
 from gaze_vlm.progress import track
+from gaze_vlm.workers import Report, results_of
 
 ACTIONS = 2
 """Enough for a hand at work, on its way and at rest; marks of earlier actions are drawn at random."""
 FRAME_HZ = EGTEA_RATES.frame_hz
 EARLIEST_FRAME = FRAME_HZ
+PART = 20  # clips that a process renders at a time
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ def stills(rng: np.random.Generator, frames: int, spacing: int = FRAME_HZ) -> li
 
 def render_stills(clips: int, frames: int, seed: int) -> list[list[Still]]:
     """Render `stills` of so many kitchens on all cores; the same seed gives the same."""
-    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
-        rendered = pool.imap(partial(_clip, frames, seed), range(clips), chunksize=20)
-        return list(track(rendered, "rendering stills", clips))
+    parts = [range(first, min(first + PART, clips)) for first in range(0, clips, PART)]
+    rendered = results_of(partial(_clips, frames, seed), parts, cores())
+    of_part = dict(track(rendered, "rendering stills", len(parts)))
+    return [clip for part in parts for clip in of_part[part]]
 
 
-def _clip(frames: int, seed: int, index: int) -> list[Still]:
-    return stills(np.random.default_rng([seed, index]), frames)
+def _clips(frames: int, seed: int, part: range, report: Report) -> tuple[range, list[list[Still]]]:
+    return part, [stills(np.random.default_rng([seed, index]), frames) for index in part]
