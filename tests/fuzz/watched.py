@@ -40,6 +40,7 @@ def check_read(read: Callable[[Path], object], path: Path, named: tuple[str, ...
     names.
     """
     said = None
+    keeps_no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of what it imports
     _seen[threading.get_ident()] = seen = []
     if memory:
         tracemalloc.start()
@@ -55,6 +56,7 @@ def check_read(read: Callable[[Path], object], path: Path, named: tuple[str, ...
         peak = tracemalloc.get_traced_memory()[1] if memory else 0
         tracemalloc.stop()
         del _seen[threading.get_ident()]
+        sys.dont_write_bytecode = keeps_no_bytecode
     assert not seen, seen
     assert took_s < MOST_S
     assert peak < MOST_BYTES + MOST_RATIO * path.stat().st_size, f"{peak} bytes of memory"
