@@ -35,7 +35,7 @@ def compared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder, name = tmp_path_factory.mktemp("runs"), request.param
     runs = []
     for number, arm in enumerate(("control", name)):
-        right = rows(answers(48, 0.4 + 0.2 * number, number), 1.0)
+        right = rows(answers(12, 0.4 + 0.2 * number, number), 1.0)
         for clips in (800, 80):
             path = folder / f"{arm == name}-{clips}"
             made = write_run(path, right, arm, backbone=name, dataset=name, weight=float(number), train_clips=clips)
