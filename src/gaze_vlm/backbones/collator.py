@@ -13,6 +13,7 @@ from torch import Tensor
 from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.gaze.view import Grid, View
 
@@ -132,7 +133,8 @@ class Collator:
             InputError: it does.
         """
         if (found := self.special_tokens.search(text)) is not None:
-            raise InputError(f"{name} {text!r} holds {found.group()}, a special token of the model's tokenizer: {fix}")
+            token = visible(found.group())
+            raise InputError(f"{name} {text!r} holds {token}, a special token of the model's tokenizer: {fix}")
 
     def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
         """Return the patch distribution of each frame group, and whether it is valid.

@@ -13,7 +13,7 @@ from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.inference.exported import is_export, read_settings
 from gaze_vlm.inference.windows import WindowTimes
-from gaze_vlm.json_files import member
+from gaze_vlm.json_files import member, shown
 from gaze_vlm.preparation.records import Task
 from gaze_vlm.preparation.store import read_manifest
 from gaze_vlm.runs.directory import RunDirectory
@@ -64,10 +64,10 @@ def _of_export(folder: Path) -> TrainedOn:
     return TrainedOn(PROMPTS | settings.prompts, times)
 
 
-def _check_reads_no_gaze(model: str, gaze_input: str) -> None:
+def _check_reads_no_gaze(model: str, gaze_input: object) -> None:
     if gaze_input != "none":
         raise InputError(
-            f"{model} reads gaze beside the frames (data.gaze_input is {gaze_input}), which videos alone do not have: "
+            f"{model} reads gaze beside the frames (data.gaze_input is {shown(gaze_input)}), which videos alone do not have: "
             "choose a model that was trained without"
         )
 
