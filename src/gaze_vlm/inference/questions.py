@@ -67,8 +67,8 @@ def _of_export(folder: Path) -> TrainedOn:
 def _check_reads_no_gaze(model: str, gaze_input: object) -> None:
     if gaze_input != "none":
         raise InputError(
-            f"{model} reads gaze beside the frames (data.gaze_input is {shown(gaze_input)}), which videos alone do not have: "
-            "choose a model that was trained without"
+            f"{model} reads gaze beside the frames (data.gaze_input is {shown(gaze_input)}), which videos alone do not "
+            "have: choose a model that was trained without"
         )
 
 
