@@ -110,7 +110,7 @@ def read_settings(folder: Path) -> ExportSettings:
             value = getattr(options, name)
             if value not in values and not isinstance(value, tuple):
                 raise TypeError(f"{name} is {shown(value)}")
-    except (TypeError, InputError) as error:
+    except (TypeError, OverflowError, InputError) as error:
         raise InputError(f"{file} is damaged ({error}): {AGAIN}") from error
     return settings
 
