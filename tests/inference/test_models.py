@@ -72,7 +72,7 @@ def test_an_export_knows_what_it_was_trained_on_and_where_its_attention_is(tiny_
     known = trained_on(str(tmp_path))
     assert known.times == {"frame_hz": 2.0, "observation_s": 3.0}
     assert known.prompts == PROMPTS | {"activity": "Doing what?"}
-    with pytest.raises(InputError, match=r"reads gaze beside the frames \(data\.gaze_input is .text."):
+    with pytest.raises(InputError, match=r"reads gaze beside the frames \(data\.gaze_input is 'text'"):
         trained_on(str(retold(tmp_path, gaze_input="text")))
 
 

@@ -48,7 +48,7 @@ def test_windows_are_whole_frame_groups() -> None:
 
 def test_a_run_that_reads_gaze_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path, store="x", gaze_input="words")
-    with pytest.raises(InputError, match=r"reads gaze beside the frames \(data.gaze_input is .words.\), which videos"):
+    with pytest.raises(InputError, match=r"reads gaze beside the frames \(data.gaze_input is 'words'\), which videos"):
         trained_on(run)
 
 

@@ -20,7 +20,6 @@ from gaze_vlm.gaze.view import Grid, View
 Media = Literal["image", "video"]
 KEPT_TEXTS = 2**16  # samples whose token ids are kept
 TEMPLATE_TOKENS = 8  # more than any template writes into an answer, such as the space before it and its end
-IN_THE_DATA = "change it in the data set, and prepare it again"
 
 
 def one_per_group(token: str, times_s: Sequence[float]) -> str:

@@ -78,8 +78,9 @@ def caption(
     questions = questions_of(trained, prompt)
     chosen, changed = chosen_device(device), {"max_new_tokens": max_new_tokens, "dtype": dtype}
     backbone = load_backbone(model, **{name: value for name, value in changed.items() if value is not None})
+    collator = backbone.collator()
     for question in questions:
-        backbone.collator().check_text(question.prompt, "--prompt")
+        collator.check_text(question.prompt, "--prompt")
     times = window_times(trained, backbone, observation_s, stride_s, frame_hz)
     planned, left_out = plan(found, times, decode_timeout_s)
     made_of = MadeOf(
