@@ -139,7 +139,7 @@ def _without_interrupts() -> Iterator[None]:
 
 def _work(connection: Connection, job: Callable[[Any, Report], Any]) -> None:
     """A worker process: items in, shares and results out, until there is no one to work for."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))  # nobody waits for what this process is at
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # by which it is stopped, whoever began its server
 
     def report(share: float) -> None:
@@ -162,12 +162,16 @@ def _done(job: Callable[[Any, Report], Any], item: Any, report: Report) -> tuple
         return "error", error
 
 
-def _end_with_parent() -> None:
-    """Be killed once the parent has ended: nobody waits for what this process is at."""
+def end_with_parent(kill: Callable[[], None]) -> None:
+    """Call `kill` once the process that started this one through multiprocessing has ended, however it ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGKILL)
+
+    def wait_and_kill() -> None:
+        parent.join()
+        kill()
+
+    threading.Thread(target=wait_and_kill, daemon=True).start()
 
 
 def _assign(worker: _Worker, place: int, items: Sequence[Any]) -> None:

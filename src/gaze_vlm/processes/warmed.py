@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import say
+from gaze_vlm.workers import end_with_parent
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What stops a comparison: passed on to its runs."""
@@ -151,12 +152,5 @@ def _begin(folder: Path) -> None:
     """Make a process group, allow signals, and end with the comparison."""
     os.setsid()
     os.chdir(folder)
-    threading.Thread(target=_end_with_comparison, daemon=True).start()
+    end_with_parent(lambda: os.killpg(0, signal.SIGKILL))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def _end_with_comparison() -> None:
-    comparison = multiprocessing.parent_process()
-    assert comparison is not None
-    comparison.join()
-    os.killpg(0, signal.SIGKILL)
