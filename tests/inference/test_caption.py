@@ -217,6 +217,12 @@ def test_files_of_others_are_refused(
     beside.write_text(json.dumps(made_of))
     assert run(videos, output) == 1
     assert_says(capsys, "was written of other videos: late.mkv is another file now")
+    beside.write_text(json.dumps({**made_of, "videos": {"1\n2": "1 0"}}))
+    assert run(videos, output) == 1
+    assert_says(capsys, r"was written of other videos: 1\\x0a2 is gone: .*\n$")
+    beside.write_text(json.dumps({**made_of, "options": {"1\n2": "3\n4"}}))
+    assert run(videos, output) == 1
+    assert_says(capsys, r"was written with 1\\x0a2 3\\x0a4, and this is None: .*\n$")
     beside.write_text(json.dumps({**made_of, "left_out": 3}))
     assert run(videos, output) == 1
     assert_says(capsys, r"captions.made_of.json is damaged \(left_out is 3\)")

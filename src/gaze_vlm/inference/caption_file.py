@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.json_files import from_json, parse_object, read_json, shown, write_json
 from gaze_vlm.output import used_alone, writing
 
@@ -155,13 +156,14 @@ def check_same(path: Path, there: MadeOf, asked: MadeOf) -> None:
     for name in sorted(there.options.keys() | asked.options.keys()):
         was, is_now = there.options.get(name), json.loads(json.dumps(asked.options.get(name)))
         if was != is_now:
-            raise InputError(f"{path} was written with {name} {_said(was)}, and this is {_said(is_now)}: {FIX}")
+            option = visible(name, keep="")
+            raise InputError(f"{path} was written with {option} {_said(was)}, and this is {_said(is_now)}: {FIX}")
     for video in sorted(there.videos.keys() | asked.videos.keys()):
         was, is_now = there.videos.get(video), asked.videos.get(video)
         if was != is_now:
             change = "is new" if was is None else "is gone" if is_now is None else "is another file now"
-            raise InputError(f"{path} was written of other videos: {video} {change}: {FIX}")
+            raise InputError(f"{path} was written of other videos: {visible(video, keep='')} {change}: {FIX}")
 
 
 def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return visible(", ".join(map(str, value)) if isinstance(value, list) else str(value), keep="")
