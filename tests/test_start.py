@@ -39,3 +39,20 @@ def imported(*args: str) -> set[str]:
 )
 def test_a_command_imports_what_it_needs_alone(args: tuple[str, ...], further: tuple[str, ...]) -> None:
     assert not imported(*args) & {*SLOW, *further}
+
+
+BARS = """
+from gaze_vlm.cli import main
+
+main([])
+from huggingface_hub.utils import are_progress_bars_disabled
+from tqdm import tqdm
+
+print(are_progress_bars_disabled(), tqdm().disable)
+"""
+
+
+def test_bars_of_libraries_are_left_out_where_there_is_no_terminal() -> None:
+    ran = subprocess.run([sys.executable, "-c", BARS], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "True True"
+    assert not ran.stderr

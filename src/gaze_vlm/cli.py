@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gaze_vlm.command_line.class_paths import take_allowed_packages
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
-from gaze_vlm.command_line.quiet import show_warnings_plainly
+from gaze_vlm.command_line.quiet import leave_out_bars, show_warnings_plainly
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.suggestions import did_you_mean
@@ -77,6 +77,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if args is None else args)
     show_warnings_plainly()
+    leave_out_bars()
     if not args or args[0] in ("-h", "--help"):
         described = {**TRAINING, **{name: what for name, (_, what) in COMMANDS.items()}}
         print(USAGE.format(commands="\n".join(f"  {name:11} {what}" for name, what in described.items())))

@@ -120,7 +120,7 @@ def test_a_file_in_which_nothing_can_be_decoded(tmp_path: Path) -> None:
 
 def test_timestamps_that_run_backwards(variable: Path) -> None:
     frames = [(pts, None) for pts in (0, 10, 10)]
-    with pytest.raises(ValueError, match=r"timestamps run backwards at .* s; convert the video again"):
+    with pytest.raises(ValueError, match=r"timestamps run backwards at .* s; write the video anew"):
         list(in_order(frames, video_info(variable), variable))
 
 

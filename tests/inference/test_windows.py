@@ -103,7 +103,10 @@ def test_a_file_that_is_cut_short_gives_what_it_has(tmp_path: Path) -> None:
 def test_timestamps_that_run_backwards_are_refused(variable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "decoded", lambda *_: iter([(0, None), (200, None), (100, None), (9999, None)]))
     times = WindowTimes(observation_s=1.0, stride_s=1.0, frame_hz=1.0)
-    with pytest.raises(InputError, match=r"v.mp4: timestamps run backwards at .* s; convert the video again"):
+    with pytest.raises(
+        InputError,
+        match=r"v.mp4: timestamps run backwards at .* s; write the video anew",
+    ):
         list(read_windows(variable, times, [1.0]))
 
 

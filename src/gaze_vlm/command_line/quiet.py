@@ -1,6 +1,7 @@
 """Silence notes of libraries that help no user; their real warnings stay."""
 
 import logging
+import os
 import sys
 import warnings
 from functools import cache
@@ -35,13 +36,24 @@ def show_warnings_plainly() -> None:
     warnings.formatwarning = plain
 
 
+def leave_out_bars() -> None:
+    """Leave out the bars of libraries where there is no terminal; ours are plain lines there.
+
+    They look for these variables when they are imported.
+    """
+    if sys.stderr.isatty():
+        return
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
+        os.environ.setdefault(name, "1")
+    if "transformers" in sys.modules:
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+
+
 def quiet() -> None:
-    """Leave out notes and tips of libraries, and bars where there is no terminal."""
+    """Leave out notes and tips of libraries."""
     for message in OF_NO_USE:
         warnings.filterwarnings("ignore", message)
     for name in NOTE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    if not sys.stderr.isatty():
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()

@@ -8,6 +8,7 @@ import av
 
 from gaze_vlm.errors import InputError
 
+WRITE_ANEW = "write the video anew, as by `ffmpeg -i OLD NEW.mp4`"
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
 Decoded = tuple[int, av.VideoFrame | None]
 """A frame by its pts; None if it is damaged."""
@@ -15,7 +16,7 @@ Decoded = tuple[int, av.VideoFrame | None]
 
 def backwards(path: Path, t_s: float) -> InputError:
     """Return what to raise of timestamps that run backwards."""
-    return InputError(f"{path}: timestamps run backwards at {t_s:.2f} s; convert the video again")
+    return InputError(f"{path}: timestamps run backwards at {t_s:.2f} s; {WRITE_ANEW}")
 
 
 def decoded(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Iterator[Decoded]:
@@ -105,5 +106,5 @@ class Decoder:
 
 def _pts(frame: av.VideoFrame, path: Path) -> int:
     if frame.pts is None:
-        raise InputError(f"{path}: a frame without a presentation timestamp; convert the video to mp4")
+        raise InputError(f"{path}: a frame without a presentation timestamp; {WRITE_ANEW}")
     return frame.pts

@@ -7,6 +7,7 @@ import av
 import numpy as np
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.decoder import WRITE_ANEW
 
 MATRIX = "DISPLAYMATRIX"  # nine integers: (x, y) of the coded frame is shown at (a·x + c·y, b·x + d·y)
 
@@ -51,4 +52,4 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
         return Orientation(left_right=a < 0, up_down=d < 0)
     if a == d == 0:
         return Orientation(swapped=True, left_right=c < 0, up_down=b < 0)
-    raise InputError(f"its metadata turn the frames by {frame.rotation} degrees, no multiple of 90: convert the video")
+    raise InputError(f"its metadata turn the frames by {frame.rotation} degrees, no multiple of 90: {WRITE_ANEW}")

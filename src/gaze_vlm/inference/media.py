@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.decoder import WRITE_ANEW
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.inference.windows import WindowTimes, read_windows
@@ -47,7 +48,7 @@ def frames_of_video(
     times = WindowTimes(end_s - start_s, end_s - start_s, count / (end_s - start_s))
     window = next(read_windows(path, times, [end_s]))
     if window.frames is None:
-        raise InputError(f"{path}: a frame between {start_s:g} s and {end_s:g} s is damaged: convert the video again")
+        raise InputError(f"{path}: a frame between {start_s:g} s and {end_s:g} s is damaged: {WRITE_ANEW}")
     return window.frames, list(window.frame_times_s)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.decoder import WRITE_ANEW
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.occlusion import from_px, inside, to_px
@@ -71,7 +72,7 @@ def sample_frames(path: Path, frames: Iterable[TimedFrame], frame_hz: float, win
 
     for frame in frames:
         if not shown and frame.t_s > TIME_TOLERANCE_S:
-            raise InputError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; convert the video again")
+            raise InputError(f"{path}: its first frame is at {frame.t_s:.2f} s, not 0; {WRITE_ANEW}")
         yield from sampled_until(frame.t_s - 2 * TIME_TOLERANCE_S)
         shown.append(frame)
         _drop_before(shown, count / frame_hz - window_s)
