@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -36,7 +36,8 @@ def main(checkpoint: str = "kitchen-llava", steps: int = 4) -> list[float]:
         aims = [FrameRegions([one], SIGMA, of.width / of.height) for one, (of,) in zip(regions, images, strict=True)]
         return {**inputs, "labels": labels, **targets(inputs, aims)}
 
-    accelerator, regularizer, losses = Accelerator(), GazeRegularizer(weight=1.0), []
+    ddp = DistributedDataParallelKwargs(static_graph=True)  # LLaVA leaves out its tower's last layer
+    accelerator, regularizer, losses = Accelerator(kwargs_handlers=[ddp]), GazeRegularizer(weight=1.0), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = torch.utils.data.DataLoader(rows * steps, batch_size=len(rows), collate_fn=collate)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)

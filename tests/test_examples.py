@@ -1,6 +1,9 @@
 """The scripts of `examples/` train, and their loss is the module's."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -102,6 +105,18 @@ def test_an_example_trains_on_the_modules_loss(
     assert losses[0] == pytest.approx(expected, rel=1e-6)
     assert len(losses) == 3
     assert losses[2] < losses[1] < losses[0]
+
+
+def test_two_processes_train_as_one(trained: Callable[..., list[float]]) -> None:
+    """Each reads all pictures, so that the mean of their gradients is that of one process."""
+    command = [sys.executable, *"-m torch.distributed.run --standalone --nproc_per_node=2".split()]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        [*command, str(EXAMPLES / "accelerate_loop.py")], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    losses = trained("accelerate_loop", steps=2)
+    assert done.stdout.splitlines()[-1] == "losses: " + " ".join(f"{loss:.3f}" for loss in losses)
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "draw_kitchen"])
