@@ -6,7 +6,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from gaze_vlm.cli import COMMANDS, TRAINING, main
-from gaze_vlm.command_line.options import join_lists, set_switches
+from gaze_vlm.command_line.options import join_lists, name_nothing, set_switches
 from gaze_vlm.errors import InputError
 
 
@@ -61,12 +61,31 @@ def test_every_option_has_help(args: list[str], capsys: pytest.CaptureFixture) -
         (["--jobs", "2", "--seeds", "0"], ["--jobs", "2", "--seeds=[0]"]),
         (["--seeds", "[0, 1]"], ["--seeds=[0, 1]"]),
         (["--jobs", "2"], ["--jobs", "2"]),
-        (["--seeds", "What, now?", "a: b"], ['--seeds=["What, now?","a: b"]']),
         (["--seeds=0", "--jobs", "2", "--seeds", "1", "2"], ["--seeds=[0,1,2]", "--jobs", "2"]),
     ],
 )
 def test_lists_are_written_as_words(given: list[str], joined: list[str]) -> None:
-    assert join_lists(given, {"--seeds"}) == joined
+    assert join_lists(given, {"--seeds"}, {"--seeds"}) == joined
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        (["What, now?", "a: b"], '["What, now?","a: b"]'),
+        (["yes", "null", "1.5"], '["yes","null","1.5"]'),
+        (["[what is this", "a]"], '["[what is this","a]"]'),
+        (["[a, b]"], "[a, b]"),
+    ],
+)
+def test_texts_of_a_list_stay_texts(given: list[str], joined: str) -> None:
+    assert join_lists(["--prompt", *given], {"--prompt"}, set()) == [f"--prompt={joined}"]
+
+
+def test_nothing_may_be_written_as_python_does() -> None:
+    given = ["--limit", "None", "--limit=None", "--answer", "None", "None", "--answer=None"]
+    written = ["--limit", "null", "--limit=null", "--answer", "None", "None", "--answer=None"]
+    assert name_nothing(given, {"--limit"}) == written
+    assert name_nothing(["--data.features=None", "--config", "a"]) == ["--data.features=null", "--config", "a"]
 
 
 @pytest.mark.parametrize(

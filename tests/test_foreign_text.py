@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+import gaze_vlm
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.quiet import show_warnings_plainly
 from gaze_vlm.foreign_text import as_code, in_csv, in_markdown, visible
@@ -104,3 +105,12 @@ def test_a_terminal_obeys_no_name(
     sys.stderr.write(warnings.formatwarning(UserWarning(name), UserWarning, "file", 1, ""))
     said = capsys.readouterr().err
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2066]", said)
+
+
+def test_a_warning_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    show_warnings_plainly.cache_clear()
+    show_warnings_plainly()
+    ours, others = str(Path(gaze_vlm.__file__).parent / "cli.py"), "other.py"
+    assert warnings.formatwarning(UserWarning("a"), UserWarning, ours, 1, "") == "warning: a\n"
+    assert warnings.formatwarning(UserWarning("a"), UserWarning, others, 1, "") == "other.py:1: UserWarning: a\n"

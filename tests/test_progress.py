@@ -24,6 +24,11 @@ def test_a_loop_of_unknown_length_is_counted(capsys):
     assert capsys.readouterr().err.startswith("Counting: 3 in")
 
 
+def test_a_line_end_in_a_name_ends_no_line(capsys):
+    list(track([0], "overlay of a\nb.mp4", 1))
+    assert capsys.readouterr().err.splitlines()[0].startswith(r"overlay of a\x0ab.mp4: 1/1")
+
+
 def test_nothing_to_do_prints_nothing(capsys):
     assert list(track([], "Counting")) == []
     assert capsys.readouterr().err == ""

@@ -109,14 +109,14 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, args: list[str]) -> None:
-    from gaze_vlm.command_line.options import underscored
+    from gaze_vlm.command_line.options import name_nothing, underscored
 
     args = underscored(args)
     if command in TRAINING:
-        import_module("gaze_vlm.training.lightning_cli").train([command, *args])
+        import_module("gaze_vlm.training.lightning_cli").train([command, *name_nothing(args)])
         return
     if _takes_training(command):
-        _function(command)(args)
+        _function(command)(name_nothing(args))
         return
     from gaze_vlm.command_line.function_command import call_function
 

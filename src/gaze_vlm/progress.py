@@ -105,14 +105,14 @@ def _bars() -> "Progress":
 class _Bars:
     def __init__(self, bars: "Progress", description: str, total: int | None) -> None:
         self.bars = bars
-        self.all = bars.add_task(visible(description), total=total)
+        self.all = bars.add_task(visible(description, keep=""), total=total)
         self.workers: dict[int, TaskID] = {}
 
     def part(self, part: WorkerProgress) -> None:
         if part.worker not in self.workers:
             self.workers[part.worker] = self.bars.add_task("", total=100)
         self.bars.update(
-            self.workers[part.worker], description=f"  {visible(part.name)}", completed=round(100 * part.share)
+            self.workers[part.worker], description=f"  {visible(part.name, keep='')}", completed=round(100 * part.share)
         )
 
     def advance(self) -> None:
@@ -138,7 +138,7 @@ class Lines:
         share: float = LINE_SHARE,
         interval_s: float = LINE_INTERVAL_S,
     ) -> None:
-        self.description, self.share, self.interval_s = description, share, interval_s
+        self.description, self.share, self.interval_s = visible(description, keep=""), share, interval_s
         self.total = int(total) if total is not None and math.isfinite(total) else None
         self.first = self.done = self.line_done = done
         self.start_s = self.line_s = time.monotonic()
@@ -177,7 +177,7 @@ class _WorkLines:
 
     def part(self, part: WorkerProgress) -> None:
         if self.lines.is_time():
-            say(f"{self.lines.line()}, {part.name} at {100 * part.share:.0f} %")
+            say(f"{self.lines.line()}, {visible(part.name, keep='')} at {100 * part.share:.0f} %")
 
     def advance(self) -> None:
         say(self.lines.advance())

@@ -33,7 +33,8 @@ def chosen_device(device: str | None = None) -> str:
     if device is None:
         return "cuda" if has_gpu() else "cpu"
     try:
-        torch.empty(0, device=device)
+        if torch.empty(0, device=device).is_meta:
+            raise RuntimeError("a model there has no weights")
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"device is {device}, which torch does not have here ({str(error).splitlines()[0]}): name cpu, or cuda"

@@ -1,6 +1,7 @@
 """Commands that are functions: their parameters are the options, and their docstrings the help."""
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from jsonargparse import set_parsing_settings
 
 from gaze_vlm.command_line.class_paths import restrict_imports
 from gaze_vlm.command_line.composition import naming_files, with_located_configs
-from gaze_vlm.command_line.options import OneLineParser, join_lists, set_switches
+from gaze_vlm.command_line.options import OneLineParser, join_lists, name_nothing, set_switches
 
 Function = Callable[..., Any]
 
@@ -46,11 +47,15 @@ def call_function(
     """
     parameters = _parameters(function)
     parser = function_parser(function, command, description, examples)
-    lists = {f"--{name}" for name, parameter in parameters.items() if "list" in str(parameter.annotation)}
+    types = {f"--{name}": str(parameter.annotation) for name, parameter in parameters.items()}
+    lists = {name for name, type_ in types.items() if "list" in type_}
+    numbers = {name for name in lists if re.search(r"list\[(int|float)\]", types[name])}
+    optional = {name for name, type_ in types.items() if "None" in type_ and "str" not in type_}
     switches = {f"--{name}" for name, parameter in parameters.items() if parameter.annotation is bool}
     files, located = ([], args) if "config" in parameters else (args, with_located_configs(args))
     with naming_files(files):
-        options = parser.instantiate_classes(parser.parse_args(set_switches(join_lists(located, lists), switches)))
+        written = set_switches(join_lists(name_nothing(located, optional), lists, numbers), switches)
+        options = parser.instantiate_classes(parser.parse_args(written))
     function(**{name: options[name] for name in parameters})
 
 

@@ -22,7 +22,6 @@ IN_CLASS = r"Problem with given class_path '[\w.]+':\s*"
 IN_CLASS_OF_UNION = (  # of the class that was given: what else the argument may be comes after it
     r"Union subtypes\n.*\n *Errors:\n( *)- Problem with given class_path '([\w.]+)':\n((?:\1 {4}.*(?:\n|$))+)"
 )
-PLAIN = re.compile(r"[\w./-]+")  # a value that YAML takes as it is
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -191,10 +190,16 @@ def underscored(args: Iterable[str]) -> list[str]:
     return made
 
 
-def join_lists(args: list[str], lists: set[str]) -> list[str]:
+def join_lists(args: list[str], lists: set[str], numbers: set[str]) -> list[str]:
     """Write `--seeds 0 1 2` as the parser wants it: `--seeds=[0,1,2]`.
 
     An option that is given twice has the values of both.
+
+    Args:
+        args: the command line.
+        lists: options that take several values.
+        numbers: those of them whose values are numbers. A value of another is text, also where YAML would read `yes`
+            or `1.5` as something else.
     """
     joined: list[str] = []
     given: dict[str, list[str]] = {}
@@ -204,7 +209,7 @@ def join_lists(args: list[str], lists: set[str]) -> list[str]:
             values.append(arg)
             continue
         name, equals, value = arg.partition("=")
-        if name not in lists or value.startswith("["):
+        if name not in lists or _is_list(value):
             values = None
             joined.append(arg)
             continue
@@ -214,14 +219,36 @@ def join_lists(args: list[str], lists: set[str]) -> list[str]:
         if equals:
             given[name].append(value)
         values = None if equals else given[name]
-    return [f"{arg}={_listed(given[arg])}" if arg in given else arg for arg in joined]
+    return [f"{arg}={_listed(given[arg], arg in numbers)}" if arg in given else arg for arg in joined]
 
 
-def _listed(values: list[str]) -> str:
-    """A list in YAML, in which a value may hold what would end it there."""
-    if len(values) == 1 and values[0].startswith("["):
+def _listed(values: list[str], are_numbers: bool) -> str:
+    """A list in YAML, in which a text may hold what would end it there."""
+    if len(values) == 1 and _is_list(values[0]):
         return values[0]
-    return f"[{','.join(value if PLAIN.fullmatch(value) else json.dumps(value) for value in values)}]"
+    return f"[{','.join(values if are_numbers else map(json.dumps, values))}]"
+
+
+def _is_list(value: str) -> bool:
+    return value.startswith("[") and value.endswith("]")
+
+
+def name_nothing(args: list[str], optional: set[str] | None = None) -> list[str]:
+    """Write `None`, as Python calls it, as the parser wants it: `null`.
+
+    Args:
+        args: the command line.
+        optional: options that may be left empty, and take no text; None is all.
+    """
+    made: list[str] = []
+    for before, arg in zip(["", *args], args, strict=False):
+        name, equals, value = arg.partition("=")
+        if equals and value == "None" and (optional is None or name in optional):
+            arg = f"{name}=null"
+        elif arg == "None" and before.startswith("--") and (optional is None or before in optional):
+            arg = "null"
+        made.append(arg)
+    return made
 
 
 def set_switches(args: list[str], switches: set[str]) -> list[str]:
