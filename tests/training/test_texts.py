@@ -1,5 +1,7 @@
 """Target texts against a tokenizer: special tokens are refused by clip, long texts are cut and counted."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -75,6 +77,50 @@ def test_a_long_text_is_cut_and_counted(tiny_llava: Path, prepared: Path, tmp_pa
         collator.max_target_tokens = length
         assert collator.is_cut(long) == is_cut
         assert (collator.tokenize("", long, [1.0, 2.0])[1] == whole) != is_cut
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "said"),
+    [
+        (
+            "cut gizmo",
+            "max_new_tokens=32",
+            r"the texts of 2 clips, such as P01\S+ 'cut gizmo', have words that the model's",
+        ),
+        (
+            "cut red cup",
+            "max_new_tokens=3",
+            r"the texts of \d+ clips, such as P01\S+ 'cut red cup', are longer .* to 5",
+        ),
+    ],
+)
+def test_texts_that_the_model_cannot_answer_are_counted(
+    text: str, option: str, said: str, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    options = [*arguments(tmp_path, tiny_llava, prepared), f"--model.backbone.init_args.{option}"]
+    as_it_is = {problem.text for problem in problems(configure(options).training)[0]}
+    store = with_text(prepared, tmp_path / "store", text, slice(0, 2))
+    options = [*arguments(tmp_path, tiny_llava, store), f"--model.backbone.init_args.{option}"]
+    found = [problem for problem in problems(configure(options).training)[0] if problem.text not in as_it_is]
+    assert any(re.match(said, problem.text) and not problem.fatal for problem in found), found
+
+
+def test_a_clip_longer_than_the_models_context_is_refused(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    short = copytree(tiny_llava, tmp_path / "short")
+    config = json.loads((short / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 20
+    (short / "config.json").write_text(json.dumps(config))
+    cli = configure(arguments(tmp_path / "run", short, prepared))
+    found, _ = problems(cli.training)
+    assert any(
+        problem.fatal and re.search(r"frames with the longest text is \d+ tokens long .* model takes 20", problem.text)
+        for problem in found
+    ), found
+    cli.datamodule.setup("test")
+    with pytest.raises(
+        ValueError, match=r"clip P\S+ is \d+ tokens long with its frames, of which the model takes 20: "
+    ):
+        cli.model.backbone.collator()([cli.datamodule.datasets["test"][0]])
 
 
 def test_no_room_for_a_text(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -216,6 +216,7 @@ class Backbone(ModelPasses):
             covered_view=self.covered_view,
             min_mass_in_view=self.options.min_mass_in_view,
             max_target_tokens=self.options.max_target_tokens,
+            context_tokens=getattr(self.generative_model.config.get_text_config(), "max_position_embeddings", None),
             image_options=self.image_options,
         )
 

@@ -48,6 +48,7 @@ class Collator:
         covered_view: the part of the view that the grid covers.
         min_mass_in_view: share of a frame's gaze mass that must be in view for it to count.
         max_target_tokens: tokens of the longest target text, its end of text among them; a longer one is cut.
+        context_tokens: tokens that the language model was made for, question and answer together; None is no limit.
         image_options: options of the image or video processor that leave a frame's size as the view made it.
     """
 
@@ -66,6 +67,7 @@ class Collator:
     covered_view: View
     min_mass_in_view: float
     max_target_tokens: int
+    context_tokens: int | None
     image_options: Mapping[str, bool]
 
     def __call__(self, clips: list[Clip]) -> Batch:
@@ -75,6 +77,8 @@ class Collator:
                 clip.target, f"clip {clip.clip_id}: its text", "change it in the data set, and prepare it again"
             )
         tokens = [self.tokenize(clip.prompt, clip.target, clip.frame_times_s) for clip in clips]
+        for clip, parts in zip(clips, tokens, strict=True):
+            self.check_length(sum(map(len, parts)), f"clip {clip.clip_id}")
         gaze, valid = self.gaze(clips)
         shown = {clip.clip_id: clip for clip in clips}  # by several samples, where a clip has several tasks
         row = {clip_id: number for number, clip_id in enumerate(shown)}
@@ -134,6 +138,22 @@ class Collator:
         if (found := self.special_tokens.search(text)) is not None:
             token = visible(found.group())
             raise InputError(f"{name} {text!r} holds {token}, a special token of the model's tokenizer: {fix}")
+
+    def check_length(self, tokens: int, name: str) -> None:
+        """Refuse a clip that the language model was not made for: its answer would be worth nothing.
+
+        Args:
+            tokens: of question, frames and answer.
+            name: of the clip, for who reads the error.
+
+        Raises:
+            InputError: it has more tokens than the model's context.
+        """
+        if self.context_tokens is not None and tokens > self.context_tokens:
+            raise InputError(
+                f"{name} is {tokens:,} tokens long with its frames, of which the model takes {self.context_tokens:,}: "
+                "give it fewer frames (observation_s, frame_hz) or a shorter text"
+            )
 
     def gaze(self, clips: Sequence[Clip]) -> tuple[Float[Tensor, "clip group patch"], Bool[Tensor, "clip group"]]:
         """Return the patch distribution of each frame group, and whether it is valid.

@@ -198,7 +198,8 @@ class ClipDataModule(L.LightningDataModule):
         if split == "train" and self.train_clips is not None:
             if not 0 < self.train_clips <= len(records):
                 raise InputError(
-                    f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips: give that many or fewer, or null for all"
+                    f"train_clips is {self.train_clips}, {self.store_path} has {len(records)} training clips: "
+                    "give that many or fewer, or null for all"
                 )
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
         tasks = {task: self.prompts[task] for task in self.tasks}

@@ -1,6 +1,7 @@
 """What a training would be, and what would fail, before any weight is loaded or fetched."""
 
 from dataclasses import dataclass, field
+from textwrap import shorten
 
 from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
@@ -12,6 +13,7 @@ from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
+from gaze_vlm.training.checks.model import longest_text
 from gaze_vlm.training.configured import configure
 
 DESCRIPTION = "show what a training would be and what would fail; without options, check the installation"
@@ -83,13 +85,13 @@ def diagnose(training: Training) -> Diagnosis:
         return Diagnosis(facts, found)
     frames, known = frames_per_clip(data)
     try:
-        question, prompt, answer = longest_sample(backbone, data, frames)
+        question, prompt, text, answer = longest_sample(backbone, data, frames)
     except UserError as error:  # a question that the chat template does not take
         return Diagnosis(facts, found or [Problem(str(error))])
     facts |= {
         **model_facts(backbone, frames, known),
         **kept_in_words(training, frames),
-        "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {EXAMPLE_ANSWER!r}",
+        "sequence": f"{prompt} tokens of the prompt {question!r} and {answer} of an answer such as {text!r}",
     }
     memory = estimate(module, data.batch_size, precision, frames, prompt + answer, answer)
     return Diagnosis(facts, found, count_by_part(backbone), memory)
@@ -135,12 +137,16 @@ def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
     return data.store.clips[0].frames, f"as in {data.store_path}"
 
 
-def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tuple[str, int, int]:
-    """Return the longest question, its tokens with a clip's, and an answer's."""
+def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tuple[str, int, str, int]:
+    """Return the longest question, its tokens with a clip's, and the longest answer, cut to a line, with its tokens.
+
+    Without a store the answer is an example.
+    """
+    text = longest_text(data) or EXAMPLE_ANSWER
     collator, times_s = backbone.collator(), [float(second) for second in range(1, frames + 1)]
-    tokens = {data.prompts[task]: collator.tokenize(data.prompts[task], EXAMPLE_ANSWER, times_s) for task in data.tasks}
+    tokens = {data.prompts[task]: collator.tokenize(data.prompts[task], text, times_s) for task in data.tasks}
     question, (prompt, answer) = max(tokens.items(), key=lambda one: len(one[1][0]))
-    return question, len(prompt), len(answer)
+    return question, len(prompt), shorten(text, 80), len(answer)
 
 
 def count_by_part(backbone: Backbone) -> dict[str, tuple[int, int]]:

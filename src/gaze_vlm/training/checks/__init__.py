@@ -30,7 +30,7 @@ from gaze_vlm.training.checks.model import (
 )
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.sharding import sharded_model, sharded_training
-from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, unknown_words
+from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, texts_of_the_model, unknown_words
 from gaze_vlm.training.checks.trainer import (
     monitored_scores,
     some_steps,
@@ -67,6 +67,7 @@ MODEL: tuple[Check, ...] = (
     special_tokens,
     gaze_is_read,
     long_texts,
+    texts_of_the_model,
     unknown_words,
 )
 

@@ -9,6 +9,8 @@ from torch.nn import Parameter
 
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSource
+from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checks.problem import Problem, Training, refusals
 
@@ -57,14 +59,27 @@ def numbers_of_heads(source: AttentionSource | None) -> Iterator[int]:
 def clips_fit(training: Training) -> Iterable[Problem]:
     """Check that the chat template takes the questions, and the model the frames."""
     data, collator = training.data, training.module.backbone.collator()
-    one_of_each = {record.frames: record for dataset in data.datasets.values() for record in dataset.records}
-    for record in one_of_each.values():
+    records = [record for dataset in data.datasets.values() for record in dataset.records]
+    text = longest_text(data) or ""
+    for record in {record.frames: record for record in records}.values():
         too_odd = list(refusals(partial(collator.check_frames, record.clip_id, record.frames)))
         yield from too_odd
         if not too_odd:
-            times_s = [float(frame) for frame in range(1, record.frames + 1)]
             for task in data.tasks:
-                yield from refusals(partial(collator.tokenize, data.prompts[task], record.activity_text, times_s))
+                yield from refusals(partial(_check_tokens, collator, data.prompts[task], text, record.frames))
+
+
+def _check_tokens(collator: Collator, prompt: str, text: str, frames: int) -> None:
+    tokens = collator.tokenize(prompt, text, [float(frame) for frame in range(1, frames + 1)])
+    collator.check_length(sum(map(len, tokens)), f"a clip of {frames} frames with the longest text")
+
+
+def longest_text(data: ClipDataModule) -> str | None:
+    """Return the longest text of the clips that are served, in bytes; None where there is no clip."""
+    texts = (
+        record.text(task) for dataset in data.datasets.values() for record in dataset.records for task in data.tasks
+    )
+    return max(texts, key=lambda text: len(text.encode()), default=None)
 
 
 def optimizer_fits(training: Training) -> Iterable[Problem]:

@@ -1,12 +1,14 @@
 """Checks of the target texts against the model's tokenizer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
 
 from gaze_vlm.datamodules.gaze_input import all_written
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.training.checks.problem import Problem, Training
 
-SHOWN = 5
+SHOWN, LETTERS = 5, 80  # clips of a message, and letters of a text in it
 
 
 def special_tokens(training: Training) -> Iterable[Problem]:
@@ -17,10 +19,11 @@ def special_tokens(training: Training) -> Iterable[Problem]:
     pattern = training.module.backbone.collator().special_tokens
     for task in training.data.tasks:
         if (found := pattern.search(prompt := training.data.prompts[task])) is not None:
-            yield Problem(f"data.prompts.{task} is {prompt!r} and holds {found.group()}, a special token: leave it out")
+            token = visible(found.group(), keep="")
+            yield Problem(f"data.prompts.{task} is {prompt!r} and holds {token}, a special token: leave it out")
     clips = {text: clip_ids for text, clip_ids in _clips_by_text(training).items() if pattern.search(text)}
     if clips:
-        tokens = sorted({token for text in clips for token in pattern.findall(text)})
+        tokens = sorted({visible(token, keep="") for text in clips for token in pattern.findall(text)})
         shown = "; ".join(
             f"{', '.join(clip_ids[:SHOWN])}{', …' if len(clip_ids) > SHOWN else ''} {text!r}"
             for text, clip_ids in list(clips.items())[:SHOWN]
@@ -50,12 +53,34 @@ def gaze_is_read(training: Training) -> Iterable[Problem]:
 def long_texts(training: Training) -> Iterable[Problem]:
     """Warn of texts that are too long to be trained on in full."""
     collator = training.module.backbone.collator()
-    texts = _clips_by_text(training)
-    if long := [text for text in texts if not collator.special_tokens.search(text) and collator.is_cut(text)]:
-        cut = [clip_id for text in long for clip_id in texts[text]]
+    clips = _clips_by_text(training)
+    if long := [text for text in clips if not collator.special_tokens.search(text) and collator.is_cut(text)]:
         yield Problem(
-            f"the texts of {len(cut)} clips, such as {cut[0]}, are longer than max_target_tokens = "
+            f"{_counted(clips, long)} are longer than max_target_tokens = "
             f"{collator.max_target_tokens} and are cut: set the backbone's max_target_tokens to train on them in full",
+            fatal=False,
+        )
+
+
+def texts_of_the_model(training: Training) -> Iterable[Problem]:
+    """Warn of texts that the model's tokenizer has no words for, and of those that its answers have no room for."""
+    backbone = training.module.backbone
+    tokenizer, longest = backbone.collator().processor.tokenizer, backbone.options.max_new_tokens
+    clips = _clips_by_text(training)
+    ids: list[list[int]] = tokenizer([*clips], add_special_tokens=False)["input_ids"] if clips else []
+    unknown = [text for text, of in zip(clips, ids, strict=True) if tokenizer.unk_token_id in of]
+    if unknown and tokenizer.unk_token_id is not None:
+        yield Problem(
+            f"{_counted(clips, unknown)} have words that the model's tokenizer does not know, in place of which it "
+            f"learns to answer {visible(tokenizer.unk_token)}: choose another model",
+            fatal=False,
+        )
+    # With its end, an answer has one token more.
+    if long := [text for text, of in zip(clips, ids, strict=True) if len(of) + 1 > longest]:
+        most = max(map(len, ids)) + 1
+        yield Problem(
+            f"{_counted(clips, long)} are longer than the longest answer, max_new_tokens = {longest}: answers are cut "
+            f"there, and score less; set the backbone's max_new_tokens to {most}",
             fatal=False,
         )
 
@@ -63,14 +88,19 @@ def long_texts(training: Training) -> Iterable[Problem]:
 def unknown_words(training: Training) -> Iterable[Problem]:
     """Warn of texts with words that the sentence encoder does not know."""
     encoder = training.module.encoder
-    texts = _clips_by_text(training)
-    if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*texts])):
-        clips = [clip_id for text in unknown for clip_id in texts[text]]
+    clips = _clips_by_text(training)
+    if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*clips])):
         yield Problem(
-            f"the texts of {len(clips)} clips, such as {clips[0]} {unknown[0]!r}, have words that the sentence encoder "
+            f"{_counted(clips, unknown)} have words that the sentence encoder "
             "does not know, which is of English: another such text can have a semantic score of 1. Set model.encoder",
             fatal=False,
         )
+
+
+def _counted(clips: Mapping[str, list[str]], texts: Sequence[str]) -> str:
+    """How many clips have one of the texts, with the first."""
+    count = sum(len(clips[text]) for text in texts)
+    return f"the texts of {count} clips, such as {clips[texts[0]][0]} {shorten(texts[0], LETTERS)!r},"
 
 
 def _clips_by_text(training: Training) -> dict[str, list[str]]:
