@@ -100,7 +100,7 @@ def test_a_frame_takes_the_nearest_targets(tmp_path: Path) -> None:
     [
         ({"kind": "circle"}, "line 2: kind is 'circle'; expected point, box or mask"),
         ({"wdth_px": 3}, "line 2 has a key 'wdth_px': .*did you mean width_px"),
-        ({"x": None}, "line 2: x is 'None', not a number"),
+        ({"x": None}, "line 2: x is 'None', not a finite number"),
         ({"x": 412}, "line 2: x is 412, far outside the frame: shares are 0 to 1, of pixels give width_px"),
         (
             {"x": 412, "width_px": 100, "height_px": 100},

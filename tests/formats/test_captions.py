@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.captions import read_spans
+from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.recording import Action
 from gaze_vlm.formats.text_files import csv_header
 
@@ -21,6 +21,36 @@ def test_spans_with_and_without_labels(tmp_path: Path) -> None:
     assert read_spans(path) == {"a": [Action(0.0, 1.0, "waits", None, None)]}
 
 
+def test_labels_by_names_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("Video_ID,start_s,END_S,text,Verb,NOUN\na,0,1,takes a cup,take,cup\n")
+    assert read_spans(path) == {"a": [Action(0.0, 1.0, "takes a cup", "take", "cup")]}
+
+
+def test_labels_of_seconds_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("video_id,second,text,Verb,noun\na,0,takes a cup,take,cup\n")
+    with pytest.raises(InputError, match=r"captions.csv: a text a second has no verb and no noun: delete the columns"):
+        read_captions(path, ["a"])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["a,0,1,waits", 'a,1,2,"waits', "a,2,3,waits", "b,0,1,waits"],  # to the end of the file
+        ["a,0,1,waits", 'a,1,2,"waits', 'a,2,3,"waits"', "b,0,1,waits"],  # to the next quote
+        ["a,0,1,waits", 'a,1,2,"waits"'[:-1]],
+        ["a,0,1,waits", 'a,1,2,"the 5" nail"'],
+        ["a,0,1,waits", 'a,1,2,"waits', *["b,0,1,waits"] * 20_000],  # more than the longest field
+    ],
+)
+def test_a_quote_that_is_not_closed_swallows_nothing(tmp_path: Path, rows: list[str]) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("\n".join(["video_id,start_s,end_s,text", *rows]) + "\n")
+    with pytest.raises(InputError, match=r"captions.csv, line 3: a quote is not closed in its line; close it"):
+        read_spans(path)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -29,6 +59,10 @@ def test_spans_with_and_without_labels(tmp_path: Path) -> None:
         ("a,,3,waits", "line 2: start_s is ''"),
         ("a,0,inf,waits", "line 2: end_s is 'inf'"),
         ("a,0,1, ", "line 2: no text"),
+        (
+            "a,0,1,waits, sits",
+            "line 2: 5 values where 4 are expected; .* put a text that holds a comma in",
+        ),
         ("../a,0,1,waits", "line 2: the name '../a' cannot be a file name"),
     ],
 )

@@ -130,6 +130,15 @@ def test_participants_under_other_names_are_refused(tmp_path: Path) -> None:
         FolderReader(root).recordings()
 
 
+def test_a_video_of_two_participants_is_refused(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4", "b.mp4")
+    write(root / "participants.csv", "video_id,Participant\na,Ada\nb,Ada\na,Bo\n")
+    with pytest.raises(ValueError, match=r"participants.csv, lines 2 and 4: a is of two participants; delete one row"):
+        FolderReader(root).recordings()
+    write(root / "participants.csv", "video_id,participant\na,Ada\nb,Bo\na,Ada\n")
+    assert [recording.participant for recording in FolderReader(root).recordings()] == ["Ada", "Bo"]
+
+
 @pytest.mark.parametrize("confidence", [float("nan"), 90.0, -1.0])
 def test_a_confidence_out_of_range_is_refused(tmp_path: Path, confidence: float) -> None:
     with pytest.raises(ValueError, match="min_confidence is"):

@@ -33,6 +33,12 @@ def test_events_by_name_in_any_order_of_columns(tmp_path: Path) -> None:
     assert gaze.xy[[0, 1, 2, 5]].tolist() == [[0.4, 0.5]] * 4
 
 
+def test_names_of_columns_in_any_case(tmp_path: Path) -> None:
+    gaze = read(tmp_path, "T_s, X ,Y,Event,CONFIDENCE,X2\n0,0.25,0.1,Blink,1,\n1,0.25,0.1,,0.2,\n2,0.25,0.1,,1,\n")
+    assert gaze.event.tolist() == [BLINK, UNTRACKED, UNKNOWN]
+    assert read(tmp_path, "t_s,x,y,X\n0,0.25,0.1,9\n").xy.tolist() == [[0.25, 0.1]]  # the exact name comes first
+
+
 def test_confidence_below_the_threshold_is_untracked(tmp_path: Path) -> None:
     rows = ["0,0.5,0.5,0.59,fixation", "1,0.5,0.5,0.6,", "2,0.5,0.5,,", "3,0.5,0.5,nan,", "4,0,0,0,blink"]
     text = "\n".join(["t_s,x,y,confidence,event", *rows])
@@ -62,7 +68,15 @@ def test_unsorted_and_repeated_times(tmp_path: Path) -> None:
     [
         ("", "gaze.csv is empty"),
         ("t_s,x,y\n", "gaze.csv has a header and no row"),
-        ("t_s,x\n0,0.5\n", "no column y in the header"),
+        ("t_s,x\n0,0.5\n", "no column y in the header, which has t_s, x: correct the names"),
+        ("t_s,x,y,x\n0,0.5,0.5,1\n", "2 columns are named x: rename or delete all but one"),
+        ("t_s,x,y\n0,0.5,0.5,\n", "line 2: 4 values where 3 are expected; delete the comma at the end of the rows"),
+        ("t_s,x,y\n0,0,0,5,0,5\n", "line 2: 6 values where 3 are expected; write decimals with a point, and put"),
+        ("t_s\tx\ty\n0\t0\t0\t5\n", "4 values where 3 are expected; put a text that holds a tab in double quotes"),
+        ("t_s,x,y\n0,NA,0.5\n", "line 2: x is 'NA', not a number; leave the field empty"),
+        ("t_s,x,y\n-,0.5,0.5\n", "line 2: t_s is '-', not a finite number; fix or delete the row"),
+        ("t_s,x,y,Confidence\n0,0.5,0.5,95\n", "line 2: confidence is '95'; expected 0 to 1: divide by 100"),
+        ('t_s,x,y,event\n0,0.5,0.5,"blink\n1,0.5,0.5,\n', "line 2: a quote is not closed in its line"),
         ("t_s,x,y\n0,0.5,0.5\n1,0.5\n", "gaze.csv, line 3: 2 values where 3 are expected"),
         ("t_s,x,y\n0,left,0.5\n", "gaze.csv, line 2: x is 'left', not a number"),
         ("t_s,x,y\n0,0.5,0.5\nnan,0.5,0.5\n", "gaze.csv, line 3: t_s is 'nan', not a finite number"),

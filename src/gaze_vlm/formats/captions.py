@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, check_name, id_of
-from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, parse_number, read_lines
+from gaze_vlm.formats.text_files import csv_rows, known_columns, parse_finite, parse_number, read_lines
 
 SECOND_COLUMNS = ("video_id", "second", "text")
 SPAN_COLUMNS = ("video_id", "start_s", "end_s", "text")
@@ -22,7 +22,7 @@ def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict
     `<video_id>/image_descriptions.txt` for each video; see `described_seconds`.
 
     Raises:
-        InputError: `path` is missing, a row cannot be read, or a second has two captions.
+        InputError: `path` is missing, has labels, a row cannot be read, or a second has two captions.
     """
     if path.is_dir():
         files = {video: path / check_name(video, f"{path}") / DESCRIPTIONS for video in videos}
@@ -51,7 +51,7 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
         InputError: a row is malformed, or a span ends before it starts or has no text.
     """
     actions: dict[str, list[Action]] = {}
-    names = [*SPAN_COLUMNS, *(name for name in SPAN_LABELS if name in csv_header(path))]
+    names = [*SPAN_COLUMNS, *known_columns(path, SPAN_LABELS)]
     for line, fields in csv_rows(path, names, names):
         row = {name: " ".join(field.split()) for name, field in zip(names, fields, strict=True)}
         where = f"{path}, line {line}"
@@ -92,6 +92,11 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
 
 def _of_table(path: Path) -> dict[str, dict[int, str]]:
     captions: dict[str, dict[int, str]] = {}
+    if labels := known_columns(path, SPAN_LABELS):
+        raise InputError(
+            f"{path}: a text a second has no {' and no '.join(labels)}: delete the columns, or write spans "
+            f"({','.join(SPAN_COLUMNS)}), which have labels"
+        )
     for line, (video, field, text) in csv_rows(path, SECOND_COLUMNS, SECOND_COLUMNS):
         where = f"{path}, line {line}"
         second = parse_number(field, "second", path, line)

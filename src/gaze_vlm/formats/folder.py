@@ -20,7 +20,7 @@ from gaze_vlm.formats.recording import (
     videos_by_name,
     videos_in,
 )
-from gaze_vlm.formats.text_files import csv_header, csv_rows
+from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import in_unit_interval
@@ -164,19 +164,26 @@ class FolderReader:
         return [name for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])]
 
     def _actions(self, videos: Sequence[str]) -> Mapping[str, Sequence[Action]]:
-        header = csv_header(self._captions)
-        if "video_id" not in header:
+        found = known_columns(self._captions, ("video_id", "start_s"))
+        if "video_id" not in found:
             raise InputError(
                 f"{self._captions}: no column video_id in its first line; docs/importers.md has the columns"
             )
-        if "start_s" in header:
+        if "start_s" in found:
             return read_spans(self._captions)
         return read_captions(self._captions, videos)
 
     def _participants(self, videos: Iterable[str]) -> dict[str, str]:
         path = self.root / "participants.csv"
-        rows = csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ()
-        found = {id_of(video, str(path)): id_of(participant, str(path)) for _, (video, participant) in rows}
+        found: dict[str, str] = {}
+        lines: dict[str, int] = {}
+        for line, (name, person) in csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ():
+            video, participant = (id_of(field, f"{path}, line {line}") for field in (name, person))
+            if found.setdefault(video, participant) != participant:
+                raise InputError(
+                    f"{path}, lines {lines[video]} and {line}: {name.strip()} is of two participants; delete one row"
+                )
+            lines.setdefault(video, line)
         unknown, lacking = sorted(set(found) - set(videos)), sorted(set(videos) - set(found))
         if unknown and lacking:
             raise InputError(
@@ -201,9 +208,9 @@ def gaze_format(path: Path) -> GazeFormat:
     Raises:
         InputError: no parser knows these names.
     """
-    header = csv_header(path)
-    known = next((name for name, columns in COLUMNS.items() if set(columns) <= set(header)), None)
+    known = next((name for name, columns in COLUMNS.items() if len(known_columns(path, columns)) == len(columns)), None)
     if known is None:
+        header = csv_header(path)
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
         raise InputError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
     return known

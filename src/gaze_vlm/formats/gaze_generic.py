@@ -7,18 +7,19 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, parse_number
+from gaze_vlm.formats.text_files import csv_rows, known_columns, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
 OPTIONAL = ("confidence", "event")
 MIN_CONFIDENCE = 0.6
 """Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1."""
+MOST_CONFIDENCE = 1.001  # with room for rounding
 EVENTS = {"": GazeEvent.UNKNOWN} | {event.name.lower(): event for event in GazeEvent}
 
 
 def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> GazeSamples:
-    """Read a generic table. Its columns may stand in any order, beside others.
+    """Read a generic table. Its columns may stand in any order, beside others, and their names in any case.
 
     Time: `t_s`, seconds from the start of the video. Rows are sorted by it; several places of one time are all kept,
         and a row that repeats another counts once.
@@ -29,7 +30,7 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
 
     Raises:
         InputError: the file is empty, a row cannot be read, a time is missing, time starts anew, an event is unknown,
-            or places are pixels.
+            a confidence is above 1, or places are pixels.
     """
     rows = distinct_rows(_rows(path, min_confidence), 4, path)
     gaze = placed_samples(rows[:, 0], rows[:, 1:3], rows[:, 3].astype(np.uint8))
@@ -37,15 +38,24 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
 
 
 def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:
-    names = [*COLUMNS, *(name for name in OPTIONAL if name in csv_header(path))]
+    names = [*COLUMNS, *known_columns(path, OPTIONAL)]
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
         t_s = parse_finite(row["t_s"], "t_s", path, line)
         x, y = (parse_number(row[name], name, path, line) for name in ("x", "y"))
         event = _event(row.get("event", ""), path, line)
-        # An empty confidence is NaN, which is not at least anything.
-        sure = "confidence" not in row or parse_number(row["confidence"], "confidence", path, line) >= min_confidence
+        sure = "confidence" not in row or _confidence(row["confidence"], path, line) >= min_confidence
         yield t_s, x, y, event if sure or event == GazeEvent.BLINK else GazeEvent.UNTRACKED
+
+
+def _confidence(field: str, path: Path, line: int) -> float:
+    """A confidence from 0 to 1; an empty one is NaN, which is not at least anything."""
+    confidence = parse_number(field, "confidence", path, line)
+    if confidence > MOST_CONFIDENCE:
+        raise InputError(
+            f"{path}, line {line}: confidence is {field!r}; expected 0 to 1: divide by 100 if it is in percent"
+        )
+    return confidence
 
 
 def _event(field: str, path: Path, line: int) -> GazeEvent:
