@@ -26,8 +26,8 @@ def root(tmp_path: Path) -> Path:
     for k in range(300):
         rows.append(f"{k / 100},{0.2 if k < 197 else 0.8},0.5,{'blink' if k == 290 else ''}")
     (tmp_path / "root" / "gaze").mkdir(parents=True)
-    for name in ("a", "b", "c"):
-        write_video(tmp_path / "root" / "videos" / f"{name}.mp4", [texture(3)[:96, :128]] * 120)
+    for seed, name in enumerate(("a", "b", "c")):
+        write_video(tmp_path / "root" / "videos" / f"{name}.mp4", [texture(seed)[:96, :128]] * 120)
         (tmp_path / "root" / "gaze" / f"{name}.csv").write_text("\n".join(rows))
         captions += [f"{name},0,2.5,cuts an onion,cut,onion", f"{name},2.5,5,washes a cup,wash,cup"]
     (tmp_path / "root" / "videos" / "c.mp4").write_bytes(b"")
@@ -50,6 +50,14 @@ def test_a_store(root: Path, tmp_path: Path) -> None:
     assert shares["blink"] == pytest.approx(1 / 59)
     assert shares["saccade"] == pytest.approx(3 / 59)
     assert shares["fixation"] == pytest.approx(55 / 59)
+
+
+def test_one_video_by_two_names_is_refused(root: Path, tmp_path: Path) -> None:
+    (root / "videos" / "b.mp4").unlink()
+    (root / "videos" / "b.mp4").hardlink_to(root / "videos" / "a.mp4")
+    with pytest.raises(ValueError, match=r"a.mp4 and .*b.mp4 are the same video, .*: delete one of them"):
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
+    assert not (tmp_path / "store").exists()
 
 
 def test_events_may_stay_unknown(root: Path, tmp_path: Path) -> None:

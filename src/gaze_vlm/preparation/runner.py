@@ -25,7 +25,7 @@ from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.quality_report import LOW_SHARE, summary, valid_gaze_text
 from gaze_vlm.preparation.scorable_labels import with_labels
-from gaze_vlm.preparation.splits import with_splits
+from gaze_vlm.preparation.splits import check_distinct, with_splits
 from gaze_vlm.progress import work_progress
 from gaze_vlm.ranges import above_zero, at_least
 
@@ -68,8 +68,8 @@ def prepare(
         The store's folder.
 
     Raises:
-        InputError: the raw data are incomplete, or more videos are unusable than `parameters.max_quarantined`
-            allows.
+        InputError: the raw data are incomplete, two videos are one file, or more videos are unusable than
+            `parameters.max_quarantined` allows.
         OutputError: the store cannot be written; the same command resumes.
     """
     root, store = Path(root), Path(store)
@@ -78,6 +78,7 @@ def prepare(
     files = open_reader(dataset, root, reader or {})
     labelled, removed_labels = with_labels(files.recordings(), files.verbs, files.nouns)
     recordings = with_splits(labelled, parameters)
+    check_distinct(recordings)
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters, decode_timeout_s)
     if dry_run:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Recording
+from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.records import ClipRecord
 
@@ -95,6 +96,28 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
         else:  # minimum of 1 gave too many: take from the split that is most above its share
             sizes[min((i for i, size in enumerate(sizes) if size > 1), key=lambda i: shortfall[i])] -= 1
     return sizes
+
+
+def check_distinct(recordings: Iterable[Recording]) -> None:
+    """Check that no two sessions have the same video file, by size and ends; see `fingerprint`.
+
+    Files that are missing or empty are not compared.
+
+    Raises:
+        InputError: two have; the message names both.
+    """
+    found: dict[tuple[int, str], Recording] = {}
+    for recording in recordings:
+        try:
+            file = fingerprint(recording.video)
+        except OSError:  # the preparation will find the same error, and put it into quarantine
+            continue
+        first = found.setdefault(file, recording)
+        if file[0] and _session(first) != _session(recording):
+            raise InputError(
+                f"{first.video} and {recording.video} are the same video, which could be in train and in test: delete "
+                "one of them, with its gaze and its rows in the tables"
+            )
 
 
 def shared_seconds(clips: Iterable[ClipRecord]) -> dict[str, float]:
