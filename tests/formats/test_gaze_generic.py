@@ -86,7 +86,8 @@ def test_unsorted_and_repeated_times(tmp_path: Path) -> None:
         ),
         ("t_s,x,y\n,0.5,0.5\n", "gaze.csv, line 2: t_s is '', not a finite number"),
         ("t_s,x,y,event\n0,0.5,0.5,pursuit\n", "line 2: event is 'pursuit'; expected one of fixation, saccade"),
-        ("t_s,x,y\n0,640,480\n1,2,0.5\n2,0.5,0.5\n", "2 of 3 places are outside the frame; divide x by the frame's"),
+        ("t_s,x,y\n0,640,480\n1,2,0.5\n2,0.5,0.5\n", r"2 of 3 places are outside the frame \(x from 0.5 to 640, "),
+        ("t_s,x,y\n0,640,480\n", r"\(x from 640 to 640, y from 480 to 480\); x and y are shares of the frame from its"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -4,12 +4,14 @@ import math
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import distinct_rows
+from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 ROW = st.tuples(st.integers(0, 9).map(lambda tenth: tenth / 10), st.sampled_from([0.25, 0.5, math.nan]))
 
@@ -34,3 +36,43 @@ def test_two_recordings_in_one_table_are_not_mixed(rate_hz: float) -> None:
         distinct_rows([(t_s * rate_hz, 0.5) for t_s in again], 2, Path("gaze.csv"), rate_hz)
     jitter = [0.0, 0.1, 0.9, 0.0, 5.0]
     assert len(distinct_rows([(t_s * rate_hz, k) for k, t_s in enumerate(jitter)], 2, Path("gaze.csv"), rate_hz)) == 5
+
+
+def places(xy: np.ndarray) -> GazeSamples:
+    return placed_samples(np.arange(len(xy)) / 60, xy, np.full(len(xy), GazeEvent.UNKNOWN, dtype=np.uint8))
+
+
+SPREAD = np.random.default_rng(0).uniform(0.1, 0.9, (200, 2))
+SOME = (np.arange(200) % 10 < 3)[:, None]
+MANY = (np.arange(200) % 10 < 6)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("xy", "said"),
+    [
+        (
+            SPREAD * 1.33,
+            r"g.csv: \d+ % of the places are outside the frame \(x from 0.1\d+ to 1.1\d+, y from .*\); fix",
+        ),
+        (SPREAD / 2, r"no place is in the lower or the right half of the frame \(x from 0.05\d+ to 0.44"),
+        (np.where(SOME, 0, SPREAD), r"g.csv: 30 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
+        (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly one: leave x and y"),
+        (np.zeros((200, 2)), r"g.csv: 100 % of the places are exactly \(0, 0\): leave"),
+    ],
+)
+def test_places_of_another_scale_or_of_lost_gaze_are_warned_of(xy: np.ndarray, said: str) -> None:
+    with pytest.warns(UserWarning, match=said):
+        check_places(places(xy), Path("g.csv"), "fix")
+
+
+@pytest.mark.parametrize(
+    "xy", [SPREAD, np.where(SOME, np.nan, SPREAD), np.where(SOME, 0.5, SPREAD), SPREAD * (0.5, 1), SPREAD[:99] / 2]
+)
+def test_usual_places_pass(xy: np.ndarray) -> None:
+    check_places(places(xy), Path("g.csv"), "fix")
+
+
+def test_the_range_is_in_the_tables_unit() -> None:
+    said = r"\(x from 1\d\d\d to 1\d\d\d, y from 5\d\d.* of 1000×500 px, as it was taken\); fix"
+    with pytest.raises(InputError, match=rf"200 of 200 places are outside the frame {said}"):
+        check_places(places(SPREAD + 1), Path("g.csv"), "fix", (1000, 500))

@@ -79,7 +79,10 @@ def test_exports_made_on_a_computer(tmp_path: Path) -> None:
         ([row(0, worn="maybe")], "gaze.csv, line 2: worn is 'maybe'"),
         ([row(0, blink="yes")], "gaze.csv, line 2: blink id is 'yes'"),
         ([row(0), row(1).replace("rec", "other")], "gaze.csv, line 3: another recording begins"),
-        ([row(0, 3000, 10), row(1, 3000, 10), row(2)], "2 of 3 places .* taken to be 1600×1200 px: set frame_width_px"),
+        (
+            [row(0, 3000, 10), row(1, 3000, 10), row(2)],
+            "2 of 3 places .* of 1600×1200 px, as it was taken.; set frame_width_px",
+        ),
         ([], "gaze.csv has a header and no row"),
     ],
 )

@@ -30,7 +30,18 @@ def events(gaze: GazeSamples, aspect: float = 1.0, threshold: float = 1.0) -> li
 
 
 def reference(gaze: GazeSamples, aspect: float, threshold: float) -> list[int]:
-    """One run of samples after the other."""
+    """One run of samples after the other, of samples of one time their mean."""
+    if len(set(gaze.t_s)) < len(gaze):
+        t_s, rows = sorted(set(gaze.t_s)), []
+        for t in t_s:
+            here = np.flatnonzero((gaze.t_s == t) & (gaze.event <= UNKNOWN))
+            one = gaze.xy[here].mean(axis=0) if len(here) else np.full(2, np.nan)
+            rows.append((*one, max(gaze.event[here], default=UNTRACKED)))
+        x, y, event = np.array(rows).T
+        merged = GazeSamples(np.array(t_s), np.stack([x, y], axis=1), event.astype(np.uint8))
+        of_time = dict(zip(t_s, reference(merged, aspect, threshold), strict=True))
+        pairs = zip(gaze.event.tolist(), gaze.t_s, strict=True)
+        return [of_time[t] if event == UNKNOWN else event for event, t in pairs]
     found, runs = gaze.event.tolist(), [[0]]
     for k in range(1, len(gaze)):
         known = max(gaze.event[k - 1], gaze.event[k]) <= UNKNOWN
@@ -99,8 +110,17 @@ def test_a_gap_breaks_velocity_and_a_lonely_sample_stays_unknown() -> None:
     assert events(gaze_of([], [])) == []
 
 
-def test_samples_of_one_moment_have_no_velocity_between_them() -> None:
-    assert events(gaze_of([0.0, 0.01, 0.01, 0.02], [0.1, 0.1, 0.9, 0.9])) == [FIXATION] * 4
+def test_samples_of_one_moment_count_as_one_at_their_mean() -> None:
+    """Two eyes, 0.04 apart, that move together, one of them lost for a moment."""
+    x = [0.2] * 10 + [0.3, 0.4] + [0.5] * 10
+    t_s = [k / 60 for k in range(len(x))]
+    one = events(gaze_of(t_s, x))
+    both = gaze_of([t for t in t_s for _ in "lr"], [value + eye for value in x for eye in (-0.02, 0.02)])
+    assert SACCADE in one
+    assert events(both) == [event for event in one for _ in "lr"]
+    both.event[3], both.xy[3] = UNTRACKED, np.nan
+    assert events(both)[:8] == [FIXATION] * 3 + [UNTRACKED] + [FIXATION] * 4
+    assert events(gaze_of([0.0, 0.01, 0.01, 0.02], [0.1, 0.1, 0.9, 0.9])) == [SACCADE] * 4
 
 
 def test_events_that_are_known_stay() -> None:

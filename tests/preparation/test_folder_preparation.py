@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
     """Three videos of five seconds; at 100 Hz gaze jumps 0.03 s before 2 s, and is lost after 3 s. One is empty."""
     rows, captions = ["t_s,x,y,event"], ["video_id,start_s,end_s,text,verb,noun"]
     for k in range(300):
-        rows.append(f"{k / 100},{0.2 if k < 197 else 0.8},0.5,{'blink' if k == 290 else ''}")
+        rows.append(f"{k / 100},{(0.2 if k < 197 else 0.8) + k * 1e-6},0.5,{'blink' if k == 290 else ''}")
     (tmp_path / "root" / "gaze").mkdir(parents=True)
     for seed, name in enumerate(("a", "b", "c")):
         write_video(tmp_path / "root" / "videos" / f"{name}.mp4", [texture(seed)[:96, :128]] * 120)

@@ -134,14 +134,14 @@ def folder(root: Path, video: Path, tables: dict[str, str]) -> FolderReader:
 
 
 def generic(root: Path, video: Path) -> Reader:
-    rows = "".join(f"{k * 10},0.5,0.5\n" for k in range(200))
+    rows = "".join(f"{k * 10},0.5,{0.5 + k * 1e-6}\n" for k in range(200))
     return folder(root, video, {"v.csv": f"t_s,x,y\n{rows}"})
 
 
 def pupil(root: Path, video: Path) -> Reader:
     """The gaze of one recording beside the clock of another, an hour earlier."""
     start_ns = 1_700_000_000_000_000_000
-    rows = "".join(f"{start_ns + k * 10_000_000},64,48\n" for k in range(200))
+    rows = "".join(f"{start_ns + k * 10_000_000},64,{48 + k % 9}\n" for k in range(200))
     world = f"timestamp [ns]\n{start_ns - 3_600_000_000_000}\n"
     table = f"timestamp [ns],gaze x [px],gaze y [px]\n{rows}"
     return folder(root, video, {"v/gaze.csv": table, "v/world_timestamps.csv": world})
@@ -191,7 +191,7 @@ def test_a_wrong_clock_is_quarantined_and_missing_gaze_warned_of(
     generic(root, video)
     for seed, (name, rate) in enumerate((("a", 100), ("b", 100), ("c", 1))):  # of c only one sample is in a window
         write_video(root / "videos" / f"{name}.mp4", [texture(seed)[:96, :128]] * 48)
-        rows = "".join(f"{k / rate},0.5,0.5\n" for k in range(2 * rate))
+        rows = "".join(f"{k / rate},0.5,{0.5 + k * 1e-6}\n" for k in range(2 * rate))
         (root / "gaze" / f"{name}.csv").write_text(f"t_s,x,y\n{rows}")
     captions = "".join(f"{name},0,2,cuts\n" for name in "abcv")
     (root / "captions.csv").write_text(f"video_id,start_s,end_s,text\n{captions}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
+from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_rows, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -32,7 +32,7 @@ def read_egoexo4d_gaze(path: Path) -> GazeSamples:
     rows = distinct_rows(_rows(path), len(COLUMNS), path, FRAME_HZ)
     event = np.full(len(rows), GazeEvent.UNKNOWN, dtype=np.uint8)
     gaze = placed_samples(rows[:, 0] / FRAME_HZ, rows[:, 1:] / FRAME_PX, event)
-    return check_scale(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?")
+    return check_places(gaze, path, "is it the 2D gaze of a take, in pixels of 1408×1408?", (FRAME_PX, FRAME_PX))
 
 
 def _rows(path: Path) -> Iterator[tuple[float, float, float]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
+from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_rows, known_columns, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -15,6 +15,10 @@ OPTIONAL = ("confidence", "event")
 MIN_CONFIDENCE = 0.6
 """Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1."""
 MOST_CONFIDENCE = 1.001  # with room for rounding
+SCALE = (
+    "x and y are shares of the frame from its top left: divide pixels by its width and height and percent by 100, and "
+    "add a half to places from its centre"
+)
 EVENTS = {"": GazeEvent.UNKNOWN} | {event.name.lower(): event for event in GazeEvent}
 
 
@@ -34,7 +38,7 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
     """
     rows = distinct_rows(_rows(path, min_confidence), 4, path)
     gaze = placed_samples(rows[:, 0], rows[:, 1:3], rows[:, 3].astype(np.uint8))
-    return check_scale(gaze, path, "divide x by the frame's width and y by its height if they are in pixels")
+    return check_places(gaze, path, SCALE)
 
 
 def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:

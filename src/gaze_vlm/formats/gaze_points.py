@@ -11,6 +11,9 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FARTHEST = 1e6  # in frames; the store keeps places as float32
+ENOUGH = 100  # places for a judgement
+MANY_OUTSIDE = 0.05
+MANY_ZERO = 0.2
 FARTHEST_BACK_S = 1.0  # of one row's time behind the row before, in one recording
 
 
@@ -86,14 +89,45 @@ def placed_samples(
     return GazeSamples(t_s, xy, event)
 
 
-def check_scale(gaze: GazeSamples, path: Path, fix: str) -> GazeSamples:
-    """Return `gaze` unchanged, after a check of its units.
+def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, int] | None = None) -> GazeSamples:
+    """Return `gaze` unchanged, after a check of its places.
+
+    Of `ENOUGH` places or more it warns, in a line each: where `MANY_OUTSIDE` of them are outside the frame, or all are
+    in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place.
+
+    Args:
+        gaze: samples of one table.
+        path: of the table.
+        fix: what to do where the scale is wrong.
+        size_px: width and height of the frame that the table's pixels were taken to be of; None if it has shares.
 
     Raises:
         InputError: most of the places are outside the frame.
     """
-    outside = np.sum(gaze.event == GazeEvent.OUT_OF_FRAME)
-    places = np.sum(np.isfinite(gaze.xy).all(axis=1))
-    if 2 * outside > places:
-        raise InputError(f"{path}: {outside} of {places} places are outside the frame; {fix}")
+    xy = gaze.xy[np.isfinite(gaze.xy).all(axis=1)]
+    outside = int(np.sum(gaze.event == GazeEvent.OUT_OF_FRAME))
+    if 2 * outside > len(xy):
+        raise InputError(f"{path}: {outside} of {len(xy)} places are outside the frame ({_range(xy, size_px)}); {fix}")
+    if len(xy) < ENOUGH:
+        return gaze
+    zeros = float(np.mean((xy == 0).all(axis=1)))
+    if outside >= MANY_OUTSIDE * len(xy):
+        said = f"{100 * outside / len(xy):.0f} % of the places are outside the frame ({_range(xy, size_px)}); {fix}"
+    elif zeros <= MANY_ZERO and (xy < 0.5).all():
+        said = f"no place is in the lower or the right half of the frame ({_range(xy, size_px)}); {fix}"
+    else:
+        said = ""
+    most = int(np.unique(xy[:, 0] + 1j * xy[:, 1], return_counts=True)[1].max()) / len(xy)
+    lost = f"{100 * zeros:.0f} % of the places are exactly (0, 0)" if zeros > MANY_ZERO else ""
+    stuck = f"{100 * most:.0f} % of the places are exactly one" if most > 0.5 else ""
+    for text in (said, f"{lost or stuck}: leave x and y of lost samples empty" if lost or stuck else ""):
+        if text:
+            warnings.warn(f"{path}: {text}", stacklevel=3)
     return gaze
+
+
+def _range(xy: Float[np.ndarray, "place 2"], size_px: tuple[int, int] | None) -> str:
+    """The places that were seen, in the table's own unit."""
+    (left, top), (right, bottom) = (bound * (size_px or (1, 1)) for bound in (xy.min(axis=0), xy.max(axis=0)))
+    taken = f" of {size_px[0]}×{size_px[1]} px, as it was taken" if size_px else ""
+    return f"x from {left:.4g} to {right:.4g}, y from {top:.4g} to {bottom:.4g}{taken}"

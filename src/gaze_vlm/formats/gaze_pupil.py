@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.gaze_points import check_scale, distinct_rows, placed_samples
+from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import csv_rows, is_whole, known_columns, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -48,8 +48,8 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     if np.any(event == GazeEvent.FIXATION):
         event[event == GazeEvent.UNKNOWN] = GazeEvent.SACCADE
     gaze = placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
-    fix = f"it was taken to be {width_px}×{height_px} px: set frame_width_px and frame_height_px to the camera's"
-    return check_scale(gaze, path, fix)
+    fix = "set frame_width_px and frame_height_px to the camera's"
+    return check_places(gaze, path, fix, (width_px, height_px))
 
 
 def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, GazeEvent]]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64, Int
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
@@ -28,9 +28,11 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     the k-th after it, k being what makes the span nearest to `SPAN_S` at the file's rate: 1 at 30 Hz, 7 at 200 Hz. The
     span lies about the sample, and with k = 1 ends at it.
 
-    Spans stay within a run: successive samples that are all tracked, differ in time, and are at most `LONGEST_GAP_S`
+    Spans stay within a run: successive samples that are all tracked, and are at most `LONGEST_GAP_S`
     apart. Gaps, blinks and points out of the frame end a run; near its ends the span is moved into it, and in a run of
     fewer than k gaps the span is the run. A sample that is a run by itself stays `UNKNOWN`.
+
+    Samples of one time, as of two eyes, count as one at the mean of their places, and have one event.
 
     Velocity is of gaze in the frame: pursuit, and a fixation while the head turns, can pass for a saccade. A saccade
     shorter than the span seems slower than it is.
@@ -46,6 +48,10 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     if not threshold > 0:
         raise InputError(f"the velocity threshold is {threshold}; expected frame widths a second, above 0")
 
+    t_s, group = np.unique(gaze.t_s, return_inverse=True)
+    if len(t_s) < len(gaze):
+        event = identify_saccades(_means(gaze, t_s, group), aspect, threshold).event[group]
+        return replace(gaze, event=np.where(gaze.event == GazeEvent.UNKNOWN, event, gaze.event))
     in_one_run, index = _in_one_run(gaze), np.arange(len(gaze))
     if not in_one_run.any():
         return gaze
@@ -60,10 +66,22 @@ def identify_saccades(gaze: GazeSamples, aspect: float, threshold: float = SACCA
     return replace(gaze, event=np.where((gaze.event == GazeEvent.UNKNOWN) & (first < last), found, gaze.event))
 
 
+def _means(gaze: GazeSamples, t_s: Float64[np.ndarray, " time"], group: Int[np.ndarray, " sample"]) -> GazeSamples:
+    """One sample a time: at the mean of its tracked places, and `UNKNOWN` where one of them is."""
+    weights = np.bincount(group, gaze.tracked, len(t_s))
+    xy = np.full((len(t_s), 2), np.nan)
+    for axis in range(2):
+        sums = np.bincount(group, np.where(gaze.tracked, gaze.xy[:, axis], 0), len(t_s))
+        np.divide(sums, weights, out=xy[:, axis], where=weights > 0)
+    event = np.full(len(t_s), GazeEvent.UNTRACKED, dtype=np.uint8)
+    event[group[gaze.tracked]] = GazeEvent.FIXATION
+    event[group[gaze.event == GazeEvent.UNKNOWN]] = GazeEvent.UNKNOWN
+    return GazeSamples(t_s, xy, event)
+
+
 def _in_one_run(gaze: GazeSamples) -> Bool[np.ndarray, " gap"]:
     """Whether each two successive samples are of one run."""
-    gap_s = np.diff(gaze.t_s)
-    return gaze.tracked[1:] & gaze.tracked[:-1] & (gap_s > 0) & (gap_s <= LONGEST_GAP_S)
+    return gaze.tracked[1:] & gaze.tracked[:-1] & (np.diff(gaze.t_s) <= LONGEST_GAP_S)
 
 
 def with_events(gaze: GazeSamples, aspect: float, threshold: float | None) -> GazeSamples:

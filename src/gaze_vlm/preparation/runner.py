@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,9 +22,10 @@ from gaze_vlm.preparation.files import exclusive_store
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.prepare_recording import PrepareRecording
-from gaze_vlm.preparation.quality_report import LOW_SHARE, summary, valid_gaze_text
+from gaze_vlm.preparation.quality_report import summary
 from gaze_vlm.preparation.scorable_labels import with_labels
 from gaze_vlm.preparation.splits import check_distinct, with_splits
+from gaze_vlm.preparation.time_warnings import warn_of_times
 from gaze_vlm.progress import work_progress
 from gaze_vlm.ranges import above_zero, at_least
 
@@ -95,7 +95,7 @@ def prepare(
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
         good = [recording for recording in recordings if recording.video_id not in bad]
         report = write_index(files, root, store, good, parameters, reader or {}, len(bad), left_out, removed_labels)
-    warn_of_missing_gaze(report)
+    warn_of_times(report, good)
     print(f"{store}: {summary(report)}")
     return store
 
@@ -145,19 +145,6 @@ def without_files(reader: Reader, recordings: Sequence[Recording]) -> dict[str, 
             except (ValueError, OSError) as error:
                 bad[recording.video_id] = str(error)
     return bad
-
-
-def warn_of_missing_gaze(report: Mapping[str, Any]) -> None:
-    """Warn when few sampled frames have valid gaze."""
-    share = report["frames"]["valid_gaze_share"]
-    if share is not None and share < LOW_SHARE:
-        low = [name for name, row in report["by_video"].items() if (row["frames"]["valid_gaze_share"] or 0) < LOW_SHARE]
-        shown = ", ".join(low[:3]) + (", …" if len(low) > 3 else "")
-        warnings.warn(
-            f"{valid_gaze_text(report)}; under a half in {len(low)} of {len(report['by_video'])} videos ({shown}): are "
-            "the times of gaze those of the videos? `gaze-vlm quality` shows each one's clock",
-            stacklevel=3,
-        )
 
 
 def run(

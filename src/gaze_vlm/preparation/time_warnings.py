@@ -1,0 +1,108 @@
+"""What a preparation warns of: gaze and actions that may be of another clock than their video."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gaze_vlm.formats.recording import Recording
+from gaze_vlm.preparation.quality_report import LOW_SHARE, TRACKER_HZ, valid_gaze_text
+
+SHIFT_S = 0.4  # trackers that start with their video are off by less
+SAME_LENGTH = 0.02  # of gaze and video
+SAME_SHIFT = 0.25  # how much the shifts of start and end may differ, of the larger
+OTHER_PACE = 0.05
+SAME_RATE = 0.01
+LATE_S = 1.0  # an action that begins at the video's end may be rounded
+SHOWN = 3
+
+
+def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) -> None:
+    """Warn, in a line each, of what most likely has the times of another clock.
+
+    That is: few sampled frames with valid gaze; gaze as long as its video, which starts and ends later, or earlier, by
+    the same; gaze from the start of its video that is longer or shorter by as much as its sampling rate is off the
+    rate of a tracker; actions that begin after the end of their video. Gaze that starts before its video and ends
+    after it passes, and so does gaze that covers a part of it.
+
+    Args:
+        report: of the store; see `quality_report`.
+        recordings: the videos in it.
+    """
+    rows = report["by_video"]
+    low = [name for name, row in rows.items() if (row["frames"]["valid_gaze_share"] or 0) < LOW_SHARE]
+    share = report["frames"]["valid_gaze_share"]
+    if share is not None and share < LOW_SHARE:
+        _warn(
+            f"{valid_gaze_text(report)}; under a half in {len(low)} of {len(rows)} videos ({_first(low)}): are the "
+            "times of gaze those of the videos? `gaze-vlm quality` shows each one's clock"
+        )
+    if shifted := [name for name, row in rows.items() if _is_shifted(row)]:
+        _warn(
+            f"gaze of {len(shifted)} of {len(rows)} videos is as long as its video, and shifted against it "
+            f"({_spans(shifted, rows)}): subtract the offset from its times, which are seconds of the video"
+        )
+    if paced := [name for name, row in rows.items() if _has_other_pace(row)]:
+        _warn(
+            f"gaze of {len(paced)} of {len(rows)} videos seems to be timed by a faster or slower clock than its video "
+            f"({_spans(paced, rows)}): scale its times, which are seconds of the video"
+        )
+    late = {
+        recording.video_id: sum(
+            action.start_s >= rows[recording.video_id]["duration_s"] + LATE_S for action in recording.actions
+        )
+        for recording in recordings
+    }
+    if count := sum(late.values()):
+        total = sum(len(recording.actions) for recording in recordings)
+        names = [name for name, number in late.items() if number]
+        _warn(
+            f"{count} of {total} actions begin after the end of their "
+            f"video, in {len(names)} videos ({_first(names)}), and are not used: are their times seconds of the video?"
+        )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
+
+
+def _span(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Times of the first and the last sample, in seconds."""
+    clock, duration_s = row["clock"], row["duration_s"]
+    if not clock["gaze_over_video"]:
+        return None
+    end_s = duration_s + clock["gaze_end_after_video_s"]
+    return end_s - clock["gaze_over_video"] * duration_s, end_s
+
+
+def _is_shifted(row: Mapping[str, Any]) -> bool:
+    if (span := _span(row)) is None or abs(row["clock"]["gaze_over_video"] - 1) > SAME_LENGTH:
+        return False
+    start_s, end_after_s = span[0], row["clock"]["gaze_end_after_video_s"]
+    least, most = sorted((abs(start_s), abs(end_after_s)))
+    return start_s * end_after_s > 0 and least > SHIFT_S and most - least < SAME_SHIFT * most
+
+
+def _has_other_pace(row: Mapping[str, Any]) -> bool:
+    """Whether the gaze would, if it were as long as its video, have the rate of a tracker, and as it is has none."""
+    span, interval_s = _span(row), row["clock"]["sample_interval_s"]
+    if span is None or not interval_s:
+        return False
+    pace = row["clock"]["gaze_over_video"]
+    is_off = abs(span[0]) < SHIFT_S and abs(pace - 1) > OTHER_PACE
+    return is_off and _is_rate(pace / interval_s) and not _is_rate(1 / interval_s)
+
+
+def _is_rate(rate_hz: float) -> bool:
+    return any(abs(rate_hz / hz - 1) < SAME_RATE for hz in TRACKER_HZ)
+
+
+def _spans(names: Sequence[str], rows: Mapping[str, Any]) -> str:
+    spans = [(name, *(_span(rows[name]) or ()), rows[name]["duration_s"]) for name in names[:SHOWN]]
+    said = [
+        f"{name}: {start_s:.1f} to {end_s:.1f} s of 0 to {length_s:.1f} s" for name, start_s, end_s, length_s in spans
+    ]
+    return "; ".join(said + ["…"] * (len(names) > SHOWN))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
