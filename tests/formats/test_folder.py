@@ -145,6 +145,27 @@ def test_a_confidence_out_of_range_is_refused(tmp_path: Path, confidence: float)
         FolderReader(make_root(tmp_path, "a.mp4"), min_confidence=confidence)
 
 
+def test_texts_under_other_names_are_refused(tmp_path: Path) -> None:
+    root = make_root(tmp_path, *(f"{name}.mp4" for name in "abcd"))
+    rows = "".join(f"{name}.mp4,0,x\n" for name in "abcd")
+    write(root / "captions.csv", f"video_id,second,text\n{rows}")
+    said = r"captions.csv has rows of a.mp4, b.mp4, c.mp4, …, of which .* none of a, b, c, …: correct the names, which"
+    with pytest.raises(ValueError, match=said):
+        FolderReader(root).recordings()
+
+
+def test_gaze_under_another_name_is_named(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4", "a1.mp4", "b.mp4")
+    for name in ("A_gaze.csv", "a1.csv", "b.xlsx"):
+        (root / "gaze" / name).touch()
+    reader = FolderReader(root)
+    first, _, last = reader.recordings()
+    with pytest.raises(ValueError, match=r"has no gaze of a: put there a.csv, .*; A_gaze.csv is there: is it a table"):
+        reader.read_gaze(first)
+    with pytest.raises(ValueError, match=r"has no gaze of b: .*; b.xlsx is there: .* renamed or converted"):
+        reader.read_gaze(last)
+
+
 @pytest.mark.parametrize("columns", ["video_id,second,text\nz,0,x\na,0,x\n", "video_id,start_s,end_s,text\nz,0,1,x\n"])
 def test_what_has_no_video_is_left_out(tmp_path: Path, columns: str) -> None:
     root = make_root(tmp_path, "a.mp4")
@@ -203,7 +224,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"captions.csv: no column video_id in its first line"):
         reader.recordings()
     (root / "videos" / "a.mp4").unlink()
-    with pytest.raises(ValueError, match=r"videos holds no video \(.mp4, .mov, .mkv, .webm, .avi\)"):
+    with pytest.raises(ValueError, match=r"videos holds no video \(.mp4, .mov, .mkv, .webm, .avi\): put the videos"):
+        reader.recordings()
+    (root / "videos" / "P1").mkdir()
+    (root / "videos" / "a.m4v").touch()
+    with pytest.raises(ValueError, match=r"holds no video .*, but P1/, a.m4v: put the videos there, in no subfolder"):
         reader.recordings()
 
 

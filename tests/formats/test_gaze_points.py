@@ -56,7 +56,7 @@ MANY = (np.arange(200) % 10 < 6)[:, None]
         ),
         (SPREAD / 2, r"no place is in the lower or the right half of the frame \(x from 0.05\d+ to 0.44"),
         (np.where(SOME, 0, SPREAD), r"g.csv: 30 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
-        (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly one: leave x and y"),
+        (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly \(0.5, 0.5\): leave x and y"),
         (np.zeros((200, 2)), r"g.csv: 100 % of the places are exactly \(0, 0\): leave"),
     ],
 )

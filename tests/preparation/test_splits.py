@@ -73,7 +73,10 @@ def test_small_data_sets_fill_every_split(count: int) -> None:
 
 def test_too_few_groups() -> None:
     parameters = PreparationParameters(split_by="participant")
-    with pytest.raises(ValueError, match="1 participants cannot fill 3 splits"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 participants cannot fill 3 splits: parameters.split_fractions is \[.*\] and .*by is 'participant'",
+    ):
         split_of(RECORDINGS[:6], parameters)
     assert set(split_of(RECORDINGS[:6], replace(parameters, split_fractions=(0, 0, 1))).values()) == {"test"}
 

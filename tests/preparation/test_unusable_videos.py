@@ -13,7 +13,7 @@ import pytest
 
 from gaze_vlm.formats import video
 from gaze_vlm.preparation.parameters import PreparationParameters
-from gaze_vlm.preparation.runner import prepare
+from gaze_vlm.preparation.runner import check_quarantine, prepare
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.quality import report_quality
 
@@ -101,6 +101,16 @@ def test_too_many_bad_videos_fail(root: Path, parameters: PreparationParameters,
         prepare("egtea", root, tmp_path / "store", parameters, workers=1)
     assert (tmp_path / "store" / "quarantine.jsonl").read_text().count("\n") == 1
     assert not (tmp_path / "store" / "manifest.json").exists()
+
+
+def test_a_reason_of_many_videos_is_said_once(tmp_path: Path) -> None:
+    bad = {f"v{k}": f"/data/v{k}.csv, line {k}: x is 'a', not a number" for k in range(4)}
+    with pytest.raises(ValueError, match="5 of 5 videos cannot be used") as error:
+        check_quarantine(tmp_path, bad | {"w": "/data/w.mp4 is missing"}, 5, 0)
+    assert str(error.value).endswith(
+        "allows: v0: /data/v0.csv, line 0: x is 'a', not a number (and so for 3 others: v1, v2, v3); "
+        "w: /data/w.mp4 is missing"
+    )
 
 
 def test_odd_videos_have_a_reason(root: Path, parameters: PreparationParameters, tmp_path: Path) -> None:

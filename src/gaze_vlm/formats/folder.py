@@ -33,6 +33,7 @@ COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
 }
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
+SHOWN = 3  # names in a message
 PARTICIPANTS = ("video_id", "participant")
 
 
@@ -101,6 +102,11 @@ class FolderReader:
         """Return all videos, sorted by name."""
         videos, gaze = self._videos(), self._gaze_files()
         actions, participants = self._actions(list(videos)), self._participants(videos)
+        if not actions.keys() & videos.keys() and (named := sorted({name.strip() for name in self._named()})):
+            raise InputError(
+                f"{self._captions} has rows of {_first(named)}, of which there is no video, and none of "
+                f"{_first(sorted(videos))}: correct the names, which have no suffix"
+            )
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
         return [
             Recording(
@@ -132,13 +138,22 @@ class FolderReader:
         if recording.gaze is None:
             name = recording.video.stem
             places = f"{name}.csv, or a folder {name} with {' or '.join(EXPORTS)}"
-            raise InputError(f"{self.root / 'gaze'} has no gaze of {name}: put there {places}")
+            raise InputError(f"{self.root / 'gaze'} has no gaze of {name}: put there {places}{self._similar(name)}")
         format_ = self.gaze or gaze_format(recording.gaze)
         if format_ == "generic":
             return read_generic_gaze(recording.gaze, self.min_confidence)
         if format_ == "pupil":
             return read_pupil_gaze(recording.gaze, recording.gaze_width_px, recording.gaze_height_px)
         return read_egoexo4d_gaze(recording.gaze)
+
+    def _similar(self, name: str) -> str:
+        """What to do with files of gaze that may be the video's by another name."""
+        found = [path for path, _ in _names_in(self.root / "gaze") if name.lower() in path.name.lower()]
+        videos = self._videos() if found else {}
+        others = [path.name for path in found if path.stem == name or id_of(path.stem, str(path)) not in videos]
+        return (
+            f"; {_first(others)} is there: is it a table of that video, to be renamed or converted?" if others else ""
+        )
 
     @property
     def _captions(self) -> Path:
@@ -148,7 +163,11 @@ class FolderReader:
         folder = self.root / "videos"
         videos = videos_in(folder)
         if not videos:
-            raise InputError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): put the videos there")
+            names = [f"{path.name}/" if path.is_dir() else path.name for path, _ in _names_in(folder)]
+            has = f", but {_first(names)}" if names else ""
+            raise InputError(
+                f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}){has}: put the videos there, in no subfolder"
+            )
         return videos_by_name(videos, lambda video: id_of(video.stem, str(video)))
 
     def _gaze_files(self) -> dict[str, list[Path]]:
@@ -226,6 +245,10 @@ def _only(found: Sequence[Path], video: Path) -> Path | None:
     if len(found) > 1:
         raise InputError(f"{video.stem} has gaze in {found[0]} and {found[1]}: keep one of them")
     return found[0] if found else None
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _labels(labels: Sequence[str | None]) -> tuple[str, ...]:

@@ -117,9 +117,10 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
         said = f"no place is in the lower or the right half of the frame ({_range(xy, size_px)}); {fix}"
     else:
         said = ""
-    most = int(np.unique(xy[:, 0] + 1j * xy[:, 1], return_counts=True)[1].max()) / len(xy)
+    places, counts = np.unique(xy[:, 0] + 1j * xy[:, 1], return_counts=True)
+    place, most = places[counts.argmax()], counts.max() / len(xy)
     lost = f"{100 * zeros:.0f} % of the places are exactly (0, 0)" if zeros > MANY_ZERO else ""
-    stuck = f"{100 * most:.0f} % of the places are exactly one" if most > 0.5 else ""
+    stuck = f"{100 * most:.0f} % of the places are exactly ({place.real:.4g}, {place.imag:.4g})" if most > 0.5 else ""
     for text in (said, f"{lost or stuck}: leave x and y of lost samples empty" if lost or stuck else ""):
         if text:
             warnings.warn(f"{path}: {text}", stacklevel=3)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,8 @@ from gaze_vlm.ranges import above_zero, at_least
 
 READERS: dict[str, Callable[..., Reader]] = {"egtea": EgteaReader, "ego4d": Ego4dReader, "folder": FolderReader}
 Engine = Literal["local", "ray"]
+VARYING = re.compile(r"\S*/\S*|\d[\d.,]*")  # paths and numbers, in a reason
+MANY_ALIKE = 4
 
 
 def prepare(
@@ -190,5 +193,19 @@ def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: flo
     if len(bad) > limit * total:
         raise InputError(
             f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows: "
-            f"{'; '.join(f'{video_id}: {reason}' for video_id, reason in rows)}"
+            f"{'; '.join(_by_reason(rows))}"
         )
+
+
+def _by_reason(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Each video with its reason; of many whose reasons differ in paths and numbers alone, the first one's reason."""
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for video_id, reason in rows:
+        alike.setdefault(VARYING.sub("", reason.replace(video_id, "")), []).append((video_id, reason))
+    said = []
+    for group in alike.values():
+        shown = group if len(group) < MANY_ALIKE else group[:1]
+        said += [f"{video_id}: {reason}" for video_id, reason in shown]
+        if others := [video_id for video_id, _ in group[len(shown) :]]:
+            said[-1] += f" (and so for {len(others)} others: {', '.join(others)})"
+    return said

@@ -87,7 +87,10 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
     """Groups in each split: rounded down, at least 1 where wanted, the rest to the largest shortfall."""
     wanted = sum(fraction > 0 for fraction in fractions)
     if groups < wanted:
-        raise InputError(f"{groups} {split_by}s cannot fill {wanted} splits; set a split's fraction to 0 or add videos")
+        raise InputError(
+            f"{groups} {split_by}s cannot fill {wanted} splits: parameters.split_fractions is {list(fractions)} and "
+            f"parameters.split_by is {split_by!r}; set a split's fraction to 0, split by something else, or add videos"
+        )
     sizes = [max(int(fraction > 0), int(fraction * groups + 1e-9)) for fraction in fractions]
     while (missing := groups - sum(sizes)) != 0:
         shortfall = [fraction * groups - size for fraction, size in zip(fractions, sizes, strict=True)]
