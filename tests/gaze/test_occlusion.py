@@ -141,3 +141,15 @@ def test_local_test_sees_an_occluder_that_the_frame_test_misses() -> None:
 def test_large_frames() -> None:
     forward = np.zeros((480, 640, 2), dtype=np.float32)
     assert forward_backward_error(forward, forward).max() == 0
+
+
+def test_the_error_does_not_depend_on_where_arrays_lie() -> None:
+    """It is written to stores, of which two preparations must have the same bytes."""
+    rng = np.random.default_rng(0)
+    forward = rng.normal(0, 0.01, (49, 53, 2)).astype(np.float32)
+    backward = (-forward + rng.normal(0, 1e-4, forward.shape)).astype(np.float32)
+    kept, found = [], set()
+    for size in range(200):  # shifts what is allocated next
+        kept.append(np.empty(16 * size + 1, dtype=np.uint8))
+        found.add(forward_backward_error(forward, backward).tobytes())
+    assert len(found) == 1
