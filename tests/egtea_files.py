@@ -58,6 +58,26 @@ def write_video(
     return path
 
 
+def write_late(path: Path, images: Sequence[np.ndarray], apart: int = TICKS_S // 24) -> Path:
+    """Sound of four seconds, and half a second after its start the first of the frames, `apart` ticks apart."""
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        stream = container.add_stream("libx264", rate=24)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_S)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 8000 * 4), np.int16), format="s16", layout="mono")
+        samples.rate, samples.pts = 8000, 0
+        container.mux(sound.encode(samples))
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = TICKS_S // 2 + number * apart, Fraction(1, TICKS_S)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
 def iterate_frames(path: Path) -> Iterator[tuple[int, float, np.ndarray]]:
     """(pts, t_s, RGB in [0, 255]) of all frames that are not damaged, decoded one after the other."""
     pixels = Pixels("rgb24")

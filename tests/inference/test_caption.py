@@ -4,16 +4,14 @@ import json
 import os
 import re
 import signal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import torch
 
-from egtea_files import TICKS_S, iterate_frames, shift_px, spoil, texture, turn, write_video
+from egtea_files import iterate_frames, shift_px, spoil, texture, turn, write_late, write_video
 from gaze_vlm.cli import main
 from gaze_vlm.inference import answering
 from gaze_vlm.inference.caption_file import CaptionFile
@@ -31,25 +29,6 @@ def images(seed: int, count: int) -> list[np.ndarray]:
     return [whole[:96, shift_px(i) :][:, :128] for i in range(count)]
 
 
-def write_late(path: Path) -> Path:
-    """Sound, and half a second later the first of the video's frames."""
-    with av.open(str(path), "w") as container:
-        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        stream = container.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, TICKS_S)
-        samples = av.AudioFrame.from_ndarray(np.zeros((1, 8000 * 4), np.int16), format="s16", layout="mono")
-        samples.rate, samples.pts = 8000, 0
-        container.mux(sound.encode(samples))
-        for number, image in enumerate(images(2, 72)):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = TICKS_S // 2 + number * TICKS_S // 24, Fraction(1, TICKS_S)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        container.mux(sound.encode(None))
-    return path
-
-
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A variable frame rate, a phone's portrait, a late start, and four that cannot be captioned, or not whole."""
@@ -57,7 +36,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ticks = np.random.default_rng(0).choice([100, 200], 96).cumsum()
     write_video(folder / "a" / "walk.mp4", images(0, 96), ticks - ticks[0])
     turn(write_video(folder / "b" / "phone.MP4", images(1, 84)), (0, 1, -1, 0))
-    write_late(folder / "late.mkv")
+    write_late(folder / "late.mkv", images(2, 72))
     return folder
 
 

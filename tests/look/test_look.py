@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from backbone_families import FAMILIES, make_backbone, make_clip
+from egtea_files import TICKS_S, write_late
 from gaze_vlm.cli import main
 from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.look.frames import frames_of_video
 from gaze_vlm.look.look import look_at
 from gaze_vlm.look.tokens import token_texts
 from gaze_vlm.look.watching import SOURCES, ask, watch, watched_layers
@@ -184,6 +187,24 @@ def test_a_video_is_looked_at_up_to_a_time(tiny_llava: Path, raw_root: Path, tmp
     assert look("--model", tiny_llava, "--prompt", PROMPT, *args) == 0
     captions = [text for tag, text in Page(file.read_text(encoding="utf-8")).texts if tag == "b"][:2]
     assert captions == ["2.50 s", "3.00 s"]
+
+
+def test_times_are_as_played_and_gaze_is_by_the_first_frame(
+    tiny_llava: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_late(tmp_path / "late.mkv", [np.full((64, 64, 3), 8 * i, np.uint8) for i in range(30)], TICKS_S // 10)
+    (tmp_path / "gaze.csv").write_text("t_s,x,y\n1.5,0.25,0.75\n")
+    args = ("--model", tiny_llava, "--prompt", PROMPT, "--video", video, "--observation_s", "1")
+    given = ("--end_s", "2", "--gaze", tmp_path / "gaze.csv", "--output", tmp_path / "page.html")
+    assert look(*args, *given) == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert [text for tag, text in page.texts if tag == "b"][:2] == ["1.50 s", "2.00 s"]
+    assert len(page.all("i")) == 1  # 1.5 s by the first frame, which players show at 0.5 s
+    frames = frames_of_video(video, WindowTimes(1.0, 1.0, 2.0), 2.0)
+    assert frames.video_times_s == [1.0, 1.5]
+    assert frames.images.float().mean((1, 2, 3)).tolist() == pytest.approx([80, 120], abs=4)
+    assert look(*args, "--end_s", "3.6", "--output", tmp_path / "none.html") == 1
+    assert "late.mkv has frames from 0.50 s to 3.44 s: no span of 1 s ends at 3.6 s" in capsys.readouterr().err
 
 
 def test_tokens_are_texts_that_differ() -> None:

@@ -22,16 +22,25 @@ TIMEOUT_S = 120.0  # of a decoder
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames, RGB in [0, 255]. `start_s` is from the start of the video, `times_s` from there."""
+    """Frames, RGB in [0, 255].
+
+    `start_s` is from the video's first frame, `times_s` from there. Players show that frame `offset_s` into the file.
+    """
 
     images: UInt8[Tensor, "frame 3 height width"]
     start_s: float
     times_s: Sequence[float]
+    offset_s: float = 0.0
 
     @property
     def video_times_s(self) -> list[float]:
-        """Times from the start of the video."""
+        """Times from the video's first frame, as gaze tables have them."""
         return [self.start_s + time_s for time_s in self.times_s]
+
+    @property
+    def played_s(self) -> list[float]:
+        """Times as players count them, from the start of the file."""
+        return [self.offset_s + time_s for time_s in self.video_times_s]
 
 
 def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Frames:
@@ -40,7 +49,7 @@ def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Fram
     Args:
         path: the video.
         times: length of the span and rate of the frames.
-        end_s: where it ends, from the start of the video; None is the end of the video.
+        end_s: where it ends, as players count, from the start of the file; None is the end of the video.
 
     Raises:
         MissingFileError: there is no such file.
@@ -48,17 +57,18 @@ def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Fram
     """
     if not path.is_file():
         raise MissingFileError(f"--video: {path} does not exist{nearest_path(path)}")
-    duration_s = video_info(path, TIMEOUT_S).duration_s
-    end_s = duration_s if end_s is None else end_s
-    if not times.observation_s <= end_s + 1e-6 <= duration_s + 2e-6:
+    info = video_info(path, TIMEOUT_S)
+    last_s = info.offset_s + info.duration_s
+    end_s = last_s if end_s is None else end_s
+    if not times.observation_s <= end_s - info.offset_s + 1e-6 <= info.duration_s + 2e-6:
         raise InputError(
-            f"{path} is {duration_s:.2f} s long: no span of {times.observation_s:g} s ends at {end_s:g} s; give "
-            "another end_s or observation_s"
+            f"{path} has frames from {info.offset_s:.2f} s to {last_s:.2f} s: no span of {times.observation_s:g} s "
+            f"ends at {end_s:g} s; give another end_s or observation_s"
         )
-    (window,) = read_windows(path, times, [end_s], TIMEOUT_S)
+    (window,) = read_windows(path, times, [round(end_s - info.offset_s, 6)], TIMEOUT_S)
     if window.frames is None:
         raise InputError(f"{path}: a frame before {end_s:g} s is damaged: give another end_s")
-    return Frames(window.frames, window.start_s, window.frame_times_s)
+    return Frames(window.frames, window.start_s, window.frame_times_s, info.offset_s)
 
 
 def frames_of_images(paths: Sequence[Path]) -> Frames:

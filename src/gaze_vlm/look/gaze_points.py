@@ -20,9 +20,9 @@ def gaze_at_frames(path: Path, times_s: Sequence[float], aspect: float) -> GazeM
     Points are not carried to the frame by optical flow, as `prepare` does.
 
     Args:
-        path: CSV with the columns `t_s` (seconds from the start of the video), `x`, `y` (shares of the frame's width
+        path: CSV with the columns `t_s` (seconds from the video's first frame), `x`, `y` (shares of the frame's width
             and height from the top left) and, if there are any, `confidence` and `event`.
-        times_s: of the frames, from the start of the video.
+        times_s: of the frames, from the video's first.
         aspect: the frame's width over its height.
 
     Raises:

@@ -69,7 +69,8 @@ def look(
         output: the page to write, one HTML file to click through.
         figure: the figure to write, PNG, JPEG, PDF or SVG by its name.
         answer: what is answered; by default what the model answers.
-        gaze: CSV of gaze to show beside it: `t_s` in seconds of the video, `x` and `y` in shares of the frame.
+        gaze: CSV of gaze to show beside it: `t_s` in seconds from the video's first frame, `x` and `y` in shares of the
+            frame.
         sources: whose attention; by default all that there are.
         layers: layers of the one source that is named, from 0; negative ones count from the last. By default all.
         heads: heads of the one source that is named, from 0; by default as many as there is room for.
@@ -77,7 +78,7 @@ def look(
         observation_s: seconds of the video. By default as long as the clips that the model was trained on, where these
             are known; else 4.
         frame_hz: frames a second of the video. By default as in those clips; else 2.
-        end_s: second of the video at which they end; by default its end.
+        end_s: second at which they end, as players count, from the start of the file; by default the video's end.
         frame_size_px: height and width of a frame at the vision tower, where the model can choose.
         dtype: of the weights, in place of the model's own choice.
         device: what to run on, as torch names it; by default a GPU where there is one.
@@ -156,7 +157,7 @@ def look_at(
         prompt=prompt,
         given=answer is not None,
         frames=frames.images.numpy(),
-        times_s=frames.video_times_s,
+        times_s=frames.played_s,
         tokens=token_texts(backbone.processor.tokenizer, asked.answer_ids.tolist()),
         probabilities=probabilities.tolist(),
         sources=[keeper.of[source] for source in SOURCES if source in keeper.of],
