@@ -15,7 +15,9 @@ from gaze_vlm.output import (
     check_output_file,
     check_output_folder,
     draft_folder,
+    draft_name,
     draft_of,
+    drafts_of,
     remove_drafts,
     write_atomically,
     writing,
@@ -145,6 +147,17 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         assert list(folder.iterdir()) == []
     assert [path.relative_to(folder.parent) for path in folder.parent.rglob("*.txt")] == [Path("folder/file.txt")]
     assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "й" * 127, "[a*].txt", "a.txt"])
+def test_a_file_of_any_name_is_written_and_its_drafts_are_found(name: str, tmp_path: Path) -> None:
+    file, other = tmp_path / name, tmp_path / f"{name[:100]}.mp4"
+    write_atomically(file, "first")
+    assert file.read_text() == "first"
+    left = draft_name(file)
+    for draft in (left, draft_name(other)):
+        draft.touch()
+    assert drafts_of(file) == [left]
 
 
 def test_drafts_of_one_file_do_not_mix(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import hashlib
 import os
 import shutil
 import time
@@ -14,6 +15,9 @@ from uuid import uuid4
 from safetensors import SafetensorError
 
 from gaze_vlm.errors import InputError, OutputError, UserError
+
+NAME_BYTES = 255  # of the longest name that file systems take
+SHORT_BYTES = NAME_BYTES - len("..") - 32 - len(".tmp")  # of what a draft's name holds of it, beside 32 digits
 
 
 @contextmanager
@@ -35,8 +39,21 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def draft_name(path: Path) -> Path:
-    """Return a name beside a path that no other process, of any machine, has."""
-    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    """Return a name beside a path that no other process, of any machine, has.
+
+    It can be written wherever the path can, however long its name.
+    """
+    return path.with_name(f".{_short(path.name)}.{uuid4().hex}.tmp")
+
+
+def _short(name: str) -> str:
+    """Cut a name that leaves a draft's no room, and end it in its digest."""
+    if len(os.fsencode(name)) <= SHORT_BYTES:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    while len(os.fsencode(name)) > SHORT_BYTES - len(digest):
+        name = name[:-1]
+    return name + digest
 
 
 @contextmanager
@@ -185,7 +202,7 @@ def remove(path: Path) -> None:
 
 def drafts_of(path: Path) -> list[Path]:
     """List what killed processes left half written of a file."""
-    return [*path.parent.glob(f".{path.name}.*.tmp")]
+    return [draft for draft in path.parent.glob(".*.tmp") if draft.stem.rpartition(".")[0] == f".{_short(path.name)}"]
 
 
 def remove_drafts(folder: Path) -> None:

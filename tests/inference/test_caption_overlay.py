@@ -1,5 +1,6 @@
 """The video with attention and captions drawn in: every frame at its own time, upright, on the right map."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +8,20 @@ import av
 import numpy as np
 import pytest
 
-from egtea_files import iterate_frames, shift_px, texture, turn, write_video
+from egtea_files import TICKS_S, iterate_frames, shift_px, texture, turn, write_late, write_video
 from gaze_vlm.cli import main
+from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.gaze.lettering import LINE_PX
 from gaze_vlm.gaze.overlay import coloured, laid_on, resized
 from gaze_vlm.gaze.view import View
+from gaze_vlm.inference import overlay
 from gaze_vlm.inference.caption_file import Caption
 from gaze_vlm.inference.models import load_backbone
-from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, read_scenes
+from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, Scene, read_scenes, write_overlay
+from gaze_vlm.inference.subtitles import cues
 from gaze_vlm.inference.videos import PlannedVideo, plan
 from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.output import draft_name
 
 TIMES = WindowTimes(observation_s=2.0, stride_s=1.0, frame_hz=1.0)
 
@@ -57,6 +62,60 @@ def test_every_frame_is_there_upright_at_its_own_time(phone: Path, tmp_path: Pat
     before = (tmp_path / "phone.captions.mp4").stat().st_mtime_ns
     assert main(["caption", "--model=kitchen-llava", *options, "--overlay"]) == 0
     assert (tmp_path / "phone.captions.mp4").stat().st_mtime_ns == before
+
+
+def captions_of(video: PlannedVideo, questions: int = 1, answer: str = "nothing") -> list[Caption]:
+    spans = [(video.as_played(end_s - 2), video.as_played(end_s)) for end_s in video.ends_s]
+    return [Caption(video.name, *span, None, f"what {n} ?", answer) for span in spans for n in range(questions)]
+
+
+def test_a_late_video_is_shown_as_played_and_its_first_frame_from_0(tmp_path: Path) -> None:
+    images = [np.full((64, 96, 3), 60 + 8 * number, np.uint8) for number in range(20)]
+    video = planned(write_late(tmp_path / "late.mkv", images, TICKS_S // 8))
+    output = tmp_path / "captions" / "late.mp4"
+    output.parent.mkdir()
+    draft_name(output).write_bytes(b"of a killed writer")
+    write_overlay(video, captions_of(video), load_backbone("kitchen-llava"), TIMES, output)
+    with av.open(str(output)) as container:
+        assert container.start_time == 0
+        found = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    assert [t_s for t_s, _ in found] == pytest.approx([0.0, *(0.5 + number / 8 for number in range(20))], abs=2e-3)
+    shown = [image[TITLE_PX + 20, 20].mean() for _, image in found]
+    assert shown == pytest.approx([60, *(image[0, 0, 0] for image in images)], abs=6)
+    assert [*output.parent.iterdir()] == [output]
+
+
+@pytest.mark.parametrize(
+    ("questions", "answer", "size"), [(42, "no", "16512×310"), (1, "no " * 20000, r"768×17\d\d\d")]
+)
+def test_a_picture_that_h264_does_not_take_is_refused(
+    questions: int, answer: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = planned(write_video(tmp_path / "wide.mp4", [np.zeros((64, 96, 3), np.uint8)] * 48))
+    scene = Scene(cues(captions_of(video, 1, answer))[0], np.ones(1), np.ones((1, 1, 1, 1)))
+    monkeypatch.setattr(overlay, "read_scenes", lambda *_: [scene])
+    with pytest.raises(InputError, match=f"wide.mp4: its overlay would be {size}.* ask fewer questions at once"):
+        write_overlay(
+            video,
+            captions_of(video, questions, answer),
+            load_backbone("kitchen-llava", language_layers=(-1,)),
+            TIMES,
+            tmp_path / "wide.captions.mp4",
+        )
+
+
+def test_a_full_disk_names_the_overlay(phone: Path, tmp_path: Path) -> None:
+    """As a limit on the size of files gives it."""
+    video, limits = planned(phone), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"/phone.captions.mp4 cannot be written \(File too large\)"):
+            write_overlay(
+                video, captions_of(video), load_backbone("kitchen-llava"), TIMES, tmp_path / "phone.captions.mp4"
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_map_is_that_of_the_nearest_sampled_frame(phone: Path) -> None:

@@ -15,8 +15,10 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, frames_between
+from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image
 from gaze_vlm.gaze.overlay import coloured, laid_on, one_scale, resized
 from gaze_vlm.gaze.view import View
@@ -25,11 +27,12 @@ from gaze_vlm.inference.clips import clip_of_frames, on_device_of
 from gaze_vlm.inference.subtitles import Cue, cues, label
 from gaze_vlm.inference.videos import PlannedVideo
 from gaze_vlm.inference.windows import WindowTimes, read_windows
-from gaze_vlm.output import draft_of
+from gaze_vlm.output import draft_of, drafts_of, remove, writing
 from gaze_vlm.progress import track
 
 PANEL_PX, TITLE_PX = 384, 30
 LETTERS = int(PANEL_PX / LETTER_PX)
+MOST_PX = 16384  # of either side, as x264 takes
 SOURCES = {"block": "gaze block", "vision": "vision tower", "language": "language model"}
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -63,8 +66,9 @@ def write_overlay(
 ) -> None:
     """Write an mp4 of a video: each frame, beside it the attention to the sampled frame nearest to it, answers below.
 
-    The attention is that of the model's source while it answers; of one that looks at answers there is a panel a
-    question. One scale serves the whole video.
+    Frames are there at their times as played; the first is shown from 0, also where the video starts later. What a
+    killed process left half written is deleted. The attention is that of the model's source while it answers; of one
+    that looks at answers there is a panel a question. One scale serves the whole video.
 
     Args:
         video: the video.
@@ -75,28 +79,57 @@ def write_overlay(
         timeout_s: seconds that the decoder may take for a window; None waits for ever.
 
     Raises:
-        InputError: the video cannot be read.
+        InputError: the video cannot be read, or the picture would be larger than H.264 takes.
         OutputError: the file system refused.
     """
+    for draft in drafts_of(output):
+        remove(draft)
     if backbone.source is None:
         backbone.capture_tower("language")
     assert backbone.source is not None
     asked = list({one.prompt: one for one in captions}.values())
     asked = asked if backbone.source.looks_at_answers else asked[:1]
+    width_px = PANEL_PX * (1 + len(asked))
+    picture_px = 2 * round(video.info.height_px * PANEL_PX / video.info.width_px / 2)
+    _check_size(video, width_px, TITLE_PX + picture_px + LINE_PX)
     scenes = list(read_scenes(video, captions, len(asked), backbone, times, timeout_s))
+    texts = [wrapped(scene.cue.text, width_px) for scene in scenes]
+    _check_size(video, width_px, TITLE_PX + picture_px + LINE_PX * max(1, *map(len, texts)))
     titles = [f"attention ({SOURCES[backbone.source.name]})"]
     if len(asked) > 1:
         titles = [f"{titles[0]}, {label(one.task, one.prompt).rstrip(':')}" for one in asked]
     panels = [shorten(title, LETTERS) for title in (video.name, *titles)]
-    head = text_image(panels, PANEL_PX * len(panels), TITLE_PX, columns=len(panels))
+    head = text_image(panels, width_px, TITLE_PX, columns=len(panels))
     frames = with_texts(head, scenes, drawn(video, scenes, len(titles), backbone.covered_view))
     first = next(frames)
-    height_px, width_px = first[1].shape[:2]
-    info = replace(video.info, width_px=width_px, height_px=height_px)
-    expected = round(info.duration_s * info.average_hz)
-    with draft_of(output) as draft, reencoder(draft, info, min(width_px, height_px), 12, faststart=True) as write:
-        for timed, image in track(chain([first], frames), f"overlay of {video.name}", expected):
+    info = as_played(replace(video.info, width_px=width_px, height_px=first[1].shape[0]))
+    at_0 = [(replace(first[0], pts=info.start_pts), first[1])] if first[0].pts > info.start_pts else []
+    expected = round(info.duration_s * info.average_hz) + len(at_0)
+    with (
+        draft_of(output) as draft,
+        writing(output),
+        reencoder(draft, info, min(info.width_px, info.height_px), 12, faststart=True) as write,
+    ):
+        for timed, image in track(chain(at_0, [first], frames), f"overlay of {video.name}", expected):
             write(replace(timed, frame=av.VideoFrame.from_ndarray(image, format="rgb24")))
+
+
+def as_played(info: VideoInfo) -> VideoInfo:
+    """Move a video's t = 0 to the start of the file, from where players count."""
+    return replace(info, start_pts=info.start_pts - round(info.offset_s / info.time_base), offset_s=0.0)
+
+
+def _check_size(video: PlannedVideo, width_px: int, height_px: int) -> None:
+    if max(width_px, height_px) > MOST_PX:
+        raise InputError(
+            f"{video.path}: its overlay would be {width_px}×{height_px} px, and H.264 takes {MOST_PX} at most: ask "
+            "fewer questions at once, or leave out --overlay"
+        )
+
+
+def wrapped(text: str, width_px: int) -> list[str]:
+    """Wrap a text's lines to a width."""
+    return [part for line in text.splitlines() for part in wrap(line, int(width_px / LETTER_PX))]
 
 
 @torch.no_grad()
@@ -159,15 +192,12 @@ def with_texts(
 ) -> Iterator[tuple[TimedFrame, Image]]:
     """Put a head above frames, and below them the answers of the scene that each is in."""
     width_px = head.shape[1]
-    wrapped = {
-        id(scene): [part for line in scene.cue.text.splitlines() for part in wrap(line, int(width_px / LETTER_PX))]
-        for scene in scenes
-    }
-    height_px = LINE_PX * max(1, *map(len, wrapped.values()))
+    texts = {id(scene): wrapped(scene.cue.text, width_px) for scene in scenes}
+    height_px = LINE_PX * max(1, *map(len, texts.values()))
     shown, foot = None, text_image([], width_px, height_px)
     for timed, scene, image in frames:
         if scene is not shown:
             shown = scene
-            lines = [] if scene is None else wrapped[id(scene)]
+            lines = [] if scene is None else texts[id(scene)]
             foot = text_image(lines + [""] * (height_px // LINE_PX - len(lines)), width_px, height_px)
         yield timed, np.concatenate([head, image, foot])
