@@ -17,6 +17,7 @@ from gaze_vlm.inference import answering
 from gaze_vlm.inference.caption_file import CaptionFile
 from gaze_vlm.inference.clips import answer, clip_of_frames
 from gaze_vlm.inference.models import load_backbone
+from gaze_vlm.inference.videos import find_videos
 from killed_training import CONTEXT
 
 QUESTIONS = {"activity": "What is the camera wearer doing?", "future": "What will the camera wearer do next?"}
@@ -113,6 +114,23 @@ def test_a_killed_command_resumes_to_the_same_bytes(videos: Path, whole: Path, t
     assert (tmp_path / beside).read_bytes() == (whole.parent / beside).read_bytes()
 
 
+@pytest.mark.parametrize("kept", ["a line of an unfinished batch of other options", "half of what was finished"])
+def test_what_is_cut_off_is_answered_again(kept: str, videos: Path, whole: Path, tmp_path: Path) -> None:
+    output, made_of = tmp_path / "captions.jsonl", tmp_path / "captions.made_of.json"
+    lines, noted = whole.read_bytes().splitlines(True), (whole.parent / made_of.name).read_bytes()
+    assert json.loads(noted)["lines"] == len(lines)
+    if kept.startswith("half"):
+        output.write_bytes(b"".join(lines[: len(lines) // 2]))
+        made_of.write_bytes(noted)
+    else:
+        output.write_bytes(lines[0] + lines[1][:9])
+        values = json.loads(noted)
+        made_of.write_text(json.dumps({**values, "options": {"batch_size": 2}, "is_finished": False, "lines": 0}))
+    assert run(videos, output) == 0
+    assert output.read_bytes() == whole.read_bytes()
+    assert made_of.read_bytes() == noted
+
+
 def test_a_finished_file_is_left_as_it_is(videos: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "read_windows", lambda *_: pytest.fail("nothing is to be read"))
     before = whole.read_bytes()
@@ -205,10 +223,20 @@ def test_files_of_others_are_refused(
     beside.write_text(json.dumps({**made_of, "left_out": 3}))
     assert run(videos, output) == 1
     assert_says(capsys, r"captions.made_of.json is damaged \(left_out is 3\)")
-    beside.write_bytes((whole.parent / "captions.made_of.json").read_bytes())
+    beside.write_text(json.dumps({**json.loads((whole.parent / beside.name).read_text()), "lines": 1}))
     output.write_text('{"video": "gone.mp4"}\n')
     assert run(videos, output) == 1
     assert_says(capsys, r"captions.jsonl:1 is damaged")
+
+
+def test_videos_of_linked_folders_are_found_once(tmp_path: Path) -> None:
+    for name in ("videos/a/1.mp4", "videos/.b/2.mp4", "elsewhere/c/3.MKV"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for link, target in {"a/up": "videos", "0": "videos/a", "linked": "elsewhere", "again": "elsewhere/c"}.items():
+        (tmp_path / "videos" / link).symlink_to(tmp_path / target, target_is_directory=True)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "videos", target_is_directory=True)
+    assert [*find_videos(tmp_path / "videos")] == ["a/1.mp4", "again/3.MKV"]
 
 
 def test_no_video_is_refused_with_the_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.gaze.lettering import LINE_PX
 from gaze_vlm.gaze.overlay import coloured, laid_on, resized
 from gaze_vlm.gaze.view import View
-from gaze_vlm.inference import overlay
-from gaze_vlm.inference.caption_file import Caption
+from gaze_vlm.inference import caption, overlay
+from gaze_vlm.inference.caption_file import Caption, CaptionFile, MadeOf
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, Scene, read_scenes, write_overlay
 from gaze_vlm.inference.subtitles import cues
@@ -102,6 +102,38 @@ def test_a_picture_that_h264_does_not_take_is_refused(
             TIMES,
             tmp_path / "wide.captions.mp4",
         )
+
+
+def test_an_overlay_of_others_stays_and_one_that_was_begun_is_written(
+    phone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = [replace(planned(phone), name=name) for name in ("begun", "done", "new", "others", "unreadable")]
+    paths = {video.name: tmp_path / f"{video.name}.mp4" for video in videos}
+    noted = []
+
+    def write(video: PlannedVideo, *_: object) -> None:
+        noted.append(file.made_of.overlays)
+        if video.name == "unreadable":
+            raise InputError("it is unreadable")
+        paths[video.name].write_text("ours")
+
+    monkeypatch.setattr(caption, "write_overlay", write)
+    made_of = MadeOf("kitchen-llava", {}, {}, overlays=("begun", "done"))
+    file = CaptionFile(tmp_path / "captions.jsonl", [], made_of)
+    for name in ("done", "others"):
+        paths[name].write_text("before")
+    failed = caption.write_overlays(file, videos, dict.fromkeys(paths, ()), paths, None, TIMES, None)
+    assert failed == {
+        "others": f"no overlay: {paths['others']} is there already: delete it, or name another --output",
+        "unreadable": "no overlay: it is unreadable",
+    }
+    assert noted == [("begun", "done"), ("begun", "done", "new"), ("begun", "done", "new", "unreadable")]
+    assert {path.stem: path.read_text() for path in tmp_path.glob("*.mp4")} == {
+        "begun": "ours",
+        "done": "before",
+        "new": "ours",
+        "others": "before",
+    }
 
 
 def test_a_full_disk_names_the_overlay(phone: Path, tmp_path: Path) -> None:

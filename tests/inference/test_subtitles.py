@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gaze_vlm.errors import InputError
+from gaze_vlm.inference.caption import write_new
 from gaze_vlm.inference.caption_file import Caption
 from gaze_vlm.inference.subtitles import Cue, clock, cues, written
 from gaze_vlm.inference.videos import beside
@@ -44,3 +46,21 @@ def test_texts_are_shown_as_they_are() -> None:
 def test_files_beside_an_output_have_names_of_their_own() -> None:
     named = beside(Path("out/en.jsonl"), ["a/b.mp4", "c.mp4", "c.avi"], ".srt")
     assert [str(path) for path in named.values()] == ["out/a/b.en.srt", "out/c.mp4.en.srt", "out/c.avi.en.srt"]
+    named = beside(Path("en.jsonl"), ["a.mkv", "a.mp4", "a.mp4.mov"], ".srt")
+    assert [str(path) for path in named.values()] == ["a.mkv.en.srt", "a.mp4.en.srt", "a.mp4.mov.en.srt"]
+    longest = "й" * 124 + ".mp4"  # й.en.srt is of two bytes a letter
+    assert len(beside(Path("en.jsonl"), [longest], ".srt")[longest].name.encode()) == 255
+    with pytest.raises(InputError, match=rf"^й{longest}: й.* is longer than 255 bytes: rename the video$"):
+        beside(Path("en.jsonl"), [f"й{longest}"], ".srt")
+
+
+def test_a_file_of_others_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.srt"
+    for _ in range(2):
+        write_new(file, "ours")
+    assert capsys.readouterr().err == ""
+    write_new(file, "ours anew")
+    assert file.read_text() == "ours"
+    assert capsys.readouterr().err == (
+        f"{file} is there with other content, and stays: delete it, or name another --output\n"
+    )

@@ -58,7 +58,7 @@ def write_captions(
             file.append([replace(one, answer=answer) for one, answer in zip(captions, answers, strict=True)])
             for _ in captions:
                 progress.advance()
-    file.note(is_finished=True)
+    file.note(is_finished=True, lines=len(file.captions))
 
 
 def ask(

@@ -74,6 +74,8 @@ def caption(
         raise InputError(
             f"--overlay writes videos beside {output}, among those of --videos: name an --output elsewhere"
         )
+    kinds = [*dict.fromkeys(subtitles or ()), *(["mp4"] if overlay else [])]
+    paths = {kind: beside(output, [*found], f".{kind}") for kind in kinds}
     trained = trained_on(model)
     questions = questions_of(trained, prompt)
     chosen, changed = chosen_device(device), {"max_new_tokens": max_new_tokens, "dtype": dtype}
@@ -105,17 +107,15 @@ def caption(
         of_video = {name: list(lines) for name, lines in groupby(file.captions, key=lambda one: one.video)}
         print(f"{output} has {len(file.captions)} captions of {len(of_video)} videos")
         for kind in subtitles or ():
-            paths = beside(output, [*found], f".{kind}")
             for name, captions in of_video.items():
-                write_atomically(paths[name], written(cues(captions), kind))
+                write_new(paths[kind][name], written(cues(captions), kind))
         left_out |= damaged_windows(
             [video for video in planned if video.name not in file.made_of.left_out], file.captions
         )
         left_out |= file.made_of.left_out
         if overlay:
-            paths = beside(output, [*found], ".mp4")
             shown = [video for video in planned if video.name in of_video]
-            left_out |= write_overlays(file, shown, of_video, paths, backbone, times, decode_timeout_s)
+            left_out |= write_overlays(file, shown, of_video, paths["mp4"], backbone, times, decode_timeout_s)
     for reason in left_out.values():
         say(f"left out: {reason}")
     if left_out:
@@ -124,6 +124,14 @@ def caption(
             "what could"
         )
     return output
+
+
+def write_new(path: Path, content: str) -> None:
+    """Write a file, or say that another is there, which stays as it is."""
+    if not path.exists():
+        write_atomically(path, content)
+    elif not path.is_file() or path.read_bytes() != content.encode():
+        say(f"{path} is there with other content, and stays: delete it, or name another --output")
 
 
 def write_overlays(
@@ -135,16 +143,23 @@ def write_overlays(
     times: WindowTimes,
     timeout_s: float | None,
 ) -> dict[str, str]:
-    """Write the overlay of each video that has none yet, and note it; return why one could not be."""
+    """Write the overlay of each video that has none yet; return why one could not be.
+
+    It is noted before: what is there without a note is a file of others, and stays.
+    """
     failed = {}
     for video in videos:
-        if video.name in file.made_of.overlays and paths[video.name].is_file():
+        path, is_noted = paths[video.name], video.name in file.made_of.overlays
+        if path.exists():
+            if not is_noted:
+                failed[video.name] = f"no overlay: {path} is there already: delete it, or name another --output"
             continue
+        if not is_noted:
+            file.note(overlays=(*file.made_of.overlays, video.name))
         try:
-            write_overlay(video, captions[video.name], backbone, times, paths[video.name], timeout_s)
+            write_overlay(video, captions[video.name], backbone, times, path, timeout_s)
         except InputError as error:
             failed[video.name] = f"no overlay: {error}"
             continue
-        file.note(overlays=(*file.made_of.overlays, video.name))
-        print(visible(f"wrote {paths[video.name]}"))
+        print(visible(f"wrote {path}"))
     return failed

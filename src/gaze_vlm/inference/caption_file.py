@@ -44,8 +44,9 @@ class MadeOf:
         options: all else that the answers depend on, among them a digest of the model's weights.
         videos: of each its size in bytes and a digest of its ends.
         left_out: why a video, or its end, could not be read.
-        overlays: videos whose overlay is written.
-        is_finished: all lines are there.
+        overlays: videos whose overlay is written, or is to be: it was not there when it was noted.
+        is_finished: all lines were written.
+        lines: how many these are; 0 while they are not, and in files of before.
     """
 
     model: str
@@ -54,6 +55,7 @@ class MadeOf:
     left_out: dict[str, str] = field(default_factory=dict)
     overlays: tuple[str, ...] = ()
     is_finished: bool = False
+    lines: int = 0
 
 
 class CaptionFile:
@@ -94,6 +96,7 @@ def open_captions(path: Path, asked: MadeOf, batch_size: int) -> Iterator[Captio
     """Open a new file of captions, or one that is to be resumed or is finished.
 
     Lines are kept by whole batches, so that one is answered beside the same others, however often the work is stopped.
+    A file of which none is kept is begun anew, of what is asked. One that was finished and cut afterwards is resumed.
 
     Args:
         path: of the lines.
@@ -113,10 +116,19 @@ def open_captions(path: Path, asked: MadeOf, batch_size: int) -> Iterator[Captio
         raise InputError(f"{path} is there, and {beside(path).name} is not, which says how it was made: {FIX}")
     with used_alone(path, "written"):
         made_of = _read_made_of(path)
-        check_same(path, made_of, asked)
         lines = path.read_bytes().split(b"\n")[:-1]  # what is behind the last end of a line was cut off
+        if len(lines) < made_of.lines or not lines:
+            made_of = replace(made_of, is_finished=False)
         if not made_of.is_finished:
-            lines = lines[: len(lines) // batch_size * batch_size]
+            own = made_of.options.get("batch_size")
+            size = own if isinstance(own, int) and own > 0 else batch_size
+            lines = lines[: len(lines) // size * size]
+        if lines:
+            check_same(path, made_of, asked)
+        else:
+            made_of = asked
+            write_json(beside(path), asdict(asked))
+        if not made_of.is_finished:
             kept_bytes = sum(len(line) + 1 for line in lines)
             if kept_bytes < path.stat().st_size:
                 with writing(path):

@@ -1,13 +1,15 @@
 """Videos to describe: those of a folder, by name, and the names of what is written about each."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.output import NAME_BYTES
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.suggestions import nearest_path
 
@@ -19,6 +21,8 @@ SUFFIXES = (
 
 def find_videos(folder: Path) -> dict[str, Path]:
     """Find the videos of a folder and of the folders in it, but for hidden ones; or take one file.
+
+    Links to folders are followed.
 
     Args:
         folder: with files of the formats in `SUFFIXES`, in either case.
@@ -34,15 +38,29 @@ def find_videos(folder: Path) -> dict[str, Path]:
         return {folder.name: folder}
     if not folder.is_dir():
         raise MissingFileError(f"--videos: {folder} does not exist{nearest_path(folder)}")
-    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if _is_video(path, folder)}
+    names = {path.relative_to(folder).as_posix(): path for path in _files(folder) if _is_video(path)}
     if not names:
         raise InputError(f"--videos: {folder} has no video ({', '.join(SUFFIXES)}): name another folder, or one file")
     return dict(sorted(names.items()))
 
 
-def _is_video(path: Path, folder: Path) -> bool:
-    is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, of each folder once: those behind links last, so that a circle of links ends."""
+    seen, left = set(), deque([folder])
+    while left:
+        for here, folders, files in os.walk(left.popleft()):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            path, real = Path(here), Path(here).resolve()
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield from (path / name for name in files)
+            left += [path / name for name in folders if (path / name).is_symlink()]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 @dataclass(frozen=True)
@@ -100,13 +118,18 @@ def identity(path: Path) -> str:
 def beside(output: Path, videos: Sequence[str], suffix: str) -> dict[str, Path]:
     """Name a file for each video, beside an output and after it: `dir/a.captions.srt` for dir/a.mp4.
 
-    Players show such subtitles with a video that lies there too. Where another video differs in its suffix alone, the
-    name keeps it.
+    Players show such subtitles with a video that lies there too. Where another video differs in its suffix alone, or is
+    named as this one without it, the name keeps it.
+
+    Raises:
+        InputError: a name would be longer than file systems take.
     """
     stems = Counter(str(PurePosixPath(video).with_suffix("")) for video in videos)
     named = {}
     for video in videos:
         stem = PurePosixPath(video).with_suffix("")
-        own = stem if stems[str(stem)] == 1 else PurePosixPath(video)
+        own = stem if stems[str(stem)] == 1 and str(stem) not in videos else PurePosixPath(video)
         named[video] = output.parent / own.with_name(f"{own.name}.{output.stem}{suffix}")
+        if len(os.fsencode(named[video].name)) > NAME_BYTES:
+            raise InputError(f"{video}: {named[video].name} is longer than {NAME_BYTES} bytes: rename the video")
     return named
