@@ -45,7 +45,7 @@ def each_within(limit_s: float | None, late: str, items: Iterator[Item]) -> Iter
         while True:
             asked.put(True)
             try:
-                item, error = given.get(timeout=limit_s)
+                item, error = given.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
             except Empty:
                 raise TimeLimitError(late) from None
             if isinstance(error, StopIteration):

@@ -44,6 +44,9 @@ def test_windows_are_whole_frame_groups() -> None:
     assert window_times(trained, backbone) == WindowTimes(6.0, 6.0, 1.0)
     with pytest.raises(InputError, match=r"observation_s 3 at frame_hz 1 makes 3 frames, of which the model takes 2"):
         window_times(trained, backbone, observation_s=3.0)
+    for hz in (1e5, 1e308):
+        with pytest.raises(InputError, match="makes more than 10000 frames"):
+            window_times(trained, backbone, frame_hz=hz)
 
 
 def test_a_run_that_reads_gaze_is_refused(tmp_path: Path) -> None:

@@ -70,9 +70,20 @@ def test_the_last_window_ends_with_the_video() -> None:
     assert WindowTimes(4.0, 1.0, 1.0).ends_s(6.5) == [4.0, 5.0, 6.0]
 
 
-def test_a_window_is_a_whole_number_of_frames() -> None:
-    with pytest.raises(InputError, match=r"observation_s is 2.5; expected a multiple of .* 1 s"):
-        WindowTimes(observation_s=2.5, stride_s=1.0, frame_hz=1.0)
+@pytest.mark.parametrize(
+    ("observation_s", "stride_s", "frame_hz", "said"),
+    [
+        (2.5, 1.0, 1.0, r"observation_s is 2.5; expected a multiple of .* 1 s"),
+        (2.0, 1e-9, 1.0, r"stride_s is 1e-09; expected 0.001 or more"),
+        (2.0, 1.0, 1e300, r"observation_s 2 at frame_hz 1e\+300 makes more than 10000 frames: give a smaller one"),
+        (1e300, 1.0, 1e300, r"makes more than 10000 frames"),
+    ],
+)
+def test_times_that_cannot_be_used_are_refused(
+    observation_s: float, stride_s: float, frame_hz: float, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        WindowTimes(observation_s, stride_s, frame_hz)
 
 
 def test_a_window_with_a_damaged_frame_has_none(tmp_path: Path) -> None:

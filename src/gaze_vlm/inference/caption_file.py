@@ -117,15 +117,17 @@ def open_captions(path: Path, asked: MadeOf, batch_size: int) -> Iterator[Captio
     with used_alone(path, "written"):
         made_of = _read_made_of(path)
         lines = path.read_bytes().split(b"\n")[:-1]  # what is behind the last end of a line was cut off
-        if len(lines) < made_of.lines or not lines:
+        if len(lines) < made_of.lines:
             made_of = replace(made_of, is_finished=False)
         if not made_of.is_finished:
             own = made_of.options.get("batch_size")
             size = own if isinstance(own, int) and own > 0 else batch_size
             lines = lines[: len(lines) // size * size]
-        if lines:
+        try:
             check_same(path, made_of, asked)
-        else:
+        except InputError:
+            if lines:
+                raise
             made_of = asked
             write_json(beside(path), asdict(asked))
         if not made_of.is_finished:

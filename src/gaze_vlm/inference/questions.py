@@ -12,7 +12,7 @@ from gaze_vlm.command_line.composition import read_yaml
 from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.inference.exported import is_export, read_settings
-from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.inference.windows import MOST_FRAMES, WindowTimes
 from gaze_vlm.json_files import member, shown
 from gaze_vlm.preparation.records import Task
 from gaze_vlm.preparation.store import read_manifest
@@ -111,7 +111,8 @@ def window_times(
     """
     group = backbone.layout.frames_per_group
     hz = frame_hz or trained.times.get("frame_hz", FRAME_HZ)
-    length_s = observation_s or trained.times.get("observation_s", group * math.ceil(OBSERVATION_S * hz / group) / hz)
+    frames = min(OBSERVATION_S * hz, MOST_FRAMES + 1)
+    length_s = observation_s or trained.times.get("observation_s", group * math.ceil(frames / group) / hz)
     times = WindowTimes(length_s, stride_s or trained.times.get("stride_s", length_s), hz)
     if times.frames % group:
         raise InputError(

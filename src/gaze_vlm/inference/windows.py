@@ -13,9 +13,11 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, frames_on_screen
 from gaze_vlm.formats.video_header import hangs
 from gaze_vlm.gaze.view import to_frames
-from gaze_vlm.ranges import above_zero
+from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.time_limit import each_within
 
+LEAST_STRIDE_S = 0.001
+MOST_FRAMES = 10_000  # of a window
 TICKS_S = 10**6  # times are whole microseconds, so that windows that share a frame know it
 
 
@@ -32,7 +34,8 @@ class WindowTimes:
         frame_hz: rate of the sampled frames, in Hz.
 
     Raises:
-        InputError: a number is not above 0, or a window is not a whole number of sampled frames.
+        InputError: a number is not above 0, the stride is below a millisecond, or a window is not a whole number of
+            sampled frames, or of more than `MOST_FRAMES`.
     """
 
     observation_s: float
@@ -42,6 +45,12 @@ class WindowTimes:
     def __post_init__(self) -> None:
         above_zero(observation_s=self.observation_s, stride_s=self.stride_s, frame_hz=self.frame_hz)
         frames = self.observation_s * self.frame_hz
+        if frames > MOST_FRAMES:
+            raise InputError(
+                f"observation_s {self.observation_s:g} at frame_hz {self.frame_hz:g} makes more than {MOST_FRAMES} "
+                "frames: give a smaller one"
+            )
+        at_least(LEAST_STRIDE_S, stride_s=self.stride_s)
         if round(frames) < 1 or not math.isclose(frames, round(frames), abs_tol=1e-6):
             raise InputError(
                 f"observation_s is {self.observation_s:g}; expected a multiple of the time between frames, "
