@@ -16,7 +16,9 @@ from egtea_files import TICKS_S, write_late
 from gaze_vlm.cli import main
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.windows import WindowTimes
-from gaze_vlm.look.frames import frames_of_video
+from gaze_vlm.look import look as module
+from gaze_vlm.look.figure import Row, draw_look
+from gaze_vlm.look.frames import frames_of_images, frames_of_video
 from gaze_vlm.look.look import look_at
 from gaze_vlm.look.tokens import token_texts
 from gaze_vlm.look.watching import SOURCES, ask, watch, watched_layers
@@ -90,12 +92,15 @@ def test_the_page_has_the_models_attention_and_gaze(tiny_llava: Path, images: Pa
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_the_figure_has_what_is_chosen_on_one_scale(
-    suffix: str, tiny_llava: Path, images: Path, gaze: Path, tmp_path: Path
+    suffix: str, tiny_llava: Path, images: Path, gaze: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / f"figure{suffix}"
-    chosen = ("--sources", "language", "--layers", "-1", "--heads", "0", "1", "--tokens", "2")
+    chosen = ("--sources", "language", "--layers", "-1", "--heads", "0", "1", "0", "--tokens", "2", "2")
+    drawn: list[list[Row]] = []
+    monkeypatch.setattr(module, "draw_look", lambda clip, rows: (drawn.append(rows), draw_look(clip, rows))[1])
     args = ("--model", tiny_llava, "--images", images, "--prompt", PROMPT, "--answer", "cut red", "--gaze", gaze)
     assert look(*args, *chosen, "--figure", file) == 0
+    assert [(row.head, row.step) for row in drawn[0]] == [(1, 2), (2, 2)]
     content = file.read_bytes()
     assert content.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
 
@@ -141,6 +146,21 @@ def test_a_pooling_block_leaves_the_language_model_shares_alone(tmp_path: Path) 
     ("args", "said"),
     [
         ((), "give --video, or --images"),
+        (("--images", "{images}", "--output", "a.html", "--prompt", " "), "--prompt is empty: give a question"),
+        (("--images", "{images}", "--output", "a.html", "--end_s", "2"), "--frame_hz are of a --video"),
+        (("--images", "{images}", "--output", "a.html", "--tokens", "1"), "--tokens are those of a --figure: name one"),
+        (("--video", "{images}", "--output", "a.html"), "images0 is a folder: name a file in it"),
+        (("--images", "{images}", "--output", "a.html", "--gaze", "{images}"), "images0 is a folder: name a file"),
+        (
+            ("--images", "{images}/0.png", "--output", "a.html", "--gaze", "{images}/gaze.csv"),
+            "gaze.csv has gaze from 0.50 s to 1.00 s, none of it within 200 ms before a frame, and frames are from "
+            "0.00 s to 0.00 s: t_s is in seconds from the video's first frame",
+        ),
+        (
+            ("--images", "{images}/0.png", "--output", "a.html", "--sources", "vision", "--maps_mb", "1e-5"),
+            "1 answer token × 2 layers × 1 frame of 16 patches, take 0.1 MB and have 0.0: raise maps_mb",
+        ),
+        (("--images", *["{images}"] * 201, "--figure", "a.png"), "would have 402 frames, more than 400 panels"),
         (("--images", "{images}"), "give --output for a page"),
         (("--images", "{images}", "--output", "a.txt"), "a.txt"),
         (("--images", "{images}", "--output", "a.html", "--layers", "0"), "layers and heads are those of one source"),
@@ -172,6 +192,12 @@ def test_what_is_wrong_is_one_line(
     assert line.startswith("gaze-vlm look: error: ")
     assert said in line
     assert not list(tmp_path.iterdir())
+
+
+def test_images_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((8, 8, 3), number, np.uint8))
+    assert frames_of_images([tmp_path]).images[:, 0, 0, 0].tolist() == [1, 2, 10]
 
 
 def test_images_of_two_sizes_are_refused(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Frames to look at: of a video, or images."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,8 @@ def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Fram
         MissingFileError: there is no such file.
         InputError: it cannot be read as a video, the span is not within it, or a frame is damaged.
     """
+    if path.is_dir():
+        raise InputError(f"--video: {path} is a folder: name a file in it")
     if not path.is_file():
         raise MissingFileError(f"--video: {path} does not exist{nearest_path(path)}")
     info = video_info(path, TIMEOUT_S)
@@ -75,7 +78,7 @@ def frames_of_images(paths: Sequence[Path]) -> Frames:
     """Read images as frames a second apart, from 0 s.
 
     Args:
-        paths: files, or folders whose images are taken by name.
+        paths: files, or folders whose images are taken by name, `frame2` before `frame10`.
 
     Raises:
         MissingFileError: one is not there, or a folder has none.
@@ -109,10 +112,16 @@ def _decoded(file: Path) -> np.ndarray:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES and file.is_file())
+        images = (file for file in path.iterdir() if file.suffix.lower() in IMAGES and file.is_file())
+        found = sorted(images, key=_natural)
         if not found:
             raise MissingFileError(f"--images: {path} has no image ({', '.join(IMAGES)})")
         return found
     if not path.is_file():
         raise MissingFileError(f"--images: {path} does not exist{nearest_path(path)}")
     return [path]
+
+
+def _natural(file: Path) -> list[str | int]:
+    """Return a name with its numbers as numbers: text and number in turn."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", file.name))]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gaze_vlm.errors import MissingFileError
+from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.gaze_generic import read_generic_gaze
 from gaze_vlm.gaze.mixture import GazeMixture
 
@@ -27,15 +27,21 @@ def gaze_at_frames(path: Path, times_s: Sequence[float], aspect: float) -> GazeM
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it cannot be read as a gaze table.
+        InputError: it cannot be read as a gaze table, or has nothing of the time of any frame.
     """
+    if path.is_dir():
+        raise InputError(f"--gaze: {path} is a folder: name a file in it")
     if not path.is_file():
         raise MissingFileError(f"--gaze: {path} does not exist")
     samples = read_generic_gaze(path)
-    of_frame = []
-    for time_s in times_s:
-        found = samples.window(time_s - WINDOW_S, time_s)
-        of_frame.append(found.xy[found.tracked])
+    windows = [samples.window(time_s - WINDOW_S, time_s) for time_s in times_s]
+    if not any(map(len, windows)):
+        raise InputError(
+            f"{path} has gaze from {samples.t_s[0]:.2f} s to {samples.t_s[-1]:.2f} s, none of it within "
+            f"{1000 * WINDOW_S:.0f} ms before a frame, and frames are from {times_s[0]:.2f} s to {times_s[-1]:.2f} s: "
+            "t_s is in seconds from the video's first frame"
+        )
+    of_frame = [window.xy[window.tracked] for window in windows]
     most = max(1, *map(len, of_frame))
     xy, weight = np.zeros((len(times_s), most, 2), np.float32), np.zeros((len(times_s), most), np.float32)
     for frame, points in enumerate(of_frame):

@@ -1,5 +1,6 @@
 """Attention of all layers as a page keeps it: maps of one byte a patch, of as many heads as there is room for."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -145,9 +146,10 @@ class MapKeeper:
         if fitting < 0 or (self.heads is not None and fitting < wanted):
             needed = slot_bytes * (len(layers) * (1 + (0 if self.heads is None else wanted)) + 1)
             raise InputError(
-                f"the maps of the {TITLES[source].lower()}, {steps} answer tokens × {len(layers)} layers × {frames} "
-                f"frames of {patches} patches, take {needed / 1e6:.0f} MB and have {room / 1e6:.0f}: raise maps_mb, "
-                "choose sources and layers, or give fewer frames or a shorter answer"
+                f"the maps of the {TITLES[source].lower()}, {_counted(steps, 'answer token')} × "
+                f"{_counted(len(layers), 'layer')} × {_counted(frames, 'frame')} of {_counted(patches, 'patch', 'es')}"
+                f", take {math.ceil(needed / 1e5) / 10:.1f} MB and have {room / 1e6:.1f}: raise maps_mb, choose "
+                "sources and layers, or give fewer frames or a shorter answer"
             )
         kept = min(fitting, wanted)
         slots = len(layers) * (kept + 1) + 1
@@ -162,6 +164,10 @@ class MapKeeper:
             highest=np.zeros((steps, slots, frames), np.float32),
             levels=np.zeros((steps, slots, frames, patches), np.uint8),
         )
+
+
+def _counted(count: int, word: str, plural: str = "s") -> str:
+    return f"{count} {word}{'' if count == 1 else plural}"
 
 
 def _with_mean(attention: LayerAttention, of_steps: bool) -> LayerAttention:

@@ -18,7 +18,7 @@ from gaze_vlm.inference.clips import clip_of_frames
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.inference.windows import WindowTimes
-from gaze_vlm.look.figure import draw_look, rows_of
+from gaze_vlm.look.figure import MOST_PANELS, draw_look, rows_of
 from gaze_vlm.look.frames import Frames, frames_of_images, frames_of_video
 from gaze_vlm.look.gaze_points import gaze_at_frames
 from gaze_vlm.look.kept_maps import TITLES, MapKeeper
@@ -79,7 +79,7 @@ def look(
             are known; else 4.
         frame_hz: frames a second of the video. By default as in those clips; else 2.
         end_s: second at which they end, as players count, from the start of the file; by default the video's end.
-        frame_size_px: height and width of a frame at the vision tower, where the model can choose.
+        frame_size_px: height and width of a frame at the vision tower, as in `[336,448]`, where the model can choose.
         dtype: of the weights, in place of the model's own choice.
         device: what to run on, as torch names it; by default a GPU where there is one.
         max_new_tokens: longest answer, in tokens, in place of the model's own choice.
@@ -92,11 +92,23 @@ def look(
     """
     at_least(1, max_new_tokens=max_new_tokens)
     above_zero(maps_mb=maps_mb, end_s=end_s, observation_s=observation_s, frame_hz=frame_hz)
+    if not prompt.strip():
+        raise InputError("--prompt is empty: give a question")
+    layers, heads, tokens = (None if one is None else [*dict.fromkeys(one)] for one in (layers, heads, tokens))
+    if video is None and (end_s, observation_s, frame_hz) != (None, None, None):
+        raise OptionError("--end_s, --observation_s and --frame_hz are of a --video", command="gaze-vlm look")
+    if tokens is not None and figure is None:
+        raise OptionError("--tokens are those of a --figure: name one", command="gaze-vlm look")
     trained = trained_on(model).times
     length_s = observation_s or trained.get("observation_s", OBSERVATION_S)
     times = WindowTimes(length_s, length_s, frame_hz or trained.get("frame_hz", FRAME_HZ))
     _check_options(video, images, output, figure, sources, layers, heads)
     frames = frames_of_video(video, times, end_s) if video is not None else frames_of_images(images or [])
+    if figure is not None and len(frames.images) > MOST_PANELS:
+        raise InputError(
+            f"the figure would have {len(frames.images)} frames, more than {MOST_PANELS} panels: give fewer frames, or "
+            "leave out --figure"
+        )
     aspect = frames.images.shape[-1] / frames.images.shape[-2]
     points = None if gaze is None else gaze_at_frames(gaze, frames.video_times_s, aspect)
     on = chosen_device(device)
@@ -105,14 +117,15 @@ def look(
     backbone = backbone.to(on)
     watched = _watched(backbone, sources, "all" if layers is None else layers)
     clip = look_at(backbone, frames, prompt, answer, watched, int(maps_mb * 1e6), heads, points, model)
-    if figure is not None:
-        save(draw_look(clip, rows_of(clip, layers, heads, tokens)), figure)
+    rows = [] if figure is None else rows_of(clip, layers, heads, tokens)
     if output is not None:
         page = render_look(clip, shlex.join(["gaze-vlm", *sys.argv[1:]]))
         write_atomically(output, page)
         print(f"wrote {output} ({len(page.encode()) / 1e6:.1f} MB)")
         for line in left_out(clip):
             print(f"left out: {line}")
+    if figure is not None:
+        save(draw_look(clip, rows), figure)
 
 
 def look_at(
