@@ -1,5 +1,6 @@
 """The video of a clip: every frame of its span, drawn on, in a file that browsers play."""
 
+import re
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ import pytest
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.formats.video import frames_between, timed_frames
+from gaze_vlm.gaze import lettering
 from gaze_vlm.gaze.lettering import text_image
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.clip_video import BAR_PX, PANEL_PX, bar, names_of
@@ -60,8 +62,10 @@ def test_the_bar_grows_and_marks_the_sampled_frames() -> None:
     assert (drawn[0, [24, 97]] == 255).all()
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
-def test_texts_of_any_script_are_drawn() -> None:
-    drawn = text_image(["wash $x$ & <b>", "🍅 чашка"], 300, 49)
+def test_texts_of_any_script_are_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lettering, "_families", lambda: ["DejaVu Sans"])
+    lettering._say_boxes.cache_clear()
+    drawn = [text_image(["wash $x$ & <b>", "🍅 чашка 切る"], 300, 49) for _ in range(2)][1]
+    assert re.fullmatch(r"letters that no font in use has are drawn as boxes: install .*\n", capsys.readouterr().err)
     assert drawn.shape == (50, 300, 3)
     assert drawn[:25].max() == drawn[25:].max() == 255

@@ -1,16 +1,22 @@
 """Texts drawn as images, to stand above and below frames."""
 
+import warnings
 from collections.abc import Sequence
+from functools import cache
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.progress import say
 
 LINE_PX, LETTER_PX = 24, 9.2  # height of a line, width of a letter at most
 DPI, FONT_PT = 100, 11
+WIDE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "WenQuanYi Zen Hei", "Arial Unicode MS", "FreeSans")
 
 
 def text_image(
@@ -18,7 +24,8 @@ def text_image(
 ) -> UInt8[np.ndarray, "height width_px 3"]:
     """Draw texts in white on black, one below the other, or in columns.
 
-    The height is made even.
+    The height is made even. Letters that matplotlib's font lacks are taken from those of `WIDE_FONTS` that are
+    installed. Boxes stand for what these lack too, which is said once.
     """
     height_px += height_px % 2
     figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="black")
@@ -26,7 +33,29 @@ def text_image(
     for index, text in enumerate(texts):
         row, column = divmod(index, columns)
         x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
-        figure.text(x, y, visible(text), color="white", fontsize=FONT_PT, va="center", parse_math=False)
+        drawn = figure.text(x, y, visible(text), color="white", fontsize=FONT_PT, va="center", parse_math=False)
+        drawn.set_fontfamily(_families())
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph")  # one for each letter that no font has
+        canvas.draw()
+    for one in caught:
+        if str(one.message).startswith("Glyph"):
+            _say_boxes()
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+@cache
+def _families() -> list[str]:
+    installed = {font.name for font in fontManager.ttflist}
+    return [*mpl.rcParams["font.family"], *(name for name in WIDE_FONTS if name in installed)]
+
+
+@cache
+def _say_boxes() -> None:
+    say(
+        "letters that no font in use has are drawn as boxes: install a font that has them, of "
+        f"{', '.join(WIDE_FONTS)}, and delete fontlist-*.json in {mpl.get_cachedir()}"
+    )
