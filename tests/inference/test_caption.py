@@ -189,6 +189,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_written(
         (["--prompt=What is <image>?"], "holds <image>, a special token of the model"),
         (["--output=captions.txt"], r"captions.txt: .txt is no kind to write: end the name in .jsonl"),
         (["--device=nowhere"], r"device is nowhere, which torch does not have here \(.*\): name cpu, or cuda"),
+        (["--device=meta"], r"device is meta, which torch does not have here \(a model there has no weights\)"),
         (["--videos=/nowhere"], "--videos: /nowhere does not exist"),
     ],
 )
