@@ -47,6 +47,14 @@ def test_texts_pairs_and_people_are_counted(store: Path) -> None:
     assert [*contamination(store, {}, "test")] == []
 
 
+def test_people_of_whom_nobody_said_who_they_are_are_unknown(store: Path) -> None:
+    clips = read_clips(store / "clips.parquet")
+    write(store, store, [replace(clip, participant=clip.video_id) for clip in clips])
+    found = overlap(store, store)
+    assert found.people is None
+    assert str(found).startswith("0 sessions, 0 s; people unknown; 50.0 % of its target texts")
+
+
 @pytest.mark.parametrize("split_by", ["session", "official"])
 def test_shared_sessions_are_refused_but_of_an_official_split(store: Path, split_by: str) -> None:
     *trained, tested = read_clips(store / "clips.parquet")

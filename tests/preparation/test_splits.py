@@ -58,6 +58,12 @@ def test_participants_stay_together() -> None:
     assert Counter(splits.values()) == {"train": 36, "validation": 6, "test": 18}
 
 
+def test_a_split_by_unknown_participants_is_warned_of() -> None:
+    alone = [replace(recording, participant=recording.video_id) for recording in RECORDINGS]
+    with pytest.warns(UserWarning, match="by participant, and nothing says who they are"):
+        split_of(alone, PreparationParameters(split_by="participant"))
+
+
 def test_seed_decides_and_order_does_not() -> None:
     parameters = PreparationParameters()
     assert split_of(RECORDINGS, parameters) == split_of(RECORDINGS[::-1], parameters)

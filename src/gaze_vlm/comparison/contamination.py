@@ -21,7 +21,8 @@ class Overlap:
     """What a test shares with a training.
 
     `unit` is what may be shared: sessions of one store, videos of two. `people` are the test's camera wearers who are
-    in the training too, of `of_people`; None of two stores, whose names of people are not one. `texts` is the share of
+    in the training too, of `of_people`; None of two stores, whose names of people are not one, and where each video
+    is its own participant, since nobody said who they are. `texts` is the share of
     target texts that are targets of training too, `pairs` that of labelled pairs of verb and noun; None where there is
     none.
     """
@@ -36,10 +37,10 @@ class Overlap:
     is_official: bool
 
     def __str__(self) -> str:
-        people = "" if self.people is None else f"; {self.people} of {self.of_people} people of the test"
+        people = "people unknown" if self.people is None else f"{self.people} of {self.of_people} people of the test"
         texts = "" if self.texts is None else f"; {100 * self.texts:.1f} % of its target texts"
         pairs = "" if self.pairs is None else f"; {100 * self.pairs:.1f} % of its (verb, noun) pairs"
-        return f"{self.shared} {self.unit}, {self.seconds:.0f} s{people}{texts}{pairs}"
+        return f"{self.shared} {self.unit}, {self.seconds:.0f} s; {people}{texts}{pairs}"
 
 
 @lru_cache(maxsize=32)
@@ -55,6 +56,7 @@ def overlap(train: Path, test: Path, test_split: str = "test") -> Overlap:
     trained = [clip for clip in read_clips(train / "clips.parquet") if clip.split == "train"]
     tested = [clip for clip in read_clips(test / "clips.parquet") if clip.split == test_split]
     people, of_people = ({clip.participant for clip in clips} for clips in (trained, tested))
+    are_known = same and any(clip.participant != clip.video_id for clip in trained + tested)
     known_texts = {normalise(clip.text(task)) for clip in trained for task in TASKS}
     known_pairs = {pair for clip in trained for pair in _pairs(clip)}
     texts = [normalise(clip.text(task)) in known_texts for clip in tested for task in TASKS]
@@ -67,7 +69,7 @@ def overlap(train: Path, test: Path, test_split: str = "test") -> Overlap:
         unit="sessions" if same else "videos",
         shared=len(shared),
         seconds=sum(shared.values()),
-        people=len(people & of_people) if same else None,
+        people=len(people & of_people) if are_known else None,
         of_people=len(of_people),
         texts=sum(texts) / len(texts) if texts else None,
         pairs=sum(pairs) / len(pairs) if pairs else None,

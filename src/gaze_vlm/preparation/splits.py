@@ -30,6 +30,10 @@ def with_splits(recordings: Iterable[Recording], parameters: PreparationParamete
     videos = sorted(recordings, key=lambda recording: recording.video_id)
     if parameters.split_by == "official":
         return _official(videos, parameters)
+    if parameters.split_by == "participant" and all(video.participant == video.video_id for video in videos):
+        warnings.warn(
+            "the split is by participant, and nothing says who they are: each video counts as one's own", stacklevel=2
+        )
     groups = [video.participant if parameters.split_by == "participant" else _session(video) for video in videos]
     names = sorted(set(groups))
     sizes = _sizes(len(names), parameters.split_fractions, parameters.split_by)
