@@ -161,7 +161,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object
         writer.writerows(rows)
 
 
-def write_synced(path: Path, content: bytes | memoryview) -> None:
+def write_synced(path: Path, content: bytes) -> None:
     """Write a file, and wait until it is on disk."""
     with path.open("wb") as stream:
         stream.write(content)

@@ -50,7 +50,7 @@ def test_one_that_moves_or_has_ended_says_nothing(watch: StallWatch, capfd: pyte
 
 def test_a_call_that_lets_no_thread_run_is_seen_too(watch: StallWatch, capfd: pytest.CaptureFixture) -> None:
     time.sleep(STALLED_S / 2)  # until it has looked once
-    ctypes.PyDLL(None).usleep(int(2 * STALLED_S * 1e6))
+    ctypes.PyDLL(None).usleep(int(4 * STALLED_S * 1e6))
     watch.stop()
     shown = capfd.readouterr().err
     assert "Timeout (0:00:00." in shown
@@ -63,10 +63,10 @@ def test_a_training_is_watched(
     step = GazeVLM.training_step
 
     def slow_step(self: GazeVLM, batch: Any, batch_idx: int) -> Any:
-        time.sleep(1)
+        time.sleep(2)
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(GazeVLM, "training_step", slow_step)
-    options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--run.stalled_after_minutes=0.01"]
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--run.stalled_after_minutes=0.02"]
     assert main(["fit", *options]) == 0
     assert "in slow_step" in capfd.readouterr().err

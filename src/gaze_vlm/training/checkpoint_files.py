@@ -103,13 +103,13 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     _write(_serialized(checkpoint), path)
 
 
-def _serialized(checkpoint: dict[str, Any]) -> memoryview:
+def _serialized(checkpoint: dict[str, Any]) -> bytes:
     content = BytesIO()
     torch.save(checkpoint, content)
-    return content.getbuffer()
+    return content.getvalue()
 
 
-def _write(content: memoryview, path: Path) -> None:
+def _write(content: bytes, path: Path) -> None:
     digest = hashlib.sha256(content).hexdigest()
     with ExitStack() as replacing, draft_of(path) as draft:
         with writing(path):

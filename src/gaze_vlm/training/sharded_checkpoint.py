@@ -48,11 +48,11 @@ class StagedCheckpoint:
                 name = ".".join(map(str, place))
                 shards[name], places[name] = value.detach(), (place, [*value.shape])
         self.shards = BlockingAsyncStager().stage(shards)
-        self.rest: memoryview | None = None
+        self.rest: bytes | None = None
         if get_rank() == 0:
             content = BytesIO()
             torch.save({**tree_map_only(DTensor, lambda _: None, checkpoint), SHARDED: places}, content)
-            self.rest = content.getbuffer()
+            self.rest = content.getvalue()
 
     def write(self, path: Path, group: ProcessGroup) -> None:
         """Write the folder together with the other processes, whole or not at all.

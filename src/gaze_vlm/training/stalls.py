@@ -22,7 +22,8 @@ class StallWatch(Callback):
     """Write the stacks of all threads to stderr where no batch has ended for some time; the run is left alone.
 
     Each process watches itself from a thread. Where a call into C keeps this thread from running, `faulthandler` writes
-    the stacks from a thread of the system, once, without saying which process it is. What comes before the first batch,
+    the stacks from a thread of the system, once, without saying which process it is, and after twice the time: it stops
+    no thread while it reads its stack, and one that runs meanwhile may bring the process down. What comes before the first batch,
     such as features of frames that are made, is not watched.
 
     Args:
@@ -66,7 +67,7 @@ class StallWatch(Callback):
     def _watch(self, label: str) -> None:
         period_s = self.seconds / LOOKS
         while not self.ended.wait(period_s):
-            faulthandler.dump_traceback_later(self.seconds + period_s, file=STDERR)
+            faulthandler.dump_traceback_later(2 * self.seconds, file=STDERR)
             if self.reports < REPORTS and time.monotonic() - self.last_s >= self.seconds * (self.reports + 1):
                 self.reports += 1
                 say(report(label, self.seconds * self.reports))
