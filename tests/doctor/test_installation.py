@@ -127,6 +127,14 @@ def test_packages_are_held_to_their_ranges(installed: dict[str, Installed]) -> N
     assert (found["av"].state, found["av"].fix) == ("problem", "pip install 'av>=17.1'")
     assert (found["wandb"].state, found["wandb"].fix) == ("warning", "pip install 'wandb>=0.19'")
     assert "ray" not in found
+    assert "numpy" not in found
+    assert found["packages"].text.startswith("1 of 3 are")
+    asked.append("numpy>=2.4; extra == 'small-model'")
+    found = {one.name: one for one in packages.check_packages()}
+    assert (found["numpy"].state, found["numpy"].text) == (
+        "warning",
+        '2.3 is installed, and the range is >=2.4 for extra == "small-model"',
+    )
     assert found["packages"].text.startswith("1 of 3 are")
 
 

@@ -220,6 +220,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     write(root / "gaze" / "a.csv", "time,gx,gy\n0,0,0\n")
     with pytest.raises(ValueError, match=r"a header of time, gx, gy is of no known format \(generic: t_s, x, y; pupil"):
         reader.read_gaze(recording)
+    write(root / "gaze" / "a.csv", ",".join(["gap [ns]"] * 9999) + "\n")
+    with pytest.raises(ValueError, match=r"a header of gap \[ns\], .* … is of no known format") as refused:
+        reader.read_gaze(recording)
+    assert len(str(refused.value)) < 2000
     write(root / "captions.csv", "a,0,chops\n")
     with pytest.raises(ValueError, match=r"captions.csv: no column video_id in its first line"):
         reader.recordings()

@@ -33,20 +33,24 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Check installed packages against the ranges of pyproject.toml; one of an extra only where it is installed."""
+    """Check installed packages against the ranges of pyproject.toml; those of an extra are no problem, but a doubt."""
     asked = [Requirement(line) for line in distribution(PACKAGE).requires or ()]
-    needed = {one.name for one in asked if one.marker is None or one.marker.evaluate({"extra": ""})}
+    must = {one: one.marker is None or one.marker.evaluate({"extra": ""}) for one in asked}
+    needed = {one.name for one in asked if must[one]}
     good = set(needed)
     for one in asked:
-        installed, must = _version(one.name), one.name in needed
+        installed = _version(one.name)
         fix = f"pip install '{one.name}{one.specifier}'"
-        if installed is None and must:
+        if installed is None and must[one]:
             good.discard(one.name)
             yield Finding(one.name, "problem", "is not installed", fix)
         elif installed is not None and not one.specifier.contains(installed, prereleases=True):
-            good.discard(one.name)
             text = f"{installed} is installed, and the range is {one.specifier}"
-            yield Finding(one.name, "problem" if must else "warning", text, fix)
+            if must[one]:
+                good.discard(one.name)
+                yield Finding(one.name, "problem", text, fix)
+            else:
+                yield Finding(one.name, "warning", f"{text} for {one.marker}", fix)
     yield Finding("packages", "ok", f"{len(good)} of {len(needed)} are in the ranges of pyproject.toml")
 
 

@@ -20,7 +20,7 @@ from gaze_vlm.formats.recording import (
     videos_by_name,
     videos_in,
 )
-from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns
+from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns, listed
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import in_unit_interval
@@ -231,7 +231,7 @@ def gaze_format(path: Path) -> GazeFormat:
     if known is None:
         header = csv_header(path)
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
-        raise InputError(f"{path}: a header of {', '.join(header)} is of no known format ({expected})")
+        raise InputError(f"{path}: a header of {listed(header)} is of no known format ({expected})")
     return known
 
 

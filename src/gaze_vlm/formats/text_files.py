@@ -6,6 +6,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TextIO, TypeVar
 
 import ijson
@@ -16,6 +17,7 @@ from gaze_vlm.json_files import LimitedFile, TooDeepError
 T = TypeVar("T")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MOST_DIGITS = 15
+LETTERS = 400  # of the columns in a message
 SEPARATOR = "sep="
 MISSING = ("na", "n/a", "-", "--", "none", "null", "missing")
 TOO_LONG = "field limit"
@@ -86,7 +88,7 @@ def _column_places(names: Sequence[str], columns: Sequence[str], path: Path) -> 
     places = {name: _places_of(name, names) for name in columns}
     if missing := [name for name, found in places.items() if not found]:
         raise InputError(
-            f"{path}: no column {', '.join(missing)} in the header, which has {', '.join(names)}: correct the names, "
+            f"{path}: no column {', '.join(missing)} in the header, which has {listed(names)}: correct the names, "
             "or get the file again"
         )
     if twice := next((name for name, found in places.items() if len(found) > 1), None):
@@ -116,6 +118,11 @@ def csv_header(path: Path) -> list[str]:
         if not first:
             raise InputError(f"{path} is empty: copy or download it again")
         return [name.strip() for name in next(csv.reader([first], delimiter=max(DELIMITERS, key=first.count)))]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, the first of very many."""
+    return shorten(", ".join(names), LETTERS, placeholder=" …")
 
 
 def known_columns(path: Path, known: Sequence[str]) -> list[str]:

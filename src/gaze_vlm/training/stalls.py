@@ -23,8 +23,8 @@ class StallWatch(Callback):
 
     Each process watches itself from a thread. Where a call into C keeps this thread from running, `faulthandler` writes
     the stacks from a thread of the system, once, without saying which process it is, and after twice the time: it stops
-    no thread while it reads its stack, and one that runs meanwhile may bring the process down. What comes before the first batch,
-    such as features of frames that are made, is not watched.
+    no thread while it reads its stack, and one that runs meanwhile may bring the process down. What comes before the
+    first batch, such as features of frames that are made, is not watched.
 
     Args:
         seconds: how long.
