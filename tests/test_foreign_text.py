@@ -14,9 +14,8 @@ from markdown_it.token import Token
 
 import gaze_vlm
 from gaze_vlm.cli import main
-from gaze_vlm.command_line.quiet import show_warnings_plainly
 from gaze_vlm.foreign_text import as_code, in_csv, in_markdown, visible
-from gaze_vlm.progress import say
+from gaze_vlm.progress import say, show_warnings_plainly
 from hostile_names import HOSTILE
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": False})

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from gaze_vlm.command_line.class_paths import take_allowed_packages
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
-from gaze_vlm.command_line.quiet import leave_out_bars, show_warnings_plainly
+from gaze_vlm.command_line.quiet import leave_out_bars
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.progress import show_warnings_plainly
 from gaze_vlm.suggestions import did_you_mean
 
 COMMANDS = {  # name: (function, what it does); imported only when called, so that help is quick

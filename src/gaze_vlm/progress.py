@@ -1,12 +1,15 @@
-"""Progress of a long loop: a bar on a terminal, plain lines elsewhere."""
+"""Lines on stderr: progress of a long loop, a bar on a terminal and plain lines elsewhere; warnings."""
 
 import math
 import sys
 import time
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Sized
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Done = TypeVar("Done", bound=Future[Any])
+PACKAGE = Path(__file__).parent
 LINE_SHARE = 0.1
 LINE_INTERVAL_S = 10.0
 
@@ -188,6 +192,18 @@ def say(line: str | None) -> None:
     if line is not None:
         sys.stderr.write(f"{visible(line)}\n")  # at once: Ctrl-C does not part a line from its end
         sys.stderr.flush()
+
+
+@cache  # once a process
+def show_warnings_plainly() -> None:
+    """Write a warning of ours as one line, and out what a terminal would obey: it may hold names out of files."""
+    written = warnings.formatwarning
+
+    def plain(message: Any, category: type[Warning], filename: str, *rest: Any, **options: Any) -> str:
+        is_ours = category is UserWarning and Path(filename).is_relative_to(PACKAGE)
+        return visible(f"warning: {message}\n" if is_ours else written(message, category, filename, *rest, **options))
+
+    warnings.formatwarning = plain
 
 
 def clock(seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
+from gaze_vlm.progress import show_warnings_plainly
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended
 
@@ -141,6 +142,7 @@ def _work(connection: Connection, job: Callable[[Any, Report], Any]) -> None:
     """A worker process: items in, shares and results out, until there is no one to work for."""
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))  # nobody waits for what this process is at
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # by which it is stopped, whoever began its server
+    show_warnings_plainly()
 
     def report(share: float) -> None:
         connection.send(("share", share))

@@ -4,13 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from gaze_vlm.foreign_text import visible
-
-PACKAGE = Path(__file__).parents[1]
 OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the run directory has settled
     r".*LeafSpec.* is deprecated",
     r"(?s).*JSONARGPARSE_DEPRECATION_WARNINGS",
@@ -25,18 +19,6 @@ OF_NO_USE = (  # internals of libraries, and advice that the datamodule or the r
 )
 NOTE_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 """Loggers of notes: which devices there are, tips to install something, what was restored."""
-
-
-@cache  # once a process
-def show_warnings_plainly() -> None:
-    """Write a warning of ours as one line, and out what a terminal would obey: it may hold names out of files."""
-    written = warnings.formatwarning
-
-    def plain(message: Any, category: type[Warning], filename: str, *rest: Any, **options: Any) -> str:
-        is_ours = category is UserWarning and Path(filename).is_relative_to(PACKAGE)
-        return visible(f"warning: {message}\n" if is_ours else written(message, category, filename, *rest, **options))
-
-    warnings.formatwarning = plain
 
 
 def leave_out_bars() -> None:
