@@ -4,9 +4,15 @@ Any other exception is a fault of this package's and keeps its traceback.
 """
 
 import re
+from collections.abc import Sequence
 
 SHOWN = 200
 LONG = re.compile(r"\S{1000,}")
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """Write the first of some names, for a message."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 class UserError(Exception):

@@ -22,9 +22,8 @@ class Overlap:
 
     `unit` is what may be shared: sessions of one store, videos of two. `people` are the test's camera wearers who are
     in the training too, of `of_people`; None of two stores, whose names of people are not one, and where each video
-    is its own participant, since nobody said who they are. `texts` is the share of
-    target texts that are targets of training too, `pairs` that of labelled pairs of verb and noun; None where there is
-    none.
+    is its own participant, since nobody said who they are. `texts` is the share of target texts that are targets of
+    training too, `pairs` that of labelled pairs of verb and noun; None where there is none.
     """
 
     unit: str

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action, check_name, id_of
-from gaze_vlm.formats.text_files import csv_rows, known_columns, parse_finite, parse_number, read_lines
+from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns, parse_finite, parse_number, read_lines
 
 SECOND_COLUMNS = ("video_id", "second", "text")
 SPAN_COLUMNS = ("video_id", "start_s", "end_s", "text")
@@ -51,7 +51,7 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
         InputError: a row is malformed, or a span ends before it starts or has no text.
     """
     actions: dict[str, list[Action]] = {}
-    names = [*SPAN_COLUMNS, *known_columns(path, SPAN_LABELS)]
+    names = [*SPAN_COLUMNS, *known_columns(csv_header(path), SPAN_LABELS)]
     for line, fields in csv_rows(path, names, names):
         row = {name: " ".join(field.split()) for name, field in zip(names, fields, strict=True)}
         where = f"{path}, line {line}"
@@ -92,7 +92,7 @@ def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:
 
 def _of_table(path: Path) -> dict[str, dict[int, str]]:
     captions: dict[str, dict[int, str]] = {}
-    if labels := known_columns(path, SPAN_LABELS):
+    if labels := known_columns(csv_header(path), SPAN_LABELS):
         raise InputError(
             f"{path}: a text a second has no {' and no '.join(labels)}: delete the columns, or write spans "
             f"({','.join(SPAN_COLUMNS)}), which have labels"

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, first_of
 from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
 from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
@@ -33,7 +33,6 @@ COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
 }
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
-SHOWN = 3  # names in a message
 PARTICIPANTS = ("video_id", "participant")
 
 
@@ -104,8 +103,8 @@ class FolderReader:
         actions, participants = self._actions(list(videos)), self._participants(videos)
         if not actions.keys() & videos.keys() and (named := sorted({name.strip() for name in self._named()})):
             raise InputError(
-                f"{self._captions} has rows of {_first(named)}, of which there is no video, and none of "
-                f"{_first(sorted(videos))}: correct the names, which have no suffix"
+                f"{self._captions} has rows of {first_of(named)}, of which there is no video, and none of "
+                f"{first_of(sorted(videos))}: correct the names, which have no suffix"
             )
         sizes = {name: self._frame_size(video) for name, video in videos.items()}
         return [
@@ -152,7 +151,7 @@ class FolderReader:
         videos = self._videos() if found else {}
         others = [path.name for path in found if path.stem == name or id_of(path.stem, str(path)) not in videos]
         return (
-            f"; {_first(others)} is there: is it a table of that video, to be renamed or converted?" if others else ""
+            f"; {first_of(others)} is there: is it a table of that video, to be renamed or converted?" if others else ""
         )
 
     @property
@@ -164,7 +163,7 @@ class FolderReader:
         videos = videos_in(folder)
         if not videos:
             names = [f"{path.name}/" if path.is_dir() else path.name for path, _ in _names_in(folder)]
-            has = f", but {_first(names)}" if names else ""
+            has = f", but {first_of(names)}" if names else ""
             raise InputError(
                 f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}){has}: put the videos there, in no subfolder"
             )
@@ -183,7 +182,7 @@ class FolderReader:
         return [name for _, (name,) in csv_rows(self._captions, ["video_id"], ["video_id"])]
 
     def _actions(self, videos: Sequence[str]) -> Mapping[str, Sequence[Action]]:
-        found = known_columns(self._captions, ("video_id", "start_s"))
+        found = known_columns(csv_header(self._captions), ("video_id", "start_s"))
         if "video_id" not in found:
             raise InputError(
                 f"{self._captions}: no column video_id in its first line; docs/importers.md has the columns"
@@ -227,9 +226,9 @@ def gaze_format(path: Path) -> GazeFormat:
     Raises:
         InputError: no parser knows these names.
     """
-    known = next((name for name, columns in COLUMNS.items() if len(known_columns(path, columns)) == len(columns)), None)
+    header = csv_header(path)
+    known = next((name for name, columns in COLUMNS.items() if known_columns(header, columns) == [*columns]), None)
     if known is None:
-        header = csv_header(path)
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
         raise InputError(f"{path}: a header of {listed(header)} is of no known format ({expected})")
     return known
@@ -245,10 +244,6 @@ def _only(found: Sequence[Path], video: Path) -> Path | None:
     if len(found) > 1:
         raise InputError(f"{video.stem} has gaze in {found[0]} and {found[1]}: keep one of them")
     return found[0] if found else None
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _labels(labels: Sequence[str | None]) -> tuple[str, ...]:

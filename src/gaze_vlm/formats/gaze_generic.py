@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_rows, known_columns, parse_finite, parse_number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
@@ -42,7 +42,7 @@ def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> Gaz
 
 
 def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:
-    names = [*COLUMNS, *known_columns(path, OPTIONAL)]
+    names = [*COLUMNS, *known_columns(csv_header(path), OPTIONAL)]
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
         t_s = parse_finite(row["t_s"], "t_s", path, line)

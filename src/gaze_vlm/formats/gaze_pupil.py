@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_rows, is_whole, known_columns, parse_number
+from gaze_vlm.formats.text_files import csv_header, csv_rows, is_whole, known_columns, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
@@ -53,7 +53,7 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
 
 
 def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, GazeEvent]]:
-    names = [*COLUMNS, *known_columns(path, OPTIONAL)]
+    names = [*COLUMNS, *known_columns(csv_header(path), OPTIONAL)]
     recording: str | None = None
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))

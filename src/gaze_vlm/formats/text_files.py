@@ -61,21 +61,25 @@ def _lines(file: TextIO, delimiter: str, path: Path) -> Iterator[tuple[int, list
     rows, before = csv.reader(file, delimiter=delimiter, strict=True), 0
     while True:
         try:
-            fields, wrong = next(rows, None), False
+            fields = next(rows, None)
         except csv.Error as error:
             if rows.line_num == before + 1 and TOO_LONG in str(error):
                 raise
-            fields, wrong = None, True
-        if wrong or rows.line_num > before + 1:
-            raise InputError(
-                f'{path}, line {before + 1}: a quote is not closed in its line; close it, write "" for a quote within '
-                "a quoted text, and no line break within a text"
-            )
+            raise _unclosed(path, before + 1) from error
+        if rows.line_num > before + 1:
+            raise _unclosed(path, before + 1)
         if fields is None:
             return
         before = rows.line_num
         if any(field.strip() for field in fields) and not fields[0].startswith(SEPARATOR):
             yield before, fields
+
+
+def _unclosed(path: Path, line: int) -> InputError:
+    return InputError(
+        f'{path}, line {line}: a quote is not closed in its line; close it, write "" for a quote within a quoted text, '
+        "and no line break within a text"
+    )
 
 
 def _places_of(name: str, names: Sequence[str]) -> list[int]:
@@ -125,13 +129,8 @@ def listed(names: Sequence[str]) -> str:
     return shorten(", ".join(names), LETTERS, placeholder=" …")
 
 
-def known_columns(path: Path, known: Sequence[str]) -> list[str]:
-    """Return which of the names `known` a table's header has, in any case.
-
-    Raises:
-        InputError: the file is empty or no text.
-    """
-    header = csv_header(path)
+def known_columns(header: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return which of the names `known` a header has, in any case."""
     return [name for name in known if _places_of(name, header)]
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -33,8 +34,8 @@ def text_image(
     for index, text in enumerate(texts):
         row, column = divmod(index, columns)
         x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
-        drawn = figure.text(x, y, visible(text), color="white", fontsize=FONT_PT, va="center", parse_math=False)
-        drawn.set_fontfamily(_families())
+        look: dict[str, Any] = {"color": "white", "fontsize": FONT_PT, "family": _families(), "va": "center"}
+        figure.text(x, y, visible(text), **look, parse_math=False)
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", "Glyph")  # one for each letter that no font has

@@ -93,8 +93,6 @@ def write_overlay(
     picture_px = 2 * round(video.info.height_px * PANEL_PX / video.info.width_px / 2)
     _check_size(video, width_px, TITLE_PX + picture_px + LINE_PX)
     scenes = list(read_scenes(video, captions, len(asked), backbone, times, timeout_s))
-    texts = [wrapped(scene.cue.text, width_px) for scene in scenes]
-    _check_size(video, width_px, TITLE_PX + picture_px + LINE_PX * max(1, *map(len, texts)))
     titles = [f"attention ({SOURCES[backbone.source.name]})"]
     if len(asked) > 1:
         titles = [f"{titles[0]}, {label(one.task, one.prompt).rstrip(':')}" for one in asked]
@@ -102,6 +100,7 @@ def write_overlay(
     head = text_image(panels, width_px, TITLE_PX, columns=len(panels))
     frames = with_texts(head, scenes, drawn(video, scenes, len(titles), backbone.covered_view))
     first = next(frames)
+    _check_size(video, width_px, first[1].shape[0])  # with the texts, which are known now
     info = as_played(replace(video.info, width_px=width_px, height_px=first[1].shape[0]))
     at_0 = [(replace(first[0], pts=info.start_pts), first[1])] if first[0].pts > info.start_pts else []
     expected = round(info.duration_s * info.average_hz) + len(at_0)
@@ -125,11 +124,6 @@ def _check_size(video: PlannedVideo, width_px: int, height_px: int) -> None:
             f"{video.path}: its overlay would be {width_px}×{height_px} px, and H.264 takes {MOST_PX} at most: ask "
             "fewer questions at once, or leave out --overlay"
         )
-
-
-def wrapped(text: str, width_px: int) -> list[str]:
-    """Wrap a text's lines to a width."""
-    return [part for line in text.splitlines() for part in wrap(line, int(width_px / LETTER_PX))]
 
 
 @torch.no_grad()
@@ -192,12 +186,15 @@ def with_texts(
 ) -> Iterator[tuple[TimedFrame, Image]]:
     """Put a head above frames, and below them the answers of the scene that each is in."""
     width_px = head.shape[1]
-    texts = {id(scene): wrapped(scene.cue.text, width_px) for scene in scenes}
-    height_px = LINE_PX * max(1, *map(len, texts.values()))
+    wrapped = {
+        id(scene): [part for line in scene.cue.text.splitlines() for part in wrap(line, int(width_px / LETTER_PX))]
+        for scene in scenes
+    }
+    height_px = LINE_PX * max(1, *map(len, wrapped.values()))
     shown, foot = None, text_image([], width_px, height_px)
     for timed, scene, image in frames:
         if scene is not shown:
             shown = scene
-            lines = [] if scene is None else texts[id(scene)]
+            lines = [] if scene is None else wrapped[id(scene)]
             foot = text_image(lines + [""] * (height_px // LINE_PX - len(lines)), width_px, height_px)
         yield timed, np.concatenate([head, image, foot])

@@ -28,9 +28,8 @@ class GazeOnGrids:
 class WatchedClip:
     """Frames, what was asked and answered, and where the model looked.
 
-    `times_s` count as players do, from the start of the file. `tokens` are the answer's, with
-    the probability that the model gave each. Maps lie on `covered` of a frame, and are of groups of `frames_per_group`
-    frames.
+    `times_s` count as players do, from the start of the file. `tokens` are the answer's, with the probability that the
+    model gave each. Maps lie on `covered` of a frame, and are of groups of `frames_per_group` frames.
     """
 
     model: str

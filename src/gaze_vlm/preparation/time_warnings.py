@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gaze_vlm.errors import first_of
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.quality_report import LOW_SHARE, TRACKER_HZ, valid_gaze_text
 
@@ -33,7 +34,7 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
     share = report["frames"]["valid_gaze_share"]
     if share is not None and share < LOW_SHARE:
         _warn(
-            f"{valid_gaze_text(report)}; under a half in {len(low)} of {len(rows)} videos ({_first(low)}): are the "
+            f"{valid_gaze_text(report)}; under a half in {len(low)} of {len(rows)} videos ({first_of(low)}): are the "
             "times of gaze those of the videos? `gaze-vlm quality` shows each one's clock"
         )
     if shifted := [name for name, row in rows.items() if _is_shifted(row)]:
@@ -56,8 +57,8 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
         total = sum(len(recording.actions) for recording in recordings)
         names = [name for name, number in late.items() if number]
         _warn(
-            f"{count} of {total} actions begin after the end of their "
-            f"video, in {len(names)} videos ({_first(names)}), and are not used: are their times seconds of the video?"
+            f"{count} of {total} actions begin after the end of their video, in {len(names)} videos "
+            f"({first_of(names)}), and are not used: are their times seconds of the video?"
         )
 
 
@@ -102,7 +103,3 @@ def _spans(names: Sequence[str], rows: Mapping[str, Any]) -> str:
         f"{name}: {start_s:.1f} to {end_s:.1f} s of 0 to {length_s:.1f} s" for name, start_s, end_s, length_s in spans
     ]
     return "; ".join(said + ["…"] * (len(names) > SHOWN))
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

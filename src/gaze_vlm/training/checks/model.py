@@ -12,7 +12,7 @@ from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSou
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
-from gaze_vlm.training.checks.problem import Problem, Training, refusals
+from gaze_vlm.training.checks.problem import Problem, Training, refusals, served_texts
 
 LARGEST_OPTION = 1e30  # of an optimiser: what it computes with is in fp32
 
@@ -76,10 +76,7 @@ def _check_tokens(collator: Collator, prompt: str, text: str, frames: int) -> No
 
 def longest_text(data: ClipDataModule) -> str | None:
     """Return the longest text of the clips that are served, in bytes; None where there is no clip."""
-    texts = (
-        record.text(task) for dataset in data.datasets.values() for record in dataset.records for task in data.tasks
-    )
-    return max(texts, key=lambda text: len(text.encode()), default=None)
+    return max((text for _, text in served_texts(data)), key=lambda text: len(text.encode()), default=None)
 
 
 def optimizer_fits(training: Training) -> Iterable[Problem]:

@@ -1,6 +1,6 @@
 """What a check looks at, and what it yields."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,6 +84,22 @@ class Training:
         """Share of the training frames with valid gaze; the store must be set up."""
         options = self.module.backbone.options
         return self.data.valid_share(options.view, options.min_mass_in_view)
+
+    @cached_property
+    def clips_by_text(self) -> dict[str, list[str]]:
+        """The ids of the clips that have each text, each clip once a text; the store must be set up."""
+        clips: dict[str, dict[str, None]] = {}
+        for clip_id, text in served_texts(self.data):
+            clips.setdefault(text, {})[clip_id] = None
+        return {text: list(clip_ids) for text, clip_ids in clips.items()}
+
+
+def served_texts(data: ClipDataModule) -> Iterator[tuple[str, str]]:
+    """Yield clip id and text of every sample, those of every split that is served."""
+    for dataset in data.datasets.values():
+        for record in dataset.records:
+            for task in data.tasks:
+                yield record.clip_id, record.text(task)
 
 
 def number_of_devices(given: int | str | list[int]) -> int | None:

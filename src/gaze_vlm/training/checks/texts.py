@@ -1,9 +1,10 @@
 """Checks of the target texts against the model's tokenizer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten
 
 from gaze_vlm.datamodules.gaze_input import all_written
+from gaze_vlm.errors import first_of
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.training.checks.problem import Problem, Training
@@ -21,13 +22,10 @@ def special_tokens(training: Training) -> Iterable[Problem]:
         if (found := pattern.search(prompt := training.data.prompts[task])) is not None:
             token = visible(found.group(), keep="")
             yield Problem(f"data.prompts.{task} is {prompt!r} and holds {token}, a special token: leave it out")
-    clips = {text: clip_ids for text, clip_ids in _clips_by_text(training).items() if pattern.search(text)}
+    clips = {text: clip_ids for text, clip_ids in training.clips_by_text.items() if pattern.search(text)}
     if clips:
         tokens = sorted({visible(token, keep="") for text in clips for token in pattern.findall(text)})
-        shown = "; ".join(
-            f"{', '.join(clip_ids[:SHOWN])}{', …' if len(clip_ids) > SHOWN else ''} {text!r}"
-            for text, clip_ids in list(clips.items())[:SHOWN]
-        )
+        shown = "; ".join(f"{first_of(clip_ids, SHOWN)} {text!r}" for text, clip_ids in list(clips.items())[:SHOWN])
         yield Problem(
             f"the texts of {sum(map(len, clips.values()))} clips hold special tokens of the model's tokenizer "
             f"({', '.join(tokens)}): {shown}{'; …' if len(clips) > SHOWN else ''}. Change these texts in the data set "
@@ -53,11 +51,11 @@ def gaze_is_read(training: Training) -> Iterable[Problem]:
 def long_texts(training: Training) -> Iterable[Problem]:
     """Warn of texts that are too long to be trained on in full."""
     collator = training.module.backbone.collator()
-    clips = _clips_by_text(training)
+    clips = training.clips_by_text
     if long := [text for text in clips if not collator.special_tokens.search(text) and collator.is_cut(text)]:
         yield Problem(
-            f"{_counted(clips, long)} are longer than max_target_tokens = "
-            f"{collator.max_target_tokens} and are cut: set the backbone's max_target_tokens to train on them in full",
+            f"{_counted(clips, long)} are longer than max_target_tokens = {collator.max_target_tokens} and are cut: "
+            "set the backbone's max_target_tokens to train on them in full",
             fatal=False,
         )
 
@@ -66,7 +64,7 @@ def texts_of_the_model(training: Training) -> Iterable[Problem]:
     """Warn of texts that the model's tokenizer has no words for, and of those that its answers have no room for."""
     backbone = training.module.backbone
     tokenizer, longest = backbone.collator().processor.tokenizer, backbone.options.max_new_tokens
-    clips = _clips_by_text(training)
+    clips = training.clips_by_text
     ids: list[list[int]] = tokenizer([*clips], add_special_tokens=False)["input_ids"] if clips else []
     unknown = [text for text, of in zip(clips, ids, strict=True) if tokenizer.unk_token_id in of]
     if unknown and tokenizer.unk_token_id is not None:
@@ -88,11 +86,11 @@ def texts_of_the_model(training: Training) -> Iterable[Problem]:
 def unknown_words(training: Training) -> Iterable[Problem]:
     """Warn of texts with words that the sentence encoder does not know."""
     encoder = training.module.encoder
-    clips = _clips_by_text(training)
+    clips = training.clips_by_text
     if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*clips])):
         yield Problem(
-            f"{_counted(clips, unknown)} have words that the sentence encoder "
-            "does not know, which is of English: another such text can have a semantic score of 1. Set model.encoder",
+            f"{_counted(clips, unknown)} have words that the sentence encoder does not know, which is of English: "
+            "another such text can have a semantic score of 1. Set model.encoder",
             fatal=False,
         )
 
@@ -101,18 +99,3 @@ def _counted(clips: Mapping[str, list[str]], texts: Sequence[str]) -> str:
     """How many clips have one of the texts, with the first."""
     count = sum(len(clips[text]) for text in texts)
     return f"the texts of {count} clips, such as {clips[texts[0]][0]} {shorten(texts[0], LETTERS)!r},"
-
-
-def _clips_by_text(training: Training) -> dict[str, list[str]]:
-    """The ids of the clips that have each text, those of every split that is served; each clip once a text."""
-    clips: dict[str, dict[str, None]] = {}
-    for clip_id, text in _texts(training):
-        clips.setdefault(text, {})[clip_id] = None
-    return {text: list(clip_ids) for text, clip_ids in clips.items()}
-
-
-def _texts(training: Training) -> Iterator[tuple[str, str]]:
-    for dataset in training.data.datasets.values():
-        for record in dataset.records:
-            for task in training.data.tasks:
-                yield record.clip_id, record.text(task)
