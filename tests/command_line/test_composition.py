@@ -40,6 +40,12 @@ def test_a_missing_part_and_a_circle_are_told(files: Path) -> None:
         expand_configs(["--config", "whole.yaml"])
 
 
+def test_none_as_python_writes_it_is_refused(files: Path) -> None:
+    Path("base.yaml").write_text("data:\n  tasks: [activity]\n  features: None\n")
+    with pytest.raises(ValueError, match=r"base.yaml: data.features is the text 'None', .*: write null"):
+        expand_configs(["--config", "whole.yaml"])
+
+
 def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (files / "elsewhere").mkdir()
     composed = next(file for file in files.glob("*.yaml") if "configs" in file.read_text())

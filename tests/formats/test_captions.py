@@ -6,8 +6,8 @@ import pytest
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.captions import read_captions, read_spans
+from gaze_vlm.formats.csv_tables import csv_header
 from gaze_vlm.formats.recording import Action
-from gaze_vlm.formats.text_files import csv_header
 
 
 def test_spans_with_and_without_labels(tmp_path: Path) -> None:
@@ -25,6 +25,16 @@ def test_labels_by_names_in_any_case(tmp_path: Path) -> None:
     path = tmp_path / "captions.csv"
     path.write_text("Video_ID,start_s,END_S,text,Verb,NOUN\na,0,1,takes a cup,take,cup\n")
     assert read_spans(path) == {"a": [Action(0.0, 1.0, "takes a cup", "take", "cup")]}
+
+
+def test_all_rows_at_fault_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("video_id,start_s,end_s,text\na,0,1,waits\na,3,2,waits\na,4,x,waits\na,5,6,\n")
+    with pytest.raises(InputError, match=r"line 3: from 3 to 2 s;.*; .*line 4: end_s is 'x'.*; .*line 5: no text"):
+        read_spans(path)
+    path.write_text("video_id,second,text\n" + "a,x,waits\n" * 8)
+    with pytest.raises(InputError, match=r"line 2: second is 'x'.*line 6: .*; and 3 more rows$"):
+        read_captions(path, ["a"])
 
 
 def test_labels_of_seconds_are_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from killed_training import CONTEXT
 
 QUESTIONS = {"activity": "What is the camera wearer doing?", "future": "What will the camera wearer do next?"}
 OPTIONS = ["--observation_s=2", "--frame_hz=2", "--stride_s=1", "--batch_size=5", "--device=cpu"]
+UNKNOWN_WORDS = pytest.mark.filterwarnings("ignore:--prompt .* has words that the model's tokenizer does not know")
 WHOLE = ["a/walk.mp4", "b/phone.MP4", "late.mkv"]  # in the order of the lines
 
 
@@ -150,6 +151,7 @@ def test_subtitles_stand_beside(whole: Path) -> None:
     assert (whole.parent / "late.captions.vtt").read_text().startswith("WEBVTT\n\n00:00:00.500 --> 00:00:02.500\nnow:")
 
 
+@UNKNOWN_WORDS
 def test_what_cannot_be_read_is_reported_and_the_rest_written(
     videos: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +195,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_written(
         (["--videos=/nowhere"], "--videos: /nowhere does not exist"),
     ],
 )
+@UNKNOWN_WORDS
 def test_refusals(videos: Path, whole: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str) -> None:
     assert run(videos, whole, *more) == 1
     assert_says(capsys, said)

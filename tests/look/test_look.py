@@ -55,6 +55,7 @@ def data_of(page: str) -> dict[str, Any]:
     return {**data, "arrays": {name: b64decode(text) for name, text in templates.items()}}
 
 
+@pytest.mark.filterwarnings("ignore:the answer .* has words that the model's tokenizer does not know")
 def test_the_page_has_the_models_attention_and_gaze(tiny_llava: Path, images: Path, gaze: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     args = ("--model", tiny_llava, "--images", images, "--prompt", PROMPT, "--answer", "cut red <b>", "--gaze", gaze)
@@ -192,6 +193,14 @@ def test_what_is_wrong_is_one_line(
     assert line.startswith("gaze-vlm look: error: ")
     assert said in line
     assert not list(tmp_path.iterdir())
+
+
+def test_words_that_the_tokenizer_does_not_know_are_warned_of(tiny_llava: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"the answer 'cut brot' has words that .*; it reads <unk> in their place"):
+        look(
+            "--model", tiny_llava, "--prompt", PROMPT, "--images", images, "--answer", "cut brot",
+            "--output", tmp_path / "a.html",
+        )  # fmt: skip
 
 
 def test_images_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:

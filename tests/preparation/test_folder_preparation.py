@@ -60,6 +60,23 @@ def test_one_video_by_two_names_is_refused(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_warning_of_many_videos_is_said_once(root: Path, tmp_path: Path, workers: int) -> None:
+    captions, video = ["video_id,start_s,end_s,text"], (root / "videos" / "a.mp4").read_bytes()
+    for name in ("a", "b", "c", "d", "e"):
+        (root / "videos" / f"{name}.mp4").write_bytes(b"" if name == "e" else video + name.encode())  # none twice
+        (root / "gaze" / f"{name}.csv").write_text("t_s,x,y\n" + "".join(f"{k / 100},0.7,0.6\n" for k in range(500)))
+        captions += [f"{name},0,2.5,cuts an onion", f"{name},2.5,5,washes a cup"]
+    (root / "captions.csv").write_text("\n".join(captions))
+    with pytest.warns(UserWarning, match="places are exactly") as caught:
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=workers)
+    (said,) = [str(one.message) for one in caught if "exactly" in str(one.message)]
+    assert said == (
+        f"a: {root / 'gaze' / 'a.csv'}: 100 % of the places are exactly (0.7, 0.6): leave x and y of lost samples "
+        "empty (and so for 4 others: b, c, d, …)"
+    )
+
+
 def test_events_may_stay_unknown(root: Path, tmp_path: Path) -> None:
     parameters = replace(PARAMETERS, saccade_velocity=None)
     store = Store(prepare("folder", root, tmp_path / "store", parameters, workers=1))

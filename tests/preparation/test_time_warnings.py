@@ -15,8 +15,10 @@ from gaze_vlm.preparation.video_gaze import VideoCounts
 LENGTH_S = 20.0
 
 
-def said(start_s: float, end_s: float, hz: float = 60, actions: tuple[float, ...] = (), valid: float = 0.9) -> str:
-    """The warnings of a store of one video and of gaze from `start_s` to `end_s`."""
+def said(
+    start_s: float, end_s: float, hz: float = 60, actions: tuple[float, ...] = (), valid: float = 0.9, videos: int = 1
+) -> str:
+    """The warnings of a store of videos with gaze from `start_s` to `end_s`."""
     counts = VideoCounts(LENGTH_S, {}, 0, {}, start_s, end_s, 1 / hz)
     share = {"valid_gaze_share": valid}
     row: dict[str, Any] = {"duration_s": LENGTH_S, "clock": clock_figures(counts), "frames": share}
@@ -24,7 +26,7 @@ def said(start_s: float, end_s: float, hz: float = 60, actions: tuple[float, ...
     recording = Recording("v", Path("v.mp4"), None, "p", 4, 3, texts)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_times({"by_video": {"v": row}, "frames": share}, [recording])
+        warn_of_times({"by_video": {f"v{'i' * k}": row for k in range(videos)}, "frames": share}, [recording])
     return "\n".join(str(warning.message) for warning in caught)
 
 
@@ -59,6 +61,12 @@ def test_another_clock(start_s: float, end_s: float, hz: float, text: str) -> No
 )
 def test_gaze_of_the_videos_clock(start_s: float, end_s: float, hz: float) -> None:
     assert said(start_s, end_s, hz) == ""
+
+
+def test_one_pace_of_several_videos_is_the_clocks() -> None:
+    """Gaze of a tracker of 120 Hz at half its pace has the rate of another tracker."""
+    assert said(0, 40, 60, videos=2) == ""
+    assert said(0, 40, 60, videos=3).startswith("gaze of 3 of 3 videos seems to be timed by a faster or slower clock")
 
 
 def test_actions_after_the_video_are_counted() -> None:

@@ -108,8 +108,8 @@ def test_a_reason_of_many_videos_is_said_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="5 of 5 videos cannot be used") as error:
         check_quarantine(tmp_path, bad | {"w": "/data/w.mp4 is missing"}, 5, 0)
     assert str(error.value).endswith(
-        "allows: v0: /data/v0.csv, line 0: x is 'a', not a number (and so for 3 others: v1, v2, v3); "
-        "w: /data/w.mp4 is missing"
+        "allows (quarantine.jsonl names each): v0: /data/v0.csv, line 0: x is 'a', not a number (and so "
+        "for 3 others: v1, v2, v3); w: /data/w.mp4 is missing"
     )
 
 

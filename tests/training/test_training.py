@@ -28,6 +28,15 @@ def test_every_arm_trains(tiny_llava: Path, prepared: Path, tmp_path: Path, caps
         assert re.search(r"validating: (\d+)/\1 in .*testing: (\d+)/\2 in ", shown, re.DOTALL)
 
 
+def test_a_loss_is_shown_where_it_was_measured(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tmp_path / "run", tiny_llava, prepared, "--trainer.log_every_n_steps=2", arm="baseline", steps=4)
+    lines = re.findall(r"training: (\d)/4(.*)", capsys.readouterr().err)
+    assert [step for step, line in lines if "cross_entropy" in line] == ["2", "4"]
+    assert [step for step, _ in lines] == ["1", "2", "3", "4"]
+
+
 def test_the_control_arm_equals_no_regularizer_at_all(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
     control = fit(tmp_path / "control", tiny_llava, prepared, arm="control")
     none = fit(tmp_path / "none", tiny_llava, prepared, "--model.regularizer=null", arm="control")

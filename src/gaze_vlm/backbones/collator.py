@@ -1,6 +1,7 @@
 """From clips to one batch of model inputs; runs in the loader's workers, so it holds processors and no model."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -138,6 +139,21 @@ class Collator:
         if (found := self.special_tokens.search(text)) is not None:
             token = visible(found.group())
             raise InputError(f"{name} {text!r} holds {token}, a special token of the model's tokenizer: {fix}")
+
+    def warn_of_unknown_words(self, text: str, name: str) -> None:
+        """Warn of a text with words that the tokenizer does not know.
+
+        Args:
+            text: a question or an answer.
+            name: of the text, for who reads the warning.
+        """
+        tokenizer = self.processor.tokenizer
+        if tokenizer.unk_token_id in tokenizer(text, add_special_tokens=False)["input_ids"]:
+            warnings.warn(
+                f"{name} {text!r} has words that the model's tokenizer does not know; it reads "
+                f"{visible(tokenizer.unk_token)} in their place",
+                stacklevel=2,
+            )
 
     def check_length(self, tokens: int, name: str) -> None:
         """Refuse a clip that the language model was not made for: its answer would be worth nothing.

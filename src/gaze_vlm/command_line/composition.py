@@ -182,7 +182,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is no YAML, or holds no keys.
+        InputError: it is no YAML, holds no keys, or has `None`, which is a text there.
     """
     found = locate_config(file)
     if not found.is_file():
@@ -196,4 +196,17 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is no YAML: {line}{problem}") from error
     if values is not None and not isinstance(values, dict):
         raise InputError(f"{file} holds {type(values).__name__}, not keys with values")
+    if (key := _of_text_none(values)) is not None:
+        raise InputError(f"{file}: {key} is the text 'None', which is not YAML's word for nothing: write null")
     return values or {}
+
+
+def _of_text_none(values: Any) -> str | None:
+    """The dotted key of a value that is `None` as Python writes it."""
+    inner = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in inner:
+        if value == "None":
+            return str(name)
+        if (key := _of_text_none(value)) is not None:
+            return f"{name}.{key}"
+    return None

@@ -10,7 +10,7 @@ from gaze_vlm.comparison.cell_tables import CellTable, Section
 from gaze_vlm.comparison.cells import difference_cell, mean_cell
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.text_files import parse_finite
+from gaze_vlm.formats.csv_tables import parse_finite
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.runs.prediction import TASKS
 from gaze_vlm.shipped.configs import locate_config

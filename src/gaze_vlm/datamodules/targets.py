@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.errors import InputError, MissingFileError
-from gaze_vlm.formats.text_files import csv_header, csv_rows, parse_finite, read_lines
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, parse_finite
+from gaze_vlm.formats.text_files import read_lines
 from gaze_vlm.gaze.regions import Box, FrameRegions, Mask, Region, Spot
 from gaze_vlm.json_files import parse_object, shown
 from gaze_vlm.suggestions import did_you_mean, nearest_path

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_finite, parse_number, read_rows
 from gaze_vlm.formats.recording import Action, check_name, id_of
-from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns, parse_finite, parse_number, read_lines
+from gaze_vlm.formats.text_files import read_lines
 
 SECOND_COLUMNS = ("video_id", "second", "text")
 SPAN_COLUMNS = ("video_id", "start_s", "end_s", "text")
@@ -48,11 +49,12 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
     `verb` and `noun` are None where they are empty or have no column.
 
     Raises:
-        InputError: a row is malformed, or a span ends before it starts or has no text.
+        InputError: rows are malformed, or their spans end before they start or have no text.
     """
     actions: dict[str, list[Action]] = {}
     names = [*SPAN_COLUMNS, *known_columns(csv_header(path), SPAN_LABELS)]
-    for line, fields in csv_rows(path, names, names):
+
+    def read(line: int, fields: list[str]) -> None:
         row = {name: " ".join(field.split()) for name, field in zip(names, fields, strict=True)}
         where = f"{path}, line {line}"
         start_s, end_s = (parse_finite(row[name], name, path, line) for name in ("start_s", "end_s"))
@@ -62,6 +64,8 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
             raise InputError(f"{where}: no text; fill it in or delete the row")
         action = Action(start_s, end_s, row["text"], row.get("verb") or None, row.get("noun") or None)
         actions.setdefault(id_of(row["video_id"], where), []).append(action)
+
+    read_rows(csv_rows(path, names, names), read)
     return actions
 
 
@@ -97,7 +101,9 @@ def _of_table(path: Path) -> dict[str, dict[int, str]]:
             f"{path}: a text a second has no {' and no '.join(labels)}: delete the columns, or write spans "
             f"({','.join(SPAN_COLUMNS)}), which have labels"
         )
-    for line, (video, field, text) in csv_rows(path, SECOND_COLUMNS, SECOND_COLUMNS):
+
+    def read(line: int, fields: list[str]) -> None:
+        video, field, text = fields
         where = f"{path}, line {line}"
         second = parse_number(field, "second", path, line)
         if not (second >= 0 and second.is_integer()):
@@ -107,4 +113,6 @@ def _of_table(path: Path) -> dict[str, dict[int, str]]:
             raise InputError(f"{where}: second {field} of {video} has a caption already; keep one of them")
         if words := " ".join(text.split()):
             listed[int(second)] = words
+
+    read_rows(csv_rows(path, SECOND_COLUMNS, SECOND_COLUMNS), read)
     return captions

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_rows, parse_number
 from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples, without_repeats
-from gaze_vlm.formats.text_files import csv_rows, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, get_args
 from gaze_vlm.errors import InputError, first_of
 from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
 from gaze_vlm.formats.captions import read_captions, read_spans
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, listed
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
@@ -20,7 +21,6 @@ from gaze_vlm.formats.recording import (
     videos_by_name,
     videos_in,
 )
-from gaze_vlm.formats.text_files import csv_header, csv_rows, known_columns, listed
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import in_unit_interval

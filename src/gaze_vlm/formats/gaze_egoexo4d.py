@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_rows, parse_finite, parse_number
 from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_rows, parse_finite, parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FRAME_HZ = 30

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_number
 from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
-from gaze_vlm.formats.text_files import csv_header, csv_rows, is_whole, known_columns, parse_number
+from gaze_vlm.formats.text_files import is_whole
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"

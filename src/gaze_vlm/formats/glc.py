@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_rows, parse_number
 from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.formats.text_files import csv_rows, is_whole, parse_number
+from gaze_vlm.formats.text_files import is_whole
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 LABEL_COLUMNS = ("frame", "x", "y", "gaze_type")

@@ -94,15 +94,25 @@ def look(
     above_zero(maps_mb=maps_mb, end_s=end_s, observation_s=observation_s, frame_hz=frame_hz)
     if not prompt.strip():
         raise InputError("--prompt is empty: give a question")
+    wrong = {
+        "give --video, or --images, and not both": (video is None) == (not images),
+        "--end_s, --observation_s and --frame_hz are of a --video": video is None
+        and (end_s, observation_s, frame_hz) != (None, None, None),
+        "give --output for a page, --figure for a figure, or both": output is None and figure is None,
+        "--tokens are those of a --figure: name one": tokens is not None and figure is None,
+        f"layers and heads are those of one source: name it, as in `--sources {SOURCES[-1]}`": len(sources or ()) != 1
+        and (layers, heads) != (None, None),
+    }
+    for text, is_wrong in wrong.items():
+        if is_wrong:
+            raise OptionError(text, command="gaze-vlm look")
+    for path, kinds in ((output, PAGES), (figure, PICTURES)):
+        if path is not None:
+            check_output_file(path, kinds)
     layers, heads, tokens = (None if one is None else [*dict.fromkeys(one)] for one in (layers, heads, tokens))
-    if video is None and (end_s, observation_s, frame_hz) != (None, None, None):
-        raise OptionError("--end_s, --observation_s and --frame_hz are of a --video", command="gaze-vlm look")
-    if tokens is not None and figure is None:
-        raise OptionError("--tokens are those of a --figure: name one", command="gaze-vlm look")
     trained = trained_on(model).times
     length_s = observation_s or trained.get("observation_s", OBSERVATION_S)
     times = WindowTimes(length_s, length_s, frame_hz or trained.get("frame_hz", FRAME_HZ))
-    _check_options(video, images, output, figure, sources, layers, heads)
     frames = frames_of_video(video, times, end_s) if video is not None else frames_of_images(images or [])
     if figure is not None and len(frames.images) > MOST_PANELS:
         raise InputError(
@@ -178,31 +188,6 @@ def look_at(
         frames_per_group=backbone.layout.frames_per_group,
         gaze=None if gaze is None else _on_grids(backbone, gaze, watched),
     )
-
-
-def _check_options(
-    video: Path | None,
-    images: list[Path] | None,
-    output: Path | None,
-    figure: Path | None,
-    sources: list[Source] | None,
-    layers: list[int] | None,
-    heads: list[int] | None,
-) -> None:
-    """Refuse what does not go together, and outputs that cannot be written."""
-    if (video is None) == (not images):
-        raise OptionError("give --video, or --images, and not both", command="gaze-vlm look")
-    if output is None and figure is None:
-        raise OptionError("give --output for a page, --figure for a figure, or both", command="gaze-vlm look")
-    if (layers is not None or heads is not None) and len(sources or ()) != 1:
-        raise OptionError(
-            f"layers and heads are those of one source: name it, as in `--sources {SOURCES[-1]}`",
-            command="gaze-vlm look",
-        )
-    if output is not None:
-        check_output_file(output, PAGES)
-    if figure is not None:
-        check_output_file(figure, PICTURES)
 
 
 def _watched(backbone: Backbone, sources: list[Source] | None, layers: Layers) -> dict[Source, Watched]:

@@ -57,8 +57,9 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> Asked:
         InputError: frames that the model cannot take, or a text that holds a special token.
     """
     collator = backbone.collator()
-    collator.check_text(clip.prompt, "the prompt")
-    collator.check_text(answer or "", "the answer")
+    for name, text in (("the prompt", clip.prompt), ("the answer", answer or "")):
+        collator.check_text(text, name)
+        collator.warn_of_unknown_words(text, name)
     batch = on_device_of(backbone, collator([clip]))
     prompt_ids = batch.prompts["input_ids"]
     if answer is not None:

@@ -1,6 +1,7 @@
 """One video's share of a preparation, done in any process of any engine."""
 
 import time
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -32,11 +33,12 @@ Outcomes = Generator["Outcome", None, None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video; `stop` if no other will do better."""
+    """What became of one video; `stop` if no other will do better, `warnings` for the user."""
 
     video_id: str
     reason: str | None = None
     stop: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class PrepareRecording:
 
     def __call__(self, recording: Recording, report: Report) -> Outcome:
         """Prepare one video; `report` is called with the share that is done."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            outcome = self._prepare(recording, report)
+        return replace(outcome, warnings=tuple(dict.fromkeys(str(one.message) for one in caught)))
+
+    def _prepare(self, recording: Recording, report: Report) -> Outcome:
         cv2.setNumThreads(1)  # the workers fill the processors
         try:
             gaze = self.gaze_of(recording)

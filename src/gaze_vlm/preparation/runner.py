@@ -3,13 +3,14 @@
 import inspect
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from gaze_vlm.cores import cores
-from gaze_vlm.errors import InputError, OutputError
+from gaze_vlm.errors import InputError, OutputError, first_of
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
@@ -163,6 +164,7 @@ def run(
         OutputError: the store cannot be written.
     """
     bad: dict[str, str] = {}
+    warned: list[tuple[str, str]] = []
     with work_progress("preparing videos", len(recordings)) as progress:
         count = min(workers or cores(), len(recordings))
         if engine == "ray":
@@ -178,6 +180,9 @@ def run(
                     raise OutputError(outcome.reason)
                 if outcome.reason is not None:
                     bad[outcome.video_id] = outcome.reason
+                warned += [(outcome.video_id, text) for text in outcome.warnings]
+    for text in _told_once(sorted(warned)):
+        warnings.warn(text, stacklevel=1)
     return bad
 
 
@@ -185,27 +190,28 @@ def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: flo
     """Write quarantine.jsonl.
 
     Raises:
-        InputError: more videos than the share `limit` are in it; the message names them all.
+        InputError: more videos than the share `limit` are in it.
     """
     rows = sorted(bad.items())
     lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]
     write_atomically(store / "quarantine.jsonl", "".join(lines).encode())
     if len(bad) > limit * total:
         raise InputError(
-            f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows: "
-            f"{'; '.join(_by_reason(rows))}"
+            f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows "
+            f"(quarantine.jsonl names each): {'; '.join(_told_once(rows))}"
         )
 
 
-def _by_reason(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Each video with its reason; of many whose reasons differ in paths and numbers alone, the first one's reason."""
+def _told_once(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Each video with its text; of many whose texts differ in paths and numbers alone, the first one's."""
     alike: dict[str, list[tuple[str, str]]] = {}
     for video_id, reason in rows:
-        alike.setdefault(VARYING.sub("", reason.replace(video_id, "")), []).append((video_id, reason))
+        named = re.compile(rf"(?<!\w){re.escape(video_id)}(?!\w)")
+        alike.setdefault(VARYING.sub("", named.sub("", reason)), []).append((video_id, reason))
     said = []
     for group in alike.values():
         shown = group if len(group) < MANY_ALIKE else group[:1]
         said += [f"{video_id}: {reason}" for video_id, reason in shown]
         if others := [video_id for video_id, _ in group[len(shown) :]]:
-            said[-1] += f" (and so for {len(others)} others: {', '.join(others)})"
+            said[-1] += f" (and so for {len(others)} others: {first_of(others)})"
     return said

@@ -12,6 +12,8 @@ SHIFT_S = 0.4  # trackers that start with their video are off by less
 SAME_LENGTH = 0.02  # of gaze and video
 SAME_SHIFT = 0.25  # how much the shifts of start and end may differ, of the larger
 OTHER_PACE = 0.05
+SAME_PACE = 0.01
+ENOUGH = 3  # videos whose paces are the same by no accident
 SAME_RATE = 0.01
 LATE_S = 1.0  # an action that begins at the video's end may be rounded
 SHOWN = 3
@@ -22,8 +24,8 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
 
     That is: few sampled frames with valid gaze; gaze as long as its video, which starts and ends later, or earlier, by
     the same; gaze from the start of its video that is longer or shorter by as much as its sampling rate is off the
-    rate of a tracker; actions that begin after the end of their video. Gaze that starts before its video and ends
-    after it passes, and so does gaze that covers a part of it.
+    rate of a tracker, or by the same in `ENOUGH` videos or more; actions that begin after the end of their video. Gaze
+    that starts before its video and ends after it passes, and so does gaze that covers a part of it.
 
     Args:
         report: of the store; see `quality_report`.
@@ -42,7 +44,7 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
             f"gaze of {len(shifted)} of {len(rows)} videos is as long as its video, and shifted against it "
             f"({_spans(shifted, rows)}): subtract the offset from its times, which are seconds of the video"
         )
-    if paced := [name for name, row in rows.items() if _has_other_pace(row)]:
+    if paced := _of_other_pace(rows):
         _warn(
             f"gaze of {len(paced)} of {len(rows)} videos seems to be timed by a faster or slower clock than its video "
             f"({_spans(paced, rows)}): scale its times, which are seconds of the video"
@@ -83,14 +85,24 @@ def _is_shifted(row: Mapping[str, Any]) -> bool:
     return start_s * end_after_s > 0 and least > SHIFT_S and most - least < SAME_SHIFT * most
 
 
-def _has_other_pace(row: Mapping[str, Any]) -> bool:
+def _of_other_pace(rows: Mapping[str, Any]) -> list[str]:
+    """The videos with gaze of another length that starts with them, where this is most likely the clock's.
+
+    If all such gaze is longer or shorter by the same, or if at the video's length its rate would be a tracker's.
+    """
+    off = {}
+    for name, row in rows.items():
+        span, pace = _span(row), row["clock"]["gaze_over_video"]
+        if span is not None and abs(span[0]) < SHIFT_S and abs(pace - 1) > OTHER_PACE:
+            off[name] = pace
+    alike = len(off) >= ENOUGH and max(off.values()) < (1 + SAME_PACE) * min(off.values())
+    return [name for name, pace in off.items() if alike or _hides_a_rate(pace, rows[name]["clock"])]
+
+
+def _hides_a_rate(pace: float, clock: Mapping[str, Any]) -> bool:
     """Whether the gaze would, if it were as long as its video, have the rate of a tracker, and as it is has none."""
-    span, interval_s = _span(row), row["clock"]["sample_interval_s"]
-    if span is None or not interval_s:
-        return False
-    pace = row["clock"]["gaze_over_video"]
-    is_off = abs(span[0]) < SHIFT_S and abs(pace - 1) > OTHER_PACE
-    return is_off and _is_rate(pace / interval_s) and not _is_rate(1 / interval_s)
+    interval_s = clock["sample_interval_s"]
+    return bool(interval_s) and _is_rate(pace / interval_s) and not _is_rate(1 / interval_s)
 
 
 def _is_rate(rate_hz: float) -> bool:

@@ -113,7 +113,7 @@ class GradientCheck(Callback):
 
 
 class PlainProgress(Callback):
-    """Lines instead of a bar, where there is no terminal: how far, losses, time left."""
+    """Lines instead of a bar, where there is no terminal: how far, time left, losses that were measured since."""
 
     steps: Lines  # of the training
     batches: Lines  # of the validation, test or prediction under way
@@ -121,16 +121,16 @@ class PlainProgress(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         steps = trainer.estimated_stepping_batches
         self.steps = Lines("training", steps, trainer.global_step, interval_s=INTERVAL_S)
+        self.losses: dict[str, float] = {}
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         line = self.steps.reach(trainer.global_step)
         if line is not None and trainer.is_global_zero:
-            losses = (
-                f"  {name.removeprefix('train/')} {float(value):.3f}"
-                for name, value in trainer.callback_metrics.items()
-                if name.startswith("train/")
-            )
-            say(line + "".join(losses))
+            of_run = trainer.callback_metrics
+            losses = {name: float(value) for name, value in of_run.items() if name.startswith("train/")}
+            fresh = losses if losses != self.losses else {}
+            say(line + "".join(f"  {name.removeprefix('train/')} {value:.3f}" for name, value in fresh.items()))
+            self.losses = losses
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.batches = Lines("validating", sum(trainer.num_val_batches), share=1.0)
