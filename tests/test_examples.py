@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -131,7 +132,8 @@ def test_the_pictures_are_the_kitchens(monkeypatch: pytest.MonkeyPatch, tmp_path
     kept = EXAMPLES / "kitchen"
     assert (tmp_path / "pictures.jsonl").read_bytes() == (kept / "pictures.jsonl").read_bytes()
     for picture in kept.glob("*.png"):
-        assert Image.open(picture).tobytes() == Image.open(tmp_path / picture.name).tobytes()
+        kept_pixels, pixels = (np.asarray(Image.open(one), int) for one in (picture, tmp_path / picture.name))
+        assert abs(kept_pixels - pixels).max() <= 4  # versions of OpenCV round differently
 
 
 def test_accumulated_batches_weigh_the_pull_once(

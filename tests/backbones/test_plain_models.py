@@ -40,7 +40,7 @@ def processed(backbone: Backbone, processor: Any, clips: list[Clip]) -> tuple[di
     media: dict[str, Any] = {"images": [list(one) for one in frames]}
     if backbone.media == "video":
         times = VideoMetadata(fps=2.5, frames_indices=[1, 2, 3, 4], total_num_frames=FRAMES)
-        media = {"videos": frames, "video_metadata": [times] * len(clips)}
+        media = {"videos": [[one] for one in frames], "video_metadata": [times] * len(clips)}
     texts, labels = [], []
     for clip in clips:
         content = [{"type": backbone.media}] * (1 if backbone.media == "video" else FRAMES)

@@ -105,7 +105,7 @@ def test_images_and_videos_are_answered_as_by_the_model_itself(adapter: Any, exp
 
 
 def test_a_tower_that_takes_two_frames_as_one_takes_one_image(adapter: Any, tmp_path: Path) -> None:
-    family = next(family for family in FAMILIES if family.name == "qwen2.5-vl-video")
+    family = next(family for family in FAMILIES if family.name == "qwen2-vl-video")
     save_checkpoint(*family.build(), tmp_path / "base")
     backbone = make_backbone(family, tmp_path / "base", "pool").eval()
     (tmp_path / "new").mkdir()

@@ -37,7 +37,7 @@ model = PeftModel.from_pretrained(base, {folder})"""
 IMAGES = 'inputs = processor(text=text, images=list(frames), return_tensors="pt"{options})'
 VIDEO = """\
 times = VideoMetadata(total_num_frames=len(frames), fps={rate}, frames_indices=list(range(1, len(frames) + 1)))
-inputs = processor(text=text, videos=[frames], video_metadata=[times], return_tensors="pt")"""
+inputs = processor(text=text, videos=[[frames]], video_metadata=[times], return_tensors="pt")"""
 NOT_KEPT = ("crop_to_patches",)
 """Options whose default is the processor's class's, whatever its folder says."""
 
