@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-real fuzz drill audit docs small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-wheel test-real fuzz drill audit docs small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -94,6 +94,19 @@ test-latest: install  ## run the tests with the newest versions that pyproject.t
 	$(BIN)/uv pip install --quiet --python $(LATEST)/bin/python --editable '.[dev]'
 	$(BIN)/uv pip freeze --python $(LATEST)/bin/python | diff constraints.txt - | grep '^>' || true
 	$(LATEST)/bin/python $(PYTEST)
+
+# As who installs it has it: of the files that git knows, in an environment and a folder of its own, both removed after it.
+WHEEL_RUNS ?= --help doctor demo
+test-wheel: install  ## install the wheel into an empty environment, and run the doctor and the demo there (about 10 minutes on 2 cores)
+	$(check_python)
+	$(call need_uv)
+	@made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && mkdir "$$made/source" "$$made/elsewhere" \
+		&& git ls-files -z | tar --null --files-from - --create | tar --extract --directory "$$made/source" \
+		&& $(BIN)/uv build --quiet --wheel --out-dir "$$made/dist" "$$made/source" \
+		&& $(PYTHON) -m venv "$$made/venv" \
+		&& $(BIN)/uv pip install --quiet --python "$$made/venv/bin/python" --constraint constraints.txt "$$made"/dist/*.whl \
+		&& unset PYTHONPATH && PATH="$$made/venv/bin:$$PATH" && cd "$$made/elsewhere" \
+		&& for command in $(WHEEL_RUNS); do gaze-vlm $$command || exit 1; done
 
 REAL := data/real
 test-real: install  ## run the tests on real gaze and video, downloading them first (97 MB)
