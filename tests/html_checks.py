@@ -1,8 +1,11 @@
 """What any page of this package must be: whole in itself, and readable by a screen reader."""
 
+import json
 import re
+from base64 import b64decode
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -84,3 +87,10 @@ def check_readable(text: str) -> None:
     for region in (attributes for _, attributes in page.elements if attributes.get("role") == "region"):
         assert region.get("aria-label")
         assert region.get("tabindex") == "0"
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What the script of `gaze-vlm look`'s page reads."""
+    templates = dict(re.findall(r'<template id="([\w-]+)">(.*?)</template>', page, re.DOTALL))
+    data = json.loads(templates.pop("data").replace("&#34;", '"').replace("&lt;", "<").replace("&gt;", ">"))
+    return {**data, "arrays": {name: b64decode(text) for name, text in templates.items()}}

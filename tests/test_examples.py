@@ -101,7 +101,7 @@ def test_an_example_trains_on_the_modules_loss(
     script: str, data: Path, expected: float, trained: Callable[..., list[float]]
 ) -> None:
     if script == "trl_sft":
-        pytest.importorskip("trl", reason="pip install 'gaze-vlm-lightning[examples]'")
+        pytest.importorskip("trl", reason="pip install 'gaze-vlm-lightning[dev]'")
     losses = trained(script, data, steps=3)
     assert losses[0] == pytest.approx(expected, rel=1e-6)
     assert len(losses) == 3

@@ -1,8 +1,5 @@
 """`gaze-vlm look` as a user runs it: a page, a figure, and one line where something is wrong."""
 
-import json
-import re
-from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from gaze_vlm.look.frames import frames_of_images, frames_of_video
 from gaze_vlm.look.look import look_at
 from gaze_vlm.look.tokens import token_texts
 from gaze_vlm.look.watching import SOURCES, ask, watch, watched_layers
-from html_checks import Page, check_readable, check_whole
+from html_checks import Page, check_readable, check_whole, data_of
 
 PROMPT = "what is the camera wearer doing ?"
 
@@ -46,13 +43,6 @@ def gaze(images: Path) -> Path:
 
 def look(*args: str | Path) -> int:
     return main(["look", *map(str, args)])
-
-
-def data_of(page: str) -> dict[str, Any]:
-    """What the page's script reads."""
-    templates = dict(re.findall(r'<template id="([\w-]+)">(.*?)</template>', page, re.DOTALL))
-    data = json.loads(templates.pop("data").replace("&#34;", '"').replace("&lt;", "<").replace("&gt;", ">"))
-    return {**data, "arrays": {name: b64decode(text) for name, text in templates.items()}}
 
 
 @pytest.mark.filterwarnings("ignore:the answer .* has words that the model's tokenizer does not know")
