@@ -4,6 +4,7 @@ import doctest
 import subprocess
 import sys
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,17 @@ import pytest
 import gaze_vlm
 
 SOURCE = Path(gaze_vlm.__file__).parent
+USED_ALONE = (  # without Lightning, by who has a trainer already: docs/api.md
+    "GazeBlock",
+    "GazeMixture",
+    "GazeMixture.on",
+    "GazeRegularizer",
+    "GazeSamples",
+    "capture_attention",
+    "gaze_divergence",
+    "load_backbone",
+    "patch_distribution",
+)
 WITH_EXAMPLES = [file for file in SOURCE.rglob("*.py") if ">>> " in file.read_text(encoding="utf-8")]
 
 
@@ -44,6 +56,11 @@ def test_the_page_of_the_api_runs(monkeypatch):
     failed, tried = doctest.testfile("docs/api.md", module_relative=False, encoding="utf-8")
     assert tried > 15
     assert failed == 0
+
+
+@pytest.mark.parametrize("name", USED_ALONE)
+def test_what_is_used_alone_has_an_example(name):
+    assert ">>> " in (attrgetter(name)(gaze_vlm).__doc__ or "")
 
 
 @pytest.mark.parametrize("file", WITH_EXAMPLES, ids=lambda file: file.stem)

@@ -24,6 +24,17 @@ def load_backbone(model: str | Path, **options: Any) -> Backbone:
     Raises:
         MissingFileError: there is no such model, or a file of it is missing.
         InputError: it is damaged, or of no family that is known.
+
+    Example:
+        The tiny LLaVA that ships sees two grey frames:
+
+        >>> import torch
+        >>> from gaze_vlm.inference.clips import answer, clip_of_frames
+        >>> backbone = load_backbone("kitchen-llava", max_new_tokens=8)
+        >>> frames = torch.full((2, 3, 96, 96), 128, dtype=torch.uint8)
+        >>> clip = clip_of_frames(frames, [1.0, 2.0], "what does the hand hold ?")
+        >>> answer(backbone, [clip])
+        ['nothing']
     """
     folder = Path(model)
     if RunDirectory(folder).config.is_file():
