@@ -1,8 +1,11 @@
-"""Completion in a real bash: of commands, of their options, of values that are one of a few."""
+"""Completion in a real bash: of commands, options, values that are one of a few; and the shape of zsh's script."""
 
+import re
 import shutil
 import subprocess
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -18,14 +21,20 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
+def write_script(file: Path, shell: Literal["bash", "zsh"]) -> Path:
+    with file.open("w") as stream, redirect_stdout(stream):
+        completion(shell)
+    return file
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from contextlib import redirect_stdout
+    return write_script(tmp_path_factory.mktemp("completion") / "gaze-vlm.bash", "bash")
 
-    file = tmp_path_factory.mktemp("completion") / "gaze-vlm.bash"
-    with file.open("w") as stream, redirect_stdout(stream):
-        completion()
-    return file
+
+@pytest.fixture(scope="module")
+def zsh_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_script(tmp_path_factory.mktemp("completion") / "gaze-vlm.zsh", "zsh")
 
 
 def completed(script: Path, *words: str) -> set[str]:
@@ -65,3 +74,25 @@ def test_values(script: Path) -> None:
     assert completed(script, "gaze-vlm", "compare", "--engine", "") == {"local", "submitit"}
     (script.parent / "own.yaml").touch()
     assert completed(script, "lightning", "fit", "--config", "ow") == {"own.yaml"}
+
+
+def test_zsh_has_every_command_with_its_options(zsh_script: Path) -> None:
+    text, names = zsh_script.read_text(encoding="utf-8"), {*TRAINING, *COMMANDS}
+    assert text.startswith("#compdef gaze-vlm lightning\n")
+    assert "\n  compdef _shtab_gaze_vlm -N gaze-vlm lightning\n" in text  # where it is sourced
+    listed = re.search(r"(?s)local _commands=\((.*?)\n  \)", text)
+    assert listed is not None
+    assert {*re.findall(r"(?m)^    ([\w-]+):'", listed[1])} == names
+    called = dict(re.findall(r"(?m)^        ([\w-]+)\) _arguments -C -s \$(\w+) ;;$", text))
+    assert called.keys() == names
+    assert all(f"\n{options}=(\n" in text for options in called.values())
+    assert '\n  "--engine[' in text
+    assert re.search(r'(?m)^  "--data\.train_gaze\[.*\]:data.train_gaze:\(.*shuffled shuffled_in_time.*\)"$', text)
+
+
+def test_zsh_reads_its_script(zsh_script: Path) -> None:
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("there is no zsh here")
+    done = subprocess.run([zsh, "-n", str(zsh_script)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
