@@ -10,7 +10,12 @@ from markdown_it import MarkdownIt
 
 from training_files import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "results").glob("*.md")),
+    *sorted((ROOT / "src" / "gaze_vlm" / "shipped").glob("*/README.md")),
+]
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,9 @@ def blocks(page: Path) -> Iterator[Block]:
             assert token.map is not None
             name = page.relative_to(ROOT).as_posix()
             yield Block(name, token.map[0] + 1, token.info.strip(), token.content)
+
+
+def inline_code(page: Path) -> Iterator[str]:
+    """What stands between backticks in the text and the tables of a page, in its order."""
+    for token in MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8")):
+        yield from (part.content for part in token.children or () if part.type == "code_inline")

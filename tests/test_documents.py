@@ -2,13 +2,15 @@
 
 The quick start is run as it stands, with small sizes on small files (`SMALL`), and leaves a store and runs. In that
 folder the commands of all pages are parsed by the real commands, and those of `RUN` are run. Python is run.
-`documents_not_run.toml` has the blocks that are neither, each with its reason.
+`documents_not_run.toml` has the blocks that are neither, each with its reason, and why a command is parsed and not run.
+Of commands in sentences and tables the names of commands, options and files are checked.
 """
 
 import functools
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -19,8 +21,9 @@ import pytest
 import torch
 import yaml
 
-from documents import PAGES, Block, blocks
+from documents import PAGES, Block, blocks, inline_code
 from gaze_vlm.cli import COMMANDS, TRAINING, main
+from gaze_vlm.command_line.function_command import function_parser
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.training.configured import configure
 from training_files import ROOT
@@ -28,6 +31,7 @@ from training_files import ROOT
 NOT_RUN: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("documents_not_run.toml").read_text("utf-8")
 )
+PARSED_ONLY = NOT_RUN.pop("parsed only")  # commands, and why those lines that are not in `RUN` are not run
 OUTSIDE = {  # programs of others, and why no test starts them
     ".": "sets the shell's path",
     "aws": "asks for keys that a licence brings",
@@ -35,11 +39,16 @@ OUTSIDE = {  # programs of others, and why no test starts them
     "ls": "lists what `ego4d` downloaded",
     "pre-commit": "changes the repository's hooks",
     "tensorboard": "a server of another package",
+    "unzip": "unpacks what a licence brings",
+    "wget": "downloads what needs a licence",
 }
 STANDS_FOR = {  # words in the pages that stand for something of the reader's
     "PATH": "data/kitchen",
     "CONFIG": "lightning_configs/kitchen/gaze.yaml",
     "RUN": "runs/kitchen/gaze/seed0",
+    "FOLDER": "data/kitchen/videos",
+    "MODEL": "runs/kitchen/gaze/seed0",
+    "VIDEO": "data/kitchen/videos/P01-R01-Pizza.mp4",
     "ARMS.yaml": "lightning_configs/compare/paper.yaml",
     "…": "lightning_configs/kitchen/preparation.yaml",
 }
@@ -47,6 +56,8 @@ RUN = {  # commands that are run wherever they stand, beside those of the quick 
     "gaze-vlm export --run runs/kitchen/gaze/seed0 --output exported",
     "gaze-vlm alignment --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output alignment.png",
     "gaze-vlm quality --store data/egtea-store",
+    "gaze-vlm caption --model runs/kitchen/gaze/seed0 --videos FOLDER --output captions.jsonl --subtitles srt",
+    "gaze-vlm look --model MODEL --video VIDEO --prompt What is the camera wearer doing? --output look.html",
 }
 FEW = ["--trainer.limit_val_batches=1", "--data.batch_size=2"]
 SMALL = {  # what makes a command of the quick start small
@@ -102,7 +113,7 @@ def followed(raw_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 alias(folder / name, folder / path)
         found = {" ".join(words): words[1:] for page in PAGES for block in blocks(page) for words in shell(block)}
         for line in sorted(RUN):
-            assert main(found[line]) == 0, line
+            assert main([stand_in(option) for option in found[line]]) == 0, line
     finally:
         os.chdir(before)
     return folder
@@ -132,8 +143,7 @@ def parse(*words: str) -> None:
     if program in OUTSIDE:
         return
     if program == "make":
-        targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
-        assert set(options) <= set(targets)
+        assert set(options) <= make_targets()
     elif program == "pip":
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         ours = re.fullmatch(r"gaze-vlm-lightning\[(.*)\]", options[-1])
@@ -180,8 +190,55 @@ def piece_of_configuration(block: Block, folder: Path) -> None:
 
 
 def test_the_quick_start_and_others_leave_what_they_say(followed: Path) -> None:
-    for made in ("attention.png", "alignment.png", "exported/gaze_vlm.json", "runs/kitchen/gaze/seed0/metrics.json"):
-        assert (followed / made).stat().st_size > 100
+    made = "attention.png alignment.png captions.jsonl look.html exported/gaze_vlm.json".split()
+    for name in (*made, "runs/kitchen/gaze/seed0/metrics.json"):
+        assert (followed / name).stat().st_size > 100
+
+
+def test_a_command_that_is_not_run_has_a_reason() -> None:
+    quick_start = {" ".join(words) for block in blocks(ROOT / "docs" / "quick_start.md") for words in shell(block)}
+    run_or_parsed = [
+        block for page in PAGES for block in blocks(page) if block.first not in NOT_RUN.get(block.page, {})
+    ]
+    lines = [words for block in run_or_parsed for words in shell(block)]
+    left = {words[1] for words in lines if " ".join(words) not in RUN | quick_start}
+    assert left == PARSED_ONLY.keys()
+    assert {" ".join(words) for words in lines} >= RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_sentences_exist(page: Path) -> None:
+    for code in inline_code(page):
+        if re.match(r"(gaze-vlm|lightning|make|python) \S", code):
+            check_names(code, *shlex.split(code))
+
+
+def check_names(code: str, program: str, first: str, *rest: str) -> None:
+    """The targets, the file, or the command, its options and its configurations are there."""
+    if program == "make":
+        assert {word for word in (first, *rest) if "=" not in word} <= make_targets(), code
+    elif program == "python":
+        assert first.startswith("-") or (ROOT / first).is_file(), code
+    elif first not in ("--help", "COMMAND"):
+        assert first in (*TRAINING, *COMMANDS), code
+        names = {word.partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")}
+        assert names <= {"__help", *(option.replace("-", "_") for option in options_of(first))}, code
+        assert all((ROOT / word).is_file() for word in rest if word.startswith("lightning_configs/")), code
+
+
+@functools.cache
+def options_of(command: str) -> set[str]:
+    """Options of a command that is no training; a sentence gives those of a training in a block."""
+    if command in TRAINING or command == "doctor":
+        return set()
+    where, what = COMMANDS[command]
+    module, name = where.split(":")
+    parser = function_parser(getattr(import_module(module), name), command, what)
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def make_targets() -> set[str]:
+    return {*re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))}
 
 
 @pytest.mark.usefixtures("parsed_only")
