@@ -62,6 +62,11 @@ def test_examples_end_the_help_of_a_command(capsys: pytest.CaptureFixture) -> No
         assert page.rstrip().endswith("\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[command])]))
 
 
+@pytest.mark.parametrize("command", [*TRAINING, *COMMANDS])
+def test_no_help_shows_what_is_suppressed(command: str, capsys: pytest.CaptureFixture) -> None:
+    assert "SUPPRESS" not in page_of([command, "--help"], capsys)
+
+
 @pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
 def test_every_example_can_be_run(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, command, *options = shlex.split(line)

@@ -98,6 +98,7 @@ def _is_option(action: argparse.Action) -> bool:
         bool(action.option_strings)
         and not any(option.endswith(".help") for option in action.option_strings)
         and name not in (argparse.SUPPRESS, "help", "weights_only")
+        and action.help != argparse.SUPPRESS
         and action.option_strings[0].startswith("-")  # no link of one option to another
         and action.metavar != "CONFIG"  # no YAML of a group
         and (name in USUAL or not name.startswith("trainer."))
