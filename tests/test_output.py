@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,31 @@ def test_a_full_disk_that_names_no_file(monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().err == (
         "gaze-vlm doctor: error: No space left on device: make room, and run the same command again\n"
     )
+
+
+@pytest.mark.parametrize("refuses_folders", [False, True])
+def test_a_file_is_on_disk_before_its_name_and_then_its_name(
+    refuses_folders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a machine that loses its power may keep the new name of an empty file."""
+    done, fsync, replace = [], os.fsync, Path.replace
+
+    def recorded_fsync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        done.append("folder" if is_folder else f"file of {os.fstat(descriptor).st_size}")
+        if is_folder and refuses_folders:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    def recorded_replace(draft: Path, path: Path) -> Path:
+        done.append("replace")
+        return replace(draft, path)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Path, "replace", recorded_replace)
+    write_atomically(tmp_path / "a.txt", "text")
+    assert done == ["file of 4", "replace", "folder"]
+    assert (tmp_path / "a.txt").read_text() == "text"
 
 
 def test_what_is_fine_leaves_nothing(tmp_path: Path) -> None:

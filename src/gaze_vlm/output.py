@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import uuid4
@@ -74,8 +74,19 @@ def draft_of(path: Path) -> Iterator[Path]:
             with draft.open("rb") as stream:
                 os.fsync(stream.fileno())
             draft.replace(path)
+            sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where the file system can do that."""
+    with suppress(OSError):  # some network file systems refuse it
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 @contextmanager
@@ -98,6 +109,7 @@ def draft_folder(folder: Path) -> Iterator[Path]:
         yield draft
         with writing(folder):
             draft.replace(folder)
+            sync_folder(folder.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

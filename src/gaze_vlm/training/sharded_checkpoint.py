@@ -22,7 +22,7 @@ from torch.utils._pytree import SequenceKey, tree_leaves_with_path, tree_map_onl
 
 from gaze_vlm.digests import SUMS, check_sums, file_digest, listed, sum_beside
 from gaze_vlm.errors import InputError, OutputError
-from gaze_vlm.output import draft_name, set_aside, write_synced, writing
+from gaze_vlm.output import draft_name, set_aside, sync_folder, write_synced, writing
 from gaze_vlm.training.together import gathered, together
 
 REST, SHARDS = "rest.pt", ".safetensors"
@@ -99,7 +99,9 @@ def _finish(digests: dict[str, str], draft: Path, path: Path) -> None:
         raise OutputError(f"{path} lacks shards of some processes: put run.dir where all of them see the same files")
     write_synced(draft / SUMS, listed(digests).encode())
     with set_aside(path):
+        sync_folder(draft)
         draft.replace(path)
+        sync_folder(path.parent)
     sum_beside(path).unlink(missing_ok=True)  # of a file that was there before
 
 
