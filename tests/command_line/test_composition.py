@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gaze_vlm.command_line.composition import configs_of, expand_configs
+from gaze_vlm.command_line.composition import configs_of, expand_configs, read_yaml
+from gaze_vlm.errors import InputError
 
 
 @pytest.fixture
@@ -46,6 +47,31 @@ def test_none_as_python_writes_it_is_refused(files: Path) -> None:
         expand_configs(["--config", "whole.yaml"])
 
 
+def test_aliases_without_end_are_refused(files: Path) -> None:
+    Path("a.yaml").write_text("model: {optimizer: {init_args: {foreach: &a [*a]}}}\n")
+    with pytest.raises(InputError, match=r"^a.yaml: model.optimizer.init_args.foreach.0 is an alias of what it stands"):
+        expand_configs(["--config=a.yaml"])
+    Path("a.yaml").write_text("data: &a {gaze: *a}\n")
+    with pytest.raises(InputError, match=r"^a.yaml: data.gaze is an alias of what it stands in"):
+        expand_configs(["--config=a.yaml"])
+    doubled = "\n".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]" for i in range(40))
+    Path("a.yaml").write_text(f"a0: &a0 [1]\n{doubled}\n")
+    with pytest.raises(InputError, match=r"^a.yaml has over 100000 values"):
+        expand_configs(["--config=a.yaml"])
+
+
+def test_an_alias_of_another_value_is_read(files: Path) -> None:
+    Path("a.yaml").write_text("a: &a {b: 1}\nc: [*a, *a]\n")
+    assert read_yaml(Path("a.yaml")) == {"a": {"b": 1}, "c": [{"b": 1}, {"b": 1}]}
+
+
+@pytest.mark.parametrize("configs", ["3", "base.yaml", "[3]", "{base.yaml: 1}"])
+def test_configs_is_a_list_of_names(files: Path, configs: str) -> None:
+    Path("a.yaml").write_text(f"configs: {configs}\n")
+    with pytest.raises(InputError, match=r"a.yaml: configs is .*; expected a list of YAML files"):
+        expand_configs(["--config=a.yaml"])
+
+
 def test_parts_are_found_from_another_directory(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (files / "elsewhere").mkdir()
     composed = next(file for file in files.glob("*.yaml") if "configs" in file.read_text())
@@ -61,11 +87,3 @@ def test_the_name_of_a_shipped_checkpoint_is_no_path_that_moved(files: Path) -> 
     named = {"run": {"dir": str(run)}, "model": {"backbone": {"init_args": {"checkpoint": "kitchen-llava"}}}}
     (run / "config.yaml").write_text(yaml.safe_dump(named))
     assert expand_configs([f"--config={run / 'config.yaml'}"]) == [f"--config={run / 'config.yaml'}"]
-
-
-def test_a_run_of_an_earlier_version_has_an_old_name(files: Path) -> None:
-    Path("run.yaml").write_text("model: {backbone: {init_args: {least_in_view: 0.3}}}\n")
-    (text,) = expand_configs(["--config=run.yaml"])
-    assert yaml.safe_load(text.removeprefix("--config=")) == {
-        "model": {"backbone": {"init_args": {"min_mass_in_view": 0.3}}}
-    }

@@ -25,6 +25,25 @@ FILES = {
     "syntax.yaml": "seed_everything: 0\ndata: {batch_size: [4}",
     "list.yaml": "- 1",
     "prepare.yaml": "parameters: {frame_hzz: 1}",
+    "parameters.yaml": "parameters: 3",
+    "reader.yaml": "reader: 3",
+}
+WRONG_VALUES = {  # and what is said of the option; a group or dataclass has keys
+    "run: 1": "run: expected keys with values, got '1'",
+    "trainer: 3": "trainer: expected keys with values, got '3'",
+    "model: [3]": "model: expected keys with values, got '[3]'",
+    "data: {gaze: 1}": "data.gaze: expected keys with values, got '1'",
+    "data: {gaze: null}": "data.gaze: expected keys with values, got 'null'",
+    "data: {gaze: {event_weights: []}}": "data.gaze.event_weights: expected keys with values, got '[]'",
+    "data: {train_noise: [0.1]}": "data.train_noise: expected keys with values, got '[0.1]'",
+    "model: {backbone: {init_args: 3}}": "model.backbone: init_args: expected keys with values, got int",
+    "model: {backbone: {init_args: {view: 3}}}": "model.backbone.init_args.view: expected keys with values, got '3'",
+    # Null was taken for a value of any type.
+    "data: {batch_size: null}": "data.batch_size: expected a whole number, got 'null'",
+    "model: {backbone: {init_args: {max_new_tokens: null}}}": "max_new_tokens: expected a whole number, got 'null'",
+    "model: {backbone: {init_args: {heads: null}}}": "model.backbone.init_args.heads: expected a list, got 'null'",
+    "data: {gaze: {sigma: null}}": "data.gaze.sigma: expected a number, got 'null'",
+    f"data: {{gaze: {{sigma: {'9' * 400}}}}}": "data.gaze.sigma: int too large to convert to float",
 }
 
 
@@ -144,6 +163,15 @@ def case(message: str, *args: str, status: int = 2) -> object:
             "prepare",
             "--config=prepare.yaml",
         ),
+        case(
+            "parameters.yaml: parameters: expected keys with values, got '3'",
+            "prepare",
+            "--config=parameters.yaml",
+        ),
+        case("reader.yaml: reader: expected keys with values", "prepare", "--config=reader.yaml"),
+        case("parameters: expected keys with values, got '3'", "prepare", "--parameters=3"),
+        case("data.gaze: expected keys with values, got '1'", "fit", "--data.gaze=1"),
+        case("backbone.init_args.view: expected keys with values, got '3'", "fit", "--model.backbone.view=3"),
         case("valve.yaml does not exist", "prepare", "--config=valve.yaml", status=1),
         case("seeds: expected a whole number, got 'a'", "compare", "--config=x", "--seeds", "0", "a"),
         case("no command 'prepar': choose from ", "prepar"),
@@ -166,6 +194,18 @@ def test_a_wrong_command_line_is_one_line(
     assert main(args) == status
     error = capsys.readouterr().err
     assert error.count("\n") == 1
+    assert message in error
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_VALUES.items())
+def test_a_wrong_value_of_a_yaml_is_one_line(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "m.yaml").write_text(text)
+    assert main(["doctor", f"--config={KITCHEN}", f"--config={tmp_path / 'm.yaml'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"{tmp_path / 'm.yaml'}: " in error
     assert message in error
 
 

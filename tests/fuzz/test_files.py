@@ -50,6 +50,7 @@ from gaze_vlm.runs.alignment import Alignment, read_alignment, write_alignment
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_belongs
 from gaze_vlm.training.checkpoint_files import read_checkpoint, write_checkpoint
+from gaze_vlm.training.configured import configure
 from gaze_vlm.training.export import write_settings
 from gaze_vlm.training.loggers import CONTINUED_BY, name_known_runs
 from gaze_vlm.training.sharded_checkpoint import REST, read_parts
@@ -102,6 +103,16 @@ def read_results(folder: Path) -> None:
     run = read_run(folder)
     overlaps({(run.dataset, run.dataset): run}, {})
     str(RunDirectory(folder).state)
+
+
+def printed_config(args: list[str]) -> str:
+    """Every option with its value, as `fit --print_config` has it and a run's config.yaml."""
+    cli = configure(args)
+    return str(cli.parser.dump(cli.config))
+
+
+def configure_run(folder: Path) -> None:
+    configure([f"--config={folder / 'config.yaml'}", "--trainer.accelerator=cpu"])  # whose driver is not asked for GPUs
 
 
 def read_frames(folder: Path) -> None:
@@ -230,6 +241,12 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
         "config.yaml": damaged_yaml,
     }.items():
         made[file] = Target(run, file, way, read_results, (str(run),))
+    trained = place / "trained"
+    (trained / "checkpoints").mkdir(parents=True)
+    config = ["--config=kitchen/gaze", f"--run.dir={trained}", f"--data.store={prepared}"]
+    (trained / "config.yaml").write_text(printed_config(config))
+    of_values = ("",)  # a class that refuses a value names its own option, and no file
+    made["run config"] = Target(trained, "config.yaml", damaged_yaml, configure_run, of_values, 2)
     write_json(directory.cost, {"train_seconds": 1.5, "resumes": 2, "device": "a"})
     made["training.json"] = Target(run, "training.json", damaged_json, lambda folder: read_cost(RunDirectory(folder)))
     write_json(directory.logger_ids, {"WandbLogger": "drawn", "MLFlowLogger": "8b99"})
@@ -247,8 +264,8 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     (base / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# A base model\n")
     exported = place / "exported"
     exported.mkdir()
-    trained = {"clip": {"frames": 2, "frame_hz": 1.0}, "prompts": PROMPTS, "gaze_input": "none"}
-    write_settings(load_backbone("kitchen-llava"), exported, trained)
+    made_with = {"clip": {"frames": 2, "frame_hz": 1.0}, "prompts": PROMPTS, "gaze_input": "none"}
+    write_settings(load_backbone("kitchen-llava"), exported, made_with)
     made["export settings"] = Target(
         exported, SETTINGS, damaged_json, lambda folder: trained_on(str(folder)), (str(exported),)
     )
@@ -350,6 +367,7 @@ NAMES = (
     "state.json",
     "predictions.jsonl",
     "config.yaml",
+    "run config",
     "training.json",
     "loggers.json",
     "alignment",

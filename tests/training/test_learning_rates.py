@@ -15,7 +15,6 @@ from gaze_vlm.backbones import Lora
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.cli import main
 from gaze_vlm.training.callbacks import GradientCheck
-from gaze_vlm.training.configured import configure
 from gaze_vlm.training.module import GazeVLM, LearningRateSchedule
 from training_files import ROOT
 
@@ -110,10 +109,3 @@ def test_the_command_line_shows_and_takes_these_names(capsys: pytest.CaptureFixt
         with pytest.raises(SystemExit):
             main(["fit", config, *option, "--print_config"])
         assert f"\n  schedule: {shown}\n" in capsys.readouterr().out
-
-
-def test_a_run_of_an_earlier_version_names_its_schedule_in_capitals(tmp_path: Path) -> None:
-    old = tmp_path / "config.yaml"
-    old.write_text("model: {schedule: CONSTANT_WITH_WARMUP}\n")
-    config = f"--config={ROOT / 'lightning_configs' / 'kitchen' / 'gaze.yaml'}"
-    assert configure([config, f"--config={old}"]).model.schedule == "constant_with_warmup"

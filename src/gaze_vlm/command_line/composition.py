@@ -15,6 +15,7 @@ from gaze_vlm.shipped.configs import locate_config, nearest_config
 
 PATHS = ("data.store", "model.backbone.init_args.checkpoint", "ckpt_path")
 """Keys of a run's configuration that name files, beside its own directory."""
+MOST_VALUES = 100_000
 
 
 def expand_configs(args: list[str]) -> list[str]:
@@ -33,38 +34,10 @@ def expand_configs(args: list[str]) -> list[str]:
         for part in configs_of(file):
             values = read_yaml(part)
             # What is left of a composed file has no name of its own: it is handed over as text.
-            changed = [
-                values.pop("configs", None) is not None,
-                _lower(values.get("model"), "schedule"),
-                _rename(_value(values, "model.backbone.init_args"), "least_in_view", "min_mass_in_view"),
-                _drop(_value(values, "model.backbone.init_args"), "cached_frames"),  # data.features came in its place
-            ]
-            own = yaml.safe_dump(values) if any(changed) else str(locate_config(part))
-            expanded.append(f"--config={own}")
+            is_composed = values.pop("configs", None) is not None
+            expanded.append(f"--config={yaml.safe_dump(values) if is_composed else locate_config(part)}")
             expanded += where_it_is_now(part)
     return expanded
-
-
-def _lower(values: Any, key: str) -> bool:
-    """Lower a value in capitals, as earlier versions wrote schedules; return whether it was."""
-    value = values.get(key) if isinstance(values, dict) else None
-    if not isinstance(value, str) or not value.isupper():
-        return False
-    values[key] = value.lower()
-    return True
-
-
-def _rename(values: Any, old: str, new: str) -> bool:
-    """Rename a key of earlier versions; return whether it was there."""
-    if not isinstance(values, dict) or old not in values:
-        return False
-    values[new] = values.pop(old)
-    return True
-
-
-def _drop(values: Any, key: str) -> bool:
-    """Drop a key of earlier versions; return whether it was there."""
-    return isinstance(values, dict) and values.pop(key, None) is not None
 
 
 def with_located_configs(args: list[str]) -> list[str]:
@@ -124,11 +97,14 @@ def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:
     The files of its `configs` come first, then itself.
 
     Raises:
-        InputError: a name in `configs` is no file, or a file names itself by way of others.
+        InputError: `configs` is no list of names, a name is no file, or a file names itself by way of others.
     """
     if file in within:
         raise InputError(f"configs: {' → '.join(map(str, [*within, file]))} is a circle: take one of them out")
-    parts = [found_from(Path(part), file) for part in read_yaml(file).get("configs") or []]
+    names = read_yaml(file).get("configs") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{file}: configs is {names!r}; expected a list of YAML files")
+    parts = [found_from(Path(name), file) for name in names]
     for part in parts:
         if not locate_config(part).is_file():
             raise InputError(f"{file}: configs: {part} does not exist: fix the path{nearest_config(part)}")
@@ -145,16 +121,17 @@ def where_it_is_now(file: Path) -> list[str]:
     if file.name not in run.CONFIGS or not (run.checkpoints.exists() or run.facts.exists()):
         return []
     values, options = read_yaml(file), []
-    old = Path(_value(values, "run.dir") or folder)
+    given = _value(values, "run.dir")
+    old = Path(given) if isinstance(given, str) and "\0" not in given else folder
     if old.resolve() != folder.resolve():
         options.append(f"--run.dir={folder}")
     for key in PATHS:
         value = _value(values, key)
-        if not isinstance(value, str) or Path(value).exists() or value in shipped_checkpoints():
+        if not isinstance(value, str) or _is_there(Path(value)) or value in shipped_checkpoints():
             continue
         alike = Path(value).is_absolute() == old.is_absolute()
         same_way = Path(os.path.normpath(folder.absolute() / os.path.relpath(value, old)))
-        found = same_way if alike and same_way.exists() else found_from(Path(value), file)
+        found = same_way if alike and _is_there(same_way) else found_from(Path(value), file)
         if found != Path(value):
             options.append(f"--{key}={found}")
     return options
@@ -171,10 +148,18 @@ def found_from(path: Path, file: Path) -> Path:
 
     The path itself is returned where it is nowhere.
     """
-    if path.is_absolute() or path.exists():
+    if path.is_absolute() or _is_there(path):
         return path
     above = (folder / path for folder in file.absolute().parents)
-    return next((place for place in above if place.exists()), path)
+    return next((place for place in above if _is_there(place)), path)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path exists; one that no file system takes does not."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -182,7 +167,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is no YAML, holds no keys, or has `None`, which is a text there.
+        InputError: it is no YAML, holds no keys, has `None`, which is a text there, or aliases without end.
     """
     found = locate_config(file)
     if not found.is_file():
@@ -196,17 +181,32 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} is no YAML: {line}{problem}") from error
     if values is not None and not isinstance(values, dict):
         raise InputError(f"{file} holds {type(values).__name__}, not keys with values")
-    if (key := _of_text_none(values)) is not None:
-        raise InputError(f"{file}: {key} is the text 'None', which is not YAML's word for nothing: write null")
+    _check_values(values, file)
     return values or {}
 
 
-def _of_text_none(values: Any) -> str | None:
-    """The dotted key of a value that is `None` as Python writes it."""
-    inner = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
-    for name, value in inner:
+def _check_values(values: Any, file: Path) -> None:
+    """Refuse `None` as Python writes it, an alias of what it is in, and aliases that multiply."""
+    for number, (key, value) in enumerate(_inner(values, file)):
         if value == "None":
-            return str(name)
-        if (key := _of_text_none(value)) is not None:
-            return f"{name}.{key}"
-    return None
+            raise InputError(f"{file}: {key} is the text 'None', which is not YAML's word for nothing: write null")
+        if number == MOST_VALUES:
+            raise InputError(f"{file} has over {MOST_VALUES} values, aliases counted: write what is meant once")
+
+
+def _inner(values: Any, file: Path, within: tuple[tuple[str, Any], ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a YAML, at all depths.
+
+    Args:
+        values: of the file.
+        file: the YAML.
+        within: keys and values that these are in, the outermost first.
+    """
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in items:
+        way = (*within, (str(name), values))
+        key = ".".join(part for part, _ in way)
+        if any(value is outer for _, outer in way):
+            raise InputError(f"{file}: {key} is an alias of what it stands in: write its value")
+        yield key, value
+        yield from _inner(value, file, way)

@@ -5,11 +5,11 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import dedent, shorten
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from gaze_vlm.command_line.class_paths import refused_import
 from gaze_vlm.command_line.help_page import ExamplesFormatter
@@ -28,6 +28,7 @@ TYPES = {
     "bool": "true or false",
     "str": "text",
     "list": "a list",
+    "tuple": "a list",
     "dict": "keys with values",
     "NoneType": "null",
 }
@@ -45,6 +46,24 @@ class OneLineParser(ArgumentParser):
         ours = {"allow_abbrev": False, "formatter_class": ExamplesFormatter, "epilog": epilog}
         super().__init__(*args, **{**ours, **kwargs})
 
+    def _check_value_key(self, action: argparse.Action, value: Any, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Check a value of a YAML. The library itself drops, or passes on, what is given in place of a group."""
+        if is_group(action) and not isinstance(value, Namespace | Mapping | str):
+            raise _not_expected(key, "dict", value)
+        try:
+            return super()._check_value_key(action, value, key, *args, **kwargs)
+        except (OverflowError, ValueError) as error:  # a number of 400 digits, a path with a null character
+            raise TypeError(f'Parser key "{key}": {error}') from error
+
+    def validate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> None:
+        """Check that values are of their types. The library itself lets null stand for any."""
+        super().validate(namespace, *args, **kwargs)
+        for action in self._actions:
+            type_ = getattr(action, "_typehint", Any)
+            takes_null = type_ is Any or action.default is None or type(None) in get_args(type_)
+            if not takes_null and namespace.get(action.dest, 0) is None:
+                raise _not_expected(action.dest, getattr(type_, "__name__", str(type_)), None)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # one of the library's own, which tries what fits
             super().error(message, ex)
@@ -60,6 +79,17 @@ class OneLineParser(ArgumentParser):
         known = [action.dest for action in parser._actions if action.dest not in (argparse.SUPPRESS, "help")]
         key, text = explain(message, known)
         raise OptionError(text, key, parser.prog.replace(" [options]", "")) from ex
+
+
+def _not_expected(key: str, type_: str, value: Any) -> TypeError:
+    """As the library writes it."""
+    given = "null" if value is None else value
+    return TypeError(f"Parser key \"{key}\": Expected a <class '{type_}'>. Got value: {given}")
+
+
+def is_group(action: argparse.Action) -> bool:
+    """Return whether a parser's option takes the options of a group or a dataclass, as keys with values."""
+    return action.metavar == "CONFIG"
 
 
 def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
@@ -89,7 +119,7 @@ def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
             name = found[1] if group is None else f"{group[1]}.{found[1]}"
             return name, f"there is no option {name}{did_you_mean(name, known)}"
         return None, _joined(message)
-    key = ".init_args.".join(keys)
+    key = ".init_args.".join(one for one, before in zip(keys, ["", *keys], strict=False) if one != before)
     refused, text = _explain_value(message)
     return (key if refused is None else f"{key}.init_args.{refused}"), f"{key}: {text}"
 
@@ -104,6 +134,10 @@ def _explain_value(message: str) -> tuple[str | None, str]:
     if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", message):
         module, name = found.groups()
         return None, f"there is no {module}.{name}{did_you_mean(f'{module}.{name}', _classes([f'{module}.']))}"
+    if found := re.search(r'Unable to load config "(.*)"\s*$', message):  # the value of a group, on the command line
+        return None, f"expected keys with values, got {found[1]!r}"
+    if found := re.search(r"'(\w+)' object has no attribute 'keys'", message):
+        return None, f"init_args: expected keys with values, got {found[1]}"
     is_number = re.search(r"Expected a <class '(?:int|float)'>", message)
     if (found := re.search(r"Expected a dot import path string: (\S+)", message)) and not is_number:
         close = did_you_mean(found[1], _classes(PACKAGES))
