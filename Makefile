@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo table ablations test test-gpu test-oldest test-latest test-wheel test-real fuzz drill audit docs small-model lint type bench occlusion clean
+.PHONY: help install lock demo table ablations test test-cluster test-gpu test-oldest test-latest test-wheel test-real fuzz drill audit docs small-model lint type bench occlusion clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -68,10 +68,14 @@ ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (ab
 
 # Many tests wait for processes that they started: one more than the cores of a small machine, of one thread each.
 PYTEST := -m pytest -n 3 --dist worksteal
-test test-oldest test-latest fuzz: export OMP_NUM_THREADS := 1
+test test-cluster test-oldest test-latest fuzz: export OMP_NUM_THREADS := 1
 
 test: install  ## run the tests
 	$(BIN)/python $(PYTEST)
+
+test-cluster: install  ## run the tests that start a Ray cluster or a job of two tasks on this machine (minutes)
+	$(call pip_install,'.[dev,cluster]')
+	$(BIN)/python -m pytest -m cluster
 
 test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 4-bit weights included
 	$(call pip_install,'.[dev,qlora]')
