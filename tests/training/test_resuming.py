@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
 from gaze_vlm.runs import directory
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training import resuming
 from gaze_vlm.training.resuming import LastCheckpoint
 from training_files import arguments, fit
 
@@ -172,6 +174,25 @@ def test_last_is_written_at_intervals(
     options = arguments(tmp_path / "run", tiny_llava, prepared, steps=3)
     assert main(["fit", *options, "--run.save_every_minutes=0", "--trainer.accumulate_grad_batches=2"]) == 0
     assert list(dict.fromkeys(saved)) == [1, 2, 3]
+
+
+def test_a_crash_costs_the_interval_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A save falls on the first step whose end is so many minutes after the last one, and on no other."""
+    now, saved = [1000.0], []
+    monkeypatch.setattr(resuming, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(resuming, "validates_now", lambda trainer: False)
+    trainer: Any = SimpleNamespace(global_step=0, loggers=[], is_global_zero=True, world_size=1)
+    trainer.save_checkpoint = lambda path, weights_only: saved.append((trainer.global_step, path))
+    run = RunDirectory(tmp_path)
+    last = LastCheckpoint(run, 600.0, SimpleNamespace(wait=lambda until_written: None))  # type: ignore[arg-type]
+    last.on_train_start(trainer, None)  # type: ignore[arg-type]
+    last.restore_handlers()
+    for _ in range(25):  # a minute each
+        trainer.global_step += 1
+        now[0] += 60.0
+        for _ in range(2):  # the second batch of a step makes none
+            last.on_train_batch_end(trainer, None)  # type: ignore[arg-type]
+    assert saved == [(10, run.last), (20, run.last)]
 
 
 def test_last_without_a_checkpoint_is_an_error(
