@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.errors import InputError, MissingFileError, UserError
 from gaze_vlm.output import write_atomically
 
 T = TypeVar("T")
@@ -123,6 +124,21 @@ def parse_object(text: bytes | str, where: Path | str, fix: str) -> dict[str, An
     if not isinstance(value, dict):
         raise InputError(f"{where} holds {type(value).__name__}, not a JSON object: {fix}")
     return value
+
+
+@contextmanager
+def damage_refused(where: Path | str, fix: str) -> Iterator[None]:
+    """Refuse values of a file that are missing, or of another type or range than the code inside takes.
+
+    Raises:
+        InputError: naming the file, what is wrong and the fix.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{where} is damaged ({error}): {fix}") from error
 
 
 def from_json(cls: type[T], values: Any) -> T:

@@ -60,5 +60,7 @@ def test_a_damaged_store_is_named(tmp_path: Path, prepared: Path) -> None:
     store.mkdir()
     manifest = (prepared / "manifest.json").read_text().replace('"frame_hz": 1.0', '"frame_hz": "fast"')
     (store / "manifest.json").write_text(manifest)
-    with pytest.raises(InputError, match=r"manifest.json is damaged \(frame_hz is 'fast'\): prepare the store again"):
+    with pytest.raises(
+        InputError, match=r"manifest.json is damaged \(frame_hz is 'fast'\): run `gaze-vlm prepare` again"
+    ):
         trained_on(write_run(tmp_path, store=str(store)))

@@ -10,6 +10,7 @@ from gaze_vlm.comparison.choice import store_of
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.words import normalise
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.records import ClipRecord
 from gaze_vlm.preparation.splits import shared_seconds
 from gaze_vlm.preparation.store import read_clips, read_manifest
@@ -52,8 +53,8 @@ def overlap(train: Path, test: Path, test_split: str = "test") -> Overlap:
         InputError: a store is missing or damaged.
     """
     same = train.resolve() == test.resolve()
-    trained = [clip for clip in read_clips(train / "clips.parquet") if clip.split == "train"]
-    tested = [clip for clip in read_clips(test / "clips.parquet") if clip.split == test_split]
+    trained = [clip for clip in read_clips(StoreFiles(train).clips) if clip.split == "train"]
+    tested = [clip for clip in read_clips(StoreFiles(test).clips) if clip.split == test_split]
     people, of_people = ({clip.participant for clip in clips} for clips in (trained, tested))
     are_known = same and any(clip.participant != clip.video_id for clip in trained + tested)
     known_texts = {normalise(clip.text(task)) for clip in trained for task in TASKS}
@@ -118,7 +119,7 @@ def overlaps(runs: Mapping[tuple[str, str], Run], also_test: Mapping[str, Path])
         tests = {dataset: train, **{name: store_of(path) for name, path in also_test.items() if name != dataset}}
         for name, store in tests.items():
             try:
-                there = all((one / "clips.parquet").is_file() for one in (train, store))
+                there = all(StoreFiles(one).clips.is_file() for one in (train, store))
             except OSError as error:  # such as a name that is too long
                 raise InputError(f"{run.directory.config}: data.store is no path ({error.strerror})") from error
             if there:

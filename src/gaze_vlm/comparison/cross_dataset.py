@@ -11,10 +11,9 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.runs import Run, read_tested
 from gaze_vlm.errors import InputError
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.processes.jobs import Job, Launch, in_parallel, thread_environment
 from gaze_vlm.runs.directory import RunDirectory
-
-STORE_FILES = ("manifest.json", "clips.parquet")
 
 
 class CrossDatasetTest(NamedTuple):
@@ -36,7 +35,7 @@ class CrossDatasetTest(NamedTuple):
         return Job(
             command=testing_arguments(run, self.store, directory, self.dataset),
             directory=directory,
-            inputs=[run.predictions, *(self.store / name for name in STORE_FILES)],
+            inputs=[run.predictions, *StoreFiles(self.store).of_training],
             check=lambda: read_tested(directory),
         )
 
@@ -66,9 +65,11 @@ def check_stores(comparison: Comparison) -> None:
     """
     for name, path in comparison.also_test.items():
         store = path if not path.exists() else store_of(path)
-        for file in STORE_FILES:
-            if not (store / file).is_file():
-                raise InputError(f"also_test: {name}: {store} has no {file}: make the store with `gaze-vlm prepare`")
+        for file in StoreFiles(store).of_training:
+            if not file.is_file():
+                raise InputError(
+                    f"also_test: {name}: {store} has no {file.name}: make the store with `gaze-vlm prepare`"
+                )
 
 
 def run_missing_tests(tests: Sequence[CrossDatasetTest], jobs: int, launch: Launch) -> dict[CrossDatasetTest, str]:

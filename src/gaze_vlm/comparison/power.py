@@ -16,6 +16,7 @@ from gaze_vlm.comparison.statistics import LEAST_SESSIONS, degrees_of_freedom, s
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import in_markdown
 from gaze_vlm.metrics.scores import HEADLINES, SCORES
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.store import read_clips
 from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.runs.prediction import TASKS
@@ -192,7 +193,7 @@ def _needed(
 
 def _test_sessions(store: Path) -> Int[np.ndarray, " session"]:
     """Numbers of test clips of each session of a store."""
-    sessions = [clip.session for clip in read_clips(store / "clips.parquet") if clip.split == "test"]
+    sessions = [clip.session for clip in read_clips(StoreFiles(store).clips) if clip.split == "test"]
     counts = np.unique(sessions, return_counts=True)[1]
     if len(counts) < LEAST_SESSIONS:
         raise InputError(f"{store} has {len(counts)} test sessions: there is an interval with {LEAST_SESSIONS} or more")

@@ -11,6 +11,7 @@ from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.training.checks import Problem, Training, problems
 from gaze_vlm.training.checks.model import longest_text
@@ -129,8 +130,7 @@ def frames_per_clip(data: ClipDataModule) -> tuple[int, str]:
 
     Without a store it is the preparation's default.
     """
-    manifest = data.store_path / "manifest.json"
-    if not manifest.is_file():
+    if not StoreFiles(data.store_path).manifest.is_file():
         parameters = PreparationParameters()
         return round(parameters.observation_s * parameters.frame_hz), "the preparation's default: there is no store yet"
     data.setup("test")

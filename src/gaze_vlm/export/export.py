@@ -9,10 +9,10 @@ from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
 from gaze_vlm.export.model_card import CARD, model_card
-from gaze_vlm.json_files import member
 from gaze_vlm.output import check_new_folder, draft_folder, writing
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.records import Manifest
-from gaze_vlm.preparation.store import AGAIN, read_manifest
+from gaze_vlm.preparation.store import clip_times, read_manifest
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.configured import load_run
 from gaze_vlm.training.export import Form, export_backbone
@@ -48,7 +48,7 @@ def export(run: Path, output: Path, form: Form = "whole") -> Path:
 
 def manifest_of(data: ClipDataModule) -> Manifest | None:
     """Read what the run's store says of itself; None where the store is not here any more."""
-    return read_manifest(data.store_path) if (data.store_path / "manifest.json").is_file() else None
+    return read_manifest(data.store_path) if StoreFiles(data.store_path).manifest.is_file() else None
 
 
 def clip_shape(manifest: Manifest, store: Path) -> ClipShape:
@@ -57,11 +57,8 @@ def clip_shape(manifest: Manifest, store: Path) -> ClipShape:
     Raises:
         InputError: the manifest does not say.
     """
-    try:
-        rate, seconds = (float(member(manifest.parameters, name, float)) for name in ("frame_hz", "observation_s"))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{store / 'manifest.json'} is damaged ({error}): {AGAIN}") from error
-    return ClipShape(round(rate * seconds), rate)
+    times = clip_times(manifest, store)
+    return ClipShape(round(times["frame_hz"] * times["observation_s"]), times["frame_hz"])
 
 
 def run_as_tested(run: Path) -> Run | None:

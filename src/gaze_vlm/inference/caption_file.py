@@ -10,7 +10,7 @@ from typing import Any
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import visible
-from gaze_vlm.json_files import from_json, parse_object, read_json, shown, write_json
+from gaze_vlm.json_files import damage_refused, from_json, parse_object, read_json, shown, write_json
 from gaze_vlm.output import used_alone, writing
 
 FIX = "name another --output, or delete it and caption anew"
@@ -145,20 +145,16 @@ def open_captions(path: Path, asked: MadeOf, batch_size: int) -> Iterator[Captio
 
 
 def _read_made_of(path: Path) -> MadeOf:
-    try:
+    with damage_refused(beside(path), FIX):
         return from_json(MadeOf, read_json(beside(path), FIX))
-    except TypeError as error:
-        raise InputError(f"{beside(path)} is damaged ({error}): {FIX}") from error
 
 
 def _caption(line: bytes, where: str, made_of: MadeOf) -> Caption:
-    try:
+    with damage_refused(where, FIX):
         caption = from_json(Caption, parse_object(line, where, FIX))
         if caption.video not in made_of.videos:
             raise TypeError(f"video is {shown(caption.video)}")
-    except TypeError as error:
-        raise InputError(f"{where} is damaged ({error}): {FIX}") from error
-    return caption
+        return caption
 
 
 def check_same(path: Path, there: MadeOf, asked: MadeOf) -> None:

@@ -13,13 +13,13 @@ from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.inference.exported import is_export, read_settings
 from gaze_vlm.inference.windows import MOST_FRAMES, WindowTimes
-from gaze_vlm.json_files import member, shown
+from gaze_vlm.json_files import shown
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.records import Task
-from gaze_vlm.preparation.store import read_manifest
+from gaze_vlm.preparation.store import clip_times, read_manifest
 from gaze_vlm.runs.directory import RunDirectory
 
 FRAME_HZ, OBSERVATION_S = 1.0, 5.0  # of a model of which nothing is known: the paper's clips
-TIMES = ("observation_s", "stride_s", "frame_hz")
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,7 @@ def _check_reads_no_gaze(model: str, gaze_input: object) -> None:
 
 
 def _times_of(store: Path) -> dict[str, float]:
-    if not (store / "manifest.json").is_file():
-        return {}
-    parameters = read_manifest(store).parameters
-    try:
-        return {name: float(member(parameters, name, float)) for name in TIMES}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{store / 'manifest.json'} is damaged ({error}): prepare the store again") from error
+    return clip_times(read_manifest(store), store) if StoreFiles(store).manifest.is_file() else {}
 
 
 def questions_of(trained: TrainedOn, prompts: Sequence[str] | None) -> list[Question]:

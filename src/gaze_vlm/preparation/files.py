@@ -1,4 +1,4 @@
-"""Writing into a store: all or nothing, one preparation at a time."""
+"""Where a store's files are; writing there is for one preparation at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,6 +8,17 @@ from pathlib import Path
 from gaze_vlm.output import check_output_folder, remove_drafts, used_alone, writing
 
 END_BYTES = 2**16
+
+
+class StoreFiles:
+    """Where the files of a store are, beside its videos."""
+
+    def __init__(self, store: Path) -> None:
+        self.manifest = store / "manifest.json"  # written last: a store with one is complete
+        self.clips = store / "clips.parquet"
+        self.quality = store / "quality.json"
+        self.quarantine = store / "quarantine.jsonl"  # a line for each video that cannot be used, with the reason
+        self.of_training = (self.manifest, self.clips)  # all that a training depends on, beside its videos
 
 
 def fingerprint(path: Path) -> tuple[int, str]:

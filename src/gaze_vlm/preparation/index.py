@@ -9,7 +9,7 @@ import numpy as np
 
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.json_files import write_json
-from gaze_vlm.preparation.files import fingerprint
+from gaze_vlm.preparation.files import StoreFiles, fingerprint
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.quality_report import VideoQuality, quality_report
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
@@ -81,11 +81,11 @@ def write_index(
             file_ends=file_ends,
         )
     check_overlap(clips, parameters.split_by)
-    write_clips(store / "clips.parquet", clips)
+    write_clips(StoreFiles(store).clips, clips)
     report = quality_report(quality, clips, dropped, quarantined, left_out, labels)
     for video_id, entry in videos.items():  # an id is not always the name of the file
         report["by_video"][video_id]["file"] = entry.path
-    write_json(store / "quality.json", report, sort_keys=True)
+    write_json(StoreFiles(store).quality, report, sort_keys=True)
     require_clips(clips, dropped, quarantined, required_splits(parameters), store)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

@@ -20,7 +20,7 @@ from gaze_vlm.output import write_atomically
 from gaze_vlm.preparation.cluster import run_on_ray
 from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.engine import run_in_process, run_local
-from gaze_vlm.preparation.files import exclusive_store
+from gaze_vlm.preparation.files import StoreFiles, exclusive_store
 from gaze_vlm.preparation.index import write_index
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.prepare_recording import PrepareRecording
@@ -91,7 +91,7 @@ def prepare(
             print(visible(f"{reason}: {', '.join(names)}"))
         return store
     with exclusive_store(store):
-        (store / "manifest.json").unlink(missing_ok=True)  # until the end this is no store to train from
+        StoreFiles(store).manifest.unlink(missing_ok=True)  # until the end this is no store to train from
         bad = without_files(files, recordings)
         check_quarantine(store, bad, len(recordings), parameters.max_quarantined)
         whole = [recording for recording in recordings if recording.video_id not in bad]
@@ -194,7 +194,7 @@ def check_quarantine(store: Path, bad: Mapping[str, str], total: int, limit: flo
     """
     rows = sorted(bad.items())
     lines = [json.dumps({"video_id": video_id, "reason": reason}) + "\n" for video_id, reason in rows]
-    write_atomically(store / "quarantine.jsonl", "".join(lines).encode())
+    write_atomically(StoreFiles(store).quarantine, "".join(lines).encode())
     if len(bad) > limit * total:
         raise InputError(
             f"{len(bad)} of {total} videos cannot be used, more than max_quarantined = {limit:g} allows "

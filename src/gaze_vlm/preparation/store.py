@@ -18,9 +18,9 @@ from safetensors.numpy import save
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.json_files import from_json, parse_json, read_json, write_json
+from gaze_vlm.json_files import damage_refused, from_json, member, parse_json, read_json, write_json
 from gaze_vlm.output import write_atomically
-from gaze_vlm.preparation.files import fingerprint
+from gaze_vlm.preparation.files import StoreFiles, fingerprint
 from gaze_vlm.preparation.records import ClipRecord, Manifest, VideoEntry
 from gaze_vlm.preparation.store_checks import check_arrays, check_clip_values, check_clips, check_fits, check_manifest
 from gaze_vlm.preparation.video_gaze import ARRAYS, POINTS, VideoCounts, VideoGaze
@@ -59,7 +59,7 @@ class Store:
         self.path = Path(path)
         self.cached_videos = cached_videos
         self.manifest = read_manifest(self.path)
-        self.clips = read_clips(self.path / "clips.parquet")
+        self.clips = read_clips(StoreFiles(self.path).clips)
         check_clips(self.clips, self.manifest, str(self.path))
         self._cache: OrderedDict[str, VideoGaze] = OrderedDict()
 
@@ -130,7 +130,7 @@ class Store:
             return reencoded_file(self.path, video_id)
         relative = PurePosixPath(entry.path)
         if relative.is_absolute() or ".." in relative.parts:
-            raise InputError(f"{self.path / 'manifest.json'}: path {str(relative)!r} leads out of the raw root")
+            raise InputError(f"{StoreFiles(self.path).manifest}: path {str(relative)!r} leads out of the raw root")
         return Path(root or self.manifest.root) / relative
 
     def _entry(self, video_id: str) -> VideoEntry:
@@ -187,7 +187,7 @@ def read_video_gaze(path: Path) -> tuple[VideoGaze, str]:
 
 def write_manifest(store: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, last of all, so that a store with one is complete."""
-    write_json(store / "manifest.json", asdict(manifest), sort_keys=True)
+    write_json(StoreFiles(store).manifest, asdict(manifest), sort_keys=True)
 
 
 def read_manifest(store: Path) -> Manifest:
@@ -196,18 +196,27 @@ def read_manifest(store: Path) -> Manifest:
     Raises:
         InputError: the file is missing, not JSON, incomplete, or of another schema version.
     """
-    path = store / "manifest.json"
+    path = StoreFiles(store).manifest
     if not path.is_file():
         raise InputError(f"{path} is missing: {store} is not a finished store; run `gaze-vlm prepare`")
     values = read_json(path, AGAIN)
-    try:
+    with damage_refused(path, AGAIN):
         _check_version(values.get("schema_version"), SCHEMA_VERSION, path)
         videos = {video_id: from_json(VideoEntry, entry) for video_id, entry in values["videos"].items()}
         manifest = from_json(Manifest, values | {"videos": videos})
         check_manifest(manifest)
         return manifest
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error}): {AGAIN}") from error
+
+
+def clip_times(manifest: Manifest, store: Path) -> dict[str, float]:
+    """Return `observation_s`, `stride_s` and `frame_hz` of a store's clips.
+
+    Raises:
+        InputError: the manifest does not say.
+    """
+    with damage_refused(StoreFiles(store).manifest, AGAIN):
+        names = ("observation_s", "stride_s", "frame_hz")
+        return {name: float(member(manifest.parameters, name, float)) for name in names}
 
 
 def write_clips(path: Path, clips: Sequence[ClipRecord]) -> None:

@@ -10,7 +10,8 @@ from jinja2 import TemplateError
 from gaze_vlm.errors import InputError
 from gaze_vlm.json_files import read_json
 from gaze_vlm.output import check_output_file, write_atomically
-from gaze_vlm.preparation.store import Store
+from gaze_vlm.preparation.files import StoreFiles
+from gaze_vlm.preparation.store import AGAIN, Store
 from gaze_vlm.ranges import at_least, is_seed
 from gaze_vlm.report.html import KINDS, data_url, render_page
 
@@ -51,7 +52,7 @@ def report_quality(
     from gaze_vlm.report.quality_sheet import draw_sheet  # imports torch and matplotlib
 
     opened = Store(store)
-    report = read_json(opened.path / "quality.json", "run `gaze-vlm prepare` again")
+    report = read_json(StoreFiles(opened.path).quality, AGAIN)
     output = output or opened.path / "quality.html"
     check_output_file(output)
     sheet = BytesIO()
@@ -77,7 +78,7 @@ def readable_page(name: str, reader: str, report: Any, sheet: bytes, store: Path
     try:
         return quality_page(name, reader, report, sheet)
     except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{store / 'quality.json'} is damaged ({error}): run `gaze-vlm prepare` again") from error
+        raise InputError(f"{StoreFiles(store).quality} is damaged ({error}): {AGAIN}") from error
 
 
 def quality_page(name: str, reader: str, report: Mapping[str, Any], sheet: bytes) -> str:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import member, read_json, write_json
+from gaze_vlm.json_files import damage_refused, member, read_json, write_json
 from gaze_vlm.metrics.scores import OF_HEADS
 
 if TYPE_CHECKING:  # which import torch; a reader need not
@@ -66,7 +65,7 @@ def read_alignment(file: Path) -> Alignment:
         InputError: it is damaged.
     """
     values = read_json(file, FIX)
-    try:
+    with damage_refused(file, FIX):
         frames = member(values, "frames", dict[str, int])
         layers, heads = (tuple(member(values, name, tuple[int, ...])) for name in ("layers", "heads"))
         return Alignment(
@@ -76,8 +75,6 @@ def read_alignment(file: Path) -> Alignment:
             frames={name: frames[name] for name in OF_HEADS},
             scores={name: _matrix(values["scores"][name], (len(layers), len(heads))) for name in OF_HEADS},
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{file} is damaged ({error}): {FIX}") from error
 
 
 def _matrix(values: Any, shape: tuple[int, int]) -> Float[np.ndarray, "layer head"]:

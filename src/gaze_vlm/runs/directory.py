@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import parse_object, shown
+from gaze_vlm.json_files import damage_refused, parse_object, shown
 from gaze_vlm.output import drafts_of, remove, remove_drafts, used_alone, write_atomically, writing
 
 State = Literal["empty", "running", "finished", "interrupted", "failed", "unknown"]
@@ -68,12 +68,10 @@ class RunDirectory:
         """
         if not self.state_file.is_file():
             return "unknown" if any(path.exists() for path in (*self._of_training, *self._results)) else "empty"
-        try:
+        with damage_refused(self.state_file, RETRAIN):
             state: State = parse_object(self.state_file.read_bytes(), self.state_file, RETRAIN)["state"]
             if state not in get_args(State):
                 raise TypeError(f"state is {shown(state)}")
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{self.state_file} is damaged ({error}): {RETRAIN}") from error
         return state
 
     @property

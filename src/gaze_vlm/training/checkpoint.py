@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from gaze_vlm.training.finite import refuse_unfinite_weights
 
@@ -51,7 +52,7 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
 
 def store_digest(store: Path) -> str | None:
     """Return the SHA-256 of a store's manifest and clips; None without a store."""
-    files = [store / name for name in ("manifest.json", "clips.parquet")]
+    files = StoreFiles(store).of_training
     if not all(file.is_file() for file in files):
         return None
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

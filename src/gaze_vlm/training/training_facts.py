@@ -11,8 +11,7 @@ from torch import nn
 
 from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.cores import processor_name
-from gaze_vlm.errors import InputError
-from gaze_vlm.json_files import member, parse_object, write_json
+from gaze_vlm.json_files import damage_refused, member, parse_object, write_json
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.module import GazeVLM
 
@@ -80,10 +79,8 @@ def read_cost(run: RunDirectory) -> tuple[float, int]:
     """
     fix = "delete it, which forgets how long the training took until now"
     facts = parse_object(run.cost.read_bytes(), run.cost, fix)
-    try:
+    with damage_refused(run.cost, fix):
         return float(member(facts, "train_seconds", float)), member(facts, "resumes", int)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{run.cost} is damaged ({error}): {fix}") from error
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:

@@ -8,6 +8,7 @@ from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.errors import UserError
 from gaze_vlm.output import check_output_folder
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.quality_report import LOW_SHARE
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint import check_made_by
@@ -47,7 +48,7 @@ def weights_there(training: Training) -> Iterable[Problem]:
 def prepared_store(training: Training) -> Iterable[Problem]:
     """Check that there is a store with enough clips for the training's batches."""
     data = training.data
-    if not (data.store_path / "manifest.json").is_file():
+    if not StoreFiles(data.store_path).manifest.is_file():
         yield Problem(f"{data.store_path} is no store: run `gaze-vlm prepare` before the training")
         return
     unusable = list(refusals(lambda: data.setup("fit")))
