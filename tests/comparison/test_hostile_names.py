@@ -50,7 +50,7 @@ def test_the_markdown_page(compared: Compared, tmp_path: Path) -> None:
     curve = curve_points(runs, "control", "noun")
     main = [run for run in runs if run.train_clips == 800]
     page = comparison_page(
-        table, main, 0.8, f"gaze-vlm compare {name}", "torch 1", curve, None, missing, curve_runs=runs
+        table, main, 0.8, f"gaze-vlm compare {name}", "torch 1", curve=curve, missing=missing, curve_runs=runs
     )
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2066\u200b]", page)
     found = MarkdownIt("gfm-like", {"linkify": False}).parse(page)

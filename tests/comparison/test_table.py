@@ -215,7 +215,7 @@ def test_with_too_few_sessions_the_page_and_the_files_have_no_interval(tmp_path)
     assert not math.isnan(row.diff)
     assert math.isnan(row.diff_low)
     curve = curve_points(runs, "control", "noun")
-    page = comparison_page(table, runs, 0.8, "x", "y", curve)
+    page = comparison_page(table, runs, 0.8, "x", "y", curve=curve)
     assert "With fewer than 6 sessions there is neither" in page
     assert f"| {row.diff:+.1f} [too few sessions] |" in page.split("## ")[1]
     assert "[too few sessions]" in page.split("## Data-size curve")[1]
@@ -249,7 +249,7 @@ def test_curve(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
     main = [run for run in runs if run.train_clips == 800]
-    page = comparison_page(build_table(main, "control", 0.8), main, 0.8, "x", "y", curve, "curve.png")
+    page = comparison_page(build_table(main, "control", 0.8), main, 0.8, "x", "y", curve=curve, picture="curve.png")
     assert "![Noun over the number of train clips](curve.png)" in page
     difference = point.difference
     text = f"{100 * difference.mean:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

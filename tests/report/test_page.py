@@ -26,6 +26,7 @@ from gaze_vlm.report.alignment_views import alignment_views, heat_map
 from gaze_vlm.report.attention_figure import ClipAttention
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart, scale_bar
 from gaze_vlm.report.clip_views import maps_of, place
+from gaze_vlm.report.compared import Compared
 from gaze_vlm.report.compared_attention import ComparedAttention, attention_of_runs, middle_one
 from gaze_vlm.report.html import third_party
 from gaze_vlm.runs.alignment import Alignment
@@ -166,7 +167,7 @@ def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch
         lambda arms, guide, ids: compared_attention(["control", "gaze"], [clip(one) for one in ids]),
     )
     table = build_table(runs, "control", 0.8)
-    made = page.page_of(comparison, runs, table, [], [], HOSTILE[0], tmp_path / "page.html", 1, HOSTILE[:1])
+    made = page.page_of(Compared(comparison, runs, table, [], [], HOSTILE[0]), tmp_path / "page.html", 1, HOSTILE[:1])
     check_whole(made)
     check_readable(made)
     parsed = Page(made)

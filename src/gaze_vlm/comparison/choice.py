@@ -1,6 +1,6 @@
 """What the command line of `gaze-vlm compare` chooses over the comparison's YAML: backbones, data sets, arms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,11 @@ class Choice:
         words = [word for option, given in lists.items() if given for word in (option, *given)]
         words += [] if self.train_clips is None else ["--train-clips", str(self.train_clips)]
         return words + ([] if self.output is None else ["--output", str(self.output)])
+
+    def arguments(self, command: str, config: Path, seeds: Iterable[int] | None) -> list[str]:
+        """Return the command on a comparison with this choice, and with seeds; None leaves them to its config."""
+        of_seeds = [] if seeds is None else ["--seeds", *map(str, seeds)]
+        return [command, "--config", str(config), *self.options, *of_seeds]
 
 
 NO_CHOICE = Choice()

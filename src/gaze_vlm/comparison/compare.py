@@ -126,7 +126,7 @@ def compare(
 
 def missing_commands(comparison: Comparison, seeds: Sequence[int] | None) -> list[str]:
     """Return the command lines of the runs that a comparison lacks."""
-    planned = planned_runs(comparison, comparison.seeds if seeds is None else seeds)
+    planned = planned_runs(comparison, comparison.chosen_seeds(seeds))
     return commands_of(comparison, [run for run in planned if not is_complete(run, comparison)])
 
 
@@ -154,9 +154,8 @@ def write_page(
     Raises:
         CommandError: it could not be written.
     """
-    words = ["report", "--config", str(config), *replace(choice, output=None).options, "--output", str(page)]
+    words = [*replace(choice, output=None).arguments("report", config, seeds), "--output", str(page)]
     words += [] if count is None else ["--count", str(count)]
-    words += [] if seeds is None else ["--seeds", *map(str, seeds)]
     log = load_comparison(config, choice).runs / "report.log"
     run_or_raise(launch, [*PROGRAM, *words], log, thread_environment(jobs=1))
     return page
@@ -198,7 +197,7 @@ def run_comparison(
         CommandError: every run failed, so that there is nothing to write.
     """
     comparison = load_comparison(config, choice)
-    chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
+    chosen = comparison.chosen_seeds(seeds)
     if not chosen:
         raise InputError(f"{config}: no seed to compare: give --seeds 0 1 2")
     check_stores(comparison)
@@ -221,9 +220,9 @@ def run_comparison(
     elsewhere = [read_test(test, runs[test.run]) for test in tests if test not in untested]
     lacking = [Missing(run, run.dataset, reason) for run, reason in failed.items()]
     lacking += [Missing(test.run, test.dataset, reason) for test, reason in untested.items()]
-    words = ["gaze-vlm", "compare", "--config", str(config), *choice.options, "--seeds", *map(str, chosen)]
+    command = shlex.join(["gaze-vlm", *choice.arguments("compare", config, chosen)])
     with writing(comparison.output):
-        return call(write_table, comparison, runs, elsewhere, shlex.join(words), encoder, lacking), lacking
+        return call(write_table, comparison, runs, elsewhere, command, encoder, lacking), lacking
 
 
 def _print_page(page: Path) -> None:

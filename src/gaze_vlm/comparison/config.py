@@ -1,5 +1,6 @@
 """What a comparison is: the YAML that `gaze-vlm compare` reads."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,10 @@ class Comparison:
     def dataset_names(self) -> tuple[str, ...]:
         """Every data set to train on, in the order of the page."""
         return tuple(self.datasets) or (self.dataset,)
+
+    def chosen_seeds(self, seeds: Iterable[int] | None) -> list[int]:
+        """Return the given seeds, each once, or where there are none given, the config's."""
+        return list(dict.fromkeys(self.seeds if seeds is None else seeds))
 
     def folder(self, dataset: str, backbone: str) -> Path:
         """Return where the runs on a data set with a backbone go."""

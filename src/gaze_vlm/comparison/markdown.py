@@ -68,6 +68,7 @@ def comparison_page(
     reach_s: float,
     command: str,
     versions: str,
+    *,
     curve: Sequence[CurvePoint] = (),
     picture: str | None = None,
     missing: Sequence[Missing] = (),

@@ -83,13 +83,13 @@ def write_results(
         comparison.reach_s,
         command,
         package_versions(),
-        curve,
-        picture,
-        missing,
-        output.parent,
-        points,
-        overlaps({(run.dataset, run.trained_on): run for run in main}, comparison.also_test),
-        pictures,
+        curve=curve,
+        picture=picture,
+        missing=missing,
+        folder=output.parent,
+        curve_runs=points,
+        shared=overlaps({(run.dataset, run.trained_on): run for run in main}, comparison.also_test),
+        sweeps=pictures,
     )
     write_atomically(page, text)
     latex = latex_tables(table, sections_of(shown), comparison.reach_s, command)

@@ -204,13 +204,23 @@ class ClipDataModule(L.LightningDataModule):
             records = [records[i] for i in np.sort(draw.choice(len(records), self.train_clips, replace=False))]
         tasks = {task: self.prompts[task] for task in self.tasks}
         gaze: GazeSource = StoredGaze(self.store, records, self.test_gaze, records)
-        targets, replaces = None, split == "train" and self.unreadable_share > 0
+        targets = None
         if split == "train":
             gaze = gaze_of_training(self.train_gaze, self.store, records, self.gaze, self.train_noise, draw)
             if self.targets is not None:
                 targets = read_targets(self.targets, list(self.store.manifest.videos), self.targets_within_s)
-        shown = self.frames, self.gaze_input, self.cached_clips
-        return ClipDataset(self.store, records, tasks, gaze, *shown, targets, replaces, self.decode_timeout_s)
+        return ClipDataset(
+            self.store,
+            records,
+            tasks,
+            gaze,
+            frames=self.frames,
+            gaze_input=self.gaze_input,
+            cached_clips=self.cached_clips,
+            targets=targets,
+            replaces=split == "train" and self.unreadable_share > 0,
+            decode_timeout_s=self.decode_timeout_s,
+        )
 
     def with_objects(self, record: ClipRecord) -> ClipRecord:
         """Return a record with the objects that its texts name as its clip's nouns.

@@ -11,8 +11,33 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def start_guarded(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a command, in a process group of its own, that does not outlive this process.
+
+    Args:
+        command: with its options.
+        log: its output is appended to it.
+        environment: variables beside those of this process.
+        folder: to run in; by default that of this process.
+    """
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gaze_vlm.processes.guarded", *command],
+            stdin=subprocess.PIPE,  # it closes with this process, however that ends
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Self
 import yaml
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.processes import guarded
+from gaze_vlm.processes.guarded import start_guarded
 from gaze_vlm.processes.launcher import Launcher
 from gaze_vlm.progress import say
 from gaze_vlm.shipped.configs import locate_config
@@ -44,15 +43,7 @@ class SubmittedCommand:
 
     def __call__(self) -> int:
         """Run the command in the folder of the comparison; its exit status."""
-        with self.log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", guarded.__name__, *self.command],
-                stdin=subprocess.PIPE,  # it closes with this process, however that ends
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                start_new_session=True,
-            )
+        self.process = start_guarded(self.command, self.log, {}, self.folder)
         return self.process.wait()
 
     def checkpoint(self) -> Any:

@@ -3,13 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM
-from gaze_vlm.processes import guarded
+from gaze_vlm.processes.guarded import start_guarded
 from gaze_vlm.processes.launcher import Launcher
 from gaze_vlm.processes.warmed import WarmedProcess, WarmedRun
 
@@ -49,15 +48,7 @@ class Subprocesses(Launcher):
         program, args = tuple(command[: len(PROGRAM)]), command[len(PROGRAM) :]
         if self.warmed is not None and program == PROGRAM:
             return self.warmed.start(args, log, environment)
-        with log.open("ab") as stream:
-            return subprocess.Popen(
-                [sys.executable, "-m", guarded.__name__, *command],
-                stdin=subprocess.PIPE,  # it closes with this process
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
+        return start_guarded(command, log, environment)
 
     def stop(self, number: int) -> None:
         sent = number if self.stopped_by is None else signal.SIGKILL

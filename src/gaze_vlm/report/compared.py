@@ -21,7 +21,11 @@ from gaze_vlm.metrics.semantic import default_encoder
 
 @dataclass(frozen=True)
 class Compared:
-    """The finished runs of a comparison, and what is made of them."""
+    """The finished runs of a comparison, and what is made of them.
+
+    `shown` are those of the main table, tested on its own data sets and on others; `table` is of these. `curve` is the
+    data-size curve, empty for none, and `command` makes the page again.
+    """
 
     comparison: Comparison
     shown: list[Run]
@@ -38,7 +42,7 @@ def read_compared(config: Path, choice: Choice, seeds: Sequence[int] | None) -> 
         InputError: none is, or a run is not what the comparison asks for.
     """
     comparison = load_comparison(config, choice)
-    chosen = list(dict.fromkeys(comparison.seeds if seeds is None else seeds))
+    chosen = comparison.chosen_seeds(seeds)
     planned = planned_runs(comparison, chosen)
     runs = {run: read_planned(run, comparison) for run in planned if is_complete(run, comparison)}
     if not runs:
@@ -55,7 +59,5 @@ def read_compared(config: Path, choice: Choice, seeds: Sequence[int] | None) -> 
         if one.arm in comparison.curve.arms and one.train_clips in comparison.curve.train_clips
     ]
     curve = curve_points(points, comparison.control, headline_metric(points)) if points else []
-    command = shlex.join(
-        [*("gaze-vlm", "report", "--config", str(config)), *choice.options, "--seeds", *map(str, chosen)]
-    )
+    command = shlex.join(["gaze-vlm", *choice.arguments("report", config, chosen)])
     return Compared(comparison, shown, table, curve, missing, command)

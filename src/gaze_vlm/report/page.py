@@ -13,13 +13,13 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.curve import CurvePoint, curve_figure
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.markdown import headline_metric, package_versions
-from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.runs import Run, by_arm
 from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.report.alignment_views import alignment_views
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart
+from gaze_vlm.report.compared import Compared
 from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
 from gaze_vlm.report.html import render_page
 from gaze_vlm.report.pictured import pictured, shown_runs
@@ -61,30 +61,16 @@ class Setting:
     runs: list[tuple[str, str]]
 
 
-def page_of(
-    comparison: Comparison,
-    runs: Sequence[Run],
-    table: Table,
-    curve: Sequence[CurvePoint],
-    missing: Sequence[Missing],
-    command: str,
-    output: Path,
-    count: int,
-    named: Sequence[str],
-) -> str:
+def page_of(found: Compared, output: Path, count: int, named: Sequence[str]) -> str:
     """Return the page as HTML.
 
     Args:
-        comparison: what was compared.
-        runs: those of the main table, tested on its own data sets and on others.
-        table: of these runs.
-        curve: the data-size curve; empty for none.
-        missing: what is not there.
-        command: that makes the page again.
+        found: what was compared.
         output: where the page will be; links to runs are relative to it.
         count: clips a section; 0 leaves them out, so that no model is run.
         named: ids of further clips.
     """
+    comparison, runs, table = found.comparison, found.shown, found.table
     sections = sections_of(runs)
     first = sections[0]
     own = [run for run in runs if (run.dataset, run.trained_on, run.backbone) == first]
@@ -103,16 +89,16 @@ def page_of(
         meaning=MEANING[metric],
         signed=signed,
         roles=roles,
-        missing=missing,
+        missing=found.missing,
         charts=[means_svg(one, roles, f"top-{one.task}") for one in headlines if one.means],
         parts=[part_view(table, runs, one, f"part{n}", comparison) for n, one in enumerate(sections)],
-        curve=curve_svg(curve, first.dataset, metric),
+        curve=curve_svg(found.curve, first.dataset, metric),
         sweeps=sweeps_svg(table, first, comparison, metric),
         alignments=alignment_views(shown_runs(arms, roles)),
         pictured=pictured(arms, roles, metric, count, named),
         settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
         cost=cost_cells(own),
-        command=command,
+        command=found.command,
         versions=package_versions(),
     )
 

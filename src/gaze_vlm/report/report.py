@@ -65,17 +65,6 @@ def report(
     found = read_compared(config, choice, seeds)
     output = output or found.comparison.output.with_name(f"{found.comparison.output.name}.html")
     check_output_file(output)
-    page = page_of(
-        found.comparison,
-        found.shown,
-        found.table,
-        found.curve,
-        found.missing,
-        found.command,
-        output,
-        count,
-        clips or [],
-    )
-    write_atomically(output, page)
+    write_atomically(output, page_of(found, output, count, clips or []))
     print(f"wrote {output}")
     return output
