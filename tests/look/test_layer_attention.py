@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gaze_vlm.look.layer_attention import answer_attention, tower_attention
+from gaze_vlm.look.layer_attention import token_attention, tower_attention
 
 
 def draw(*shape: int) -> Tensor:
@@ -15,7 +15,7 @@ def draw(*shape: int) -> Tensor:
 def test_a_token_attends_to_what_its_mask_leaves(window: int | None) -> None:
     query, key, scaling = draw(4, 20, 8), draw(2, 20, 8), 0.7
     asking, visual = torch.tensor([16, 18]), torch.arange(4, 16).reshape(3, 4)
-    made = answer_attention(query, key, scaling, asking, visual, window=window)
+    made = token_attention(query, key, scaling, asking, visual, window=window)
     for step, row in enumerate(asking.tolist()):
         first = 0 if window is None else row - window + 1
         for head in range(4):
@@ -34,7 +34,7 @@ def test_a_frame_without_attention_is_even() -> None:
     """Its probability is below the smallest number."""
     query = torch.tensor([[[100.0], [100.0], [100.0], [100.0]]])
     key = torch.tensor([[[-100.0], [-100.0], [100.0], [100.0]]])
-    made = answer_attention(query, key, 1.0, torch.tensor([3]), torch.tensor([[0, 1]]))
+    made = token_attention(query, key, 1.0, torch.tensor([3]), torch.tensor([[0, 1]]))
     assert made.shares.item() == 0
     assert made.maps.flatten().tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
 

@@ -5,7 +5,7 @@ The distribution over patches is computed from them afterwards, outside the mode
 be computed twice under gradient checkpointing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 CAPTURING_SDPA = "gaze_vlm_sdpa"
+Captured = tuple[Tensor, Tensor, float]
+"""Query [image, head, query, d], key [image, key head, key, d] and scaling of one call of a module."""
+Sink = Callable[[Captured], None]
 
 
 def _capturing_sdpa(
@@ -29,11 +32,11 @@ def _capturing_sdpa(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The library's SDPA; a module whose `captured` is a list also appends its query, key and scaling, once a call:
-    some towers attend to one image at a time."""
-    captured = getattr(module, "captured", None)
-    if captured is not None:
-        captured.append((query, key, query.shape[-1] ** -0.5 if scaling is None else scaling))
+    """The library's SDPA; a module that has a `sink` also gives it query, key and scaling, once a call: some towers
+    attend to one image at a time."""
+    sink: Sink | None = getattr(module, "sink", None)
+    if sink is not None:
+        sink((query, key, query.shape[-1] ** -0.5 if scaling is None else scaling))
     return sdpa_attention_forward(  # the signature is the library's, its keywords pass through
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
     )
@@ -41,6 +44,12 @@ def _capturing_sdpa(
 
 AttentionInterface.register(CAPTURING_SDPA, _capturing_sdpa)
 AttentionMaskInterface.register(CAPTURING_SDPA, sdpa_mask)  # without it the library drops the mask silently
+
+
+def use_capturing_attention(model: nn.Module) -> None:
+    """Set a model of `transformers`, or a tower of one, to the attention that can be captured."""
+    if model.config._attn_implementation != CAPTURING_SDPA:  # type: ignore[union-attr]
+        model.set_attn_implementation(CAPTURING_SDPA)  # type: ignore[operator]
 
 
 class AttentionCapture:
@@ -51,19 +60,28 @@ class AttentionCapture:
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = modules
-        self.captured: list[list[tuple[Tensor, Tensor, float]]] = [[] for _ in modules]
+        self.kept: list[list[Captured]] = [[] for _ in modules]
 
     @contextmanager
-    def capturing(self) -> Iterator[None]:
-        """Capture a forward pass within; generation outside runs untouched."""
-        for module, captured in zip(self.modules, self.captured, strict=True):
-            captured.clear()
-            module.captured = captured  # type: ignore[assignment]
+    def capturing(self, sinks: Sequence[Sink] = ()) -> Iterator[None]:
+        """Capture a forward pass within; generation outside runs untouched.
+
+        Args:
+            sinks: take each module's captures, call by call; without them they are kept for `pop`.
+        """
+        for module, sink in zip(self.modules, sinks or self.keep(), strict=True):
+            module.sink = sink  # type: ignore[assignment]
         try:
             yield
         finally:
             for module in self.modules:
-                del module.captured
+                del module.sink
+
+    def keep(self) -> list[Sink]:
+        """Forget what was captured, and return sinks that keep what will be."""
+        for calls in self.kept:
+            calls.clear()
+        return [calls.append for calls in self.kept]
 
     def pop(self) -> list[tuple[Float[Tensor, "image head query d"], Float[Tensor, "image key_head key d"], float]]:
         """Return the queries, keys and scaling of each module, and forget them.
@@ -76,15 +94,14 @@ class AttentionCapture:
             for calls in self.pop_calls()
         ]
 
-    def pop_calls(self) -> list[list[tuple[Tensor, Tensor, float]]]:
+    def pop_calls(self) -> list[list[Captured]]:
         """Return what `pop` does for each call of a module by itself, whose pictures may differ in size.
 
         Raises:
             RuntimeError: a module did not run.
         """
-        if not all(self.captured):
+        if not all(self.kept):
             raise RuntimeError("no attention was captured: the layer did not run in this forward pass")
-        taken = [[*calls] for calls in self.captured]
-        for calls in self.captured:
-            calls.clear()
+        taken = [[*calls] for calls in self.kept]
+        self.keep()
         return taken

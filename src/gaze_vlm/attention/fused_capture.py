@@ -1,6 +1,6 @@
 """Queries and keys of attention modules that call torch's fused attention themselves, as timm's do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from gaze_vlm.attention.capture import AttentionCapture
+from gaze_vlm.attention.capture import AttentionCapture, Captured, Sink
 from gaze_vlm.errors import InputError
 
 
@@ -24,11 +24,10 @@ class FusedCapture(AttentionCapture):
     """
 
     @contextmanager
-    def capturing(self) -> Iterator[None]:
+    def capturing(self, sinks: Sequence[Sink] = ()) -> Iterator[None]:
         with ExitStack() as hooks:
-            for module, captured in zip(self.modules, self.captured, strict=True):
-                captured.clear()
-                recording = _Recording(captured)
+            for module, sink in zip(self.modules, sinks or self.keep(), strict=True):
+                recording = _Recording(sink)
                 hooks.enter_context(module.register_forward_pre_hook(partial(_enter, recording)))
                 hooks.enter_context(module.register_forward_hook(partial(_leave, recording), always_call=True))
             yield
@@ -43,18 +42,18 @@ def _leave(recording: "_Recording", *_: Any) -> None:
 
 
 class _Recording(TorchFunctionMode):
-    """Keeps references to the query, key and scale of each fused attention within."""
+    """Gives the query, key and scale of each fused attention within to a sink."""
 
-    def __init__(self, captured: list[tuple[Tensor, Tensor, float]]) -> None:
+    def __init__(self, sink: Sink) -> None:
         super().__init__()
-        self.captured = captured
+        self.sink = sink
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is functional.scaled_dot_product_attention:
-            self.captured.append(_query_key_scale(*args, **kwargs))
+            self.sink(_query_key_scale(*args, **kwargs))
         return func(*args, **kwargs)
 
 
@@ -67,7 +66,7 @@ def _query_key_scale(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> tuple[Tensor, Tensor, float]:
+) -> Captured:
     """What torch's function is given, by its own names."""
     if attn_mask is not None or is_causal:
         raise InputError(

@@ -63,14 +63,7 @@ class AttentionSource(ABC):
         Raises:
             InputError: a head that a layer does not have.
         """
-        layers = self.layers(frames, input_ids, labels)
-        if self.heads:
-            heads = list(self.heads)
-            for layer in layers:
-                if not all(0 <= head < layer.shape[2] for head in heads):
-                    raise InputError(f"heads {heads}: the attention has {layer.shape[2]} heads, counted from 0")
-            layers = [layer[:, :, heads] for layer in layers]
-        return PatchAttention(torch.cat(layers, dim=2), self.grid)
+        return PatchAttention(side_by_side(self.layers(frames, input_ids, labels), self.heads), self.grid)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -171,16 +164,53 @@ class LanguageSource(CapturedSource):
         else:
             visual = (input_ids == self.visual_token).nonzero()[:, 1].unflatten(0, (len(input_ids), -1))[:, :count]
         visual = visual.unflatten(1, (frames, self.tokens_per_frame))
-        predicting = torch.zeros_like(labels, dtype=torch.bool)
-        predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
         visual = visual[..., : len(self.grid)]
         captured = self.capture.pop()
         read = captured[0][0].shape[2]  # the last tokens alone may have been read, behind what was read before
-        predicting = predicting[:, -read:]
-        most = int(predicting.sum(1).max())
-        asking = predicting.int().argsort(dim=1, descending=True, stable=True)[:, :most]
-        counts = predicting.gather(1, asking)
+        asking, counts = places_of(predicts_answer(labels)[:, -read:])
         return [answer_attention(query, key, scaling, asking, counts, visual) for query, key, scaling in captured]
+
+
+def side_by_side(
+    layers: Sequence[Float[Tensor, "batch frame head patch"]], heads: Sequence[int]
+) -> Float[Tensor, "batch frame heads patch"]:
+    """Put layers beside each other as more heads, of each layer `heads` alone where any are named.
+
+    Raises:
+        InputError: a head that a layer does not have.
+    """
+    for layer in layers:
+        check_heads(heads, layer.shape[2], f"attention has {layer.shape[2]} heads")
+    return torch.cat([layer[:, :, [*heads]] if heads else layer for layer in layers], dim=2)
+
+
+def check_heads(heads: Sequence[int], count: int, what_has: str) -> None:
+    """Check numbers of heads against how many there are; `what_has` says of what, and how many.
+
+    Raises:
+        InputError: one is not there.
+    """
+    if not all(0 <= head < count for head in heads):
+        raise InputError(f"heads {[*heads]}: the {what_has}, counted from 0")
+
+
+def predicts_answer(labels: Int[Tensor, "batch token"]) -> Bool[Tensor, "batch token"]:
+    """Return which tokens predict one of the answer's: those before a label."""
+    predicting = torch.zeros_like(labels, dtype=torch.bool)
+    predicting[:, :-1] = labels[:, 1:] != IGNORED
+    return predicting
+
+
+def places_of(
+    predicting: Bool[Tensor, "batch token"],
+) -> tuple[Int[Tensor, "batch asked"], Bool[Tensor, "batch asked"]]:
+    """Return where the tokens stand that predict, and which of these places count.
+
+    A shorter row goes on with others.
+    """
+    most = int(predicting.sum(1).max())
+    asking = predicting.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    return asking, predicting.gather(1, asking)
 
 
 def class_token_attention(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gaze_vlm.attention.block import GazeBlock
-from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
+from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture, use_capturing_attention
 from gaze_vlm.attention.sources import (
     NO_PLACEHOLDER,
     AttentionSource,
@@ -153,7 +153,7 @@ class Backbone(ModelPasses):
             self.options = replace(options, vit_layers="all")
         else:
             self.options = replace(options, language_layers="all")
-            self.parts()["language"][0].set_attn_implementation(CAPTURING_SDPA)  # type: ignore[operator]
+            use_capturing_attention(self.parts()["language"][0])
         self.source = self.attention_source()
 
     def parameters_by_part(self) -> dict[str, list[nn.Parameter]]:

@@ -8,16 +8,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
+from gaze_vlm.attention.capture import AttentionCapture, use_capturing_attention
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import (
-    IGNORED,
     Layers,
     Tower,
     answer_attention,
     choose_layers,
     class_token_attention,
     mean_attention,
+    places_of,
+    predicts_answer,
+    side_by_side,
 )
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.placement import Place, alike, place_frames
@@ -73,8 +75,7 @@ def capture_attention(
     if not chosen:
         raise InputError("layers is empty: name one, or `all`")
     (own, *_) = family.parts()[tower]
-    if own.config._attn_implementation != CAPTURING_SDPA:  # type: ignore[union-attr]
-        own.set_attn_implementation(CAPTURING_SDPA)  # type: ignore[operator]
+    use_capturing_attention(own)
     captured = CapturedAttention(family, tower, AttentionCapture([*chosen.values()]), heads)
     with captured.capture.capturing():
         yield captured
@@ -116,11 +117,7 @@ class CapturedAttention:
         layers = self._vision(parts) if self.tower == "vision" else self._language(parts, inputs)
         made = []
         for part, of_layers in zip(parts, layers, strict=True):
-            heads = of_layers[0].shape[2]
-            if not all(0 <= head < heads for head in self.heads):
-                raise InputError(f"heads {self.heads}: the attention has {heads} heads, counted from 0")
-            chosen = [one[:, :, self.heads] if self.heads else one for one in of_layers]
-            made.append(PatchAttention(torch.cat(chosen, dim=2), part[0][0].grid(self.tower)))
+            made.append(PatchAttention(side_by_side(of_layers, self.heads), part[0][0].grid(self.tower)))
         return made
 
     def _vision(self, parts: list[list[list[Place]]]) -> list[list[Float[Tensor, "sample frame head patch"]]]:
@@ -181,9 +178,7 @@ def predicting_tokens(
     Raises:
         InputError: a sample has no such token.
     """
-    predicting = torch.zeros_like(labels, dtype=torch.bool)
-    predicting[:, :-1] = labels[:, 1:] != IGNORED  # a token predicts the next
-    predicting &= torch.arange(labels.shape[1], device=labels.device) >= last_patch[:, None]
+    predicting = predicts_answer(labels) & (torch.arange(labels.shape[1], device=labels.device) >= last_patch[:, None])
     numbers = predicting.sum(1)
     if not bool(numbers.all()):
         sample = int(samples[int(numbers.argmin())])
@@ -191,5 +186,4 @@ def predicting_tokens(
             f"sample {sample} has no label behind its last image: give its answer labels, and check that `max_length` "
             "does not cut it off"
         )
-    asking = predicting.int().argsort(dim=1, descending=True, stable=True)[:, : int(numbers.max())]
-    return asking, predicting.gather(1, asking)
+    return places_of(predicting)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from gaze_vlm.attention.sources import check_heads
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 from gaze_vlm.look.layer_attention import LayerAttention
@@ -137,8 +138,7 @@ class MapKeeper:
     def _make(self, source: Source, attention: LayerAttention) -> SourceMaps:
         layers, (_, heads, frames, patches) = [*self.watched[source].modules], attention.maps.shape
         steps = self.steps + 1 if source == "language" else 1
-        if self.heads is not None and not all(0 <= head < heads for head in self.heads):
-            raise InputError(f"heads {[*self.heads]}: the {TITLES[source].lower()} has {heads}, counted from 0")
+        check_heads(self.heads or (), heads, f"{TITLES[source].lower()} has {heads}")
         slot_bytes = BASE64 * steps * frames * (patches + 4)
         room = self.bytes_left / (len(self.watched) - len(self.of))
         fitting = int((room / slot_bytes - 1) // len(layers) - 1)

@@ -22,7 +22,7 @@ class LayerAttention:
     maps: Float[Tensor, "step head frame patch"]
 
 
-def answer_attention(
+def token_attention(
     query: Float[Tensor, "head token d"],
     key: Float[Tensor, "key_head attended d"],
     scaling: float,

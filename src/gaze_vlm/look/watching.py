@@ -1,6 +1,6 @@
 """A forward pass with an answer, whose attention is handed on layer by layer: queries and keys are not kept."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,18 +10,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
+from gaze_vlm.attention.capture import AttentionCapture, Captured, use_capturing_attention
 from gaze_vlm.attention.sources import NO_PLACEHOLDER, Layers, choose_layers
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, Clip
 from gaze_vlm.gaze.view import Grid
 from gaze_vlm.inference.clips import on_device_of
-from gaze_vlm.look.layer_attention import LayerAttention, answer_attention, tower_attention
+from gaze_vlm.look.layer_attention import LayerAttention, token_attention, tower_attention
 
 Source = Literal["vision", "block", "language"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 See = Callable[[Source, int, LayerAttention], None]
-Captured = tuple[Tensor, Tensor, float]  # query, key, scaling
 
 
 @dataclass(frozen=True)
@@ -123,25 +122,6 @@ def watch(backbone: Backbone, asked: Asked, watched: Mapping[Source, Watched], s
     return logits[0, -1 - steps : -1].float().softmax(-1).gather(1, answer_ids[:, None])[:, 0].cpu()
 
 
-class _HandOn(list[Captured]):
-    """Takes the place of the list in which a capture would keep a layer's queries and keys."""
-
-    def __init__(self, take: Callable[[Tensor, Tensor, float], None]) -> None:
-        super().__init__()
-        self.take = take
-
-    def append(self, captured: Captured) -> None:
-        self.take(*captured)
-
-
-@contextmanager
-def _handing_on(capture: AttentionCapture, takes: Sequence[Callable[[Tensor, Tensor, float], None]]) -> Iterator[None]:
-    """Give the queries, keys and scaling of each module to a function, a call at a time."""
-    capture.captured = [_HandOn(take) for take in takes]
-    with capture.capturing():
-        yield
-
-
 class _FrameParts:
     """Joins the attention of a layer that attends to the frames in several calls."""
 
@@ -169,12 +149,12 @@ def _vision(
         positions=backbone.patch_positions,
     )
 
-    def take(frames: _FrameParts, query: Tensor, key: Tensor, scaling: float) -> None:
-        frames.add(reduce(query, key, scaling))
+    def take(frames: _FrameParts, captured: Captured) -> None:
+        frames.add(reduce(*captured))
 
     groups = asked.batch.valid.shape[1]
     parts = [_FrameParts(groups, partial(see, number)) for number in watched.modules]
-    with _handing_on(backbone.vision_capture([*watched.modules.values()]), [partial(take, one) for one in parts]):
+    with backbone.vision_capture([*watched.modules.values()]).capturing([partial(take, one) for one in parts]):
         yield
 
 
@@ -194,15 +174,16 @@ def _language(
     visual = visual.to(input_ids.device).unflatten(0, (frames, of_frame))[:, :patches]
     asking = torch.arange(len(asked.prompt_ids) - 1, len(input_ids) - 1, device=input_ids.device)
 
-    def take(number: int, module: nn.Module, query: Tensor, key: Tensor, scaling: float) -> None:
+    def take(number: int, module: nn.Module, captured: Captured) -> None:
+        query, key, scaling = captured
         window = getattr(module, "sliding_window", getattr(module.config, "sliding_window", None))
-        found = answer_attention(query[0], key[0], scaling, asking, visual, causal, window)
+        found = token_attention(query[0], key[0], scaling, asking, visual, causal, window)
         maps = found.maps if watched.grid is not None else found.maps[..., :0]
         see(number, LayerAttention(found.shares.cpu(), maps.cpu()))
 
-    backbone.parts()["language"][0].set_attn_implementation(CAPTURING_SDPA)  # type: ignore[operator]
-    capture = AttentionCapture([*watched.modules.values()])
-    with _handing_on(capture, [partial(take, number, module) for number, module in watched.modules.items()]):
+    use_capturing_attention(backbone.parts()["language"][0])
+    sinks = [partial(take, number, module) for number, module in watched.modules.items()]
+    with AttentionCapture([*watched.modules.values()]).capturing(sinks):
         yield
 
 

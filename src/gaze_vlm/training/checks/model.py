@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import Parameter
 
 from gaze_vlm.attention.block import GazeBlock
-from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSource
+from gaze_vlm.attention.sources import AttentionSource, BlockSource, CapturedSource, check_heads
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.errors import InputError
@@ -38,8 +38,7 @@ def heads_there(training: Training) -> Iterable[Problem]:
     """Check that the attention has the heads that are asked for."""
     backbone = training.module.backbone
     for count in sorted(set(numbers_of_heads(backbone.source))):
-        if any(head >= count for head in backbone.options.heads):
-            yield Problem(f"heads {list(backbone.options.heads)}: the attention has {count} heads, counted from 0")
+        yield from refusals(partial(check_heads, backbone.options.heads, count, f"attention has {count} heads"))
 
 
 def numbers_of_heads(source: AttentionSource | None) -> Iterator[int]:
