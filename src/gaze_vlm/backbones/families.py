@@ -1,17 +1,13 @@
 """Which family a checkpoint is of."""
 
+from gaze_vlm import backbones
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.internvl import InternVL
-from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.llava_next_video import LlavaNextVideo
-from gaze_vlm.backbones.llava_onevision import LlavaOnevision
 from gaze_vlm.backbones.loading import model_type_of
-from gaze_vlm.backbones.narrator import Narrator
-from gaze_vlm.backbones.qwen_vl import QwenVL
-from gaze_vlm.backbones.smolvlm import SmolVLM
 from gaze_vlm.errors import InputError
 
-FAMILIES: tuple[type[Backbone], ...] = (InternVL, Llava, LlavaNextVideo, LlavaOnevision, Narrator, QwenVL, SmolVLM)
+EXPORTED = [getattr(backbones, name) for name in backbones.__all__]
+FAMILIES: tuple[type[Backbone], ...] = tuple(one for one in EXPORTED if issubclass(one, Backbone) and one != Backbone)
+"""What `backbones/__init__.py` exports."""
 
 
 def family_of(checkpoint: str) -> type[Backbone]:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from gaze_vlm.backbones.base import Backbone
+from gaze_vlm.backbones.loading import chosen_device
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import in_csv, in_markdown
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.output import check_output_folder, write_csv
 from gaze_vlm.pretraining.joint_pretraining import FRAMES, LabelledTokens, ask
-from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.questions import CAPTION, CROP, TOOL
 from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.progress import track
@@ -103,7 +103,7 @@ def ask_about(backbone: Backbone, clips: Sequence[list[Still]], seed: int) -> An
     backbone.block = LabelledTokens(backbone.hf.get_input_embeddings().embedding_dim)  # type: ignore[assignment]
     if not had_block:
         backbone.rewrite_visual_tokens()
-    backbone.to(best_device()).eval()
+    backbone.to(chosen_device()).eval()
     collator, rng = backbone.collator(), np.random.default_rng(seed)
     right: Answered = {}
     for crops in (False,) if backbone.has_deepstack else (True, False):

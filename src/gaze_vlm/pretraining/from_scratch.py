@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.loading import chosen_device, save_checkpoint
 from gaze_vlm.backbones.tiny import tiny_families
 from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.datamodules.clip import PROMPTS
@@ -28,7 +28,7 @@ from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.build import VERSION
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.joint_pretraining import JointPretraining, make_family
-from gaze_vlm.pretraining.optimisation import best_device, steps
+from gaze_vlm.pretraining.optimisation import steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
 from gaze_vlm.pretraining.projector_stage import StageOptions, align
 from gaze_vlm.pretraining.questions import all_words
@@ -116,7 +116,7 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     save_checkpoint(model, processor, folder)
     backbone = Llava(str(folder))
     backbone.load()
-    backbone.to(best_device())
+    backbone.to(chosen_device())
     collator = backbone.collator()
     images = (to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips)
     pixels = torch.stack([collator.pixel_values(image) for image in images])

@@ -18,11 +18,11 @@ from torch.nn import functional
 from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
-from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.loading import chosen_device, save_checkpoint
 from gaze_vlm.backbones.tiny import TinyFamily
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.gaze.view import to_frames
-from gaze_vlm.pretraining.optimisation import best_device, steps
+from gaze_vlm.pretraining.optimisation import steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
 from gaze_vlm.pretraining.questions import ask_of_crops, ask_of_scene
 from gaze_vlm.pretraining.stills import Still, render_stills
@@ -118,7 +118,7 @@ def train_family(
     labelled = LabelledTokens(backbone.hf.get_input_embeddings().embedding_dim)
     backbone.block = labelled  # type: ignore[assignment]
     backbone.rewrite_visual_tokens()
-    backbone.to(best_device())
+    backbone.to(chosen_device())
     collator, side = backbone.collator(), backbone.layout.language.rows
     labels = torch.from_numpy(np.stack([[patch_labels(still, side) for still in clip] for clip in clips]))
     labels = labels.to(backbone.hf.device)

@@ -9,11 +9,6 @@ from torch import Tensor, nn
 from gaze_vlm.progress import track
 
 
-def best_device() -> torch.device:
-    """Return the GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def steps(parameters: list[nn.Parameter], lr: float, count: int, description: str) -> Iterator[Any]:
     """Yield `count` times what takes an optimiser step: AdamW, one-cycle schedule."""
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)

@@ -13,13 +13,12 @@ from torch.nn import functional
 
 from gaze_vlm.backbones.compose import join_llava
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.backbones.loading import chosen_device, save_checkpoint
 from gaze_vlm.backbones.lora import Lora, merge_lora
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
 from gaze_vlm.pretraining.from_scratch import FRAMES, clip_features
-from gaze_vlm.pretraining.optimisation import best_device
 from gaze_vlm.pretraining.optimisation import steps as optimiser_steps
 from gaze_vlm.pretraining.patch_labels import patch_labels
 from gaze_vlm.pretraining.projector_stage import StageOptions, align
@@ -96,7 +95,7 @@ def train_both(
     """
     backbone = Llava(str(folder), train=("projector",), lora=LORA)
     backbone.load()
-    backbone.to(best_device())
+    backbone.to(chosen_device())
     stills = render_stills(clips + held_out_clips, FRAMES, seed)
     times_s = [time.perf_counter()]
     features = features_of(backbone, stills)

@@ -8,8 +8,9 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, first_of
 from gaze_vlm.progress import Lines, say
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -52,6 +53,11 @@ class FinalValidation(Callback):
         if is_last_step(trainer):
             trainer.check_val_every_n_epoch = None  # count the batches of all epochs
             trainer.val_check_batch = trainer.fit_loop.total_batch_idx + 1
+
+
+def in_training(trainer: L.Trainer) -> bool:
+    """Return whether the trainer trains, or validates within a training."""
+    return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
 def is_last_step(trainer: L.Trainer) -> bool:
@@ -106,7 +112,7 @@ class GradientCheck(Callback):
         without = [name for name, p in pl_module.named_parameters() if p.requires_grad and p.grad is None]
         if without:
             raise InputError(
-                f"{len(without)} trainable parameters get no gradient, such as {', '.join(without[:3])}: "
+                f"{len(without)} trainable parameters get no gradient, such as {first_of(without)}: "
                 "the loss does not depend on them. Take their part out of `train` and `lora`, or name them in the "
                 "backbone's unused_parameters()"
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.errors import InputError, UserError, first_of
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.shipped.checkpoints import shipped_checkpoints
@@ -33,7 +33,6 @@ FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "data.store",  # whose content is compared
     "model.backbone.init_args.gradient_checkpointing",
 }
-SHOWN = 3  # options in a message
 SHOWN_LETTERS = 200  # of an error
 
 
@@ -116,9 +115,8 @@ def refuse_other_options(remembered: Mapping[str, Any], present: Mapping[str, An
         if remembered.get(name) != present.get(name) and not is_same_place(remembered.get(name), present.get(name))
     ]
     if differing:
-        more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
         raise InputError(
-            f"the training began with {', '.join(differing[:SHOWN])}{more}: resume it with the config.yaml that stands "
+            f"the training began with {first_of(differing)}: resume it with the config.yaml that stands "
             "beside its checkpoints, or begin anew in another run.dir"
         )
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, first_of
 from gaze_vlm.training.sharded_tensors import optimized_parameters, own_shard
 from gaze_vlm.training.together import of_all
 
@@ -70,8 +70,7 @@ def losses_not_finite(losses: Sequence[tuple[Mapping[str, Tensor], Sequence[str]
                 finite = terms[name].detach().reshape(len(ids), -1).isfinite().all(1)
                 clips += [clip for clip, good in zip(ids, finite.tolist(), strict=True) if not good]
         if clips:
-            more = f" and {len(clips) - SHOWN} more" if len(clips) > SHOWN else ""
-            yield f"the {name} of {', '.join(clips[:SHOWN])}{more} is not finite"
+            yield f"the {name} of {first_of(clips, SHOWN)} is not finite"
 
 
 def tensors_not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> Iterable[str]:
@@ -79,8 +78,7 @@ def tensors_not_finite(what: str, named: Iterable[tuple[str, Tensor]]) -> Iterab
     own = ((name, own_shard(value.detach())) for name, value in named)
     names = [name for name, value in own if value.is_floating_point() and not bool(value.isfinite().all())]
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"{what} {', '.join(names[:3])}{more} is not finite"
+        yield f"{what} {first_of(names)} is not finite"
 
 
 def refuse_unfinite_weights(state: Mapping[str, Tensor], where: str, everywhere: bool = False) -> None:

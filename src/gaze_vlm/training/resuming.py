@@ -8,12 +8,11 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.command_line.commands import how_to_resume
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.callbacks import is_last_step, over_processes
+from gaze_vlm.training.callbacks import in_training, is_last_step, over_processes
 from gaze_vlm.training.checkpoint_files import CheckpointFiles
 from gaze_vlm.training.metrics_file import RunLogger
 
@@ -91,7 +90,7 @@ class LastCheckpoint(Callback):
         self.stop(trainer)
 
     def on_validation_batch_start(self, trainer: L.Trainer, module: Any, batch: Any, batch_idx: int, *_: Any) -> None:
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or batch_idx > 0:
+        if not in_training(trainer) or batch_idx > 0:
             return
         if not is_last_step(trainer):
             # Lightning repeats a validation whose checkpoint was written while a batch was under way.
@@ -105,7 +104,7 @@ class LastCheckpoint(Callback):
         self.stop(trainer)
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
-        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+        if in_training(trainer):
             self.stopping = over_processes(trainer, self.received, "max")
             self.stop(trainer)
 

@@ -7,7 +7,6 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float, UInt8
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from gaze_vlm.attention.patch_attention import PatchAttention
@@ -17,6 +16,7 @@ from gaze_vlm.foreign_text import in_markdown
 from gaze_vlm.gaze.overlay import density, one_scale, resized, with_density, with_points
 from gaze_vlm.gaze.view import View
 from gaze_vlm.progress import say
+from gaze_vlm.training.callbacks import in_training
 from gaze_vlm.training.loggers import show_picture, takes_pictures
 from gaze_vlm.training.module import GazeVLM
 
@@ -50,8 +50,7 @@ class SamplePictures(Callback):
     ) -> None:
         assert isinstance(pl_module, GazeVLM)
         loggers = [logger for logger in trainer.loggers if takes_pictures(logger)]
-        in_training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        if not (in_training and loggers and trainer.is_global_zero):
+        if not (in_training(trainer) and loggers and trainer.is_global_zero):
             return
         loader: Any = trainer.val_dataloaders
         batches, answers = int(trainer.num_val_batches[0]), pl_module.predictions[-len(batch) :]

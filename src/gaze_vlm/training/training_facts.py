@@ -13,6 +13,7 @@ from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.cores import processor_name
 from gaze_vlm.json_files import damage_refused, member, parse_object, write_json
 from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.training.callbacks import in_training
 from gaze_vlm.training.module import GazeVLM
 
 
@@ -38,7 +39,7 @@ class TrainingFacts(Callback):
         self._stop()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+        if in_training(trainer):
             self.since = time.monotonic()
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
