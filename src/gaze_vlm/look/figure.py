@@ -18,7 +18,7 @@ from gaze_vlm.gaze.overlay import density, heat, one_scale, resized, with_densit
 from gaze_vlm.look.gaze_points import points_of
 from gaze_vlm.look.kept_maps import MEAN, TITLES, SourceMaps
 from gaze_vlm.look.watched_clip import WatchedClip
-from gaze_vlm.report.charts import GREY, SCALE_TICKS
+from gaze_vlm.report.charts import scale_ticks, upon_grey
 
 PANEL_IN, PANEL_PX = 1.7, 512  # width of a panel
 MOST_PANELS = 400
@@ -90,20 +90,10 @@ def draw_look(clip: WatchedClip, rows: Sequence[Row]) -> Figure:
     if not in_columns:
         for axis, time_s in zip(axes[0], clip.times_s, strict=True):
             axis.set_title(f"{time_s:.2f} s", fontsize=9)
-    bar = figure.colorbar(
-        ScalarMappable(norm, colours_upon_grey()),
-        ax=axes,
-        fraction=0.03,
-        ticks=[tick for tick in SCALE_TICKS if tick <= (norm.vmax or 0)],
-    )
+    colours = ListedColormap(upon_grey(heat(np.linspace(0, 1, 256))))
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, fraction=0.03, ticks=scale_ticks(norm))
     bar.set_label("attention of a patch, × uniform", fontsize=8)
     return figure
-
-
-def colours_upon_grey() -> ListedColormap:
-    """Return the colours of maps as they look upon a frame in grey, on average."""
-    colour = heat(np.linspace(0, 1, 256))
-    return ListedColormap(colour[:, 3:] * colour[:, :3] + (1 - colour[:, 3:]) * GREY)
 
 
 def densities(row: Row) -> list[Float[np.ndarray, "row column"]]:

@@ -14,6 +14,7 @@ from gaze_vlm.runs.alignment import Alignment
 
 TITLES = {"nss": "NSS", "auc": "AUC", "kl": "KL in nats (less is better)"}
 CHANCE = {"nss": 0.0, "auc": 0.5}  # a KL has none
+AROUND_CHANCE = "RdBu_r"  # colours, white at chance
 MOST_NUMBERED = 64  # cells of a map that have their value written in
 MOST_TICKS = 16
 CELL_IN, MOST_IN = 0.45, 6.0  # sides of a cell, and the longest of a map
@@ -53,7 +54,7 @@ def score_scale(score: str, maps: Sequence[Float[np.ndarray, "_layer _head"]]) -
         return ScalarMappable(Normalize(values.min(), values.max()), "viridis")
     chance = CHANCE[score]
     reach = np.abs(values - chance).max() or 1.0
-    return ScalarMappable(Normalize(chance - reach, chance + reach), "RdBu_r")
+    return ScalarMappable(Normalize(chance - reach, chance + reach), AROUND_CHANCE)
 
 
 def show_heads(axis: Axes, one: Alignment, score: str, colours: ScalarMappable) -> None:

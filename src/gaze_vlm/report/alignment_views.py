@@ -8,11 +8,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.runs import Run
+from gaze_vlm.report.alignment_figure import AROUND_CHANCE, CHANCE
 from gaze_vlm.report.charts import INK, LINE, inline_svg
 from gaze_vlm.runs.alignment import Alignment, read_alignment
 
-SCORE, CHANCE = "auc", 0.5
-COLOURS = "PuOr_r"
+SCORE = "auc"
 CELL_IN, LARGEST_IN = 0.34, 7.0
 
 
@@ -38,7 +38,7 @@ def alignment_views(runs: Mapping[str, Run]) -> list[AlignmentView]:
     """
     files = {arm: run.directory.alignment for arm, run in runs.items()}
     found = {arm: read_alignment(file) for arm, file in files.items() if file.is_file()}
-    reach = max((float(np.abs(one.scores[SCORE] - CHANCE).max()) for one in found.values()), default=0.0)
+    reach = max((float(np.abs(one.scores[SCORE] - CHANCE[SCORE]).max()) for one in found.values()), default=0.0)
     return [_view(arm, one, max(reach, 0.05), f"alignment{n}") for n, (arm, one) in enumerate(found.items())]
 
 
@@ -52,8 +52,8 @@ def heat_map(alignment: Alignment, reach: float) -> Figure:
     side = min(CELL_IN, LARGEST_IN / columns)
     figure = Figure(figsize=(side * columns + 1.7, max(1.0, side * rows + 0.65)), layout="constrained")
     axis = figure.subplots()
-    low, high = CHANCE - reach, CHANCE + reach
-    mesh = axis.pcolormesh(values, cmap=COLOURS, edgecolors=LINE, linewidth=0.5, vmin=low, vmax=high)
+    low, high = CHANCE[SCORE] - reach, CHANCE[SCORE] + reach
+    mesh = axis.pcolormesh(values, cmap=AROUND_CHANCE, edgecolors=LINE, linewidth=0.5, vmin=low, vmax=high)
     axis.invert_yaxis()
     axis.set_aspect("equal")
     for along, numbers, name in ((axis.xaxis, alignment.heads, "head"), (axis.yaxis, alignment.layers, "layer")):
@@ -64,7 +64,7 @@ def heat_map(alignment: Alignment, reach: float) -> Figure:
     axis.spines[:].set_visible(False)
     bar = figure.colorbar(mesh, ax=axis, fraction=0.1, pad=0.04)
     bar.ax.tick_params(labelsize=8)
-    bar.ax.axhline(CHANCE, color=INK, linewidth=1)
+    bar.ax.axhline(CHANCE[SCORE], color=INK, linewidth=1)
     bar.solids.set_rasterized(False)  # type: ignore[union-attr]
     return figure
 

@@ -21,11 +21,11 @@ from gaze_vlm.foreign_text import visible
 from gaze_vlm.gaze.overlay import COLOURS, OPACITY, density, faded, one_scale
 from gaze_vlm.gaze.view import View
 from gaze_vlm.metrics.texts import exact_match
+from gaze_vlm.report.charts import scale_ticks
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.1, 2.75
 WRONG = "firebrick"
 LINE_LENGTH = 42
-TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 
 @dataclass
@@ -88,13 +88,8 @@ def draw_attention(
             below(axis, f"answer: {answer}", "black" if exact_match(answer, clip.target) else WRONG)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(visible(title), fontsize=12, parse_math=False)
-    bar = figure.colorbar(
-        ScalarMappable(norm, COLOURS),
-        ax=axes,
-        alpha=OPACITY,
-        fraction=0.02,
-        ticks=[t for t in TICKS if t <= (norm.vmax or 0)],
-    )
+    colours = ScalarMappable(norm, COLOURS)
+    bar = figure.colorbar(colours, ax=axes, alpha=OPACITY, fraction=0.02, ticks=scale_ticks(norm))
     bar.ax.set_facecolor("0.5")  # what lies behind the colours in the panels, on average
     bar.set_label("mass of a patch, as a multiple of the uniform distribution's")
     figure.legend(handles=legend(), loc="outside lower center", ncols=3, frameon=False, fontsize=10)

@@ -7,6 +7,7 @@ from io import StringIO
 from math import isnan
 
 import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.colors import Normalize
@@ -20,7 +21,6 @@ ACCENT, INK, PAPER, MUTED, LINE = "#a3195b", "#000000", "#ffffff", "#5b6770", "#
 THEME = {ACCENT: "--accent", INK: "--text", PAPER: "--page", MUTED: "--muted", LINE: "--line"}
 CSS_DPI = 96
 GREY = 0.7  # of the faded frames, on average
-SCALE_TICKS = (0, 1, 3, 10, 30, 100, 300)
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,25 @@ def means_chart(means: Sequence[Mean], unit: str) -> Figure:
     return figure
 
 
+def scale_ticks(norm: Normalize) -> list[int]:
+    """Return the ticks of a scale of multiples of the uniform distribution."""
+    return [tick for tick in (0, 1, 3, 10, 30, 100, 300) if tick <= (norm.vmax or 0)]
+
+
+def upon_grey(colours: Float[np.ndarray, "colour rgba"]) -> Float[np.ndarray, "colour rgb"]:
+    """Return colours as they look upon a frame in grey, on average."""
+    return colours[:, 3:] * colours[:, :3] + (1 - colours[:, 3:]) * GREY
+
+
 def scale_bar(norm: Normalize) -> Figure:
     """Draw the one scale of all attention and gaze maps, as it looks upon a grey frame."""
     figure = Figure(figsize=(3.6, 0.5), layout="constrained")
     axis = figure.subplots()
     highest = norm.vmax or 1.0
     steps = np.linspace(0, highest, 256)
-    colour = heat(np.asarray(norm(steps)))
-    upon_grey = colour[:, 3:] * colour[:, :3] + (1 - colour[:, 3:]) * GREY
-    axis.imshow(upon_grey[None], extent=(0, highest, 0, 1), aspect="auto")
+    axis.imshow(upon_grey(heat(np.asarray(norm(steps))))[None], extent=(0, highest, 0, 1), aspect="auto")
     axis.set_xscale("function", functions=(np.sqrt, np.square))
-    ticks = [tick for tick in SCALE_TICKS if tick <= highest]
+    ticks = scale_ticks(norm)
     axis.set_xticks(ticks, [f"{tick}×" for tick in ticks], fontsize=9)
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
