@@ -17,7 +17,7 @@ from gaze_vlm.gaze.view import View
 from gaze_vlm.inference import caption, overlay
 from gaze_vlm.inference.caption_file import Caption, CaptionFile, MadeOf
 from gaze_vlm.inference.models import load_backbone
-from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, Scene, read_scenes, write_overlay
+from gaze_vlm.inference.overlay import PANEL_PX, TITLE_PX, OverlayScene, read_scenes, write_overlay
 from gaze_vlm.inference.subtitles import cues
 from gaze_vlm.inference.videos import PlannedVideo, plan
 from gaze_vlm.inference.windows import WindowTimes
@@ -92,7 +92,7 @@ def test_a_picture_that_h264_does_not_take_is_refused(
     questions: int, answer: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = planned(write_video(tmp_path / "wide.mp4", [np.zeros((64, 96, 3), np.uint8)] * 48))
-    scene = Scene(cues(captions_of(video, 1, answer))[0], np.ones(1), np.ones((1, 1, 1, 1)))
+    scene = OverlayScene(cues(captions_of(video, 1, answer))[0], np.ones(1), np.ones((1, 1, 1, 1)))
     monkeypatch.setattr(overlay, "read_scenes", lambda *_: [scene])
     with pytest.raises(InputError, match=f"wide.mp4: its overlay would be {size}.* ask fewer questions at once"):
         write_overlay(

@@ -11,37 +11,37 @@ from gaze_vlm.look.kept_maps import BASE64, LEVELS, MEAN, MapKeeper, SourceMaps
 from gaze_vlm.look.layer_attention import LayerAttention
 from gaze_vlm.look.watching import Source, Watched
 
-STEPS, LAYERS, HEADS, FRAMES, GRID = 3, 2, 5, 4, Grid(3, 6)
+TOKENS, LAYERS, HEADS, FRAMES, GRID = 3, 2, 5, 4, Grid(3, 6)
 
 
-def attention(number: int, steps: int = STEPS) -> LayerAttention:
+def attention(number: int, tokens: int = TOKENS) -> LayerAttention:
     """Peaked at random, with shares that sum to less than 1."""
     draw = torch.Generator().manual_seed(number)
-    maps = (4 * torch.randn(steps, HEADS, FRAMES, len(GRID), generator=draw)).softmax(-1)
-    return LayerAttention(torch.rand(steps, HEADS, FRAMES, generator=draw) / FRAMES, maps)
+    maps = (4 * torch.randn(tokens, HEADS, FRAMES, len(GRID), generator=draw)).softmax(-1)
+    return LayerAttention(torch.rand(tokens, HEADS, FRAMES, generator=draw) / FRAMES, maps)
 
 
 def kept(source: Source, most_bytes: int, heads: list[int] | None = None) -> SourceMaps:
     watched = Watched({3: nn.Identity(), 7: nn.Identity()}, GRID)
-    keeper = MapKeeper({source: watched}, STEPS, most_bytes, heads)
+    keeper = MapKeeper({source: watched}, TOKENS, most_bytes, heads)
     for number in watched.modules:
-        keeper.see(source, number, attention(number, STEPS if source == "language" else 1))
+        keeper.see(source, number, attention(number, TOKENS if source == "language" else 1))
     return keeper.of[source]
 
 
 def test_maps_and_their_means_are_within_half_a_percent_of_the_highest() -> None:
     maps, given = kept("language", 10**6), [attention(3), attention(7)]
     assert maps.kept.tolist() == [[0, 1, 2, 3, 4]] * 2
-    whole = torch.stack([one.maps for one in given])  # [layer, step, head, frame, patch]
-    for step in range(STEPS + 1):
-        of_step = whole.mean(1) if step == MEAN else whole[:, step - 1]
-        cases = [(MEAN, MEAN, of_step.mean((0, 1)))]
-        cases += [(layer + 1, MEAN, of_step[layer].mean(0)) for layer in range(LAYERS)]
-        cases += [(layer + 1, head + 1, of_step[layer, head]) for layer in range(LAYERS) for head in range(HEADS)]
+    whole = torch.stack([one.maps for one in given])  # [layer, token, head, frame, patch]
+    for token in range(TOKENS + 1):
+        of_token = whole.mean(1) if token == MEAN else whole[:, token - 1]
+        cases = [(MEAN, MEAN, of_token.mean((0, 1)))]
+        cases += [(layer + 1, MEAN, of_token[layer].mean(0)) for layer in range(LAYERS)]
+        cases += [(layer + 1, head + 1, of_token[layer, head]) for layer in range(LAYERS) for head in range(HEADS)]
         for layer, head, expected in cases:
-            made = maps.maps(step, layer, head)
+            made = maps.maps(token, layer, head)
             error = np.abs(made - expected.numpy()) / expected.numpy().max(-1, keepdims=True)
-            assert error.max() <= 1 / LEVELS, (step, layer, head)
+            assert error.max() <= 1 / LEVELS, (token, layer, head)
     shares = torch.stack([one.shares for one in given])
     assert np.allclose(maps.shares[1:, 1:, 1:], shares.transpose(0, 1), atol=1e-7)
     assert np.allclose(maps.shares[MEAN, MEAN, MEAN], shares.mean((0, 1, 2)), atol=1e-7)
@@ -50,13 +50,13 @@ def test_maps_and_their_means_are_within_half_a_percent_of_the_highest() -> None
 
 @pytest.mark.parametrize("source", ["language", "vision"])
 def test_where_room_is_short_the_heads_that_measure_most_are_kept(source: Source) -> None:
-    steps = STEPS + 1 if source == "language" else 1
-    slot_bytes = BASE64 * steps * FRAMES * (len(GRID) + 4)
+    tokens = TOKENS + 1 if source == "language" else 1
+    slot_bytes = BASE64 * tokens * FRAMES * (len(GRID) + 4)
     most = int(slot_bytes * (LAYERS * 3 + 1.5))  # a mean and two heads a layer, the mean of layers, and half a map
     maps = kept(source, most)
     assert BASE64 * (maps.levels.nbytes + maps.highest.nbytes) <= most
     for place, number in enumerate((3, 7)):
-        one = attention(number, STEPS if source == "language" else 1)
+        one = attention(number, TOKENS if source == "language" else 1)
         if source == "language":
             measured = one.shares.mean(0).sum(-1)
         else:

@@ -16,18 +16,18 @@ def test_a_token_attends_to_what_its_mask_leaves(window: int | None) -> None:
     query, key, scaling = draw(4, 20, 8), draw(2, 20, 8), 0.7
     asking, visual = torch.tensor([16, 18]), torch.arange(4, 16).reshape(3, 4)
     made = token_attention(query, key, scaling, asking, visual, window=window)
-    for step, row in enumerate(asking.tolist()):
+    for token, row in enumerate(asking.tolist()):
         first = 0 if window is None else row - window + 1
         for head in range(4):
             scores = key[head // 2] @ query[head, row] * scaling
             weights = torch.zeros(20)
             weights[first : row + 1] = scores[first : row + 1].softmax(0)
             frames = weights[visual]
-            assert torch.allclose(made.shares[step, head], frames.sum(1), atol=1e-6)
+            assert torch.allclose(made.shares[token, head], frames.sum(1), atol=1e-6)
             seen = frames.sum(1) > 0
             expected = frames[seen] / frames[seen].sum(1, keepdim=True)
-            assert torch.allclose(made.maps[step, head][seen], expected, atol=1e-6)
-            assert torch.allclose(made.maps[step, head][~seen], torch.tensor(0.25))  # hidden by the window
+            assert torch.allclose(made.maps[token, head][seen], expected, atol=1e-6)
+            assert torch.allclose(made.maps[token, head][~seen], torch.tensor(0.25))  # hidden by the window
 
 
 def test_a_frame_without_attention_is_even() -> None:

@@ -14,7 +14,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.look import look as module
-from gaze_vlm.look.figure import Row, draw_look
+from gaze_vlm.look.figure import MapRow, draw_look
 from gaze_vlm.look.frames import frames_of_images, frames_of_video
 from gaze_vlm.look.look import look_at
 from gaze_vlm.look.tokens import token_texts
@@ -68,11 +68,11 @@ def test_the_page_has_the_models_attention_and_gaze(tiny_llava: Path, images: Pa
     watched = {source: layers for source in SOURCES if (layers := watched_layers(backbone, source)) is not None}
     probabilities = watch(backbone, asked, watched, lambda source, number, one: seen.update({(source, number): one}))
     assert data["probabilities"] == pytest.approx(probabilities.tolist(), abs=1e-6)
-    own, steps = data["sources"][1], len(asked.answer_ids)
+    own, tokens = data["sources"][1], len(asked.answer_ids)
     layers, heads, kept = len(own["layers"]), own["heads"], len(own["kept"][0])
-    shares = np.frombuffer(data["arrays"]["shares-1"], "<f4").reshape(steps + 1, layers + 1, heads + 1, 2)
-    levels = np.frombuffer(data["arrays"]["levels-1"], np.uint8).reshape(steps + 1, own["slots"], 2, -1)
-    highest = np.frombuffer(data["arrays"]["highest-1"], "<f4").reshape(steps + 1, own["slots"], 2, 1)
+    shares = np.frombuffer(data["arrays"]["shares-1"], "<f4").reshape(tokens + 1, layers + 1, heads + 1, 2)
+    levels = np.frombuffer(data["arrays"]["levels-1"], np.uint8).reshape(tokens + 1, own["slots"], 2, -1)
+    highest = np.frombuffer(data["arrays"]["highest-1"], "<f4").reshape(tokens + 1, own["slots"], 2, 1)
     assert kept == heads
     for place, number in enumerate(own["layers"]):
         exact = seen["language", number]
@@ -87,11 +87,11 @@ def test_the_figure_has_what_is_chosen_on_one_scale(
 ) -> None:
     file = tmp_path / f"figure{suffix}"
     chosen = ("--sources", "language", "--layers", "-1", "--heads", "0", "1", "0", "--tokens", "2", "2")
-    drawn: list[list[Row]] = []
+    drawn: list[list[MapRow]] = []
     monkeypatch.setattr(module, "draw_look", lambda clip, rows: (drawn.append(rows), draw_look(clip, rows))[1])
     args = ("--model", tiny_llava, "--images", images, "--prompt", PROMPT, "--answer", "cut red", "--gaze", gaze)
     assert look(*args, *chosen, "--figure", file) == 0
-    assert [(row.head, row.step) for row in drawn[0]] == [(1, 2), (2, 2)]
+    assert [(row.head, row.token) for row in drawn[0]] == [(1, 2), (2, 2)]
     content = file.read_bytes()
     assert content.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
 

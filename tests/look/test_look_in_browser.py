@@ -37,8 +37,8 @@ def test_a_token_a_layer_and_a_head_are_chosen_by_mouse_and_keyboard(
     def shares() -> list[str]:
         return page.locator(".share").all_text_contents()
 
-    def expected(step: int, layer: int, head: int) -> list[str]:
-        return [f"{100 * share:.1f} %" for share in language.shares[step, layer, head]]
+    def expected(token: int, layer: int, head: int) -> list[str]:
+        return [f"{100 * share:.1f} %" for share in language.shares[token, layer, head]]
 
     assert shares() == expected(0, 0, 0)
     before = page.evaluate(FIRST_PAD)

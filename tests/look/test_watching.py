@@ -11,7 +11,7 @@ from backbone_families import Family, make_backbone, make_clip
 from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.look.layer_attention import LayerAttention
-from gaze_vlm.look.watching import SOURCES, Asked, ask, watch, watched_layers
+from gaze_vlm.look.watching import SOURCES, AskedClip, ask, watch, watched_layers
 
 Seen = dict[str, dict[int, LayerAttention]]
 
@@ -26,7 +26,7 @@ def backbone(family: Family, checkpoint: Path) -> Backbone:
     return made
 
 
-def seen_by(backbone: Backbone, asked: Asked) -> tuple[Seen, Tensor]:
+def seen_by(backbone: Backbone, asked: AskedClip) -> tuple[Seen, Tensor]:
     """All that `watch` hands on."""
     seen: Seen = {}
     watched = {source: watched_layers(backbone, source) for source in SOURCES}
@@ -36,7 +36,7 @@ def seen_by(backbone: Backbone, asked: Asked) -> tuple[Seen, Tensor]:
 
 
 @torch.no_grad()
-def eager_pass(backbone: Backbone, asked: Asked) -> tuple[list[Tensor], Tensor]:
+def eager_pass(backbone: Backbone, asked: AskedClip) -> tuple[list[Tensor], Tensor]:
     """Attention of each language layer [head, query, key] and the logits, with `output_attentions` and no capture."""
     recorded.clear()
     set_attention(backbone, EAGER)
@@ -53,7 +53,7 @@ def test_every_source_is_the_librarys_eager_attention(family: Family, backbone: 
     asked = ask(backbone, make_clip(0), "pick up red cup")
     seen, probabilities = seen_by(backbone, asked)
     language, logits = eager_pass(backbone, asked)
-    steps, patches = len(asked.answer_ids), len(family.language)
+    tokens, patches = len(asked.answer_ids), len(family.language)
     assert {source: [*layers] for source, layers in seen.items()} == {
         "vision": family.layers,
         "block": [0, 1],
@@ -67,7 +67,7 @@ def test_every_source_is_the_librarys_eager_attention(family: Family, backbone: 
         places = (ids == backbone.visual_token).nonzero()[: family.groups * of_frame, 0]
     places = places.unflatten(0, (family.groups, of_frame))[:, :patches]
     for weights, one in zip(language, seen["language"].values(), strict=True):
-        rows = weights[:, len(asked.prompt_ids) - 1 : -1][..., places]  # [head, step, frame, patch]
+        rows = weights[:, len(asked.prompt_ids) - 1 : -1][..., places]  # [head, token, frame, patch]
         eager = rows.transpose(0, 1)
         assert torch.allclose(one.shares, eager.sum(-1), atol=1e-5)
         assert torch.allclose(one.maps, eager / eager.sum(-1, keepdim=True), atol=1e-5)
@@ -80,4 +80,6 @@ def test_every_source_is_the_librarys_eager_attention(family: Family, backbone: 
         assert torch.allclose(one.shares[0], shares.T, atol=1e-5)
         assert torch.allclose(one.maps[0].transpose(0, 1), over_patches(backbone, weights), atol=1e-5)
         assert one.maps.amax(-1).mean() > 1.5 / len(family.vit)
-    assert torch.allclose(probabilities, logits[-steps - 1 : -1].softmax(-1)[range(steps), asked.answer_ids], atol=1e-5)
+    assert torch.allclose(
+        probabilities, logits[-tokens - 1 : -1].softmax(-1)[range(tokens), asked.answer_ids], atol=1e-5
+    )

@@ -38,7 +38,7 @@ Image = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True)
-class Scene:
+class OverlayScene:
     """What is drawn from one cue's start to its end.
 
     Args:
@@ -134,7 +134,7 @@ def read_scenes(
     backbone: Backbone,
     times: WindowTimes,
     timeout_s: float | None,
-) -> Iterator[Scene]:
+) -> Iterator[OverlayScene]:
     """Compute the attention of each window that has captions, to its first `asked` prompts and their answers."""
     collator = backbone.collator()
     on_grid = "sample group (row column) -> group sample row column"
@@ -156,12 +156,12 @@ def read_scenes(
         sampled_s = window.start_s + np.array(window.frame_times_s)
         near = sampled_s > in_stream.start_s - 1 / times.frame_hz
         groups = np.arange(len(sampled_s))[near] // collator.frames_per_group
-        yield Scene(in_stream, sampled_s[near], mass[groups] * len(collator.grid))
+        yield OverlayScene(in_stream, sampled_s[near], mass[groups] * len(collator.grid))
 
 
 def drawn(
-    video: PlannedVideo, scenes: Sequence[Scene], maps: int, covered: View
-) -> Iterator[tuple[TimedFrame, Scene | None, Image]]:
+    video: PlannedVideo, scenes: Sequence[OverlayScene], maps: int, covered: View
+) -> Iterator[tuple[TimedFrame, OverlayScene | None, Image]]:
     """Yield each frame of a video, its scene, and its picture beside itself with each of the maps drawn on."""
     pixels = Pixels("rgb24")
     norm = one_scale(map_ for scene in scenes for of_frame in scene.maps for map_ in of_frame)
@@ -182,7 +182,7 @@ def drawn(
 
 
 def with_texts(
-    head: Image, scenes: Sequence[Scene], frames: Iterator[tuple[TimedFrame, Scene | None, Image]]
+    head: Image, scenes: Sequence[OverlayScene], frames: Iterator[tuple[TimedFrame, OverlayScene | None, Image]]
 ) -> Iterator[tuple[TimedFrame, Image]]:
     """Put a head above frames, and below them the answers of the scene that each is in."""
     width_px = head.shape[1]

@@ -25,18 +25,18 @@ MOST_PANELS = 400
 
 
 @dataclass(frozen=True)
-class Row:
+class MapRow:
     """A map to draw, of some token of the answer; indices as in `SourceMaps`."""
 
     maps: SourceMaps
     layer: int
     head: int
-    step: int
+    token: int
 
 
 def rows_of(
     clip: WatchedClip, layers: Sequence[int] | None, heads: Sequence[int] | None, tokens: Sequence[int] | None
-) -> list[Row]:
+) -> list[MapRow]:
     """Return a row for each source, layer, head and token that is chosen; where none is, for their mean.
 
     Args:
@@ -55,8 +55,8 @@ def rows_of(
     for maps in (one for one in clip.sources if one.grid is not None):
         places = [MEAN] if layers is None and heads is None else range(1, len(maps.layers) + 1)
         of_layer = [MEAN] if heads is None else [head + 1 for head in heads]
-        steps = [MEAN] if tokens is None or maps.source != "language" else tokens
-        rows += [Row(maps, *chosen) for chosen in product(places, of_layer, steps)]
+        of_answer = [MEAN] if tokens is None or maps.source != "language" else tokens
+        rows += [MapRow(maps, *chosen) for chosen in product(places, of_layer, of_answer)]
     if not rows:
         raise InputError("there is no map to draw: the language model reads no patches; add other sources")
     panels = len(rows) * len(clip.frames)
@@ -65,13 +65,13 @@ def rows_of(
     return rows
 
 
-def draw_look(clip: WatchedClip, rows: Sequence[Row]) -> Figure:
+def draw_look(clip: WatchedClip, rows: Sequence[MapRow]) -> Figure:
     """Draw a row for each map, a column for each frame; of one frame, the tokens stand in columns.
 
     Maps are multiples of the uniform distribution on their grid, on one scale.
     """
-    in_columns = len(clip.frames) == 1 and len({row.step for row in rows}) > 1
-    columns = len({row.step for row in rows}) if in_columns else len(clip.frames)
+    in_columns = len(clip.frames) == 1 and len({row.token for row in rows}) > 1
+    columns = len({row.token for row in rows}) if in_columns else len(clip.frames)
     height, width = clip.frames.shape[-2:]
     lines = len(rows) // columns if in_columns else len(rows)
     size = columns * PANEL_IN + 1.6, lines * (PANEL_IN * height / width + 0.35) + 0.5
@@ -96,15 +96,15 @@ def draw_look(clip: WatchedClip, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def densities(row: Row) -> list[Float[np.ndarray, "row column"]]:
+def densities(row: MapRow) -> list[Float[np.ndarray, "row column"]]:
     """Return the maps of a row, one a frame group, as multiples of the uniform distribution."""
     assert row.maps.grid is not None
-    found = row.maps.maps(row.step, row.layer, row.head)
+    found = row.maps.maps(row.token, row.layer, row.head)
     return [density(one) for one in rearrange(found, "group (row column) -> group row column", row=row.maps.grid.rows)]
 
 
 def show_map(
-    axis: Axes, clip: WatchedClip, frame: int, row: Row, map_: Float[np.ndarray, "row column"], norm: Normalize
+    axis: Axes, clip: WatchedClip, frame: int, row: MapRow, map_: Float[np.ndarray, "row column"], norm: Normalize
 ) -> None:
     """Show a frame in grey below a map, its gaze points as rings, and the share that it has."""
     image = resized(clip.frames[frame], PANEL_PX)
@@ -116,11 +116,11 @@ def show_map(
         for colour, width in (("white", 2.4), ("magenta", 1.0)):
             axis.plot(*at, marker="o", ms=6, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=width)
     if row.maps.source == "language":
-        share = row.maps.shares[row.step, row.layer, row.head, frame // clip.frames_per_group]
+        share = row.maps.shares[row.token, row.layer, row.head, frame // clip.frames_per_group]
         axis.set_xlabel(f"{100 * share:.1f} % of the attention", fontsize=7)
 
 
-def label(clip: WatchedClip, row: Row, without_token: bool) -> str:
+def label(clip: WatchedClip, row: MapRow, without_token: bool) -> str:
     """Say which map a row has."""
     layer = "mean of layers" if row.layer == MEAN else f"layer {row.maps.layers[row.layer - 1]}"
     head = "mean of heads" if row.head == MEAN else f"head {row.head - 1}"
@@ -128,6 +128,6 @@ def label(clip: WatchedClip, row: Row, without_token: bool) -> str:
     return "\n".join([TITLES[row.maps.source], f"{layer}, {head}", *token])
 
 
-def token_of(clip: WatchedClip, row: Row) -> str:
+def token_of(clip: WatchedClip, row: MapRow) -> str:
     """Return the token of a row, quoted."""
-    return "whole answer" if row.step == MEAN else f"“{visible(clip.tokens[row.step - 1].strip(), keep='')}”"
+    return "whole answer" if row.token == MEAN else f"“{visible(clip.tokens[row.token - 1].strip(), keep='')}”"

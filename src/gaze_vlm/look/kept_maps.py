@@ -38,10 +38,10 @@ class SourceMaps:
     grid: Grid | None
     layers: Sequence[int]
     kept: Int[np.ndarray, "layer kept"]
-    shares: Float[np.ndarray, "step layers heads frame"]
-    measures: Float[np.ndarray, "step layer head"]
-    highest: Float[np.ndarray, "step slot frame"]
-    levels: UInt8[np.ndarray, "step slot frame patch"]
+    shares: Float[np.ndarray, "token layers heads frame"]
+    measures: Float[np.ndarray, "token layer head"]
+    highest: Float[np.ndarray, "token slot frame"]
+    levels: UInt8[np.ndarray, "token slot frame patch"]
     done: set[int] = field(default_factory=set)
 
     @property
@@ -64,7 +64,7 @@ class SourceMaps:
         found = np.flatnonzero(self.kept[layer - 1] == head - 1)
         return (layer - 1) * own + 1 + int(found[0]) if len(found) else None
 
-    def maps(self, step: int, layer: int, head: int) -> Float[np.ndarray, "frame patch"]:
+    def maps(self, token: int, layer: int, head: int) -> Float[np.ndarray, "frame patch"]:
         """Return the distributions within the frames; see `slot` for the arguments.
 
         Raises:
@@ -73,7 +73,7 @@ class SourceMaps:
         slot = self.slot(layer, head)
         if slot is None:
             raise KeyError(f"no maps of layer {layer}, head {head}")
-        return self.highest[step, slot, :, None] * (self.levels[step, slot] / np.float32(LEVELS)) ** 2
+        return self.highest[token, slot, :, None] * (self.levels[token, slot] / np.float32(LEVELS)) ** 2
 
     def see(self, number: int, attention: LayerAttention, heads: Sequence[int] | None) -> None:
         """Take the attention of a layer; `heads` are kept, or else those that measure most."""
@@ -95,10 +95,10 @@ class SourceMaps:
             self._keep(slice(-1, None), self._mean_of_layers)
 
     def __post_init__(self) -> None:
-        steps, _, frames, patches = self.levels.shape
-        self._mean_of_layers = torch.zeros(steps, 1, frames, patches)
+        tokens, _, frames, patches = self.levels.shape
+        self._mean_of_layers = torch.zeros(tokens, 1, frames, patches)
 
-    def _keep(self, slots: slice, maps: Float[Tensor, "step slot frame patch"]) -> None:
+    def _keep(self, slots: slice, maps: Float[Tensor, "token slot frame patch"]) -> None:
         if self.grid is None:
             return
         highest = maps.amax(-1)
@@ -114,15 +114,15 @@ class MapKeeper:
 
     Args:
         watched: the layers that will be seen.
-        steps: tokens of the answer.
+        tokens: of the answer.
         most_bytes: of maps, as a page writes them.
         heads: heads to keep of every layer, in place of those that measure most.
     """
 
     def __init__(
-        self, watched: Mapping[Source, Watched], steps: int, most_bytes: int, heads: Sequence[int] | None = None
+        self, watched: Mapping[Source, Watched], tokens: int, most_bytes: int, heads: Sequence[int] | None = None
     ) -> None:
-        self.watched, self.steps, self.bytes_left, self.heads = watched, steps, most_bytes, heads
+        self.watched, self.tokens, self.bytes_left, self.heads = watched, tokens, most_bytes, heads
         self.of: dict[Source, SourceMaps] = {}
 
     def see(self, source: Source, number: int, attention: LayerAttention) -> None:
@@ -137,16 +137,16 @@ class MapKeeper:
 
     def _make(self, source: Source, attention: LayerAttention) -> SourceMaps:
         layers, (_, heads, frames, patches) = [*self.watched[source].modules], attention.maps.shape
-        steps = self.steps + 1 if source == "language" else 1
+        tokens = self.tokens + 1 if source == "language" else 1
         check_heads(self.heads or (), heads, f"{TITLES[source].lower()} has {heads}")
-        slot_bytes = BASE64 * steps * frames * (patches + 4)
+        slot_bytes = BASE64 * tokens * frames * (patches + 4)
         room = self.bytes_left / (len(self.watched) - len(self.of))
         fitting = int((room / slot_bytes - 1) // len(layers) - 1)
         wanted = heads if self.heads is None else len(self.heads)
         if fitting < 0 or (self.heads is not None and fitting < wanted):
             needed = slot_bytes * (len(layers) * (1 + (0 if self.heads is None else wanted)) + 1)
             raise InputError(
-                f"the maps of the {TITLES[source].lower()}, {_counted(steps, 'answer token')} × "
+                f"the maps of the {TITLES[source].lower()}, {_counted(tokens, 'answer token')} × "
                 f"{_counted(len(layers), 'layer')} × {_counted(frames, 'frame')} of {_counted(patches, 'patch', 'es')}"
                 f", take {math.ceil(needed / 1e5) / 10:.1f} MB and have {room / 1e6:.1f}: raise maps_mb, choose "
                 "sources and layers, or give fewer frames or a shorter answer"
@@ -159,10 +159,10 @@ class MapKeeper:
             grid=self.watched[source].grid,
             layers=layers,
             kept=np.zeros((len(layers), kept), np.int64),
-            shares=np.zeros((steps, len(layers) + 1, heads + 1, frames), np.float32),
-            measures=np.zeros((steps, len(layers), heads), np.float32),
-            highest=np.zeros((steps, slots, frames), np.float32),
-            levels=np.zeros((steps, slots, frames, patches), np.uint8),
+            shares=np.zeros((tokens, len(layers) + 1, heads + 1, frames), np.float32),
+            measures=np.zeros((tokens, len(layers), heads), np.float32),
+            highest=np.zeros((tokens, slots, frames), np.float32),
+            levels=np.zeros((tokens, slots, frames, patches), np.uint8),
         )
 
 
@@ -170,9 +170,9 @@ def _counted(count: int, word: str, plural: str = "s") -> str:
     return f"{count} {word}{'' if count == 1 else plural}"
 
 
-def _with_mean(attention: LayerAttention, of_steps: bool) -> LayerAttention:
-    """Attention with the mean over the answer's tokens before theirs; alone where there is one step."""
-    if not of_steps:
+def _with_mean(attention: LayerAttention, of_tokens: bool) -> LayerAttention:
+    """Attention with the mean over the answer's tokens before theirs; alone where there is one."""
+    if not of_tokens:
         return attention
     shares, maps = (torch.cat([one.mean(0, keepdim=True), one]) for one in (attention.shares, attention.maps))
     return LayerAttention(shares, maps)

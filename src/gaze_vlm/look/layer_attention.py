@@ -13,20 +13,20 @@ from torch import Tensor
 class LayerAttention:
     """Attention of one layer on the patches of some frames, in fp32.
 
-    A *step* is a token of the answer; what does not depend on the answer has one step. `shares` say what part of a
+    A *token* is one of the answer; what does not depend on the answer has one. `shares` say what part of a
     head's whole attention goes to the patches of each frame. `maps` are the distributions within the frames, each of
     which sums to 1; without any patch, where the layer reads none.
     """
 
-    shares: Float[Tensor, "step head frame"]
-    maps: Float[Tensor, "step head frame patch"]
+    shares: Float[Tensor, "token head frame"]
+    maps: Float[Tensor, "token head frame patch"]
 
 
 def token_attention(
-    query: Float[Tensor, "head token d"],
+    query: Float[Tensor, "head read d"],
     key: Float[Tensor, "key_head attended d"],
     scaling: float,
-    asking: Int[Tensor, " step"],
+    asking: Int[Tensor, " token"],
     visual: Int[Tensor, "frame patch"],
     causal: bool = True,
     window: int | None = None,
@@ -47,7 +47,7 @@ def token_attention(
         for own, keys in zip(query[:, asking].float().split(len(query) // len(key)), key.float(), strict=True):
             scores = (own * scaling @ keys.T).masked_fill(hidden, -torch.inf)
             heads.append(scores.log_softmax(-1)[..., visual])
-    return LayerAttention(*_by_frame(rearrange(torch.cat(heads), "head step ... -> step head ...")))
+    return LayerAttention(*_by_frame(rearrange(torch.cat(heads), "head token ... -> token head ...")))
 
 
 def tower_attention(
@@ -75,8 +75,8 @@ def tower_attention(
             share, map_ = _by_frame(scores.log_softmax(-1)[:, prefix:])
             shares.append(share.mean(0))
             maps.append(map_.mean(0))
-    by_step = "(frame head) ... -> 1 head frame ..."
-    made = [rearrange(torch.stack(parts), by_step, frame=len(query)) for parts in (shares, maps)]
+    by_frame = "(frame head) ... -> 1 head frame ..."
+    made = [rearrange(torch.stack(parts), by_frame, frame=len(query)) for parts in (shares, maps)]
     return LayerAttention(made[0], made[1] if positions is None else made[1][..., list(positions)])
 
 

@@ -106,7 +106,7 @@ def _data(clip: WatchedClip) -> dict[str, Any]:
                 "layers": [*one.layers],
                 "heads": one.heads,
                 "kept": one.kept.tolist(),
-                "steps": one.levels.shape[0],
+                "tokens": one.levels.shape[0],
                 "slots": one.levels.shape[1],
                 "measure": SHARES if one.source == "language" else DIVERGENCES,
                 "gaze": clip.gaze is not None and one.grid is not None,

@@ -24,12 +24,12 @@ See = Callable[[Source, int, LayerAttention], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedClip:
     """A clip that was asked about, and the answer, token by token. `prompt_ids` hold the visual tokens."""
 
     batch: Batch
     prompt_ids: Int[Tensor, " read"]
-    answer_ids: Int[Tensor, " step"]
+    answer_ids: Int[Tensor, " token"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Watched:
 
 
 @torch.no_grad()
-def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> Asked:
+def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> AskedClip:
     """Ask about a clip.
 
     Args:
@@ -66,7 +66,7 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> Asked:
     else:
         with backbone.reading(batch) as visual:
             answer_ids = backbone.answer_ids(backbone.prepare({**batch.prompts, **visual}))[0][0]
-    return Asked(batch, prompt_ids[0], answer_ids)
+    return AskedClip(batch, prompt_ids[0], answer_ids)
 
 
 def watched_layers(backbone: Backbone, source: Source, layers: Layers = "all") -> Watched | None:
@@ -89,7 +89,7 @@ def watched_layers(backbone: Backbone, source: Source, layers: Layers = "all") -
 
 
 @torch.no_grad()
-def watch(backbone: Backbone, asked: Asked, watched: Mapping[Source, Watched], see: See) -> Float[Tensor, " step"]:
+def watch(backbone: Backbone, asked: AskedClip, watched: Mapping[Source, Watched], see: See) -> Float[Tensor, " token"]:
     """Read the prompt and the answer, and hand the attention of each layer to `see` as soon as it is there.
 
     The model stays on its fast attention, and needs little more memory than the pass itself: probabilities are
@@ -104,7 +104,7 @@ def watch(backbone: Backbone, asked: Asked, watched: Mapping[Source, Watched], s
     Returns:
         The probability that the model gave each token of the answer.
     """
-    answer_ids, steps = asked.answer_ids, len(asked.answer_ids)
+    answer_ids, tokens = asked.answer_ids, len(asked.answer_ids)
     input_ids = torch.cat([asked.prompt_ids, answer_ids])[None]
     with ExitStack() as watching:
         for source, layers in watched.items():
@@ -118,8 +118,8 @@ def watch(backbone: Backbone, asked: Asked, watched: Mapping[Source, Watched], s
         visual = watching.enter_context(backbone.reading(asked.batch))
         inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), **visual}
         prepared = backbone.prepare(inputs)
-        logits = backbone.generative_model(**prepared, logits_to_keep=steps + 1, use_cache=False).logits
-    return logits[0, -1 - steps : -1].float().softmax(-1).gather(1, answer_ids[:, None])[:, 0].cpu()
+        logits = backbone.generative_model(**prepared, logits_to_keep=tokens + 1, use_cache=False).logits
+    return logits[0, -1 - tokens : -1].float().softmax(-1).gather(1, answer_ids[:, None])[:, 0].cpu()
 
 
 class _FrameParts:
@@ -140,7 +140,7 @@ class _FrameParts:
 
 @contextmanager
 def _vision(
-    backbone: Backbone, watched: Watched, asked: Asked, see: Callable[[int, LayerAttention], None]
+    backbone: Backbone, watched: Watched, asked: AskedClip, see: Callable[[int, LayerAttention], None]
 ) -> Iterator[None]:
     reduce = partial(
         tower_attention,
@@ -162,7 +162,7 @@ def _vision(
 def _language(
     backbone: Backbone,
     watched: Watched,
-    asked: Asked,
+    asked: AskedClip,
     input_ids: Int[Tensor, " token"],
     see: Callable[[int, LayerAttention], None],
 ) -> Iterator[None]:
@@ -188,7 +188,7 @@ def _language(
 
 
 @contextmanager
-def _block(watched: Watched, asked: Asked, see: Callable[[int, LayerAttention], None]) -> Iterator[None]:
+def _block(watched: Watched, asked: AskedClip, see: Callable[[int, LayerAttention], None]) -> Iterator[None]:
     def take(parts: _FrameParts, _module: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
         maps = output[1].exp().flatten(0, 1).transpose(0, 1)[None]  # [clip, frame, head, patch] → [1, head, frame, …]
         parts.add(LayerAttention(torch.ones(maps.shape[:3]), maps))

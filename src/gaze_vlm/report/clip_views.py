@@ -42,7 +42,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionView:
     """A question about a clip, its target text, and the answers of all arms."""
 
     question: str
@@ -58,7 +58,7 @@ class ClipView:
     clip_id: str
     frames: tuple[Picture, ...]
     maps: tuple[Picture, ...]
-    asked: tuple[Asked, ...]
+    asked: tuple[QuestionView, ...]
 
 
 def view_of(attention: ComparedAttention, index: int, norm: Normalize, runs: Mapping[str, Run]) -> ClipView:
@@ -143,7 +143,7 @@ def _named(x: float, y: float) -> str:
     return "centre" if (row, column) == (1, 1) else f"{ROWS[row]} {COLUMNS[column]}"
 
 
-def _asked(attention: ComparedAttention, clip: Clip, runs: Mapping[str, Run]) -> list[Asked]:
+def _asked(attention: ComparedAttention, clip: Clip, runs: Mapping[str, Run]) -> list[QuestionView]:
     made = []
     for task, question in attention.questions.items():
         answers = {arm: one for arm, run in runs.items() if (one := prediction_of(run, clip.clip_id, task)) is not None}
@@ -151,7 +151,7 @@ def _asked(attention: ComparedAttention, clip: Clip, runs: Mapping[str, Run]) ->
             continue
         shown = [name for name in METRICS if any(name in one.scores for one in answers.values())]
         made.append(
-            Asked(
+            QuestionView(
                 question,
                 next(iter(answers.values())).target,
                 tuple(SCORES[name].title for name in shown),

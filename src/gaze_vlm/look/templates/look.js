@@ -21,11 +21,11 @@
   }));
   const figures = [...document.querySelectorAll(".frames figure")];
   const pads = document.querySelectorAll(".frames canvas");
-  const state = { step: 0, layer: 0, head: 0 };
+  const state = { token: 0, layer: 0, head: 0 };
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const times = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)}×`;
   const source = () => sources[+at("source").value];
-  const stepOf = (own) => (own.steps === 1 ? 0 : state.step);
+  const tokenOf = (own) => (own.tokens === 1 ? 0 : state.token);
   const top = () => Math.exp((Math.log(data.highest) * at("top").value) / 100);
 
   function slot(own, layer, head) {
@@ -34,11 +34,11 @@
     return (layer - 1) * each + (head === 0 ? 0 : 1 + own.kept[layer - 1].indexOf(head - 1));
   }
   function shareOf(own, frame) {
-    const row = (stepOf(own) * (own.layers.length + 1) + state.layer) * (own.heads + 1) + state.head;
+    const row = (tokenOf(own) * (own.layers.length + 1) + state.layer) * (own.heads + 1) + state.head;
     return own.shares[row * data.groups + frame];
   }
   function mapOf(own, frame) {
-    const place = (stepOf(own) * own.slots + slot(own, state.layer, state.head)) * data.groups + frame;
+    const place = (tokenOf(own) * own.slots + slot(own, state.layer, state.head)) * data.groups + frame;
     const highest = own.highest[place];
     const levels = own.levels.subarray(place * own.patches, (place + 1) * own.patches);
     return Float32Array.from(levels, (level) => highest * (level / 255) ** 2);
@@ -80,8 +80,8 @@
     document.querySelector(".frames").classList.toggle("mapped", at("map").checked && own.patches > 0);
     const layer = state.layer ? `layer ${own.layers[state.layer - 1]}` : "mean of all layers";
     const head = state.head ? `head ${state.head - 1}` : "mean of the heads";
-    const token = state.step
-      ? `“${data.tokens[state.step - 1].trim()}” (token ${state.step} of ${data.tokens.length}, probability ${data.probabilities[state.step - 1].toPrecision(2)})`
+    const token = state.token
+      ? `“${data.tokens[state.token - 1].trim()}” (token ${state.token} of ${data.tokens.length}, probability ${data.probabilities[state.token - 1].toPrecision(2)})`
       : "the whole answer, mean of its tokens";
     const what = own.language ? `${percent(total)} of the attention goes to the frames, ${percent(1 - total)} elsewhere.` : "";
     const same = own.language ? token : "the same for every token";
@@ -126,7 +126,7 @@
     const heads = state.layer ? Array.from({ length: own.heads }, (_, head) => head) : [];
     options(at("head"), [[0, "mean"], ...heads.map((head) => [head + 1, kept.includes(head) ? head : `${head} (left out)`, !kept.includes(head)])], state.head);
     at("spread").disabled = !own.language;
-    const first = stepOf(own) * own.layers.length * own.heads;
+    const first = tokenOf(own) * own.layers.length * own.heads;
     const values = own.measures.subarray(first, first + own.layers.length * own.heads);
     const most = Math.max(...values);
     const written = (value) => (own.language ? percent(value) : `${value.toFixed(2)} nats`);
@@ -166,9 +166,9 @@
     document.querySelector(`#overview [data-layer="${layer}"][data-head="${head}"]`)?.focus();
   }
 
-  document.querySelectorAll("[name=step]").forEach((radio) =>
+  document.querySelectorAll("[name=token]").forEach((radio) =>
     radio.addEventListener("change", () => {
-      state.step = +radio.value;
+      state.token = +radio.value;
       draw();
     }),
   );
@@ -184,11 +184,11 @@
     if (target.ariaDisabled === "false") choose(+target.dataset.layer, +target.dataset.head);
   });
   at("overview").addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     const { layer, head } = event.target.dataset;
-    if (!step || !layer) return;
+    if (!move || !layer) return;
     event.preventDefault();
-    document.querySelector(`#overview [data-layer="${+layer + step[0]}"][data-head="${+head + step[1]}"]`)?.focus();
+    document.querySelector(`#overview [data-layer="${+layer + move[0]}"][data-head="${+head + move[1]}"]`)?.focus();
   });
   at("top").value = (100 * Math.log(data.top)) / Math.log(data.highest);
   draw();
