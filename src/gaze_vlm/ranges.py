@@ -1,6 +1,7 @@
 """Ranges of options, checked where an object is made, before anything is loaded. No range has room for NaN."""
 
 import math
+from collections.abc import Collection
 
 from gaze_vlm.errors import InputError
 
@@ -38,6 +39,17 @@ def in_unit_interval(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise InputError(f"{name} is {value}; expected a share in [0, 1]")
+
+
+def one_of(known: Collection[str], **values: str) -> None:
+    """Check that values are among the known ones.
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if value not in known:
+            raise InputError(f"{name} is {value!r}; expected one of {', '.join(known)}")
 
 
 def is_seed(seed: int, name: str = "seed") -> None:

@@ -14,7 +14,7 @@ from gaze_vlm.gaze.events import SACCADE_VELOCITY, widths_per_second
 from gaze_vlm.gaze.flow import DIS_PRESETS, FLOWS, DisPreset, FlowName, FlowOptions
 from gaze_vlm.gaze.occlusion import FRAME_EPSILON
 from gaze_vlm.gaze.samples import GazeSamples
-from gaze_vlm.ranges import above_zero, at_least, is_seed
+from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed, one_of
 
 SLOWEST_DEG_S = 10.0  # a threshold below would take the tremor of a fixation for saccades
 SplitBy = Literal["session", "participant", "official"]
@@ -102,39 +102,39 @@ class PreparationParameters:
         object.__setattr__(self, "split_fractions", tuple(self.split_fractions))
         if self.flow_weights is not None:
             object.__setattr__(self, "flow_weights", Path(self.flow_weights))
-        for name in ("frame_hz", "window_s", "frame_epsilon", "observation_s", "stride_s"):
-            above_zero(**{name: getattr(self, name)})
-        at_least(0, error_radius=self.error_radius, anticipation_s=self.anticipation_s)
+        above_zero(**self._of("frame_hz", "window_s", "frame_epsilon", "observation_s", "stride_s"))
+        at_least(0, **self._of("error_radius", "anticipation_s"))
+        at_least(1, video_gop=self.video_gop)
+        at_least(16, **self._of("flow_max_width_px", "video_short_side_px"))
+        in_unit_interval(**self._of("max_damaged", "max_quarantined"))
         is_seed(self.split_seed, "split_seed")
-        _require(self.flow_max_width_px >= 16, "flow_max_width_px", self.flow_max_width_px, "16 or more")
-        _require(
-            self.flow_preset in DIS_PRESETS,
-            "flow_preset",
-            self.flow_preset,
-            f"one of {', '.join(DIS_PRESETS)}",
-        )
+        one_of(FLOWS, flow=self.flow)
+        one_of(DIS_PRESETS, flow_preset=self.flow_preset)
+        one_of(get_args(SplitBy), split_by=self.split_by)
+        self._check_velocity()
+        self._check_flow()
+        self._check_clips()
+
+    def _of(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
+
+    def _check_velocity(self) -> None:
         if self.saccade_velocity is not None:
             least, unit = (0.0, "frame widths") if self.field_of_view_deg is None else (SLOWEST_DEG_S, "degrees")
             expected = f"more than {least:g} {unit} a second, or null"
             _require(self.saccade_velocity > least, "saccade_velocity", self.saccade_velocity, expected)
             if self.field_of_view_deg is not None:
                 _require(0 < self.field_of_view_deg <= 360, "field_of_view_deg", self.field_of_view_deg, "in (0, 360]")
-        _require(self.flow in FLOWS, "flow", self.flow, f"one of {', '.join(FLOWS)}")
+
+    def _check_flow(self) -> None:
         if self.flow == "dis_points":
             for name, default in (("flow_preset", "medium"), ("flow_refine", False)):
                 _require(getattr(self, name) == default, name, getattr(self, name), f"{default!r}, unless flow is dis")
         elif self.flow != "dis":
             weights = self.flow_weights
             _require(weights is not None and weights.is_file(), "flow_weights", weights, f"a file of {self.flow}'s")
-        short_side_px = self.video_short_side_px
-        _require(
-            short_side_px is None or short_side_px >= 16, "video_short_side_px", short_side_px, "16 or more, or null"
-        )
-        _require(self.video_gop >= 1, "video_gop", self.video_gop, "1 or more")
-        splits = get_args(SplitBy)
-        _require(self.split_by in splits, "split_by", self.split_by, f"one of {', '.join(splits)}")
-        for name in ("max_damaged", "max_quarantined"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
+
+    def _check_clips(self) -> None:
         _require(
             len(self.split_fractions) == 3
             and min(self.split_fractions) >= 0
@@ -143,14 +143,10 @@ class PreparationParameters:
             self.split_fractions,
             "three shares (train, validation, test) that sum to 1",
         )
-        for name in ("observation_s", "stride_s"):
-            frames = getattr(self, name) * self.frame_hz
-            _require(
-                frames >= 1 - 1e-6 and math.isclose(frames, round(frames), abs_tol=1e-6),
-                name,
-                getattr(self, name),
-                f"a multiple of the time between frames, {1 / self.frame_hz:g} s",
-            )
+        for name, seconds in self._of("observation_s", "stride_s").items():
+            frames = seconds * self.frame_hz
+            is_whole = frames >= 1 - 1e-6 and math.isclose(frames, round(frames), abs_tol=1e-6)
+            _require(is_whole, name, seconds, f"a multiple of the time between frames, {1 / self.frame_hz:g} s")
 
     @property
     def clip_frames(self) -> int:
