@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
-from gaze_vlm.cli import _message
+from gaze_vlm.cli import message_of
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.errors import TimeLimitError
@@ -90,5 +90,5 @@ def test_a_clip_of_another_video_stands_for_one_whose_decoder_hangs(
 def test_a_file_system_that_hangs_is_an_error_of_one_line(workers: int, hanging: Callable[[int], ClipDataset]) -> None:
     with pytest.raises(TimeLimitError) as error:
         next(iter(DataLoader(hanging(99), sampler=[0], num_workers=workers, collate_fn=list)))
-    assert SAID in (_message(error.value) or "")
-    assert "\n" not in (_message(error.value) or "")
+    assert SAID in (message_of(error.value) or "")
+    assert "\n" not in (message_of(error.value) or "")

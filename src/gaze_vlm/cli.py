@@ -96,7 +96,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _run(args[0], take_allowed_packages(args[1:]))
     except Exception as error:
-        message = _message(error)
+        message = message_of(error)
         if message is None:
             raise
         print(f"gaze-vlm {args[0]}: error: {visible(message)}", file=sys.stderr)
@@ -152,9 +152,12 @@ def _function(command: str) -> Callable[..., Any]:
     return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
-def _message(error: BaseException | None) -> str | None:
-    """What the user is shown of an error: of the first among its causes that is the user's, or that the file system
-    raised with a file's name; None where it is a fault of ours, such as one that happened on the way from another."""
+def message_of(error: BaseException | None) -> str | None:
+    """Return what the user is shown of an error; None where it is a fault of ours.
+
+    It is of the first among its causes that is the user's, or that the file system raised with a file's name. One that
+    happened on the way from another is a fault of ours.
+    """
     while error is not None:
         if isinstance(error, UserError):
             return _from_worker(str(error))

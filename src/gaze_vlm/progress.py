@@ -106,7 +106,7 @@ def _bars() -> "Progress":
     return Progress(TextColumn("{task.description}", markup=False), *numbers, console=Console(stderr=True))
 
 
-class _Bars:
+class _Bars(WorkProgress):
     def __init__(self, bars: "Progress", description: str, total: int | None) -> None:
         self.bars = bars
         self.all = bars.add_task(visible(description, keep=""), total=total)
@@ -175,7 +175,7 @@ class Lines:
         return f"{self.description}: {self.done}/{self.total} ({share}), {clock(left_s)} left"
 
 
-class _WorkLines:
+class _WorkLines(WorkProgress):
     def __init__(self, description: str, total: int | None) -> None:
         self.lines = Lines(description, total)
 

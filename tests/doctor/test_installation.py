@@ -236,9 +236,9 @@ def test_torch_against_the_driver(
 
 def test_a_decoder_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(machine.check_decoders).state == "ok"
-    real = machine._has_codec
+    real = machine.has_codec
     monkeypatch.setattr(
-        machine, "_has_codec", lambda name, mode: name not in ("hevc", "libdav1d", "libaom-av1") and real(name, mode)
+        machine, "has_codec", lambda name, mode: name not in ("hevc", "libdav1d", "libaom-av1") and real(name, mode)
     )
     found = only(machine.check_decoders)
     assert found.state == "problem"

@@ -63,8 +63,8 @@ def test_the_bar_grows_and_marks_the_sampled_frames() -> None:
 
 
 def test_texts_of_any_script_are_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lettering, "_families", lambda: ["DejaVu Sans"])
-    lettering._say_boxes.cache_clear()
+    monkeypatch.setattr(lettering, "font_families", lambda: ["DejaVu Sans"])
+    lettering.say_boxes.cache_clear()
     drawn = [text_image(["wash $x$ & <b>", "🍅 чашка 切る"], 300, 49) for _ in range(2)][1]
     assert re.fullmatch(r"letters that no font in use has are drawn as boxes: install .*\n", capsys.readouterr().err)
     assert drawn.shape == (50, 300, 3)

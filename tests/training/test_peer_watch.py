@@ -85,7 +85,7 @@ def ended(store: torch.distributed.TCPStore, monkeypatch: pytest.MonkeyPatch) ->
         watch.left.set()
         said.put((watch.peer.rank, verdict))
 
-    monkeypatch.setattr(Watch, "_end", end)
+    monkeypatch.setattr(Watch, "end_process", end)
     return said
 
 

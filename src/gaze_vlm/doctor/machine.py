@@ -73,8 +73,8 @@ def check_decoders() -> Iterator[Finding]:
     """Check that PyAV's FFmpeg decodes the usual videos, and writes H.264."""
     import av
 
-    missing = [kind for kind, names in DECODERS.items() if not any(_has_codec(name, "r") for name in names)]
-    missing += [] if _has_codec("libx264", "w") else ["writing H.264"]
+    missing = [kind for kind, names in DECODERS.items() if not any(has_codec(name, "r") for name in names)]
+    missing += [] if has_codec("libx264", "w") else ["writing H.264"]
     text = f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
     if missing:
         fix = "pip install --force-reinstall --only-binary av av, whose wheel has an FFmpeg of its own"
@@ -83,7 +83,8 @@ def check_decoders() -> Iterator[Finding]:
         yield Finding("video", "ok", f"{text}: {', '.join(DECODERS)}")
 
 
-def _has_codec(name: str, mode: Literal["r", "w"]) -> bool:
+def has_codec(name: str, mode: Literal["r", "w"]) -> bool:
+    """Return whether PyAV's FFmpeg decodes (`r`) or encodes (`w`) a codec."""
     from av.codec import Codec
     from av.codec.codec import UnknownCodecError
 

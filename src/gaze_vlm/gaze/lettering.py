@@ -34,7 +34,7 @@ def text_image(
     for index, text in enumerate(texts):
         row, column = divmod(index, columns)
         x, y = column / columns + 8 / width_px, 1 - (row + 0.5) / rows
-        look: dict[str, Any] = {"color": "white", "fontsize": FONT_PT, "family": _families(), "va": "center"}
+        look: dict[str, Any] = {"color": "white", "fontsize": FONT_PT, "family": font_families(), "va": "center"}
         figure.text(x, y, visible(text), **look, parse_math=False)
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings(record=True) as caught:
@@ -42,20 +42,22 @@ def text_image(
         canvas.draw()
     for one in caught:
         if str(one.message).startswith("Glyph"):
-            _say_boxes()
+            say_boxes()
         else:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 @cache
-def _families() -> list[str]:
+def font_families() -> list[str]:
+    """Return the font families that texts are drawn with, the first that has a letter first."""
     installed = {font.name for font in fontManager.ttflist}
     return [*mpl.rcParams["font.family"], *(name for name in WIDE_FONTS if name in installed)]
 
 
 @cache
-def _say_boxes() -> None:
+def say_boxes() -> None:
+    """Say once that letters are drawn as boxes, and what to install."""
     say(
         "letters that no font in use has are drawn as boxes: install a font that has them, of "
         f"{', '.join(WIDE_FONTS)}, and delete fontlist-*.json in {mpl.get_cachedir()}"

@@ -128,6 +128,7 @@ class _Stroke:
     def over(
         self, verb: str, item_path: Float[np.ndarray, "tick 2"], t_s: Float[np.ndarray, " tick"]
     ) -> tuple[Float[np.ndarray, "tick 2"], Float[np.ndarray, " tick"]]:
+        """Return where a hand is that works on an object with a verb, and how it is turned."""
         swing = 2 * np.pi * self.hertz * t_s + self.phase
         sin, cos, still = np.sin(swing), np.cos(swing), np.zeros(len(t_s))
         move_x, move_y, angle = {

@@ -143,10 +143,10 @@ class Watch:
             if verdict:
                 self.other_ended.set()
             if verdict and not self.left.wait(STOP_S if verdict.endswith(STOPPED) else GRACE_S):
-                self._end(verdict)
+                self.end_process(verdict)
         if self.failure:
             time.sleep(TEARDOWN_S)
-            self._end(f"{self.failure}; it did not end by itself")
+            self.end_process(f"{self.failure}; it did not end by itself")
 
     def _look(self) -> str:
         """Give a sign of life, and look for those of the others; why this process must end, or nothing."""
@@ -187,7 +187,7 @@ class Watch:
     def _is_set(self, what: str, *ranks: int) -> bool:
         return self.store.check([f"{what}/{rank}" for rank in ranks])
 
-    def _end(self, verdict: str) -> None:
+    def end_process(self, verdict: str) -> None:
         """End this process and those that it started, wherever they wait."""
         try:
             say(f"{verdict}{'' if self.run is None else f'; {how_to_resume(self.run)}'}")
