@@ -4,12 +4,14 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.ego4d_metadata import read_metadata
 from gaze_vlm.formats.narrations import read_narrations
-from gaze_vlm.json_files import DEEPEST, PIECE_BYTES, DepthLimit, TooDeepError, read_json
+from gaze_vlm.json_files import DEEPEST, PIECE_BYTES, DepthLimit, TooDeepError, damage_refused, member, read_json
 from gaze_vlm.runs.prediction import read_predictions
 
 DEPTH = 200_000
@@ -73,3 +75,20 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text("[" + " " * 20 + "]")
     with pytest.raises(ValueError, match=r"file\.json is damaged \(22 bytes, and such a file has no more than 10\)"):
         read_json(tmp_path / "file.json", "make it again", most_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (lambda values: values["b"], r"^x\.json is damaged \('b'\): make it again$"),
+        (lambda values: member(values, "a", str), r"^x\.json is damaged \(a is 1\): make it again$"),
+        (lambda values: check_version(values["a"]), r"^version 1 is too old$"),  # says what it is itself
+    ],
+)
+def test_damaged_values_are_refused_with_the_file_and_the_fix(take: Callable[[Any], Any], said: str) -> None:
+    with pytest.raises(InputError, match=said), damage_refused("x.json", "make it again"):
+        take({"a": 1})
+
+
+def check_version(version: int) -> None:
+    raise InputError(f"version {version} is too old")

@@ -22,11 +22,7 @@ def start_guarded(
 ) -> subprocess.Popen[bytes]:
     """Start a command, in a process group of its own, that does not outlive this process.
 
-    Args:
-        command: with its options.
-        log: its output is appended to it.
-        environment: variables beside those of this process.
-        folder: to run in; by default that of this process.
+    `environment` is variables beside those of this process. The output is appended to `log`.
     """
     with log.open("ab") as stream:
         return subprocess.Popen(
