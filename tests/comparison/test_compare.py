@@ -274,8 +274,8 @@ def test_the_page_is_written_as_report_does_it_with_the_same_choice(project):
     page = Path("results/kitchen.html")
     assert write_page(project, Choice(arms=("gaze",), output=Path("elsewhere")), [1, 2], 0, page, stub) == page
     ((command, environment),) = stub.calls
-    chosen = ["--config", "compare.yaml", "--arms", "gaze", "--output", "results/kitchen.html", "--count", "0"]
-    assert command == [*PROGRAM, "report", *chosen, "--seeds", "1", "2"]
+    chosen = ["--config", "compare.yaml", "--arms", "gaze", "--seeds", "1", "2"]
+    assert command == [*PROGRAM, "report", *chosen, "--output", "results/kitchen.html", "--count", "0"]
     assert environment == thread_environment(1)
     assert Path("runs/kitchen/report.log").is_file()
     with pytest.raises(CommandError, match="last words"):
