@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import get_scheduler
 
 from event_files import scalars
 from gaze_vlm.cli import main
@@ -21,6 +22,8 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.runs import directory
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training import resuming
+from gaze_vlm.training.configured import configure
+from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.resuming import LastCheckpoint
 from training_files import arguments, fit
 
@@ -135,6 +138,31 @@ def test_a_training_resumes_with_its_own_options_alone(
         assert f"the training began with {message}" in said.err + said.out
     assert main(["doctor", *options[:-1], "--data.cached_clips=1"]) == 0
     assert f"began with max_steps {STEPS} and resumes with {STEPS + 1}" in capsys.readouterr().out
+
+
+def test_another_length_is_obeyed_and_the_learning_rate_follows_it(
+    whole_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: dict[int, float] = {}
+    original = GazeVLM.optimizer_step
+
+    def optimizer_step(self: GazeVLM, *args: Any, **options: Any) -> None:
+        rates[self.global_step] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        original(self, *args, **options)
+
+    monkeypatch.setattr(GazeVLM, "optimizer_step", optimizer_step)
+    run = Path(shutil.copytree(whole_run, tmp_path / "run"))
+    with pytest.warns(UserWarning, match="its learning rate follows the schedule of the new length"):
+        assert main(["fit", *arguments(run, tiny_llava, prepared, steps=STEPS + 1), "--ckpt_path=last"]) == 0
+    assert steps_logged(run) == list(range(STEPS + 1))
+    new = configure(arguments(run, tiny_llava, prepared)).model
+    optimizer = new.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+    (rate,) = (group["lr"] for group in optimizer.param_groups)
+    warmup = round(new.warmup * (STEPS + 1))
+    schedule = get_scheduler(new.schedule, optimizer, num_warmup_steps=warmup, num_training_steps=STEPS + 1)
+    expected = rate * schedule.lr_lambdas[0](STEPS)
+    assert expected > 0
+    assert rates == {STEPS: pytest.approx(expected)}
 
 
 def test_a_stopped_last_validation_is_repeated(

@@ -114,6 +114,13 @@ class GazeVLM(L.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        # A checkpoint brings the rate of its next step, which another length of the run changes.
+        scheduler: Any = self.lr_schedulers()
+        rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        for group, (rate, share) in zip(scheduler.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * share(scheduler.last_epoch)
+
     def optimizer_of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """Make the optimiser of groups of parameters.
 
