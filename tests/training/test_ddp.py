@@ -10,6 +10,8 @@ import torch
 
 from backbone_families import FAMILIES
 from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.cli import main
+from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.runs.alignment import Alignment, read_alignment
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.configured import load_run
@@ -57,6 +59,11 @@ def test_two_processes_equal_one(  # type: ignore[no-untyped-def]
     for name, value in whole[2].items():
         assert torch.allclose(value, two[2][name], atol=1e-5), name
         assert torch.equal(loaded[name], two[2][name]), name
+    assert main(["export", f"--run={tmp_path}", f"--output={tmp_path / 'whole'}"]) == 0
+    exported = load_backbone(str(tmp_path / "whole")).state_dict()
+    trained = {name.removeprefix("backbone."): value for name, value in two[2].items()}
+    assert trained.keys() & exported.keys()
+    assert all(torch.equal(exported[name], trained[name]) for name in trained.keys() & exported.keys())
     keys = [[(row["clip_id"], row["task"]) for row in rows] for rows in (whole[1], two[1])]
     assert keys[0] == keys[1]
     assert len(set(keys[1])) == len(keys[1])

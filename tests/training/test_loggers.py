@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from event_files import scalars
+from fake_mlflow import FakeMlflow
 from fake_wandb import FakeWandb
 from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError
@@ -72,3 +73,22 @@ def test_a_resumed_training_continues_its_run_of_wandb(
     assert main(["fit", *arguments(run, tiny_llava, prepared, steps=2), "--run.overwrite=true"]) == 0
     assert not (run / "loggers.json").exists()
     assert len((run / "throughput.csv").read_text().splitlines()) == 2  # the header, and the step after the first
+
+
+def test_a_resumed_training_continues_its_run_of_mlflow(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As lightning_configs/loggers/mlflow.yaml has it."""
+    mlflow, run = FakeMlflow(monkeypatch), tmp_path / "run"
+    logger = ROOT / "lightning_configs" / "loggers" / "mlflow.yaml"
+    assert main(["fit", *arguments(run, tiny_llava, prepared, steps=2), f"--config={logger}"]) == 0
+    assert mlflow.created == ["gaze_vlm-run"]
+    assert json.loads((run / "loggers.json").read_text()) == {"MLFlowLogger": "gaze_vlm-run"}
+    assert mlflow.params["run/arm"] == "gaze"
+    assert any(file.endswith(".jpg") for file in mlflow.files)
+    assert main(["fit", f"--config={run / 'config.yaml'}", "--ckpt_path=last"]) == 0
+    assert mlflow.created == ["gaze_vlm-run"]
+    assert set(mlflow.continued) == {"gaze_vlm-run"}
+    for name, values in rows(run).items():
+        shown = {step: value for key, value, step in mlflow.logged if key == name}
+        assert shown == pytest.approx(values), name
