@@ -100,6 +100,20 @@ DRILL: dict[str, list[Fault]] = {
             ("training/test_resuming.py::test_a_directory_serves_one_training_at_a_time",),
         ),
         Fault(
+            "a training that makes no step, for whatever reason",
+            "after `run.stalled_after_minutes` the log says where each of its threads waits, a few times; it goes on",
+            (
+                "training/test_stalls.py::test_a_stalled_run_says_where_a_few_times",
+                "training/test_stalls.py::test_a_call_that_lets_no_thread_run_is_seen_too",
+                "training/test_stalls.py::test_a_training_is_watched",
+            ),
+        ),
+        Fault(
+            "resumed with another length",
+            "it goes on to that, with a warning; the learning rate follows the schedule of the new length at once",
+            ("training/test_resuming.py::test_another_length_is_obeyed_and_the_learning_rate_follows_it",),
+        ),
+        Fault(
             "resumed with another λ, data, batch, precision or number of processes",
             "refused, naming both values",
             (
@@ -223,6 +237,19 @@ DRILL: dict[str, list[Fault]] = {
             ("preparation/test_engine.py::test_a_dying_worker_costs_its_video_alone",),
         ),
         Fault(
+            "a `caption` that is killed, or whose file is cut",
+            "the same command ends with the same bytes",
+            (
+                "inference/test_caption.py::test_a_killed_command_resumes_to_the_same_bytes",
+                "inference/test_caption.py::test_what_is_cut_off_is_answered_again",
+            ),
+        ),
+        Fault(
+            "videos that `caption` cannot read, or not whole",
+            "the others are captioned; each is named with the reason, and the status is 1",
+            ("inference/test_caption.py::test_what_cannot_be_read_is_reported_and_the_rest_written",),
+        ),
+        Fault(
             "a store that was damaged, or is of another version",
             "refused, naming file and value",
             (
@@ -245,6 +272,14 @@ DRILL: dict[str, list[Fault]] = {
                 "preparation/test_hostile_ids.py",
                 "comparison/test_hostile_names.py",
                 "test_foreign_text.py",
+            ),
+        ),
+        Fault(
+            "a configuration whose aliases have no end, or with values in place of keys",
+            "refused in one line",
+            (
+                "command_line/test_composition.py::test_aliases_without_end_are_refused",
+                "fuzz/test_files.py::test_a_damaged_file_is_read_or_refused_in_a_line",
             ),
         ),
         Fault(
