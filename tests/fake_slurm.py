@@ -2,17 +2,14 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 WITH_VALUE = ("--output", "--error")
-NODE = {
-    "SLURM_NODEID": "0",
-    "SLURM_JOB_NUM_NODES": "1",
-    "SLURM_JOB_NODELIST": "localhost",
-}
 SCRIPT = f"""#!{sys.executable}
 import os, signal, subprocess, sys
 from pathlib import Path
@@ -32,11 +29,12 @@ def install(folder: Path) -> None:
 
 
 def sbatch(folder: Path, args: list[str]) -> None:
-    """Start a batch file with its arguments as a job, of as many tasks as the options before it ask for."""
+    """Start a batch file with its arguments as a job: by the options in it, and those before it, which come first."""
     number = len([*folder.glob("*.job")]) + 1
     file = next(i for i, word in enumerate(args) if not word.startswith("--"))
-    tasks = [word.partition("=")[2] for word in args[:file] if word.startswith("--ntasks-per-node=")]
-    (folder / f"{number}.job").write_text(json.dumps({"batch": args[file:], "tasks": "".join(tasks) or "1"}))
+    lines = [line.split() for line in Path(args[file]).read_text().splitlines() if line.startswith("#SBATCH ")]
+    options = dict(word.partition("=")[::2] for word in [*(line[1] for line in lines), *args[:file]])
+    (folder / f"{number}.job").write_text(json.dumps({"batch": args[file:], "options": options}))
     _start(folder, number)
     print(f"Submitted batch job {number}")
 
@@ -48,10 +46,12 @@ def srun(folder: Path, args: list[str]) -> None:
         if option in args[:first]:
             name = args[args.index(option) + 1].replace("%j", os.environ["SLURM_JOB_ID"]).replace("%t", "0")
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    tasks = [
-        subprocess.Popen(args[first:], env={**os.environ, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)})
-        for rank in range(int(os.environ["SLURM_NTASKS"]))
-    ]
+    of_node = int(os.environ["SLURM_NTASKS_PER_NODE"])
+    tasks = []
+    for rank in range(int(os.environ["SLURM_NTASKS"])):
+        names = ("SLURM_PROCID", "SLURM_NODEID", "SLURM_LOCALID")
+        places = map(str, (rank, *divmod(rank, of_node)))
+        tasks.append(subprocess.Popen(args[first:], env={**os.environ, **dict(zip(names, places, strict=True))}))
     (folder / f"{os.environ['SLURM_JOB_ID']}.tasks").write_text(" ".join(str(task.pid) for task in tasks))
     sys.exit(max(task.wait() for task in tasks))
 
@@ -75,9 +75,11 @@ def scancel(folder: Path, args: list[str]) -> None:
 
 
 def scontrol(folder: Path, args: list[str]) -> None:
-    """Start a job again."""
+    """Start a job again, if it was handed in as one that may be."""
     with (folder / "calls.txt").open("a") as calls:
         print("scontrol", *args, file=calls)
+    if "--requeue" not in _job(folder, int(args[1]))["options"]:
+        sys.exit("Requested operation is presently disabled")
     _start(folder, int(args[1]))
 
 
@@ -86,8 +88,17 @@ def tasks_of(folder: Path, number: int) -> list[int]:
     return [int(pid) for pid in (folder / f"{number}.tasks").read_text().split()]
 
 
+def signal_of(folder: Path, number: int) -> signal.Signals:
+    """Return what SLURM sends a job's tasks some time before its time is up, as its options ask for."""
+    return signal.Signals[f"SIG{_job(folder, number)['options']['--signal'].partition('@')[0]}"]
+
+
+def _job(folder: Path, number: int) -> dict[str, Any]:
+    return json.loads((folder / f"{number}.job").read_text())
+
+
 def _start(folder: Path, number: int) -> None:
-    job = json.loads((folder / f"{number}.job").read_text())
+    job = _job(folder, number)
     log, starts = folder / f"{number}.log", folder / f"{number}.starts"
     restarts = len(starts.read_text()) if starts.exists() else 0
     starts.write_text("." * (restarts + 1))
@@ -97,8 +108,16 @@ def _start(folder: Path, number: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-        tasks = {"SLURM_NTASKS": job["tasks"], "SLURM_NTASKS_PER_NODE": job["tasks"]}
-        os.environ.update(NODE, **tasks, SLURM_JOB_ID=str(number), SLURM_RESTART_COUNT=str(restarts))
+        nodes, tasks = (int(job["options"].get(name, 1)) for name in ("--nodes", "--ntasks-per-node"))
+        os.environ |= {
+            "SLURM_JOB_NUM_NODES": str(nodes),
+            "SLURM_JOB_NODELIST": "localhost",
+            "SLURM_NTASKS": str(nodes * tasks),
+            "SLURM_NTASKS_PER_NODE": str(tasks),
+            "SLURM_NODEID": "0",
+            "SLURM_JOB_ID": str(number),
+            "SLURM_RESTART_COUNT": str(restarts),
+        }
         os.execvp("bash", ["bash", *job["batch"]])
     (folder / f"{number}.pid").write_text(str(pid))
 

@@ -16,7 +16,7 @@ from gaze_vlm.training.checkpoint_files import read_checkpoint
 from training_files import ROOT, arguments
 
 STEPS = 40
-STOPS = {5: signal.SIGTERM, 15: signal.SIGUSR1}  # rows that are logged by then, and what SLURM sends
+STOPS = (5, 15)  # rows that are logged by then
 BATCH = ROOT / "lightning_configs" / "cluster" / "fit.sbatch"
 
 
@@ -32,19 +32,24 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "strategy"),
-    [(1, "ddp"), *(pytest.param(2, strategy, marks=pytest.mark.cluster) for strategy in ("ddp", "fsdp2"))],
+    ("nodes", "tasks", "strategy"),
+    [
+        (1, 1, "ddp"),
+        pytest.param(1, 2, "ddp", marks=pytest.mark.cluster),
+        pytest.param(1, 2, "fsdp2", marks=pytest.mark.cluster),
+        pytest.param(2, 1, "ddp", marks=pytest.mark.cluster),
+    ],
 )
 def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
-    slurm: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, tasks: int, strategy: str
+    slurm: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, nodes: int, tasks: int, strategy: str
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for run in (whole, stopped):
         config, *options = arguments(run, tiny_llava, prepared, steps=STEPS)
         handed = [BATCH, config.removeprefix("--config="), run, *options, "--run.save_every_minutes=0"]
         handed.append(f"--trainer.strategy={strategy}")
-        subprocess.run(["sbatch", f"--ntasks-per-node={tasks}", *handed], check=True)
-    for rows, sent in STOPS.items():
+        subprocess.run(["sbatch", f"--nodes={nodes}", f"--ntasks-per-node={tasks}", *handed], check=True)
+    for rows, sent in zip(STOPS, (fake_slurm.signal_of(slurm, 2), signal.SIGUSR1), strict=True):
         wait_for(lambda rows=rows: logged_rows(stopped) >= rows, slurm / "2.log")  # type: ignore[misc]
         tasks_before = fake_slurm.tasks_of(slurm, 2)
         for pid in tasks_before:
