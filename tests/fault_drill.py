@@ -210,6 +210,7 @@ DRILL: dict[str, list[Fault]] = {
             (
                 "training/test_unreadable.py::test_a_training_reports_each_and_goes_on",
                 "training/test_unreadable.py::test_too_many_stop_it_and_so_does_any_of_the_validation",
+                "training/test_unreadable.py::test_two_processes_stop_together_and_go_on_together",
             ),
         ),
         Fault(

@@ -121,6 +121,21 @@ def without_gaze(samples: Mapping[int, slice], rank: int) -> None:
     Collator.__call__ = collate  # type: ignore[method-assign]
 
 
+def without_frames(path: Path, pts: Sequence[int], rank: int) -> None:
+    """Plan that the frames of one clip cannot be read, in whatever process it is served."""
+    from gaze_vlm.datamodules import dataset
+    from gaze_vlm.errors import InputError
+
+    read = dataset.frames_at
+
+    def frames_at(file: Path, wanted: Sequence[int], **more: Any) -> Any:
+        if file == path and [*wanted] == [*pts]:
+            raise InputError(f"{file}: no frame with pts {pts[0]}")
+        return read(file, wanted, **more)
+
+    dataset.frames_at = frames_at  # type: ignore[assignment]
+
+
 def _after(hook: str, step: int, fault: Callable[[], None]) -> None:
     from gaze_vlm.training.resuming import LastCheckpoint
 

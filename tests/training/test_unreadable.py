@@ -1,6 +1,7 @@
 """Clips of a training that cannot be read: others stand for a few of them, and never silently."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules import dataset as datasets
 from gaze_vlm.errors import InputError
+from killed_training import train, without_frames
 from training_files import arguments, learned
 
 REASON = "no frame with pts"
@@ -93,3 +95,24 @@ def test_too_many_stop_it_and_so_does_any_of_the_validation(
     options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=16), "--data.features=null"]
     assert main(["fit", *options, f"--data.unreadable_share={share}"]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.cluster
+def test_two_processes_stop_together_and_go_on_together(prepared: Path, tiny_llava: Path, tmp_path: Path) -> None:
+    """The clip is one process's; the other stops after the same batch, or goes on."""
+    data = ClipDataModule(prepared)
+    data.setup("fit")
+    clips = data.datasets["train"]
+    frames = clips.store.video_path(clips.records[1].video_id), clips.described(1).pts
+    ended, logs = {}, {}
+    for share in ("0.01", "0.5"):
+        run, log = tmp_path / share / "run", tmp_path / share / "log"
+        log.parent.mkdir()
+        options = [*arguments(run, tiny_llava, prepared, steps=8), "--trainer.devices=2", "--trainer.strategy=ddp"]
+        options += ["--data.batch_size=1", "--data.features=null", f"--data.unreadable_share={share}"]
+        ended[share] = train(options, log, 2, plan=partial(without_frames, *frames))
+        said = log.read_text()
+        assert said.count(f"is trained on in its place: {clips.records[1].clip_id}: ") >= 1, said
+        logs[share] = said
+    assert ended == {"0.01": [1, 1], "0.5": [0, 0]}
+    assert "samples of an epoch are of clips that cannot be read, more than data.unreadable_share 0.01" in logs["0.01"]
