@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+LIMIT_S = 300  # of a training of some steps, on a machine that does much else
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["gaze_vlm.processes.warm_imports"])
 
@@ -73,7 +74,7 @@ def train(
         started.append(CONTEXT.Process(target=_train, args=(list(options), log, of_rank, kill, fault, of_process)))
         started[-1].start()
     for process in started:
-        process.join(120)
+        process.join(LIMIT_S)
         process.kill()
         process.join()
     return [int(process.exitcode or 0) for process in started]
