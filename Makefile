@@ -101,7 +101,7 @@ test-latest: install  ## run the tests with the newest versions that pyproject.t
 
 # As who installs it has it: of the files that git knows, in an environment and a folder of its own, both removed after it.
 WHEEL_RUNS ?= --help doctor demo
-test-wheel: install  ## install the wheel into an empty environment, and run the doctor and the demo there (about 10 minutes on 2 cores)
+test-wheel: install  ## install the wheel into an empty environment, and run the doctor and the demo there
 	$(check_python)
 	$(call need_uv)
 	@made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && mkdir "$$made/source" "$$made/elsewhere" \
@@ -152,7 +152,7 @@ audit:  ## look for known vulnerabilities in the versions of constraints.txt (pi
 			"or one that could not be asked about"; exit 1; }
 
 # A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
-fuzz: install  ## read thousands of damaged and made-up files (about ten minutes)
+fuzz: install  ## read thousands of damaged and made-up files (11 to 16 minutes on 2 cores)
 	$(BIN)/python $(PYTEST) -m fuzz tests/fuzz
 
 drill: install  ## inject every fault of docs/reliability.md

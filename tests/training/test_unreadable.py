@@ -1,21 +1,25 @@
 """Clips of a training that cannot be read: others stand for a few of them, and never silently."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules import dataset as datasets
-from gaze_vlm.errors import InputError
+from gaze_vlm.datamodules.dataset import ClipDataset
 from killed_training import train, without_frames
 from training_files import arguments, learned
 
 REASON = "no frame with pts"
+
+
+def frames_of(clips: ClipDataset, position: int) -> tuple[Path, list[int]]:
+    """The video of a clip, and the pts of its frames."""
+    return clips.store.video_path(clips.records[position].video_id), clips.described(position).pts
 
 
 @pytest.fixture
@@ -26,15 +30,8 @@ def damage(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, in
         data = ClipDataModule(prepared)
         data.setup("fit")
         clips = data.datasets[split]
-        pts, path = clips.described(position).pts, clips.store.video_path(clips.records[position].video_id)
-        read = datasets.frames_at
-
-        def frames_at(file: Path, wanted: Sequence[int], **more: float | None) -> np.ndarray:
-            if file == path and [*wanted] == pts:
-                raise InputError(f"{file}: {REASON} {pts[0]}")
-            return read(file, wanted, **more)
-
-        monkeypatch.setattr(datasets, "frames_at", frames_at)
+        monkeypatch.setattr(datasets, "frames_at", datasets.frames_at)  # to be restored
+        without_frames(*frames_of(clips, position), rank=0)
         return clips.records[position].clip_id
 
     return make
@@ -103,7 +100,7 @@ def test_two_processes_stop_together_and_go_on_together(prepared: Path, tiny_lla
     data = ClipDataModule(prepared)
     data.setup("fit")
     clips = data.datasets["train"]
-    frames = clips.store.video_path(clips.records[1].video_id), clips.described(1).pts
+    frames = frames_of(clips, 1)
     ended, logs = {}, {}
     for share in ("0.01", "0.5"):
         run, log = tmp_path / share / "run", tmp_path / share / "log"

@@ -140,13 +140,17 @@ class Collator:
             token = visible(found.group())
             raise InputError(f"{name} {text!r} holds {token}, a special token of the model's tokenizer: {fix}")
 
-    def warn_of_unknown_words(self, text: str, name: str) -> None:
-        """Warn of a text with words that the tokenizer does not know.
+    def check_asked(self, text: str, name: str) -> None:
+        """Check a text of the user's own as `check_text` does, and warn of words that the tokenizer does not know.
 
         Args:
             text: a question or an answer.
-            name: of the text, for who reads the warning.
+            name: of the text, for who reads the error or the warning.
+
+        Raises:
+            InputError: it holds a special token.
         """
+        self.check_text(text, name)
         tokenizer = self.processor.tokenizer
         if tokenizer.unk_token_id in tokenizer(text, add_special_tokens=False)["input_ids"]:
             warnings.warn(

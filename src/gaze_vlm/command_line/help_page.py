@@ -91,6 +91,11 @@ def short_page(parser: ArgumentParser) -> str:
     return "\n".join([*lines, "more:", *(f"  {x}" for x in MORE.format(command=command).splitlines()), *epilog, ""])
 
 
+def is_group(action: argparse.Action) -> bool:
+    """Return whether a parser's option takes the options of a group or a dataclass, as keys with values."""
+    return action.metavar == "CONFIG"
+
+
 def _is_option(action: argparse.Action) -> bool:
     """Whether an option has a line on the short page: no help on a class, and no YAML of a group."""
     name = action.dest
@@ -100,7 +105,7 @@ def _is_option(action: argparse.Action) -> bool:
         and name not in (argparse.SUPPRESS, "help", "weights_only")
         and action.help != argparse.SUPPRESS
         and action.option_strings[0].startswith("-")  # no link of one option to another
-        and action.metavar != "CONFIG"  # no YAML of a group
+        and not is_group(action)
         and (name in USUAL or not name.startswith("trainer."))
     )
 

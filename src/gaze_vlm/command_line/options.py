@@ -12,7 +12,7 @@ from typing import Any, NoReturn, get_args
 from jsonargparse import ArgumentParser, Namespace
 
 from gaze_vlm.command_line.class_paths import refused_import
-from gaze_vlm.command_line.help_page import ExamplesFormatter
+from gaze_vlm.command_line.help_page import ExamplesFormatter, is_group
 from gaze_vlm.errors import InputError, OptionError, UserError
 from gaze_vlm.suggestions import did_you_mean
 
@@ -85,11 +85,6 @@ def _not_expected(key: str, type_: str, value: Any) -> TypeError:
     """As the library writes it."""
     given = "null" if value is None else value
     return TypeError(f"Parser key \"{key}\": Expected a <class '{type_}'>. Got value: {given}")
-
-
-def is_group(action: argparse.Action) -> bool:
-    """Return whether a parser's option takes the options of a group or a dataclass, as keys with values."""
-    return action.metavar == "CONFIG"
 
 
 def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:

@@ -82,8 +82,7 @@ def caption(
     backbone = load_backbone(model, **{name: value for name, value in changed.items() if value is not None})
     collator = backbone.collator()
     for question in questions:
-        collator.check_text(question.prompt, "--prompt")
-        collator.warn_of_unknown_words(question.prompt, "--prompt")
+        collator.check_asked(question.prompt, "--prompt")
     times = window_times(trained, backbone, observation_s, stride_s, frame_hz)
     planned, left_out = plan(found, times, decode_timeout_s)
     made_of = MadeOf(

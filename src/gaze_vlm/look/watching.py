@@ -56,9 +56,8 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> AskedClip:
         InputError: frames that the model cannot take, or a text that holds a special token.
     """
     collator = backbone.collator()
-    for name, text in (("the prompt", clip.prompt), ("the answer", answer or "")):
-        collator.check_text(text, name)
-        collator.warn_of_unknown_words(text, name)
+    collator.check_asked(clip.prompt, "the prompt")
+    collator.check_asked(answer or "", "the answer")
     batch = on_device_of(backbone, collator([clip]))
     prompt_ids = batch.prompts["input_ids"]
     if answer is not None:
