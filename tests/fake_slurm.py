@@ -1,4 +1,4 @@
-"""A SLURM of one machine: `sbatch`, `srun`, `sacct`, `scancel`, `scontrol requeue`, as far as submitit asks of them."""
+"""A SLURM of one machine: `sbatch`, `srun`, `sacct`, `squeue`, `scancel`, `scontrol requeue`, as far as used."""
 
 import json
 import os
@@ -6,10 +6,13 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 WITH_VALUE = ("--output", "--error")
+KILL_WAIT_S = 10.0
 SCRIPT = f"""#!{sys.executable}
 import os, signal, subprocess, sys
 from pathlib import Path
@@ -60,18 +63,29 @@ def sacct(folder: Path, args: list[str]) -> None:
     """Say which jobs run: submitit asks where a job left no result."""
     print("JobID|State|NodeList")
     for job in folder.glob("*.job"):
-        stat = Path("/proc", (folder / f"{job.stem}.pid").read_text(), "stat")
-        ended = not stat.exists() or stat.read_text().split()[2] == "Z"
-        print(f"{job.stem}|{'CANCELLED' if ended else 'RUNNING'}|localhost")
+        print(f"{job.stem}|{'RUNNING' if _processes(folder, job.stem) else 'CANCELLED'}|localhost")
+
+
+def squeue(folder: Path, args: list[str]) -> None:
+    """Say which of some jobs have processes."""
+    asked = next(word.partition("=")[2] for word in args if word.startswith("--jobs=")).split(",")
+    known = [job for job in asked if (folder / f"{job}.job").is_file()]
+    if not known:
+        sys.exit("slurm_load_jobs error: Invalid job id specified")
+    print(*(job for job in known if _processes(folder, job)), sep="\n")
 
 
 def scancel(folder: Path, args: list[str]) -> None:
-    """Note it, and end the job."""
+    """Note it, and signal all processes of the job; kill those that have not ended some seconds later."""
     with (folder / "calls.txt").open("a") as calls:
         print("scancel", *args, file=calls)
-    pid = folder / f"{args[0]}.pid"
-    if pid.is_file():
-        os.killpg(int(pid.read_text()), 15)
+    _signal(folder, args[0], signal.SIGTERM)
+    if os.fork() == 0:
+        for stream in range(3):  # who asked does not wait for this
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        time.sleep(KILL_WAIT_S)
+        _signal(folder, args[0], signal.SIGKILL)
+        os._exit(0)
 
 
 def scontrol(folder: Path, args: list[str]) -> None:
@@ -91,6 +105,25 @@ def tasks_of(folder: Path, number: int) -> list[int]:
 def signal_of(folder: Path, number: int) -> signal.Signals:
     """Return what SLURM sends a job's tasks some time before its time is up, as its options ask for."""
     return signal.Signals[f"SIG{_job(folder, number)['options']['--signal'].partition('@')[0]}"]
+
+
+def _processes(folder: Path, number: str) -> list[int]:
+    """The processes of a job, by their environment, in whatever group or session they are."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:  # of another user, or it has ended
+            continue
+        if {f"SLURM_JOB_ID={number}".encode(), f"FAKE_SLURM={folder}".encode()} <= {*variables}:
+            found.append(int(process.name))
+    return found
+
+
+def _signal(folder: Path, number: str, sent: signal.Signals) -> None:
+    for process in _processes(folder, number):
+        with suppress(ProcessLookupError):
+            os.kill(process, sent)
 
 
 def _job(folder: Path, number: int) -> dict[str, Any]:
@@ -116,10 +149,11 @@ def _start(folder: Path, number: int) -> None:
             "SLURM_NTASKS_PER_NODE": str(tasks),
             "SLURM_NODEID": "0",
             "SLURM_JOB_ID": str(number),
+            "FAKE_SLURM": str(folder),
             "SLURM_RESTART_COUNT": str(restarts),
         }
         os.execvp("bash", ["bash", *job["batch"]])
     (folder / f"{number}.pid").write_text(str(pid))
 
 
-COMMANDS = {"sbatch": sbatch, "srun": srun, "sacct": sacct, "scancel": scancel, "scontrol": scontrol}
+COMMANDS = {command.__name__: command for command in (sbatch, srun, sacct, squeue, scancel, scontrol)}

@@ -81,11 +81,14 @@ DRILL: dict[str, list[Fault]] = {
         ),
         Fault(
             "a comparison is stopped or killed",
-            "none of its runs goes on; the next comparison cancels its jobs and resumes its runs",
+            "none of its runs goes on; the next comparison cancels its jobs, waits for their end and resumes its runs; "
+            "the table is a whole one's",
             (
                 "processes/test_subprocesses.py::test_what_stops_a_comparison_stops_its_commands",
                 "processes/test_warmed.py::test_what_stops_a_comparison_leaves_no_process",
-                "processes/test_submitted.py::test_what_a_killed_comparison_left_is_cancelled",
+                "processes/test_submitted.py::test_what_a_killed_comparison_left_has_ended_before_its_successor_begins",
+                "comparison/test_comparison_on_slurm.py::"
+                "test_a_comparison_that_is_stopped_and_killed_ends_with_the_table_of_a_whole_one",
                 "comparison/test_compare.py::test_what_an_interrupted_run_left_is_ended_or_begun_anew",
             ),
         ),

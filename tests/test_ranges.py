@@ -66,7 +66,8 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     caption: {"model": "nowhere", "videos": NOWHERE, "output": NOWHERE},
 }
 OUTSIDE: dict[str, tuple[float, ...]] = {  # values out of range, by names of options
-    "batch_size train_clips clips participants recipes videos frames rank depth width heads head_width": (0, -1),
+    "batch_size train_clips clips participants recipes videos frames rank width": (0, -1),
+    "depth heads head_width": (0, -1, 2**31),
     "count samples next_heads held_out_clips kept_tokens at_once": (0, -1),
     "max_new_tokens max_target_tokens frame_size_px video_gop": (0, -1),
     "cached_clips shown_samples warmup_steps ratio_every_n_steps seed split_seed": (-1,),

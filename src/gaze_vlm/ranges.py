@@ -19,6 +19,17 @@ def at_least(least: float, **values: float | None) -> None:
             raise InputError(f"{name} is {value}; expected {least:g} or more")
 
 
+def at_most(most: float, **values: float | None) -> None:
+    """Check that values are not above `most`; None is left out.
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if value is not None and not value <= most:
+            raise InputError(f"{name} is {value}; expected {most:g} or less")
+
+
 def above_zero(**values: float | None) -> None:
     """Check that values are finite and above 0; None is left out.
 

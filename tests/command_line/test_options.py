@@ -32,6 +32,8 @@ WRONG_VALUES = {  # and what is said of the option; a group or dataclass has key
     "run: 1": "run: expected keys with values, got '1'",
     "trainer: 3": "trainer: expected keys with values, got '3'",
     "model: [3]": "model: expected keys with values, got '[3]'",
+    '"trainer.\\n": 3': r"there is no option trainer.\x0a; did you mean trainer?",
+    "3: 4": "there is no option 3",
     "data: {gaze: 1}": "data.gaze: expected keys with values, got '1'",
     "data: {gaze: null}": "data.gaze: expected keys with values, got 'null'",
     "data: {gaze: {event_weights: []}}": "data.gaze.event_weights: expected keys with values, got '[]'",

@@ -245,6 +245,7 @@ def targets(raw_root: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     (trained / "checkpoints").mkdir(parents=True)
     config = ["--config=kitchen/gaze", f"--run.dir={trained}", f"--data.store={prepared}"]
     (trained / "config.yaml").write_text(printed_config(config))
+    configure_run(trained)  # what it imports is no part of a read
     of_values = ("",)  # a class that refuses a value names its own option, and no file
     made["run config"] = Target(trained, "config.yaml", damaged_yaml, configure_run, of_values, 2)
     write_json(directory.cost, {"train_seconds": 1.5, "resumes": 2, "device": "a"})

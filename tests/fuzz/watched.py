@@ -1,12 +1,14 @@
 """What a reader may do with a damaged file: read it, or say in one line what is wrong with it."""
 
 import os
+import resource
 import sys
 import threading
 import time
 import tracemalloc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ FORBIDDEN += ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 MOST_S = 20.0  # for a small file, on a machine that other work keeps busy
 MOST_BYTES, MOST_RATIO = 2**26, 200
+MOST_ADDRESSES = 2**33  # beyond those of before: what asks for more fails here, and takes the machine's memory nowhere
 _seen: dict[int, list[str]] = {}
 
 
@@ -46,7 +49,7 @@ def check_read(read: Callable[[Path], object], path: Path, named: tuple[str, ...
         tracemalloc.start()
     began = time.thread_time()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), limited_addresses():
             warnings.simplefilter("ignore", UserWarning)
             read(path)
     except UserError as error:
@@ -65,3 +68,15 @@ def check_read(read: Callable[[Path], object], path: Path, named: tuple[str, ...
         assert len(said) < 5000, f"{len(said)} letters: {said[:300]}"
         assert any(name in said for name in named), said
     return said
+
+
+@contextmanager
+def limited_addresses() -> Iterator[None]:
+    """Let this process have few more addresses than it has now."""
+    used = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MOST_ADDRESSES, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -83,14 +84,36 @@ def test_a_job_whose_time_is_up_saves_and_goes_on(place: Path) -> None:
     assert Path("bin/calls.txt").read_text() == "scontrol requeue 1\n"
 
 
-def test_what_a_killed_comparison_left_is_cancelled(place: Path, capsys: pytest.CaptureFixture) -> None:
+def test_what_a_killed_comparison_left_has_ended_before_its_successor_begins(
+    place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Job 41 is unknown to the cluster, as it forgets jobs some time after their end."""
+    Path("stops.sh").write_text("trap 'sleep 3; echo saved > state.txt; exit' TERM; touch begun; sleep 60 & wait\n")
+    subprocess.run(["sbatch", "stops.sh"], check=True)
+    wait_for(Path("begun").is_file)
     Path("submitit").mkdir()
-    Path("submitit/41.running").touch()
+    for job in ("1", "41"):
+        Path(f"submitit/{job}.running").touch()
     with Submitted(Path("options.yaml"), Path("submitit"), resumed):
-        pass
-    assert Path("bin/calls.txt").read_text() == "scancel 41\n"
-    assert "job 41 is of a comparison that was killed: it is cancelled" in capsys.readouterr().err
+        assert Path("state.txt").read_text() == "saved\n"
+    assert Path("bin/calls.txt").read_text() == "scancel 1\nscancel 41\n"
+    said = capsys.readouterr().err
+    assert "job 41 is of a comparison that was stopped or killed: it is cancelled" in said
+    assert "waiting until jobs are out of SLURM's queue: 1\n" in said
     assert not [*Path("submitit").glob("*.running")]
+
+
+def test_a_comparison_that_is_stopped_does_not_wait_for_its_jobs(place: Path) -> None:
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        status: list[int] = []
+        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
+        thread.start()
+        wait_for(lambda: bool([*Path("submitit").glob("*.running")]))
+        launch.stop(signal.SIGINT)
+        thread.join(60)
+        assert launch(command(), Path("log.txt"), {}) == 130
+    assert status in ([130], [143])
+    assert Path("bin/calls.txt").read_text() == "scancel 1\n"
 
 
 def test_a_job_that_ends_without_a_result_says_why(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +133,7 @@ def test_a_job_that_ends_without_a_result_says_why(place: Path, monkeypatch: pyt
     ("text", "said"),
     [
         ("timeout_min: 5\nslurm_queue: gpu\n", "options.yaml: submitit refuses these options: .*slurm_queue"),
+        ("cluster: local\ntasks_per_node: 2\n", "options.yaml: tasks_per_node 2 with cluster: local"),
         ("- timeout_min\n", "options.yaml is no mapping of submitit's options"),
         ("cluster: pbs\n", "options.yaml: submitit refuses these options: .*pbs"),
         ("a: [\n", "options.yaml is no YAML of submitit's options"),

@@ -74,6 +74,7 @@ def test_fit_and_doctor_refuse_alike(
         ("--trainer.profiler=bogus", "trainer: .*profiler"),
         ("--trainer.num_nodes=0", "trainer.num_nodes is 0; expected 1 or more"),
         ("--trainer.devices=-5", "trainer.devices is '?-5"),
+        ("--trainer.devices=2147483648", "trainer.devices is '?2147483648'?: expected how many"),
         ("--trainer.devices=[0,0]", r"trainer.devices is \[0, 0\]"),
         ("--trainer.devices=two", "trainer.devices is 'two'"),
         ("--trainer.strategy=fsdp", "trainer.strategy is fsdp, whose shards are in no checkpoint .* set it to fsdp2"),

@@ -7,10 +7,12 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gaze_vlm.ranges import at_least
+from gaze_vlm.ranges import at_least, at_most
 
 BlockOutput = Literal["pool", "mean", "both", "append", "append_mean", "append_both", "modulate"]
 BlockQuery = Literal["global", "frame"]
+MOST_LAYERS = 2**10
+WIDEST = 2**14
 ALONE: tuple[BlockOutput, ...] = ("pool", "mean", "both")  # without the patch tokens
 
 
@@ -83,6 +85,8 @@ class GazeBlock(nn.Module):
     ) -> None:
         super().__init__()
         at_least(1, width=width, heads=heads, head_width=head_width, depth=depth)
+        at_most(MOST_LAYERS, heads=heads, depth=depth)  # far beyond any model: no mistyped number takes all memory
+        at_most(WIDEST, head_width=head_width)
         self.settings = {  # with its width they make its like
             "heads": heads,
             "head_width": head_width,

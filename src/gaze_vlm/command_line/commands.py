@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from gaze_vlm.command_line.class_paths import OPTION, allowed_packages
+from gaze_vlm.command_line.examples import TRAINING
 from gaze_vlm.output import kept
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -54,3 +55,8 @@ def as_typed(command: Sequence[str]) -> str:
 def this_package(command: Sequence[str]) -> list[str]:
     """Return a command in which `gaze-vlm` is the package of this interpreter."""
     return [*PROGRAM, *command[1:]] if command[:1] == ["gaze-vlm"] else list(command)
+
+
+def shares_its_work(command: Sequence[str]) -> bool:
+    """Return whether processes that run this command together share its work, as those of a training do."""
+    return tuple(command[: len(PROGRAM)]) == PROGRAM and command[len(PROGRAM)] in TRAINING

@@ -83,12 +83,11 @@ def _is_text(value: str) -> bool:
 
 
 def _holds(values: Any, key: str) -> bool:
-    """Whether a YAML's values have a dotted key, `init_args` between or not."""
-    for name in key.split("."):
-        if not isinstance(values, dict) or name not in values:
-            return False
-        values = values[name]
-    return True
+    """Whether a YAML's values have a dotted key, `init_args` between or not; a key of them may be of any type."""
+    inner = {str(name): value for name, value in values.items()} if isinstance(values, dict) else {}
+    return key in inner or any(
+        key.startswith(f"{name}.") and _holds(value, key[len(name) + 1 :]) for name, value in inner.items()
+    )
 
 
 def configs_of(file: Path, within: tuple[Path, ...] = ()) -> list[Path]:

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from gaze_vlm.command_line.class_paths import refused_import
 from gaze_vlm.command_line.help_page import ExamplesFormatter, is_group
 from gaze_vlm.errors import InputError, OptionError, UserError
+from gaze_vlm.foreign_text import visible
 from gaze_vlm.suggestions import did_you_mean
 
 PACKAGES = ("gaze_vlm.", "torch.optim.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
@@ -78,7 +79,7 @@ class OneLineParser(ArgumentParser):
         parser = getattr(ex, "subcommand_parser", None) or self
         known = [action.dest for action in parser._actions if action.dest not in (argparse.SUPPRESS, "help")]
         key, text = explain(message, known)
-        raise OptionError(text, key, parser.prog.replace(" [options]", "")) from ex
+        raise OptionError(visible(text, keep=""), key, parser.prog.replace(" [options]", "")) from ex
 
 
 def _not_expected(key: str, type_: str, value: Any) -> TypeError:
@@ -105,6 +106,8 @@ def explain(message: str, known: Iterable[str]) -> tuple[str | None, str]:
         names = [f"--{re.sub(r'^(fit|validate|test|predict)[.]', '', name)}" for name in found[1].split(", ")]
         listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         return None, f"{listed} must be given, on the command line or in a --config"
+    if found := re.match(r"Key must be a string, got: (.*?)\.$", message, re.MULTILINE):
+        return found[1], f"there is no option {found[1]}: a key is a name"
     if found := re.match(r"argument (\S+): expected (.*)", message):
         return None, f"{found[1]} needs a value: expected {found[2]}"
     keys = re.findall(r'Parser key "([^"]+)":', message)

@@ -1,15 +1,18 @@
 """Commands as jobs of a SLURM cluster, by submitit."""
 
+import math
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
+from gaze_vlm.command_line.commands import shares_its_work
 from gaze_vlm.errors import InputError
 from gaze_vlm.processes.guarded import start_guarded
 from gaze_vlm.processes.launcher import Launcher
@@ -18,6 +21,8 @@ from gaze_vlm.shipped.configs import locate_config
 
 JOBS = 500
 """Jobs handed to the cluster at a time, unless asked for otherwise; the cluster decides which of them run."""
+POLL_S = 1.0
+"""Between two looks at whether jobs have ended."""
 Resumed = Callable[[list[str]], list[str]]
 """Makes of a command that was stopped the one that goes on from what it left."""
 
@@ -42,7 +47,14 @@ class SubmittedCommand:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> int:
-        """Run the command in the folder of the comparison; its exit status."""
+        """Run the command in the folder of the comparison; its exit status.
+
+        Of several tasks of a job, the first alone runs a command whose work they cannot share.
+        """
+        from submitit import JobEnvironment
+
+        if JobEnvironment().global_rank > 0 and not shares_its_work(self.command):
+            return 0
         self.process = start_guarded(self.command, self.log, {}, self.folder)
         return self.process.wait()
 
@@ -60,8 +72,8 @@ class SubmittedCommand:
 class Submitted(Launcher):
     """Run commands, each as a job of a cluster; a signal cancels them.
 
-    A job that a killed comparison left is cancelled before the first is handed in: its command would write beside
-    its successor.
+    Jobs that a comparison left when it was stopped or killed are cancelled, and have ended, before the first is handed
+    in: their commands would write beside their successors.
 
     Args:
         file: YAML with submitit's options, such as `slurm_partition` and `timeout_min`. `cluster` names what runs the
@@ -83,9 +95,11 @@ class Submitted(Launcher):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        for left in sorted(self.folder.glob("*.running")):
-            self._cancel_left(left.stem)
-            left.unlink(missing_ok=True)
+        left = sorted(self.folder.glob("*.running"))
+        if self.executor.cluster == "slurm":
+            end_jobs([mark.stem for mark in left])
+        for mark in left:
+            mark.unlink(missing_ok=True)
         return self
 
     def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
@@ -97,29 +111,42 @@ class Submitted(Launcher):
             self.running[job.job_id] = job
             marked = self.folder / f"{job.job_id}.running"
             marked.touch()
-        try:
-            job.wait()
-            error = job.exception()
-        finally:
-            self.running.pop(job.job_id, None)
-            marked.unlink(missing_ok=True)
+        first = job.task(0)  # of the others a result may be left from before the job was handed in again
+        while not first.done():
+            if self.stopped_by is not None:
+                return 128 + self.stopped_by  # its mark stays: it may end long after this comparison
+            time.sleep(POLL_S)
+        self.running.pop(job.job_id, None)
+        marked.unlink(missing_ok=True)
+        error = first.exception()
         if error is None:
-            return int(job.result())
+            return int(first.result())
         with log.open("a", encoding="utf-8") as stream:
-            print(f"job {job.job_id} ended without a result: {error}\nits own log: {job.paths.stderr}", file=stream)
+            print(f"job {job.job_id} ended without a result: {error}\nits own log: {first.paths.stderr}", file=stream)
         return 1
-
-    def _cancel_left(self, job: str) -> None:
-        from submitit import SlurmJob
-
-        if self.executor.cluster == "slurm":
-            say(f"job {job} is of a comparison that was killed: it is cancelled")
-            SlurmJob(folder=self.folder, job_id=job).cancel(check=False)
 
     def stop(self, number: int) -> None:
         self.stopped_by = number
         for job in list(self.running.values()):
             job.cancel(check=False)
+
+
+def end_jobs(jobs: Sequence[str]) -> None:
+    """Cancel jobs of SLURM, and wait until none is in its queue: one that is stopped still writes for a while."""
+    for job in jobs:
+        say(f"job {job} is of a comparison that was stopped or killed: it is cancelled")
+        subprocess.run(["scancel", job], check=False)
+    told_s = -math.inf
+    while jobs:
+        asked = ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(jobs)}"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if answer.returncode == 0 or "Invalid job id" in answer.stderr:
+            jobs = answer.stdout.split()
+        if jobs and time.monotonic() > told_s + 60:
+            told_s = time.monotonic()
+            say(f"waiting until jobs are out of SLURM's queue: {', '.join(jobs)} {answer.stderr.strip()}".rstrip())
+        if jobs:
+            time.sleep(POLL_S)
 
 
 def make_executor(file: Path | None, folder: Path) -> Any:
@@ -139,6 +166,11 @@ def make_executor(file: Path | None, folder: Path) -> Any:
         executor.update_parameters(**options)
     except (RuntimeError, ValueError, TypeError, NameError, AssertionError) as error:
         raise InputError(f"{file}: submitit refuses these options: {error}") from error
+    if cluster == "local" and options.get("tasks_per_node", 1) != 1:
+        raise InputError(
+            f"{file}: tasks_per_node {options['tasks_per_node']} with cluster: local, whose tasks are no processes of "
+            "one training: leave it out, and give the training --trainer.devices"
+        )
     return executor
 
 

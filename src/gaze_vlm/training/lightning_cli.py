@@ -30,7 +30,7 @@ from gaze_vlm.training.callbacks import counted_in_batches
 from gaze_vlm.training.checkpoint import options_of_training, store_digest
 from gaze_vlm.training.checkpoint_files import CheckpointFiles, find_checkpoint
 from gaze_vlm.training.checks import Training, refuse_what_would_fail
-from gaze_vlm.training.checks.problem import is_first_process
+from gaze_vlm.training.checks.problem import is_first_process, number_of_devices
 from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.loggers import loggers_of, name_known_runs
@@ -129,6 +129,7 @@ class GazeCLI(LightningCLI):
         if SLURMEnvironment.detect() and not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
             plugins = [*plugins, SLURMEnvironment(auto_requeue=False)]  # it would write a second kind of checkpoint
         kwargs["plugins"] = [*plugins, files]
+        number_of_devices(self._get(self.config, "trainer.devices"))  # Lightning makes a list of any number of CPUs
         with refused_by_trainer():
             return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 

@@ -13,6 +13,9 @@ from gaze_vlm.errors import InputError, UserError
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.run_files import RunOptions
 
+MOST_DEVICES = 1024
+"""Of a machine."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -106,20 +109,21 @@ def number_of_devices(given: int | str | list[int]) -> int | None:
     """Return how many devices `trainer.devices` asks for; None for all that there are.
 
     Raises:
-        InputError: it asks for none, for one twice, or for what is no number.
+        InputError: it asks for none, for one twice, for more than a machine has, or for what is no number.
     """
     if str(given) in ("auto", "-1"):
         return None
     try:
         if isinstance(given, int) or (isinstance(given, str) and "," not in given):
-            numbers = list(range(int(given)))
+            numbers = [*range(min(int(given), MOST_DEVICES + 1))]
         else:
             numbers = [int(one) for one in (given.split(",") if isinstance(given, str) else given) if str(one).strip()]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+    if not numbers or len(numbers) > MOST_DEVICES or min(numbers) < 0 or len(set(numbers)) < len(numbers):
         raise InputError(
-            f"trainer.devices is {given!r}: expected how many (1 or more), a list of different devices, or auto"
+            f"trainer.devices is {given!r}: expected how many (1 to {MOST_DEVICES}), a list of different devices, or "
+            "auto"
         )
     return len(numbers)
 

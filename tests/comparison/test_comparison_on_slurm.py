@@ -1,0 +1,111 @@
+"""A whole comparison as jobs of a SLURM that is a handful of scripts: one is stopped, then the comparison is killed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+import fake_slurm
+from training_files import ARMS, ROOT, arguments
+
+STEPS = 40
+ROWS = 5  # that are logged when a run is stopped
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def place(tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    fake_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.yaml").write_text(
+        "timeout_min: 5\nslurm_signal_delay_s: 60\nslurm_additional_parameters: {requeue: true}\n"
+    )
+    for name in ("whole", "jobs"):
+        _, _, _, *options = arguments(tmp_path / "runs" / "any", tiny_llava, prepared, steps=STEPS)
+        comparison = {
+            "dataset": "kitchen",
+            "backbone": "tiny-llava",
+            "runs": f"runs/{name}",
+            "output": f"results/{name}",
+            "configs": [str(ROOT / "lightning_configs/kitchen/gaze.yaml")],
+            "arms": {"control": str(ARMS / "control.yaml"), "gaze": str(ARMS / "gaze.yaml")},
+            "control": "control",
+            "seeds": [0],
+            "overrides": [*options, "--run.save_every_minutes=0"],
+        }
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(comparison))
+    return tmp_path
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_comparison_that_is_stopped_and_killed_ends_with_the_table_of_a_whole_one(place: Path, tasks: int) -> None:
+    of_job = place / "options.yaml"
+    of_job.write_text(f"{of_job.read_text()}tasks_per_node: {tasks}\n")
+    if tasks > 1:
+        for file in (place / "whole.yaml", place / "jobs.yaml"):
+            values = yaml.safe_load(file.read_text())
+            values["overrides"] += [f"--trainer.devices={tasks}", "--trainer.strategy=ddp"]
+            file.write_text(yaml.safe_dump(values))
+    assert comparison("whole").wait(600) == 0, (place / "whole.txt").read_text()
+
+    slurm = ("--engine", "submitit", "--engine_options", "options.yaml")
+    killed = comparison("jobs", *slurm)
+    run = place / "runs/jobs/gaze/seed0"
+    try:
+        wait_for(lambda: logged_rows(run) >= ROWS, place)
+        stopped = job_of(place, "gaze")
+        tasks_before = fake_slurm.tasks_of(place / "bin", stopped)
+        for pid in tasks_before:
+            os.kill(pid, fake_slurm.signal_of(place / "bin", stopped))  # as the cluster does before the time is up
+        wait_for(lambda: fake_slurm.tasks_of(place / "bin", stopped) != tasks_before, place)
+        rows = logged_rows(run)
+        wait_for(lambda: logged_rows(run) > rows, place)  # it goes on
+    finally:
+        killed.kill()
+        killed.wait()
+    assert comparison("jobs", *slurm).wait(600) == 0, (place / "jobs.txt").read_text()
+
+    assert (
+        f"job {stopped} is of a comparison that was stopped or killed: it is cancelled"
+        in (place / "jobs.txt").read_text()
+    )
+    calls = (place / "bin/calls.txt").read_text()
+    assert f"scontrol requeue {stopped}\n" in calls
+    assert f"scancel {stopped}\n" in calls
+    assert json.loads((run / "training.json").read_text())["resumes"] == 2
+    for arm in ("control", "gaze"):
+        for name in ("metrics.csv", "predictions.jsonl"):
+            whole, jobs = ((place / "runs" / of / arm / "seed0" / name).read_bytes() for of in ("whole", "jobs"))
+            assert whole == jobs, (arm, name)
+    assert (place / "results/whole.csv").read_bytes() == (place / "results/jobs.csv").read_bytes()
+
+
+def comparison(name: str, *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gaze_vlm", "compare", f"--config={name}.yaml", "--count=0", *options]
+    with Path(f"{name}.txt").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def job_of(place: Path, arm: str) -> int:
+    """The number of the job that trains an arm."""
+    named = f"#SBATCH --job-name=gaze-vlm-{arm}-seed0\n"
+    return next(n for n in (1, 2) if named in (place / f"runs/jobs/submitit/{n}_submission.sh").read_text())
+
+
+def logged_rows(run: Path) -> int:
+    file = run / "metrics.csv"
+    return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
+
+
+def wait_for(condition: Callable[[], bool], place: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, (place / "jobs.txt").read_text()[-3000:]
+        time.sleep(0.05)
