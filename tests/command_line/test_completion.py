@@ -1,5 +1,6 @@
-"""Completion in a real bash: of commands, options, values that are one of a few; and the shape of zsh's script."""
+"""Completion in a real bash: of commands, options, values that are one of a few; and in a real zsh."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,11 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LI
 function_of=$(complete -p "$1"); function_of=${function_of##*-F }; function_of=${function_of%% *}
 $function_of "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\\n' "${COMPREPLY[@]}"
+"""
+ZSH = """\
+autoload -U compinit; compinit -u -D
+keep_line() { print -r -- "$BUFFER" > line; exit }
+zle -N keep_line; bindkey '^G' keep_line
 """
 
 
@@ -79,6 +85,7 @@ def test_values(script: Path) -> None:
 def test_zsh_has_every_command_with_its_options(zsh_script: Path) -> None:
     text, names = zsh_script.read_text(encoding="utf-8"), {*TRAINING, *COMMANDS}
     assert text.startswith("#compdef gaze-vlm lightning\n")
+    assert "\nif [[ $zsh_eval_context[-1] == (eval|file) ]]; then\n" in text
     assert "\n  compdef _shtab_gaze_vlm -N gaze-vlm lightning\n" in text  # where it is sourced
     listed = re.search(r"(?s)local _commands=\((.*?)\n  \)", text)
     assert listed is not None
@@ -90,9 +97,34 @@ def test_zsh_has_every_command_with_its_options(zsh_script: Path) -> None:
     assert re.search(r'(?m)^  "--data\.train_gaze\[.*\]:data.train_gaze:\(.*shuffled shuffled_in_time.*\)"$', text)
 
 
-def test_zsh_reads_its_script(zsh_script: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "becomes"),
+    [
+        ("gaze-vlm compl", "gaze-vlm completion "),
+        ("gaze-vlm compare --eng", "gaze-vlm compare --engine"),
+        ("gaze-vlm compare --engine sub", "gaze-vlm compare --engine submitit "),
+        ("lightning fit --data.train_gaze shuffled_", "lightning fit --data.train_gaze shuffled_in_time "),
+        ("lightning fit --config ow", "lightning fit --config own.yaml "),
+    ],
+)
+def test_zsh_completes(zsh_script: Path, typed: str, becomes: str) -> None:
+    """In a zsh at a terminal: what stands on the line after Tab."""
     zsh = shutil.which("zsh")
     if zsh is None:
         pytest.skip("there is no zsh here")
-    done = subprocess.run([zsh, "-n", str(zsh_script)], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    folder = zsh_script.parent
+    (folder / "own.yaml").touch()
+    (folder / "line").unlink(missing_ok=True)
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [zsh, "-f", "-i"], stdin=its, stdout=its, stderr=its, cwd=folder, env={"TERM": "dumb"}, start_new_session=True
+    ) as shell:
+        keys = f"{ZSH}source {zsh_script}\n{typed}\t\x07"  # Ctrl-G
+        os.write(ours, keys.encode())
+        try:
+            shell.wait(60)
+        finally:
+            shell.kill()
+    os.close(ours)
+    os.close(its)
+    assert (folder / "line").read_text() == f"{becomes}\n"

@@ -33,6 +33,7 @@ def completion_script(parsers: Mapping[str, Described], shell: Shell, programs: 
         _add_options(commands.add_parser(name, help=what), parser)
     script = shtab.complete(root, shell)
     last_name = {"bash": rf"(?m)^complete .* {program}$", "zsh": rf"(?m)^(#compdef|.*\bcompdef .*) {program}$"}[shell]
+    script = script.replace("$zsh_eval_context[-1] == eval ", "$zsh_eval_context[-1] == (eval|file) ")  # sourced, too
     return re.sub(last_name, lambda line: f"{line[0]} {also}", script)
 
 
