@@ -63,7 +63,7 @@ def sacct(folder: Path, args: list[str]) -> None:
     """Say which jobs run: submitit asks where a job left no result."""
     print("JobID|State|NodeList")
     for job in folder.glob("*.job"):
-        print(f"{job.stem}|{'RUNNING' if _processes(folder, job.stem) else 'CANCELLED'}|localhost")
+        print(f"{job.stem}|{'RUNNING' if processes(folder, job.stem) else 'CANCELLED'}|localhost")
 
 
 def squeue(folder: Path, args: list[str]) -> None:
@@ -72,19 +72,19 @@ def squeue(folder: Path, args: list[str]) -> None:
     known = [job for job in asked if (folder / f"{job}.job").is_file()]
     if not known:
         sys.exit("slurm_load_jobs error: Invalid job id specified")
-    print(*(job for job in known if _processes(folder, job)), sep="\n")
+    print(*(job for job in known if processes(folder, job)), sep="\n")
 
 
 def scancel(folder: Path, args: list[str]) -> None:
     """Note it, and signal all processes of the job; kill those that have not ended some seconds later."""
     with (folder / "calls.txt").open("a") as calls:
         print("scancel", *args, file=calls)
-    _signal(folder, args[0], signal.SIGTERM)
+    send(folder, args[0], signal.SIGTERM)
     if os.fork() == 0:
         for stream in range(3):  # who asked does not wait for this
             os.dup2(os.open(os.devnull, os.O_RDWR), stream)
         time.sleep(KILL_WAIT_S)
-        _signal(folder, args[0], signal.SIGKILL)
+        send(folder, args[0], signal.SIGKILL)
         os._exit(0)
 
 
@@ -107,7 +107,7 @@ def signal_of(folder: Path, number: int) -> signal.Signals:
     return signal.Signals[f"SIG{_job(folder, number)['options']['--signal'].partition('@')[0]}"]
 
 
-def _processes(folder: Path, number: str) -> list[int]:
+def processes(folder: Path, number: str) -> list[int]:
     """The processes of a job, by their environment, in whatever group or session they are."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -120,8 +120,9 @@ def _processes(folder: Path, number: str) -> list[int]:
     return found
 
 
-def _signal(folder: Path, number: str, sent: signal.Signals) -> None:
-    for process in _processes(folder, number):
+def send(folder: Path, number: str, sent: signal.Signals) -> None:
+    """Send a signal to every process of a job."""
+    for process in processes(folder, number):
         with suppress(ProcessLookupError):
             os.kill(process, sent)
 

@@ -75,6 +75,34 @@ DRILL: dict[str, list[Fault]] = {
             ),
         ),
         Fault(
+            "a signal to every process of a training, those of its loaders too",
+            "as one to the training alone",
+            (f"{RESUME}::test_a_signal_to_the_loaders_too_stops_it_after_a_step",),
+        ),
+        Fault(
+            "SIGTERM in a test",
+            "status 143, and no scores",
+            ("training/test_resuming.py::test_a_stopped_test_says_so",),
+        ),
+        Fault(
+            "a job's node dies under `compare --engine submitit`; the cluster takes no job",
+            "it goes on from what it left; a failed run, with the cluster's reason",
+            (
+                "processes/test_submitted.py::test_a_job_whose_node_died_goes_on",
+                "processes/test_submitted.py::test_a_job_that_the_cluster_does_not_take_has_failed",
+            ),
+        ),
+        Fault(
+            "a cluster's job ends before it trained, by whatever status",
+            "it is not handed in again",
+            ("training/test_cluster_jobs.py::test_a_job_that_trained_nothing_is_not_handed_in_again",),
+        ),
+        Fault(
+            "a second comparison with the same folder of jobs",
+            "it is refused",
+            ("processes/test_submitted.py::test_a_second_comparison_leaves_the_jobs_of_the_first",),
+        ),
+        Fault(
             "a cluster stops the job twice, by either signal",
             "it is handed in again and ends with the whole job's metrics, predictions and weights",
             ("training/test_cluster_jobs.py::test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains",),

@@ -102,6 +102,13 @@ def _train(
     runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
 
 
+def signal_all() -> None:
+    """Get it as some clusters send it: the processes of the loaders, too."""
+    for child in multiprocessing.active_children():
+        os.kill(int(child.pid or 0), signal.SIGTERM)
+    get_a_signal()
+
+
 def after_step(step: int, faults: Mapping[int, Callable[[], None]], rank: int) -> None:
     """Plan the faults of some ranks after an optimiser step."""
     if rank in faults:

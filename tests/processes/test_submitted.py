@@ -103,6 +103,37 @@ def test_what_a_killed_comparison_left_has_ended_before_its_successor_begins(
     assert not [*Path("submitit").glob("*.running")]
 
 
+def test_a_job_whose_node_died_goes_on(place: Path) -> None:
+    """SLURM hands it in again; submitit knows nothing of it."""
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        status: list[int] = []
+        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
+        thread.start()
+        wait_for(lambda: Path("state.txt").exists() and Path("state.txt").read_text() == "begun ")
+        fake_slurm.send(Path("bin").absolute(), "1", signal.SIGKILL)
+        subprocess.run(["scontrol", "requeue", "1"], check=True)
+        thread.join(60)
+    assert status == [0]
+    assert Path("state.txt").read_text() == "begun resumed "
+
+
+def test_a_job_that_the_cluster_does_not_take_has_failed(place: Path) -> None:
+    refusing = Path("bin/sbatch")
+    refusing.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2\nexit 1\n")
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
+        assert launch(command(), Path("log.txt"), {}) == 1
+    assert "sbatch: error: invalid partition specified: gpu" in Path("log.txt").read_text()
+
+
+def test_a_second_comparison_leaves_the_jobs_of_the_first(place: Path) -> None:
+    second = Submitted(Path("options.yaml"), Path("submitit"), resumed)
+    refused = pytest.raises(InputError, match="submitit is being used for a comparison by another process")
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed), refused, second:
+        pass
+    with Submitted(Path("options.yaml"), Path("submitit"), resumed):
+        pass
+
+
 def test_a_comparison_that_is_stopped_does_not_wait_for_its_jobs(place: Path) -> None:
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
         status: list[int] = []

@@ -55,6 +55,18 @@ def test_what_stops_a_comparison_stops_its_commands(number: signal.Signals, tmp_
     assert not (tmp_path / "third").exists()
 
 
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As `nohup` has it of a terminal that closes."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Subprocesses():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not condition():

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import fake_slurm
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from training_files import ROOT, arguments
 
@@ -62,6 +63,22 @@ def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
     assert (stopped / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
     weights = [read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"] for run in (whole, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_job_that_trained_nothing_is_not_handed_in_again(slurm: Path, tmp_path: Path) -> None:
+    """srun ends as one of its processes that it stopped itself, whatever the first to fail said."""
+    (slurm / "srun").write_text("#!/bin/sh\nexit 143\n")
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_state("interrupted")  # by another job
+    subprocess.run(["sbatch", BATCH, "kitchen/gaze", run.path], check=True)
+    wait_for(lambda: not fake_slurm.processes(slurm, "1"), slurm / "1.log")
+    assert not (slurm / "calls.txt").exists()
+    run.state_file.unlink()
+    (slurm / "srun").write_text(f'#!/bin/sh\necho \'{{"state": "interrupted"}}\' > {run.state_file}\nexit 137\n')
+    subprocess.run(["sbatch", BATCH, "kitchen/gaze", run.path], check=True)
+    wait_for((slurm / "calls.txt").is_file, slurm / "2.log")
+    assert (slurm / "calls.txt").read_text().startswith("scontrol requeue 2\n")
 
 
 def logged_rows(run: Path) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import read_checkpoint
-from killed_training import fill_the_disk, train
+from killed_training import fill_the_disk, signal_all, train
 from training_files import arguments
 
 STEPS, STEPS_OF_EPOCH = 8, 4
@@ -91,6 +92,18 @@ def test_a_killed_training_ends_as_a_whole_one(whole: Path, tiny_llava: Path, pr
     for workers, kill in zip((0, 2), kills[1:], strict=True):
         assert train(resumed(run, f"--data.workers={workers}"), log, kill=kill) == [-signal.SIGKILL], kills
     assert train(resumed(run, "--data.workers=0"), log) == [0], kills
+    assert_same_training(run, whole)
+
+
+def test_a_signal_to_the_loaders_too_stops_it_after_a_step(
+    whole: Path, tiny_llava: Path, prepared: Path, tmp_path: Path
+) -> None:
+    """As a terminal sends it, and clusters that signal every process of a job."""
+    run, log = tmp_path / "run", tmp_path / "log.txt"
+    options = options_of(run, tiny_llava, prepared, "--data.workers=2")
+    assert train(options, log, kill=("on_train_batch_end", 2), fault=signal_all) == [143], log.read_text()
+    assert RunDirectory(run).state == "interrupted"
+    assert train(resumed(run), log) == [0]
     assert_same_training(run, whole)
 
 

@@ -178,6 +178,18 @@ def test_a_stopped_last_validation_is_repeated(
     assert (run / "checkpoints" / "best.ckpt").is_file()
 
 
+def test_a_stopped_test_says_so(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert main(["fit", *arguments(run, tiny_llava, prepared, steps=1)]) == 0
+    monkeypatch.setattr(GazeVLM, "on_test_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM), raising=False)
+    with pytest.raises(SystemExit) as stop:
+        main(["test", f"--config={run / 'config.yaml'}", "--ckpt_path=best", "--data.batch_size=1"])
+    assert stop.value.code == 143
+    assert not (run / "metrics.json").exists()
+
+
 def test_a_second_signal_stops_at_once(
     tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
+from types import FrameType
 from typing import Any
 
 from gaze_vlm.deaths import MemoryKills
@@ -17,6 +18,7 @@ OF_TORCH = re.compile(
     r"DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) "
     r"(?:is killed by signal: (?P<signal>.+?)\. |exited unexpectedly(?: with exit code (?P<status>\d+))?)"
 )
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # clusters send the last two before the time is up
 OF_MEMORY = (signal.SIGKILL, signal.SIGBUS)
 LESS = "lower data.workers, data.cached_clips or data.batch_size"
 ALONE = "with data.workers=0 the fault shows where it is"
@@ -52,7 +54,7 @@ def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:
     number = next((one for one in signal.valid_signals() if signal.strsignal(one) == found["signal"]), None)
     advice = LESS if number in OF_MEMORY or kills.cause() is not None else ALONE
     if number == signal.SIGTERM:
-        advice = "a batch system, a launcher or somebody sent it"
+        advice = "a batch system, a launcher or somebody sent it twice"
     return f"a loader process (pid {found['pids']}) {kills.why(number)}: {advice}"
 
 
@@ -60,7 +62,11 @@ def end_with_a_lost_batch(worker: int) -> None:
     """End a loader's process that cannot hand over a batch, for which the training would wait for ever.
 
     It is the loader's `worker_init_fn`. Where `/dev/shm` has no room, that is as if it had been written beyond its end.
+    A first signal that stops a training is the training's alone: a terminal and some clusters send it to every process,
+    and the step that is ended needs its batches.
     """
+    for number in STOPPING:
+        signal.signal(number, _once)
 
     def end(error: Exception, batch: Any) -> None:
         if "shared memory" in str(error):
@@ -69,3 +75,8 @@ def end_with_a_lost_batch(worker: int) -> None:
         os._exit(1)
 
     Queue._on_queue_feeder_error = staticmethod(end)  # type: ignore[attr-defined]
+
+
+def _once(number: int, frame: FrameType | None) -> None:
+    """Let the next signal end this process, as torch does with one that does not end by itself."""
+    signal.signal(number, signal.SIG_DFL)

@@ -11,14 +11,18 @@ from gaze_vlm.processes.warmed import SIGNALS
 
 
 class Launcher(ABC):
-    """Runs commands from several threads; within `with`, a signal reaches them all and ends the comparison."""
+    """Runs commands from several threads; within `with`, a signal reaches them all and ends the comparison.
+
+    One that is ignored stays so: under `nohup`, that of a terminal that closes.
+    """
 
     def __init__(self) -> None:
         self.stopped_by: int | None = None
         self.handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self.handlers = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self.handlers = {number: signal.signal(number, self._stop) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:

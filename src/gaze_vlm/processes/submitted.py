@@ -2,20 +2,20 @@
 
 import math
 import os
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
-from gaze_vlm.command_line.commands import shares_its_work
 from gaze_vlm.errors import InputError
-from gaze_vlm.processes.guarded import start_guarded
+from gaze_vlm.output import used_alone, writing
 from gaze_vlm.processes.launcher import Launcher
+from gaze_vlm.processes.submitted_command import Resumed, SubmittedCommand
 from gaze_vlm.progress import say
 from gaze_vlm.shipped.configs import locate_config
 
@@ -23,57 +23,13 @@ JOBS = 500
 """Jobs handed to the cluster at a time, unless asked for otherwise; the cluster decides which of them run."""
 POLL_S = 1.0
 """Between two looks at whether jobs have ended."""
-Resumed = Callable[[list[str]], list[str]]
-"""Makes of a command that was stopped the one that goes on from what it left."""
-
-
-class SubmittedCommand:
-    """A command as submitit calls it on a node.
-
-    Where the time of the job is up, or another job takes the node, submitit calls `checkpoint` and hands the job in
-    again with what that returns.
-
-    Args:
-        command: with its options.
-        log: its output is appended to it.
-        resumed: see `Resumed`; it must be a function of a module.
-    """
-
-    def __init__(self, command: list[str], log: Path, resumed: Resumed) -> None:
-        self.command = command
-        self.log = log.absolute()
-        self.resumed = resumed
-        self.folder = Path.cwd()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __call__(self) -> int:
-        """Run the command in the folder of the comparison; its exit status.
-
-        Of several tasks of a job, the first alone runs a command whose work they cannot share.
-        """
-        from submitit import JobEnvironment
-
-        if JobEnvironment().global_rank > 0 and not shares_its_work(self.command):
-            return 0
-        self.process = start_guarded(self.command, self.log, {}, self.folder)
-        return self.process.wait()
-
-    def checkpoint(self) -> Any:
-        """Stop the command as a signal stops it; return what goes on from there."""
-        from submitit.helpers import DelayedSubmission
-
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            # Not `wait`: this runs in a signal's handler, within the `wait` of the call, which holds its lock.
-            os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        return DelayedSubmission(SubmittedCommand(self.resumed(self.command), self.log, self.resumed))
 
 
 class Submitted(Launcher):
     """Run commands, each as a job of a cluster; a signal cancels them.
 
-    Jobs that a comparison left when it was stopped or killed are cancelled, and have ended, before the first is handed
-    in: their commands would write beside their successors.
+    One comparison at a time uses a folder. Jobs that a comparison left when it was stopped or killed are cancelled,
+    and have ended, before the first is handed in: their commands would write beside their successors.
 
     Args:
         file: YAML with submitit's options, such as `slurm_partition` and `timeout_min`. `cluster` names what runs the
@@ -91,39 +47,72 @@ class Submitted(Launcher):
         self.folder = folder
         self.executor = make_executor(file, folder)
         self.lock = threading.Lock()
+        self.alone = ExitStack()
         self.running: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.alone.enter_context(used_alone(self.folder, "used for a comparison"))
         super().__enter__()
         left = sorted(self.folder.glob("*.running"))
-        if self.executor.cluster == "slurm":
+        if self.is_slurm:
+            for mark in left:
+                say(f"job {mark.stem} is of a comparison that was stopped or killed: it is cancelled")
             end_jobs([mark.stem for mark in left])
         for mark in left:
             mark.unlink(missing_ok=True)
         return self
 
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self.alone.close()
+
+    @property
+    def is_slurm(self) -> bool:
+        """Whether the jobs are SLURM's, not processes of this machine."""
+        return bool(self.executor.cluster == "slurm")
+
     def __call__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> int:
+        from submitit.core.utils import FailedJobError
+
         with self.lock:  # the environment shares this machine's cores, and a node has its own: it is not handed on
             if self.stopped_by is not None:
                 return 128 + self.stopped_by
-            self.executor.update_parameters(name="-".join(["gaze-vlm", *log.parts[-3:-1]]))
-            job = self.executor.submit(SubmittedCommand(command, log, self.resumed))
+            try:
+                job = self._submit(command, log)
+            except FailedJobError as error:
+                return _told(log, f"the cluster took no job; fewer at a time: --jobs\n{error}")
             self.running[job.job_id] = job
             marked = self.folder / f"{job.job_id}.running"
             marked.touch()
+        if self.stopped_by is not None:  # while it was handed in
+            job.cancel(check=False)
         first = job.task(0)  # of the others a result may be left from before the job was handed in again
-        while not first.done():
+        while not self._is_done(first):
             if self.stopped_by is not None:
                 return 128 + self.stopped_by  # its mark stays: it may end long after this comparison
             time.sleep(POLL_S)
         self.running.pop(job.job_id, None)
+        failure = first.exception()
+        if failure is not None and self.is_slurm:
+            end_jobs([job.job_id])  # it may be suspended, or about to be handed in again
         marked.unlink(missing_ok=True)
-        error = first.exception()
-        if error is None:
+        if failure is None:
             return int(first.result())
-        with log.open("a", encoding="utf-8") as stream:
-            print(f"job {job.job_id} ended without a result: {error}\nits own log: {first.paths.stderr}", file=stream)
-        return 1
+        return _told(log, f"job {job.job_id} ended without a result: {failure}\nits own log: {first.paths.stderr}")
+
+    def _submit(self, command: list[str], log: Path) -> Any:
+        """Hand a job in; from within a job, without the variables of that one."""
+        from submitit.helpers import clean_env
+
+        self.executor.update_parameters(name="-".join(["gaze-vlm", *log.parts[-3:-1]]))
+        with clean_env() if "SLURM_JOB_ID" in os.environ else nullcontext():
+            return self.executor.submit(SubmittedCommand(command, log, self.resumed))
+
+    def _is_done(self, job: Any) -> bool:
+        with self.lock:  # or every thread would ask SLURM at once
+            return bool(job.done())
 
     def stop(self, number: int) -> None:
         self.stopped_by = number
@@ -131,10 +120,16 @@ class Submitted(Launcher):
             job.cancel(check=False)
 
 
+def _told(log: Path, text: str) -> int:
+    """Say in a log why a command has failed; its exit status."""
+    with log.open("a", encoding="utf-8") as stream:
+        print(text, file=stream)
+    return 1
+
+
 def end_jobs(jobs: Sequence[str]) -> None:
     """Cancel jobs of SLURM, and wait until none is in its queue: one that is stopped still writes for a while."""
     for job in jobs:
-        say(f"job {job} is of a comparison that was stopped or killed: it is cancelled")
         subprocess.run(["scancel", job], check=False)
     told_s = -math.inf
     while jobs:

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.environments import ClusterEnvironment, SLURMEnvironment
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
@@ -35,6 +35,7 @@ from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.loggers import loggers_of, name_known_runs
 from gaze_vlm.training.module import GazeVLM
+from gaze_vlm.training.resuming import TERMINATED
 from gaze_vlm.training.run_callbacks import callbacks_of_run
 from gaze_vlm.training.run_files import RunOptions, SaveConfig
 
@@ -142,6 +143,8 @@ class GazeCLI(LightningCLI):
         try:
             with loader_deaths():
                 super()._run_subcommand(subcommand)
+        except SIGTERMException:  # in a test, which does not resume; Lightning's own status is 0
+            raise SystemExit(TERMINATED) from None
         except SystemExit as stop:
             if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's own status of Ctrl-C is 1
                 raise KeyboardInterrupt from None
