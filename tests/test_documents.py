@@ -39,6 +39,7 @@ OUTSIDE = {  # programs of others, and why no test starts them
     "ls": "lists what `ego4d` downloaded",
     "pre-commit": "changes the repository's hooks",
     "tensorboard": "a server of another package",
+    "for": "a loop of the shell, of files that a licence brings",
     "unzip": "unpacks what a licence brings",
     "wget": "downloads what needs a licence",
 }

@@ -147,7 +147,10 @@ def test_python_is_held_to_its_range(installed: dict[str, Installed], monkeypatc
 
 def test_a_torchvision_of_another_torch_is_a_problem(installed: dict[str, Installed]) -> None:
     installed |= {"torch": Installed("2.14.1+cu130"), "torchvision": Installed("0.28", ["torch==2.13.0", "numpy"])}
-    assert only(packages.check_torchvision).text == "0.28 is built for torch==2.13.0, and torch is 2.14.1+cu130"
+    installed[packages.PACKAGE] = Installed("0.1", ["torch<2.15,>=2.11", "torchvision>=0.26", "av>=17.1"])
+    found = only(packages.check_torchvision)
+    assert found.text == "0.28 is built for torch==2.13.0, and torch is 2.14.1+cu130"
+    assert found.fix.startswith("pip install --upgrade 'torch<2.15,>=2.11' 'torchvision>=0.26', both")
     installed["torchvision"].requires = ["torch==2.14.1"]
     assert [*packages.check_torchvision()] == []
 

@@ -1,5 +1,6 @@
 """Checks of what is installed: Python, packages, commands on the PATH, what ships."""
 
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -32,9 +33,13 @@ def check_python() -> Iterator[Finding]:
         yield Finding("Python", "problem", f"{text}: this package needs {asked}", fix)
 
 
+def _asked() -> list[Requirement]:
+    return [Requirement(line) for line in distribution(PACKAGE).requires or ()]
+
+
 def check_packages() -> Iterator[Finding]:
     """Check installed packages against the ranges of pyproject.toml; those of an extra are no problem, but a doubt."""
-    asked = [Requirement(line) for line in distribution(PACKAGE).requires or ()]
+    asked = _asked()
     must = {one: one.marker is None or one.marker.evaluate({"extra": ""}) for one in asked}
     needed = {one.name for one in asked if must[one]}
     good = set(needed)
@@ -60,7 +65,8 @@ def check_torchvision() -> Iterator[Finding]:
     for one in map(Requirement, torchvision.requires or ()):
         if one.name == "torch" and not one.specifier.contains(torch, prereleases=True):
             text = f"{torchvision.version} is built for torch{one.specifier}, and torch is {torch}"
-            fix = "pip install --upgrade torch torchvision, both in one command"
+            ours = [f"{of.name}{of.specifier}" for of in _asked() if of.name in ("torch", "torchvision")]
+            fix = f"{shlex.join(['pip', 'install', '--upgrade', *ours])}, both in one command"
             yield Finding("torchvision", "problem", text, fix)
 
 

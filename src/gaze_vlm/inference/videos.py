@@ -118,8 +118,8 @@ def identity(path: Path) -> str:
 def beside(output: Path, videos: Sequence[str], suffix: str) -> dict[str, Path]:
     """Name a file for each video, beside an output and after it: `dir/a.captions.srt` for dir/a.mp4.
 
-    Players show such subtitles with a video that lies there too. Where another video differs in its suffix alone, or is
-    named as this one without it, the name keeps it.
+    Most players show such subtitles with a video that lies there too. Where another video differs in its suffix alone,
+    or is named as this one without it, the name keeps it.
 
     Raises:
         InputError: a name would be longer than file systems take.

@@ -22,16 +22,19 @@ class StallWatch(Callback):
     """Write the stacks of all threads to stderr where no batch has ended for some time; the run is left alone.
 
     Each process watches itself from a thread. Where a call into C keeps this thread from running, `faulthandler` writes
-    the stacks from a thread of the system, once, without saying which process it is, and after twice the time: it stops
-    no thread while it reads its stack, and one that runs meanwhile may bring the process down. What comes before the
-    first batch, such as features of frames that are made, is not watched.
+    the stacks from a thread of the system, once, without saying which process it is: it stops no thread while it reads
+    its stack, and one that runs meanwhile may bring the process down. What comes before the first batch, such as
+    features of frames that are made, is not watched.
 
     Args:
         seconds: how long.
+        frozen_after_s: after how long without a moment for this thread nothing else can run either; twice `seconds`
+            unless given.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, frozen_after_s: float | None = None) -> None:
         self.seconds = seconds
+        self.frozen_after_s = 2 * seconds if frozen_after_s is None else frozen_after_s
         self.last_s = 0.0  # when the last batch ended
         self.reports = 0  # since then
         self.ended = threading.Event()
@@ -67,7 +70,7 @@ class StallWatch(Callback):
     def _watch(self, label: str) -> None:
         period_s = self.seconds / LOOKS
         while not self.ended.wait(period_s):
-            faulthandler.dump_traceback_later(2 * self.seconds, file=STDERR)
+            faulthandler.dump_traceback_later(self.frozen_after_s, file=STDERR)
             if self.reports < REPORTS and time.monotonic() - self.last_s >= self.seconds * (self.reports + 1):
                 self.reports += 1
                 say(report(label, self.seconds * self.reports))
