@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -143,7 +144,11 @@ def _start(folder: Path, number: int) -> None:
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
         nodes, tasks = (int(job["options"].get(name, 1)) for name in ("--nodes", "--ntasks-per-node"))
+        with socket.socket() as free:  # by the number of the job alone, two of these SLURMs would meet
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         os.environ |= {
+            "MASTER_PORT": str(port),
             "SLURM_JOB_NUM_NODES": str(nodes),
             "SLURM_JOB_NODELIST": "localhost",
             "SLURM_NTASKS": str(nodes * tasks),
