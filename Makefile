@@ -152,7 +152,7 @@ audit:  ## look for known vulnerabilities in the versions of constraints.txt (pi
 			"or one that could not be asked about"; exit 1; }
 
 # A fault is printed with the input that shows it, and stays in .hypothesis/ to be tried first the next time.
-fuzz: install  ## read thousands of damaged and made-up files (11 to 16 minutes on 2 cores)
+fuzz: install  ## read thousands of damaged and made-up files (about 20 minutes on 2 cores)
 	$(BIN)/python $(PYTEST) -m fuzz tests/fuzz
 
 drill: install  ## inject every fault of docs/reliability.md

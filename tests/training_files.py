@@ -46,3 +46,9 @@ def logged(run: Path, name: str) -> list[float]:
     """What a run logged under a name."""
     with (run / "metrics.csv").open() as file:
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+
+
+def logged_rows(run: Path) -> int:
+    """How many rows a run has logged by now."""
+    file = run / "metrics.csv"
+    return len(file.read_text().splitlines()) - 1 if file.is_file() else 0

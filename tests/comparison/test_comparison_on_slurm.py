@@ -4,15 +4,14 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 import fake_slurm
-from training_files import ARMS, ROOT, arguments
+from training_files import ARMS, ROOT, arguments, logged_rows
+from waiting import wait_until
 
 STEPS = 40
 ROWS = 5  # that are logged when a run is stopped
@@ -57,25 +56,22 @@ def test_a_comparison_that_is_stopped_and_killed_ends_with_the_table_of_a_whole_
 
     slurm = ("--engine", "submitit", "--engine_options", "options.yaml")
     killed = comparison("jobs", *slurm)
-    run = place / "runs/jobs/gaze/seed0"
+    run, log = place / "runs/jobs/gaze/seed0", place / "jobs.txt"
     try:
-        wait_for(lambda: logged_rows(run) >= ROWS, place)
+        wait_until(lambda: logged_rows(run) >= ROWS, log)
         stopped = job_of(place, "gaze")
         tasks_before = fake_slurm.tasks_of(place / "bin", stopped)
         for pid in tasks_before:
             os.kill(pid, fake_slurm.signal_of(place / "bin", stopped))  # as the cluster does before the time is up
-        wait_for(lambda: fake_slurm.tasks_of(place / "bin", stopped) != tasks_before, place)
+        wait_until(lambda: fake_slurm.tasks_of(place / "bin", stopped) != tasks_before, log)
         rows = logged_rows(run)
-        wait_for(lambda: logged_rows(run) > rows, place)  # it goes on
+        wait_until(lambda: logged_rows(run) > rows, log)  # it goes on
     finally:
         killed.kill()
         killed.wait()
-    assert comparison("jobs", *slurm).wait(600) == 0, (place / "jobs.txt").read_text()
+    assert comparison("jobs", *slurm).wait(600) == 0, log.read_text()
 
-    assert (
-        f"job {stopped} is of a comparison that was stopped or killed: it is cancelled"
-        in (place / "jobs.txt").read_text()
-    )
+    assert f"job {stopped} is of a comparison that was stopped or killed: it is cancelled" in log.read_text()
     calls = (place / "bin/calls.txt").read_text()
     assert f"scontrol requeue {stopped}\n" in calls
     assert f"scancel {stopped}\n" in calls
@@ -97,15 +93,3 @@ def job_of(place: Path, arm: str) -> int:
     """The number of the job that trains an arm."""
     named = f"#SBATCH --job-name=gaze-vlm-{arm}-seed0\n"
     return next(n for n in (1, 2) if named in (place / f"runs/jobs/submitit/{n}_submission.sh").read_text())
-
-
-def logged_rows(run: Path) -> int:
-    file = run / "metrics.csv"
-    return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
-
-
-def wait_for(condition: Callable[[], bool], place: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, (place / "jobs.txt").read_text()[-3000:]
-        time.sleep(0.05)

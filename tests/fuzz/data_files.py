@@ -29,7 +29,7 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
     for path in (raw / "videos").glob("*.mp4"):
         path.write_bytes(b"")
     for name in ("P01-R01-Pizza", "P01-R02-Salad"):
-        egtea = (f"{name}", "gaze_data")
+        egtea = (name, "gaze_data")
         made[f"egtea gaze {name}"] = Target(raw, f"gaze_data/{name}.txt", damaged_text, read_egtea, egtea, 8)
     for file in ("verb_idx.txt", "noun_idx.txt", "action_idx.txt", "raw_annotations/action_labels.csv"):
         made[f"egtea {file}"] = Target(raw, f"{labels}/{file}", damaged_text, read_egtea, (labels,), 4)

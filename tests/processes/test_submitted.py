@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from submitit import SlurmJob
 import fake_slurm
 from gaze_vlm.errors import InputError
 from gaze_vlm.processes.submitted import Submitted
+from waiting import wait_until
 
 COUNTS = """
 import signal, sys, time
@@ -73,10 +73,8 @@ def test_a_job_asks_the_cluster_for_what_its_options_say(place: Path) -> None:
 
 def test_a_job_whose_time_is_up_saves_and_goes_on(place: Path) -> None:
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
-        status: list[int] = []
-        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
-        thread.start()
-        wait_for(lambda: Path("state.txt").exists() and Path("state.txt").read_text() == "begun ")
+        thread, status = handed_in(launch)
+        wait_until(has_begun, seconds=30)
         os.kill(fake_slurm.tasks_of(Path("bin"), 1)[0], signal.SIGUSR2)  # SLURM signals the step, before the time is up
         thread.join(60)
     assert status == [0]
@@ -90,7 +88,7 @@ def test_what_a_killed_comparison_left_has_ended_before_its_successor_begins(
     """Job 41 is unknown to the cluster, as it forgets jobs some time after their end."""
     Path("stops.sh").write_text("trap 'sleep 3; echo saved > state.txt; exit' TERM; touch begun; sleep 60 & wait\n")
     subprocess.run(["sbatch", "stops.sh"], check=True)
-    wait_for(Path("begun").is_file)
+    wait_until(Path("begun").is_file, seconds=30)
     Path("submitit").mkdir()
     for job in ("1", "41"):
         Path(f"submitit/{job}.running").touch()
@@ -106,10 +104,8 @@ def test_what_a_killed_comparison_left_has_ended_before_its_successor_begins(
 def test_a_job_whose_node_died_goes_on(place: Path) -> None:
     """SLURM hands it in again; submitit knows nothing of it."""
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
-        status: list[int] = []
-        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
-        thread.start()
-        wait_for(lambda: Path("state.txt").exists() and Path("state.txt").read_text() == "begun ")
+        thread, status = handed_in(launch)
+        wait_until(has_begun, seconds=30)
         fake_slurm.send(Path("bin").absolute(), "1", signal.SIGKILL)
         subprocess.run(["scontrol", "requeue", "1"], check=True)
         thread.join(60)
@@ -136,10 +132,8 @@ def test_a_second_comparison_leaves_the_jobs_of_the_first(place: Path) -> None:
 
 def test_a_comparison_that_is_stopped_does_not_wait_for_its_jobs(place: Path) -> None:
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
-        status: list[int] = []
-        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
-        thread.start()
-        wait_for(lambda: bool([*Path("submitit").glob("*.running")]))
+        thread, status = handed_in(launch)
+        wait_until(lambda: bool([*Path("submitit").glob("*.running")]), seconds=30)
         launch.stop(signal.SIGINT)
         thread.join(60)
         assert launch(command(), Path("log.txt"), {}) == 130
@@ -150,10 +144,8 @@ def test_a_comparison_that_is_stopped_does_not_wait_for_its_jobs(place: Path) ->
 def test_a_job_that_ends_without_a_result_says_why(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SlurmJob.watcher, "_delay_s", 0.1)  # between two looks at the states of jobs
     with Submitted(Path("options.yaml"), Path("submitit"), resumed) as launch:
-        status: list[int] = []
-        thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
-        thread.start()
-        wait_for(lambda: Path("state.txt").exists())
+        thread, status = handed_in(launch)
+        wait_until(lambda: Path("state.txt").exists(), seconds=30)
         os.killpg(int(Path("bin/1.pid").read_text()), signal.SIGKILL)
         thread.join(60)
     assert status == [1]
@@ -182,8 +174,13 @@ def test_a_machine_without_slurm(place: Path, monkeypatch: pytest.MonkeyPatch) -
         Submitted(Path("options.yaml"), Path("submitit"), resumed)
 
 
-def wait_for(condition: object, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.1)
+def handed_in(launch: Submitted) -> tuple[threading.Thread, list[int]]:
+    """Hand in a command that waits; what waits for its end, and its status once that has come."""
+    status: list[int] = []
+    thread = threading.Thread(target=lambda: status.append(launch(command("--wait"), Path("log.txt"), {})))
+    thread.start()
+    return thread, status
+
+
+def has_begun() -> bool:
+    return Path("state.txt").exists() and Path("state.txt").read_text() == "begun "

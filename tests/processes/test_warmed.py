@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from gaze_vlm.processes.jobs import in_parallel
 from gaze_vlm.processes.subprocesses import Subprocesses
 from gaze_vlm.processes.warmed import SERVER_DIED, WarmedProcess
 from training_files import arguments
+from waiting import wait_until
 
 FEW = ["gaze_vlm.kitchen.build"]  # to import: a process that is warmed for little
 RENDER = ["kitchen", "--participants=200", "--workers=2"]  # goes on for minutes
@@ -35,13 +35,6 @@ with Subprocesses(WarmedProcess({{}}, {FEW})) as launch:
     work = lambda name: launch([*PROGRAM, *{RENDER}, f"--root={{folder / name}}"], folder / f"{{name}}.txt", {{}})
     in_parallel(work, ["first", "second", "third"], 2, "commands")
 """
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def alive(mark: str) -> Iterator[int]:

@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ import torch
 import fake_slurm
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checkpoint_files import read_checkpoint
-from training_files import ROOT, arguments
+from training_files import ROOT, arguments, logged_rows
+from waiting import wait_until
 
 STEPS = 40
 STOPS = (5, 15)  # rows that are logged by then
@@ -51,13 +50,13 @@ def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
         handed.append(f"--trainer.strategy={strategy}")
         subprocess.run(["sbatch", f"--nodes={nodes}", f"--ntasks-per-node={tasks}", *handed], check=True)
     for rows, sent in zip(STOPS, (fake_slurm.signal_of(slurm, 2), signal.SIGUSR1), strict=True):
-        wait_for(lambda rows=rows: logged_rows(stopped) >= rows, slurm / "2.log")  # type: ignore[misc]
+        wait_until(lambda rows=rows: logged_rows(stopped) >= rows, slurm / "2.log")  # type: ignore[misc]
         tasks_before = fake_slurm.tasks_of(slurm, 2)
         for pid in tasks_before:
             os.kill(pid, sent)
-        wait_for(lambda before=tasks_before: fake_slurm.tasks_of(slurm, 2) != before, slurm / "2.log")  # type: ignore[misc]
+        wait_until(lambda before=tasks_before: fake_slurm.tasks_of(slurm, 2) != before, slurm / "2.log")  # type: ignore[misc]
     for run, number in ((whole, 1), (stopped, 2)):
-        wait_for((run / "metrics.json").is_file, slurm / f"{number}.log")
+        wait_until((run / "metrics.json").is_file, slurm / f"{number}.log")
     assert (slurm / "calls.txt").read_text() == "scontrol requeue 2\n" * 2
     assert (stopped / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
     assert (stopped / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
@@ -72,22 +71,10 @@ def test_a_job_that_trained_nothing_is_not_handed_in_again(slurm: Path, tmp_path
     run.path.mkdir()
     run.write_state("interrupted")  # by another job
     subprocess.run(["sbatch", BATCH, "kitchen/gaze", run.path], check=True)
-    wait_for(lambda: not fake_slurm.processes(slurm, "1"), slurm / "1.log")
+    wait_until(lambda: not fake_slurm.processes(slurm, "1"), slurm / "1.log")
     assert not (slurm / "calls.txt").exists()
     run.state_file.unlink()
     (slurm / "srun").write_text(f'#!/bin/sh\necho \'{{"state": "interrupted"}}\' > {run.state_file}\nexit 137\n')
     subprocess.run(["sbatch", BATCH, "kitchen/gaze", run.path], check=True)
-    wait_for((slurm / "calls.txt").is_file, slurm / "2.log")
+    wait_until((slurm / "calls.txt").is_file, slurm / "2.log")
     assert (slurm / "calls.txt").read_text().startswith("scontrol requeue 2\n")
-
-
-def logged_rows(run: Path) -> int:
-    file = run / "metrics.csv"
-    return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
-
-
-def wait_for(condition: Callable[[], bool], log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, log.read_text()[-3000:]
-        time.sleep(0.05)

@@ -82,7 +82,7 @@ class Submitted(Launcher):
             try:
                 job = self._submit(command, log)
             except FailedJobError as error:
-                return _told(log, f"the cluster took no job; fewer at a time: --jobs\n{error}")
+                return _note_failure(log, f"the cluster took no job; fewer at a time: --jobs\n{error}")
             self.running[job.job_id] = job
             marked = self.folder / f"{job.job_id}.running"
             marked.touch()
@@ -100,7 +100,9 @@ class Submitted(Launcher):
         marked.unlink(missing_ok=True)
         if failure is None:
             return int(first.result())
-        return _told(log, f"job {job.job_id} ended without a result: {failure}\nits own log: {first.paths.stderr}")
+        return _note_failure(
+            log, f"job {job.job_id} ended without a result: {failure}\nits own log: {first.paths.stderr}"
+        )
 
     def _submit(self, command: list[str], log: Path) -> Any:
         """Hand a job in; from within a job, without the variables of that one."""
@@ -120,7 +122,7 @@ class Submitted(Launcher):
             job.cancel(check=False)
 
 
-def _told(log: Path, text: str) -> int:
+def _note_failure(log: Path, text: str) -> int:
     """Say in a log why a command has failed; its exit status."""
     with log.open("a", encoding="utf-8") as stream:
         print(text, file=stream)
