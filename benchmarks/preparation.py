@@ -148,21 +148,25 @@ def seconds_of(work: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - start_s
 
 
-def ratios(
+def time_pairs(
     work: Callable[[], object], base: Callable[[], object], clock: Callable[[], float] = time.process_time
-) -> list[float]:
-    """Of `PAIRS` pairs, each in the other order than the one before."""
-    found = []
+) -> list[tuple[float, float]]:
+    """The seconds of both, `PAIRS` times, each in the other order than the one before; what comes first is not warm."""
+    work()
+    pairs = []
     for pair in range(PAIRS):
-        order = (work, base) if pair % 2 else (base, work)
-        first_s, second_s = (seconds_of(one, clock) for one in order)
-        found.append(first_s / second_s if pair % 2 else second_s / first_s)
-    return found
+        if pair % 2:
+            work_s, base_s = seconds_of(work, clock), seconds_of(base, clock)
+        else:
+            base_s, work_s = seconds_of(base, clock), seconds_of(work, clock)
+        pairs.append((work_s, base_s))
+    return pairs
 
 
-def figures_of(name: str, found: list[float]) -> dict[str, float | int | str]:
-    """The median of some ratios, and all of them: their spread tells how far the machine was someone else's too."""
-    return {name: round(median(found), 2), f"{name}_pairs": ", ".join(f"{one:.2f}" for one in found)}
+def ratio_figures(name: str, pairs: list[tuple[float, float]]) -> dict[str, float | int | str]:
+    """The median of the ratios, and all of them: their spread tells how far the machine was someone else's too."""
+    ratios = [work_s / base_s for work_s, base_s in pairs]
+    return {name: round(median(ratios), 2), f"{name}_pairs": ", ".join(f"{one:.2f}" for one in ratios)}
 
 
 def decode(path: Path) -> int:
@@ -176,7 +180,7 @@ def run_jobs(reader: SyntheticReader, workers: int) -> None:
             assert outcome.reason is None, outcome.reason
 
 
-def read_overhead() -> list[float]:
+def read_overhead() -> list[tuple[float, float]]:
     """Reading all frames of clips with their mixtures, against the frames alone."""
     from gaze_vlm.datamodules.dataset import ClipDataset
     from gaze_vlm.datamodules.gaze_options import GazeOptions
@@ -194,7 +198,7 @@ def read_overhead() -> list[float]:
         gaze = StoredGaze(opened, opened.clips, GazeOptions(), opened.clips)
         dataset = ClipDataset(opened, opened.clips, {"activity": "?"}, gaze)
         some = range(0, len(dataset), 3)
-        return ratios(lambda: [dataset[i] for i in some], lambda: [dataset.decode(i) for i in some])
+        return time_pairs(lambda: [dataset[i] for i in some], lambda: [dataset.decode(i) for i in some])
 
 
 def times() -> None:
@@ -205,17 +209,16 @@ def times() -> None:
     for name, kind in kinds.items():
         path, gaze = video(kind, SECONDS, name), gaze_of(kind, SECONDS)
         for suffix, parameters in (("", PARAMETERS), ("_whole_frames", replace(PARAMETERS, flow="dis"))):
-            over = ratios(partial(prepare_video, path, gaze, parameters), partial(decode, path))
-            figures |= figures_of(f"prepare_over_decode_{name}{suffix}", over)
-        work = partial(prepare_video, path, gaze, PARAMETERS)
-        took_s = median(seconds_of(work, time.process_time) for _ in range(PAIRS))
-        figures[f"processor_minutes_per_video_hour_{name}"] = round(60 * took_s / SECONDS, 1)
+            pairs = time_pairs(partial(prepare_video, path, gaze, parameters), partial(decode, path))
+            figures |= ratio_figures(f"prepare_over_decode_{name}{suffix}", pairs)
+            took_s = median(work_s for work_s, _ in pairs)
+            figures[f"processor_minutes_per_video_hour_{name}{suffix}"] = round(60 * took_s / SECONDS, 1)
         figures[f"video_mbit_s_{name}"] = round(8e-6 * path.stat().st_size / SECONDS, 1)
     figures["prepare_over_decode"] = max(figures[f"prepare_over_decode_{name}"] for name in kinds)
     reader = SyntheticReader(EGTEA, SECONDS, video(EGTEA, SECONDS, "egtea"), 4)
     one, two = partial(run_jobs, reader, 1), partial(run_jobs, reader, 2)
-    figures |= figures_of("prepare_two_processes_speedup", ratios(one, two, time.perf_counter))
-    figures |= figures_of("gaze_read_overhead", read_overhead())
+    figures |= ratio_figures("prepare_two_processes_speedup", time_pairs(one, two, time.perf_counter))
+    figures |= ratio_figures("gaze_read_overhead", read_overhead())
     conditions: dict[str, float | int | str] = {
         "ego4d": "1088x1080 VP9, 30 fps, gaze at 200 Hz",
         "egtea": "1280x960 h264, 24 fps, gaze at 30 Hz",

@@ -12,7 +12,11 @@ GRID = Grid(4, 4)
 
 
 def distributions(seed: int, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.full(16, 0.3), shape)).float().clamp_min(1e-20)
+    return exact_distributions(seed, *shape).float().clamp_min(1e-20)
+
+
+def exact_distributions(seed: int, *shape: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.full(16, 0.3), shape))
 
 
 def floored(gaze: torch.Tensor, floor: float) -> np.ndarray:
@@ -21,7 +25,7 @@ def floored(gaze: torch.Tensor, floor: float) -> np.ndarray:
 
 @pytest.mark.parametrize("floor", [1e-8, 1e-3, 1e-2])
 def test_equals_scipy(floor: float) -> None:
-    attention, gaze = distributions(0, 50), distributions(1, 50)
+    attention, gaze = exact_distributions(0, 50), exact_distributions(1, 50)
     a, h = attention.numpy(), floored(gaze, floor)
     cases = {
         "attention_to_gaze": entropy(a, h, axis=-1),
@@ -29,8 +33,10 @@ def test_equals_scipy(floor: float) -> None:
         "js": jensenshannon(a, h, axis=-1) ** 2,
     }
     for direction, expected in cases.items():
-        mine = gaze_divergence(attention.log(), gaze, direction, floor)  # type: ignore[arg-type]
-        assert np.allclose(mine.numpy(), expected, rtol=1e-3, atol=1e-5), direction
+        exact = gaze_divergence(attention.log(), gaze, direction, floor)  # type: ignore[arg-type]
+        assert np.allclose(exact.numpy(), expected, rtol=1e-9, atol=1e-12), direction
+        single = gaze_divergence(attention.float().log(), gaze.float(), direction, floor)  # type: ignore[arg-type]
+        assert np.allclose(single.numpy(), expected, rtol=1e-3, atol=1e-5), direction
 
 
 def test_is_zero_when_equal_and_finite_with_zeros() -> None:
@@ -41,13 +47,13 @@ def test_is_zero_when_equal_and_finite_with_zeros() -> None:
         assert gaze_divergence(peak.log(), peak.flip(-1), direction, 0.0).isfinite().all()  # type: ignore[arg-type]
 
 
-def test_gradient() -> None:
-    gaze = distributions(3, 2).double()
+@pytest.mark.parametrize("direction", ["attention_to_gaze", "gaze_to_attention", "js"])
+def test_gradient(direction: Direction) -> None:
+    gaze = exact_distributions(3, 2)
     scores = torch.randn(2, 16, dtype=torch.double, requires_grad=True)
 
     def divergence(scores: torch.Tensor) -> torch.Tensor:
-        log_a = scores.log_softmax(-1)
-        return kl_divergence(log_a, (0.999 * gaze + 0.001 / 16).log())
+        return gaze_divergence(scores.log_softmax(-1), gaze, direction)
 
     assert torch.autograd.gradcheck(divergence, (scores,))
 

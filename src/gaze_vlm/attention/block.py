@@ -7,6 +7,7 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze_vlm.precision import upcast
 from gaze_vlm.ranges import at_least, at_most
 
 BlockOutput = Literal["pool", "mean", "both", "append", "append_mean", "append_both", "modulate"]
@@ -33,13 +34,13 @@ class PatchCrossAttention(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch frame width"], tokens: Float[Tensor, "batch frame patch width"]
     ) -> tuple[Float[Tensor, "batch frame width"], Float[Tensor, "batch frame head patch"]]:
-        """Return the attended values, and the attention as fp32 log-probabilities."""
+        """Return the attended values, and the attention as log-probabilities in 32 bits or more."""
         query = rearrange(self.to_query(self.norm_latent(latent)), "b t (h d) -> b t h d", h=self.heads)
         key, value = rearrange(
             self.to_key_value(self.norm_tokens(tokens)), "b t p (two h d) -> two b t h p d", two=2, h=self.heads
         )
         scores = einsum(query * self.scale, key, "b t h d, b t h p d -> b t h p")
-        log_probs = scores.float().log_softmax(dim=-1)
+        log_probs = upcast(scores).log_softmax(dim=-1)
         attended = einsum(log_probs.exp().to(value), value, "b t h p, b t h p d -> b t h d")
         return self.to_out(rearrange(attended, "b t h d -> b t (h d)")), log_probs
 
@@ -123,9 +124,9 @@ class GazeBlock(nn.Module):
     ) -> tuple[Float[Tensor, "batch frame token width"], Float[Tensor, "batch frame head patch"]]:
         """Return tokens for the language model, and the last layer's attention.
 
-        The attention is fp32 log-probabilities. The block computes in the precision of its own weights, autocast or
-        not: in bf16 log-probabilities would be off by hundredths, and gaze moves them by as much. Beside the language
-        model that costs next to nothing.
+        The attention is log-probabilities in 32 bits or more. The block computes in the precision of its own weights,
+        autocast or not: in bf16 log-probabilities would be off by hundredths, and gaze moves them by as much. Beside
+        the language model that costs next to nothing.
         """
         with torch.autocast(tokens.device.type, enabled=False):
             made, log_probs = self.rewrite(tokens.to(self.norm.weight))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.errors import InputError
+from gaze_vlm.precision import upcast
 from gaze_vlm.ranges import above_zero, at_least
 
 Direction = Literal["attention_to_gaze", "gaze_to_attention", "js"]
@@ -57,13 +58,13 @@ def gaze_divergence(
         >>> gaze_divergence(attention.log(), torch.tensor([[0.5, 0.5], [0.5, 0.5]]))
         tensor([0.0000, 0.3681])
     """
-    log_gaze = ((1 - floor) * gaze.float() + floor / gaze.shape[-1]).log().clamp_min(LEAST_LOG)
-    log_attention = log_attention.float().clamp_min(LEAST_LOG)
+    log_gaze = ((1 - floor) * upcast(gaze) + floor / gaze.shape[-1]).log().clamp_min(LEAST_LOG)
+    log_attention = upcast(log_attention).clamp_min(LEAST_LOG)
     if direction == "attention_to_gaze":
         return kl_divergence(log_attention, log_gaze)
     if direction == "gaze_to_attention":
         return kl_divergence(log_gaze, log_attention)
-    log_middle = torch.logaddexp(log_attention, log_gaze) - torch.tensor(2.0).log()
+    log_middle = torch.logaddexp(log_attention, log_gaze) - math.log(2)
     return (kl_divergence(log_attention, log_middle) + kl_divergence(log_gaze, log_middle)) / 2
 
 

@@ -20,6 +20,7 @@ from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
+from gaze_vlm.precision import upcast
 
 Layers = Sequence[int] | Literal["all"]
 IGNORED = -100  # the label that the cross-entropy skips
@@ -131,7 +132,7 @@ class VitSource(CapturedSource):
         layers = []
         for query, key, scaling in self.capture.pop():
             log_probs = rearrange(
-                attend(query.float() * scaling, key.float(), self.prefix),
+                attend(upcast(query) * scaling, upcast(key), self.prefix),
                 "(batch frame) head patch -> batch frame head patch",
                 frame=frames,
             )
@@ -261,9 +262,9 @@ def answer_attention(
     places = repeat(asking, "batch asked -> batch head asked d", head=query.shape[1], d=width)
     patches = repeat(visual, "batch frame patch -> batch head (frame patch) d", head=key.shape[1], d=width)
     with torch.autocast(query.device.type, enabled=False):
-        asked = query.gather(2, places).float() * scaling
+        asked = upcast(query.gather(2, places)) * scaling
         keys = repeat(
-            key.gather(2, patches).float(),
+            upcast(key.gather(2, patches)),
             "batch head (frame patch) d -> batch (head group) frame patch d",
             group=group,
             frame=visual.shape[1],
@@ -273,7 +274,7 @@ def answer_attention(
         ).log_softmax(-1)
         left_out = rearrange(~counts, "batch asked -> batch 1 1 asked 1")
         summed = scores.masked_fill(left_out, -torch.inf).logsumexp(3)
-        return summed - rearrange(counts.sum(1).float().log(), "batch -> batch 1 1 1")
+        return summed - rearrange(counts.sum(1).to(summed).log(), "batch -> batch 1 1 1")
 
 
 def choose_layers(modules: dict[int, nn.Module], layers: Layers, option: str) -> dict[int, nn.Module]:

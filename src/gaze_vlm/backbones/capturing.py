@@ -25,6 +25,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.placement import Place, alike, place_frames
 from gaze_vlm.backbones.plain import family_of_model
 from gaze_vlm.errors import InputError
+from gaze_vlm.precision import upcast
 
 
 @contextmanager
@@ -130,7 +131,7 @@ class CapturedAttention:
             scaling = calls[0][2]
             for part, layers in zip(parts, made, strict=True):
                 rows = [place.row for sample in part for place in sample]
-                query, key = (torch.stack([pictures[row][i] for row in rows]).float() for i in (0, 1))
+                query, key = (upcast(torch.stack([pictures[row][i] for row in rows])) for i in (0, 1))
                 log_probs = attend(query * scaling, key, family.prefix_tokens)
                 positions = family.positions_on(part[0][0].medium.layout.vit)
                 log_probs = log_probs if positions is None else log_probs[..., positions]

@@ -18,6 +18,7 @@ from gaze_vlm.attention.sources import IGNORED, AttentionSource
 from gaze_vlm.backbones.family import ModelFamily
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam
 from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.precision import upcast
 
 # The keys and values of what was read: `past_key_values` until transformers 5.2x.
 CACHE = "cache" if "cache" in {field.name for field in fields(GenerateDecoderOnlyOutput)} else "past_key_values"
@@ -108,7 +109,7 @@ class ModelPasses(ModelFamily, ABC):
                 attention.log_probs = of_samples(attention.log_probs, batch.rows)
         labels = labels[:, 1 - logits.shape[1] :]
         cross_entropy = functional.cross_entropy(
-            rearrange(logits[:, :-1].float(), "batch token word -> batch word token"),
+            rearrange(upcast(logits[:, :-1]), "batch token word -> batch word token"),
             labels,
             ignore_index=IGNORED,
             reduction="none",

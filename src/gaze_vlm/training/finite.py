@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from gaze_vlm.errors import InputError, first_of
+from gaze_vlm.precision import upcast
 from gaze_vlm.training.sharded_tensors import optimized_parameters, own_shard
 from gaze_vlm.training.together import of_all
 
@@ -43,8 +44,8 @@ class FiniteCheck(Callback):
         losses, self.losses = self.losses, []
         trained = optimized_parameters(optimizer)
         gradients = [own_shard(parameter.grad) for parameter in trained if parameter.grad is not None]
-        norm = nn.utils.get_total_norm(gradients).float()
-        values = [loss.sum().float() for terms, _ in losses for loss in terms.values()]
+        norm = upcast(nn.utils.get_total_norm(gradients))
+        values = [upcast(loss.sum()) for terms, _ in losses for loss in terms.values()]
         not_finite = (~torch.stack([value.to(norm) for value in (*values, norm)]).isfinite()).any()
         if not _anywhere(trainer, not_finite):
             return

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
+from gaze_vlm.precision import upcast
 from gaze_vlm.training.sharded_tensors import optimized_parameters, own_shard
 
 
@@ -34,7 +35,7 @@ def gradient_ratio(module: L.LightningModule, cross_entropy: Tensor, divergence:
 def squares(module: L.LightningModule, loss: Tensor, trained: list[nn.Parameter]) -> Float[Tensor, " parameter"]:
     """Compute the squared norm of each parameter's gradient; 0 where the loss does not reach it."""
     gradients = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
-    return torch.stack([loss.new_zeros(()) if g is None else mean(module, g).float().square().sum() for g in gradients])
+    return torch.stack([loss.new_zeros(()) if g is None else upcast(mean(module, g)).square().sum() for g in gradients])
 
 
 def mean(module: L.LightningModule, gradient: Tensor) -> Tensor:
@@ -51,6 +52,6 @@ def sharded_squares(module: Any, loss: Tensor, trained: list[nn.Parameter]) -> F
     module.set_reshard_after_backward(False, recurse=False)  # its own parameters are needed again
     loss.backward(retain_graph=True)
     module.set_reshard_after_backward(True, recurse=False)
-    of_shards = [loss.new_zeros(()) if p.grad is None else own_shard(p.grad).float().square().sum() for p in trained]
+    of_shards = [loss.new_zeros(()) if p.grad is None else upcast(own_shard(p.grad)).square().sum() for p in trained]
     optimizer.zero_grad()
     return module.trainer.strategy.reduce(torch.stack(of_shards), reduce_op="sum")

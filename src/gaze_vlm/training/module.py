@@ -19,6 +19,7 @@ from gaze_vlm.formats.vocabulary import Vocabulary
 from gaze_vlm.metrics.attention_scores import AttentionScorer
 from gaze_vlm.metrics.scores import score_sample
 from gaze_vlm.metrics.semantic import Encoder, default_encoder, embedding_scores
+from gaze_vlm.precision import upcast
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
 from gaze_vlm.runs.alignment import Alignment, alignment_of
 from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floor
@@ -203,7 +204,7 @@ class GazeVLM(L.LightningModule):
         is_written = every_n_steps > 0 and (self.global_step + 1) % every_n_steps == 0
         if totals.position == totals.batches - 1 and (is_written or "gradient_ratio" in self.of_step):
             # Each process has its share of a sum, times the number of processes.
-            means = self.mean_over_processes(torch.stack([value.float() for value in self.of_step.values()]))
+            means = self.mean_over_processes(torch.stack([upcast(value) for value in self.of_step.values()]))
             self.row = {f"train/{name}": value for name, value in zip(self.of_step, means, strict=True)}
             for name, value in self.row.items():
                 shown = name in ("train/cross_entropy", "train/divergence")
