@@ -81,7 +81,7 @@ test-gpu: install  ## hold every model family to its contract on an NVIDIA GPU, 
 	$(call pip_install,'.[dev,qlora]')
 	GAZE_VLM_TEST_DEVICE=cuda $(BIN)/python -m pytest -n 4 -m 'not cluster and not real and not fuzz' \
 		tests/backbones/test_contract.py tests/backbones/test_learning_contract.py tests/backbones/test_learning.py \
-		tests/training/test_family_runs.py
+		tests/training/test_family_runs.py tests/training/test_frozen_features.py::test_a_batch_is_pinned
 
 # Environments of their own, whatever constraints.txt says. The oldest versions use what newer ones of others deprecate.
 OLDEST := .venv-oldest

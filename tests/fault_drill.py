@@ -69,9 +69,9 @@ DRILL: dict[str, list[Fault]] = {
             "Ctrl-C, SIGTERM or SIGUSR1",
             "the step is ended and saved, the line that resumes is printed, status 130 or 143; the same losses",
             (
-                "training/test_resuming.py::test_a_stopped_training_resumes",
-                "training/test_resuming.py::test_a_stopped_last_validation_is_repeated",
-                "training/test_resuming.py::test_a_second_signal_stops_at_once",
+                "training/test_stopping.py::test_a_stopped_training_resumes",
+                "training/test_stopping.py::test_a_stopped_last_validation_is_repeated",
+                "training/test_stopping.py::test_a_second_signal_stops_at_once",
             ),
         ),
         Fault(
@@ -82,7 +82,7 @@ DRILL: dict[str, list[Fault]] = {
         Fault(
             "SIGTERM in a test",
             "status 143, and no scores",
-            ("training/test_resuming.py::test_a_stopped_test_says_so",),
+            ("training/test_stopping.py::test_a_stopped_test_says_so",),
         ),
         Fault(
             "a job's node dies under `compare --engine submitit`; the cluster takes no job",
@@ -128,7 +128,7 @@ DRILL: dict[str, list[Fault]] = {
         Fault(
             "a second training in the same directory",
             "it is refused",
-            ("training/test_resuming.py::test_a_directory_serves_one_training_at_a_time",),
+            ("training/test_used_directory.py::test_a_directory_serves_one_training_at_a_time",),
         ),
         Fault(
             "a training that makes no step, for whatever reason",

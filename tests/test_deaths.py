@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules import dataset as datasets
-from gaze_vlm.datamodules.loader_deaths import end_with_a_lost_batch, loader_deaths
+from gaze_vlm.datamodules.loader_deaths import loader_deaths, start_loader_process
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
 from gaze_vlm.runs.directory import RunDirectory
@@ -90,7 +90,7 @@ DEATHS = {
 
 @pytest.mark.parametrize(("act", "said"), DEATHS.values(), ids=DEATHS)
 def test_a_loader_process_that_dies_is_one_line(act: Any, said: str) -> None:
-    loader = DataLoader(Dies(act), num_workers=1, collate_fn=list, worker_init_fn=end_with_a_lost_batch)  # type: ignore[arg-type]
+    loader = DataLoader(Dies(act), num_workers=1, collate_fn=list, worker_init_fn=start_loader_process)  # type: ignore[arg-type]
     with pytest.raises(CommandError, match=rf"^a loader process \(pid \d+\) {said}"), loader_deaths():
         list(loader)
 

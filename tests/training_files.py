@@ -1,11 +1,16 @@
 """A whole small run, as a user would type it."""
 
 import csv
+import os
+import time
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from gaze_vlm.cli import main
+from gaze_vlm.training.resuming import LastCheckpoint
 
 ROOT = Path(__file__).parents[1]
 ARMS = ROOT / "lightning_configs" / "arms"
@@ -52,3 +57,32 @@ def logged_rows(run: Path) -> int:
     """How many rows a run has logged by now."""
     file = run / "metrics.csv"
     return len(file.read_text().splitlines()) - 1 if file.is_file() else 0
+
+
+def steps_logged(run: Path) -> list[int]:
+    """The steps of which a run logged losses."""
+    with (run / "metrics.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file) if row["train/cross_entropy"]]
+
+
+def error_of(capsys: pytest.CaptureFixture) -> str:
+    """The last line that was printed as an error."""
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def signal_at(
+    monkeypatch: pytest.MonkeyPatch, number: int, step: int, hook: str = "on_train_batch_end", times: int = 1
+) -> None:
+    """Let this process get a signal at a step, once."""
+    original = getattr(LastCheckpoint, hook)
+    sent: list[int] = []
+
+    def send(self: LastCheckpoint, trainer: Any, module: Any, *rest: Any) -> None:
+        if trainer.global_step == step and not trainer.sanity_checking and not sent:
+            for _ in range(times):
+                sent.append(number)
+                os.kill(os.getpid(), number)
+                time.sleep(0.01)  # until Python runs the handler
+        original(self, trainer, module, *rest)
+
+    monkeypatch.setattr(LastCheckpoint, hook, send)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.video_utils import VideoMetadata
 
 from backbone_checks import language_difference, moved_cells, visual_positions, vit_difference
@@ -185,7 +185,11 @@ def two_tasks(backbone: Backbone) -> Batch:
 def counted(module: nn.Module) -> list[int]:
     """The number of elements that each call of a module is given, from now on."""
     calls: list[int] = []
-    module.register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0].numel() if inputs else 1))
+
+    def count(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        calls.append(next(iter([*inputs, *named.values()])).numel())
+
+    module.register_forward_pre_hook(count, with_kwargs=True)
     return calls
 
 
@@ -198,7 +202,7 @@ def test_evaluation_reads_frames_and_prompts_once(family: Family, checkpoint: Pa
     assert batch.rows.tolist() == [0, 0, 1, 1]
     with torch.no_grad():
         made, answers = backbone(batch), backbone.generate(batch)
-    tower, words = counted(family.first_layer(backbone.hf)), counted(backbone.parts()["language"][-1])
+    tower, words = counted(family.first_layer(backbone.hf)), counted(backbone.language_attention_modules()[0])
     both, same_answers = backbone.evaluate(batch)
     clips = sum(tower)
     tower.clear()
@@ -209,8 +213,8 @@ def test_evaluation_reads_frames_and_prompts_once(family: Family, checkpoint: Pa
     assert both.tokens == made.tokens
     assert torch.allclose(both.attention.log_probs, made.attention.log_probs, atol=1e-5)
     assert same_answers == answers
-    if words:  # one pass over the prompts, one a further word, one over the targets
-        assert len(words) <= backbone.options.max_new_tokens + 1
+    assert len(words) <= backbone.options.max_new_tokens + 1  # over the prompts, a further word each, over the targets
+    assert max(words[1:]) < words[0]  # no other pass reads the prompts
 
 
 def test_given_features_are_those_of_the_model(family: Family, checkpoint: Path) -> None:

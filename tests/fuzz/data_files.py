@@ -14,6 +14,7 @@ from gaze_vlm.formats.ego4d import Ego4dReader
 from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
+from gaze_vlm.formats.recording import Reader
 from gaze_vlm.formats.video import timed_frames
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.json_files import read_json
@@ -40,7 +41,7 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
         "v2/annotations/narration.json": damaged_json,
         f"v2/gaze/{uid}.csv": damaged_text,
     }.items():
-        made[f"ego4d {file[-14:]}"] = Target(ego4d, file, way, lambda folder: read_all(folder, Ego4dReader), (), 4)
+        made[f"ego4d {file[-14:]}"] = Target(ego4d, file, way, lambda folder: read_all(Ego4dReader(folder)), (), 4)
     (place / "glc").mkdir()
     (place / "glc" / "labels.csv").write_text("frame,x,y,gaze_type\n0,0.5,0.5,1\n1,0.4,0.2,2\n2,0,0,0\n")
     (place / "glc" / "spans.csv").write_text("a,00:00:01,00:00:02\nb,00:10:01,01:00:02\n")
@@ -62,11 +63,7 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
     (pupil / "gaze" / "a" / "world_timestamps.csv").write_text("timestamp [ns]\n1000\n2000\n")
 
     def read_folder(folder: Path) -> None:
-        opened = FolderReader(folder, frame_width_px=128, frame_height_px=96)
-        for recording in opened.recordings():
-            if recording.gaze is not None:
-                opened.read_gaze(recording)
-        opened.left_out()
+        read_all(FolderReader(folder, frame_width_px=128, frame_height_px=96))
 
     for name, root, file in (
         ("generic", generic, "gaze/a.csv"),
@@ -101,8 +98,7 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
     return made
 
 
-def read_all(folder: Path, reader: type) -> None:
-    opened = reader(folder)
+def read_all(opened: Reader) -> None:
     for recording in opened.recordings():
         if recording.gaze is not None:
             opened.read_gaze(recording)
@@ -119,7 +115,7 @@ def read_store(folder: Path) -> None:
 
 
 def read_egtea(folder: Path) -> None:
-    read_all(folder, EgteaReader)
+    read_all(EgteaReader(folder))
 
 
 def read_frames(folder: Path) -> None:

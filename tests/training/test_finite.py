@@ -12,13 +12,9 @@ from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.callbacks import GradientCheck
 from gaze_vlm.training.finite import FiniteCheck, refuse_unfinite_scores
-from training_files import arguments, fit
+from training_files import arguments, error_of, fit
 
 NAN, INF = float("nan"), float("inf")
-
-
-def error_of(capsys: pytest.CaptureFixture) -> str:
-    return capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_weights_that_leave_the_numbers_stop_the_run_and_are_not_saved(

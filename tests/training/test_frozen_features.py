@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from dataclasses import replace
 from io import BytesIO
 from multiprocessing import get_context
 from multiprocessing.reduction import ForkingPickler
@@ -13,7 +14,7 @@ import torch
 from transformers.models.clip.modeling_clip import CLIPVisionModel
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
-from backbone_families import WORDS
+from backbone_families import WORDS, make_clip
 from gaze_vlm.backbones import Llava
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.tiny import tiny_families
@@ -21,6 +22,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.feature_files import FeatureFiles
 from gaze_vlm.preparation.store import Store
+from gaze_vlm.shipped.checkpoints import shipped_checkpoints
 from training_files import ROOT, arguments, fit
 
 
@@ -47,11 +49,19 @@ def test_a_sweep_of_lambda_runs_the_frozen_tower_once(
     prepared: Path, tmp_path: Path, tower_calls: list[str], capsys: pytest.CaptureFixture
 ) -> None:
     save_checkpoint(*tiny_families()["qwen2.5-vl"].build(WORDS, seed=0), tmp_path / "checkpoint")
-    for weight in (0, 0.1, 1, 10, 100):
+    sweep = {
+        "0": ["--data.gaze.sigma=0.05"],
+        "0.1": ["--data.gaze.train_noise.offset=0.1"],
+        "1": ["--data.train_gaze=shuffled"],
+        "10": ["--seed_everything=1"],
+        "100": [],
+    }
+    for weight, other in sweep.items():
         options = [
             f"--config={ROOT / 'lightning_configs' / 'runs' / 'kitchen_qwen2.5-vl.yaml'}",
             *arguments(tmp_path / f"run{weight}", tmp_path / "checkpoint", prepared)[2:],
             f"--model.regularizer.init_args.weight={weight}",
+            *other,
             "--run.test_after_fit=true",
         ]
         assert main(["fit", *options]) == 0
@@ -206,6 +216,16 @@ def test_a_batch_is_light(tiny_llava: Path, prepared: Path) -> None:
         assert not clip.gaze.weight.is_shared()
         assert torch.equal(other.gaze.xy, clip.gaze.xy)
         assert torch.equal(other.gaze.weight, clip.gaze.weight)
+
+
+def test_a_batch_of_large_frames_takes_at_most_4_mib() -> None:
+    """All that a loader's process hands over of 4 clips of 8 of Ego4D's frames, to the model that ships."""
+    backbone = Llava(str(shipped_checkpoints()["kitchen-llava"]))
+    backbone.load()
+    frames = torch.zeros(8, 3, 1080, 1088, dtype=torch.uint8)
+    clips = [replace(make_clip(number, frames=8), frames=frames) for number in range(4)]
+    assert len(clips) * frames.nbytes > 100 * 2**20
+    assert len(pickle.dumps(backbone.collator()(clips))) <= 4 * 2**20
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="page-locked memory needs a GPU")

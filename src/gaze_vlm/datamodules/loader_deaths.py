@@ -58,12 +58,12 @@ def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:
     return f"a loader process (pid {found['pids']}) {kills.why(number)}: {advice}"
 
 
-def end_with_a_lost_batch(worker: int) -> None:
-    """End a loader's process that cannot hand over a batch, for which the training would wait for ever.
+def start_loader_process(worker: int) -> None:
+    """Begin a loader's process: its `worker_init_fn`.
 
-    It is the loader's `worker_init_fn`. Where `/dev/shm` has no room, that is as if it had been written beyond its end.
-    A first signal that stops a training is the training's alone: a terminal and some clusters send it to every process,
-    and the step that is ended needs its batches.
+    One that cannot hand over a batch ends, for the training would wait for ever: where `/dev/shm` has no room, as if it
+    had been written beyond its end. A first signal that stops a training is the training's alone: a terminal and some
+    clusters send it to every process, and the step that is ended needs its batches.
     """
     for number in STOPPING:
         signal.signal(number, _once)
