@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules import dataset as datasets
@@ -93,6 +94,19 @@ def test_a_loader_process_that_dies_is_one_line(act: Any, said: str) -> None:
     loader = DataLoader(Dies(act), num_workers=1, collate_fn=list, worker_init_fn=start_loader_process)  # type: ignore[arg-type]
     with pytest.raises(CommandError, match=rf"^a loader process \(pid \d+\) {said}"), loader_deaths():
         list(loader)
+
+
+def test_it_is_seen_after_a_training_too(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning puts back the handlers that it found, and torch sets its own once."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
+    assert main(["fit", *arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--data.workers=1"]) == 0
+    try:
+        test_a_loader_process_that_dies_is_one_line(*DEATHS["SIGKILL"])
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_other_errors_of_a_loader_stay_what_they_are() -> None:

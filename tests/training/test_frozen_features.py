@@ -51,7 +51,7 @@ def test_a_sweep_of_lambda_runs_the_frozen_tower_once(
     save_checkpoint(*tiny_families()["qwen2.5-vl"].build(WORDS, seed=0), tmp_path / "checkpoint")
     sweep = {
         "0": ["--data.gaze.sigma=0.05"],
-        "0.1": ["--data.gaze.train_noise.offset=0.1"],
+        "0.1": ["--data.train_noise.offset=0.1"],
         "1": ["--data.train_gaze=shuffled"],
         "10": ["--seed_everything=1"],
         "100": [],

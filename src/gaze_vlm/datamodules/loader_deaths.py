@@ -11,6 +11,8 @@ from multiprocessing.queues import Queue
 from types import FrameType
 from typing import Any
 
+from torch.utils.data._utils import signal_handling
+
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
 
@@ -31,6 +33,8 @@ def loader_deaths() -> Iterator[None]:
     Raises:
         CommandError: naming the process, the reason and what to do.
     """
+    # Before Lightning notes which handlers to put back: after a training torch would see no death in its test.
+    signal_handling._set_SIGCHLD_handler()
     kills = MemoryKills()
     try:
         yield
