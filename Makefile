@@ -34,7 +34,8 @@ endef
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(check_python)
-	$(PYTHON) -m venv $(VENV)
+	@echo "installs into $(VENV): minutes, for the download of torch above all"
+	@$(PYTHON) -m venv $(VENV)
 	$(call pip_install,'.[dev]')
 	@touch $@
 
@@ -60,7 +61,7 @@ table: install  ## the README's table: eight arms, three seeds, the data-size cu
 	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.jpg
 
 ABLATIONS := paper forms quality beyond
-ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (about 3 hours on 2 cores): results/paper.csv, forms.csv, quality.csv
+ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (hours on 2 cores): results/paper.csv, forms.csv, quality.csv, beyond.csv
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation_window_0.4.yaml
 	for name in $(ABLATIONS); do $(RUN) compare --config lightning_configs/compare/$$name.yaml --seeds 0 1 2 || exit 1; done
@@ -181,6 +182,7 @@ bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/endurance.py
+	$(BIN)/python benchmarks/demo.py
 
 occlusion: data/kitchen/kitchen.json  ## check the occlusion tests against what the kitchen knows
 	$(BIN)/python benchmarks/occlusion.py

@@ -20,24 +20,11 @@ from gaze_vlm.preparation.runner import prepare
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports it: no test asks a hub
 
 
-WAITING = ("processes", "training")  # folders of the tests that wait longest for other processes
+WAITING = ("processes", "training")  # folders of the tests that wait longest, which begin first
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all workers begin with tests that wait longest, whole files of them: each is given a share of the list."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-    waiting = [tests for path, tests in files.items() if path.parent.name in WAITING]
-    others = [test for path, tests in files.items() if path.parent.name not in WAITING for test in tests]
-    dealt: list[pytest.Item] = []
-    for worker in range(workers):
-        share = [test for tests in waiting[worker::workers] for test in tests]
-        room = max(0, len(items) * (worker + 1) // workers - len(dealt) - len(share))
-        dealt += [*share, *others[:room]]
-        del others[:room]
-    items[:] = [*dealt, *others]
+    items.sort(key=lambda item: item.path.parent.name not in WAITING)
 
 
 @pytest.fixture

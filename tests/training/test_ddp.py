@@ -47,7 +47,11 @@ def one(tiny_llava: Path, prepared: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize(
-    ("strategy", "launched", "accumulated"), [("ddp", "lightning", 2), ("fsdp2", "torchrun", 1)], ids=["ddp", "fsdp2"]
+    ("strategy", "launched", "accumulated"),
+    [
+        pytest.param("ddp", "lightning", 2, id="ddp"),
+        pytest.param("fsdp2", "torchrun", 1, id="fsdp2", marks=pytest.mark.cluster),
+    ],
 )
 def test_two_processes_equal_one(  # type: ignore[no-untyped-def]
     one, tiny_llava: Path, prepared: Path, tmp_path: Path, strategy: str, launched: str, accumulated: int

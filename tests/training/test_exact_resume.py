@@ -107,7 +107,10 @@ def test_a_signal_to_the_loaders_too_stops_it_after_a_step(
     assert_same_training(run, whole)
 
 
-@pytest.mark.parametrize(("strategy", "accumulated"), [("ddp", 2), ("fsdp2", 1)], ids=["ddp", "fsdp2"])
+@pytest.mark.parametrize(
+    ("strategy", "accumulated"),
+    [pytest.param("ddp", 2, id="ddp"), pytest.param("fsdp2", 1, id="fsdp2", marks=pytest.mark.cluster)],
+)
 def test_killed_processes_end_as_whole_ones(
     tiny_llava: Path, prepared: Path, tmp_path: Path, strategy: str, accumulated: int
 ) -> None:

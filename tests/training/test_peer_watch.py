@@ -36,7 +36,13 @@ FAULTS: dict[str, tuple[Mapping[int, Callable[[], None]], list[int], str]] = {
 }
 
 
-@pytest.mark.parametrize(("acts", "statuses", "said"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    ("acts", "statuses", "said"),
+    [
+        pytest.param(*fault, id=name, marks=[pytest.mark.cluster] if name == "the first dies" else [])
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_the_others_end_and_say_which_process_died(
     acts: Mapping[int, Callable[[], None]],
     statuses: list[int],

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM
+from gaze_vlm.processes.following import following
 from gaze_vlm.processes.guarded import start_guarded
 from gaze_vlm.processes.launcher import Launcher
 from gaze_vlm.processes.warmed import WarmedProcess, WarmedRun
@@ -16,8 +17,8 @@ from gaze_vlm.processes.warmed import WarmedProcess, WarmedRun
 class Subprocesses(Launcher):
     """Run commands as processes of this machine.
 
-    Each command has a process group of its own, so that it gets a signal once, with all that it started. A second
-    signal kills.
+    The last line of each log is said now and then. Each command has a process group of its own, so that it gets a
+    signal once, with all that it started. A second signal kills.
 
     Args:
         warmed: starts the commands of this package; None starts an interpreter for each.
@@ -36,7 +37,8 @@ class Subprocesses(Launcher):
         if self.stopped_by is not None:  # while it started
             _send(process, self.stopped_by)
         try:
-            return process.wait()
+            with following(log):
+                return process.wait()
         finally:
             self.running.discard(process)
             if isinstance(process, subprocess.Popen) and process.stdin is not None:
