@@ -55,7 +55,7 @@ demo: install  ## the main job on a small kitchen, one seed: table and page (abo
 table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (on 2 cores 27 of the 36 runs and their tests take 14 minutes; the others read all patch tokens and take longer, kitchens and checkpoints come on top)
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
-	$(RUN) kitchen --root data/kitchen-ego4d --file-format ego4d --participants 12 --seed 1
+	$(RUN) kitchen --root data/kitchen-ego4d --file_format ego4d --participants 12 --seed 1
 	$(RUN) prepare --config lightning_configs/kitchen/preparation_ego4d.yaml
 	$(RUN) compare --config lightning_configs/compare/kitchen.yaml --seeds 0 1 2
 	$(RUN) attention --runs runs/kitchen/control/seed0 runs/kitchen/gaze/seed0 --output results/kitchen_attention.jpg

@@ -56,7 +56,7 @@ class Choice:
             made["backbones"] = _named("--backbone", self.backbone, _name_of_backbone)
             parts.append("+".join(made["backbones"]))
         if self.also_test:
-            made["also_test"] = _named("--also-test", self.also_test, _name_of_data)
+            made["also_test"] = _named("--also_test", self.also_test, _name_of_data)
         if self.arms:
             made |= self._arms(made, file)
         if self.train_clips is not None and self.train_clips != made.get("train_clips"):
@@ -90,9 +90,9 @@ class Choice:
     @property
     def options(self) -> list[str]:
         """The options that give this choice, for the command on the page."""
-        lists = {"--backbone": self.backbone, "--data": self.data, "--also-test": self.also_test, "--arms": self.arms}
+        lists = {"--backbone": self.backbone, "--data": self.data, "--also_test": self.also_test, "--arms": self.arms}
         words = [word for option, given in lists.items() if given for word in (option, *given)]
-        words += [] if self.train_clips is None else ["--train-clips", str(self.train_clips)]
+        words += [] if self.train_clips is None else ["--train_clips", str(self.train_clips)]
         return words + ([] if self.output is None else ["--output", str(self.output)])
 
     def arguments(self, command: str, config: Path, seeds: Iterable[int] | None) -> list[str]:
