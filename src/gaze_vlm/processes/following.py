@@ -1,5 +1,6 @@
 """How far a command is that writes to a log: its last line, said now and then."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,10 +34,11 @@ def following(log: Path, interval_s: float = INTERVAL_S) -> Iterator[None]:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line that is whole and not empty; "" where there is none."""
-    if not log.is_file():
+    """Return the last line that is whole and not empty; "" where there is none, or the log cannot be read now."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read().decode("utf-8", errors="replace").split("\n")[:-1]
+    except OSError:
         return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
-        lines = file.read().decode("utf-8", errors="replace").split("\n")[:-1]
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
