@@ -35,7 +35,7 @@ endef
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(check_python)
 	@echo "installs into $(VENV): minutes, for the download of torch above all"
-	@$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(call pip_install,'.[dev]')
 	@touch $@
 

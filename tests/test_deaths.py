@@ -1,6 +1,7 @@
 """Why a process has died, by its signal and the kernel's counts."""
 
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 
 import pytest
 from torch.utils.data import DataLoader
-from torch.utils.data._utils import signal_handling
 
 from gaze_vlm.cli import main
+from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules import dataset as datasets
 from gaze_vlm.datamodules.loader_deaths import loader_deaths, start_loader_process
 from gaze_vlm.deaths import MemoryKills
@@ -97,16 +98,23 @@ def test_a_loader_process_that_dies_is_one_line(act: Any, said: str) -> None:
 
 
 def test_it_is_seen_after_a_training_too(
-    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Lightning puts back the handlers that it found, and torch sets its own once."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)
-    assert main(["fit", *arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--data.workers=1"]) == 0
-    try:
-        test_a_loader_process_that_dies_is_one_line(*DEATHS["SIGKILL"])
-    finally:
-        signal.signal(signal.SIGCHLD, before)
+    """In the test that follows it in the same process, whose handlers Lightning has put back."""
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared, steps=1), "--run.test_after_fit=true"]
+    before = signal.getsignal(signal.SIGCHLD)
+
+    test_dataloader = ClipDataModule.test_dataloader
+
+    def broken(self: ClipDataModule) -> DataLoader[Any]:
+        monkeypatch.setattr(datasets, "frames_at", lambda *_, **__: die())
+        return test_dataloader(self)
+
+    monkeypatch.setattr(ClipDataModule, "test_dataloader", broken)
+    assert main(["fit", *options, "--data.features=null", "--data.workers=1"]) == 1
+    assert re.search(r"fit: error: a loader process \(pid \d+\) was killed by SIGKILL", capsys.readouterr().err)
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()  # the training was whole
+    assert signal.getsignal(signal.SIGCHLD) == before
 
 
 def test_other_errors_of_a_loader_stay_what_they_are() -> None:

@@ -33,15 +33,34 @@ def loader_deaths() -> Iterator[None]:
     Raises:
         CommandError: naming the process, the reason and what to do.
     """
-    # Before Lightning notes which handlers to put back: after a training torch would see no death in its test.
-    signal_handling._set_SIGCHLD_handler()
     kills = MemoryKills()
     try:
-        yield
+        with _seen_by_torch():
+            yield
     except RuntimeError as error:
         if (death := death_of_loader(error, kills)) is None:
             raise
         raise CommandError(death) from error
+
+
+@contextmanager
+def _seen_by_torch() -> Iterator[None]:
+    """Let torch see such deaths for as long as something loads.
+
+    It sets its handler once, and after a training Lightning puts back the one that it found: a death in the test would
+    not be seen. What still runs when nothing loads any more is ended with this process, and is no fault.
+    """
+    if threading.current_thread() is not threading.main_thread():  # it may set no handler
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    signal_handling._SIGCHLD_handler_set = False
+    signal_handling._set_SIGCHLD_handler()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+        signal_handling._SIGCHLD_handler_set = False
 
 
 def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:

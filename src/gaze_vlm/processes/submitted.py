@@ -89,10 +89,10 @@ class Submitted(Launcher):
         if self.stopped_by is not None:  # while it was handed in
             job.cancel(check=False)
         first = job.task(0)  # of the others a result may be left from before the job was handed in again
-        while not self._is_done(first):
-            if self.stopped_by is not None:
-                return 128 + self.stopped_by  # its mark stays: it may end long after this comparison
+        while self.stopped_by is None and not self._is_done(first):
             time.sleep(POLL_S)
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by  # its mark stays: it may end long after this comparison
         self.running.pop(job.job_id, None)
         failure = first.exception()
         if failure is not None and self.is_slurm:
