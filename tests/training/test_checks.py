@@ -17,7 +17,7 @@ from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checks import problems, refuse_what_would_fail
 from gaze_vlm.training.checks.trainer import whole_steps
 from gaze_vlm.training.configured import configure
-from training_files import arguments
+from training_files import arguments, error_of
 
 MODEL = "--model.backbone.init_args"
 
@@ -56,7 +56,7 @@ def test_fit_and_doctor_refuse_alike(
 ) -> None:
     options = [*arguments(tmp_path / "run", tiny_llava, prepared), option]
     assert main(["fit", *options]) == 1
-    refused = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("gaze-vlm fit: error: ")
+    refused = error_of(capsys).removeprefix("gaze-vlm fit: error: ")
     assert message in refused
     assert main(["doctor", *options]) == 1
     assert f"\n! {refused}\n" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.preparation.store import read_clips, write_clips
 from gaze_vlm.training.checks import problems
 from gaze_vlm.training.configured import configure
-from training_files import arguments
+from training_files import arguments, error_of
 
 LIMIT = "--model.backbone.init_args.max_target_tokens"
 
@@ -34,7 +34,7 @@ def test_special_tokens_are_refused_by_clip(
     named = ", ".join(record.clip_id for record in read_clips(store / "clips.parquet")[1:3])
     options = arguments(tmp_path / "run", tiny_llava, store)
     assert main(["fit", *options]) == 1
-    refused = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("gaze-vlm fit: error: ")
+    refused = error_of(capsys).removeprefix("gaze-vlm fit: error: ")
     assert refused.startswith("the texts of 2 clips hold special tokens")
     assert f"({text.split()[1]}): {named} {text!r}. Change" in refused
     assert main(["doctor", *options]) == 1

@@ -16,7 +16,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.configured import load_run
 from gaze_vlm.training.lightning_cli import seed_of
-from training_files import ARMS, arguments, fit, learned, logged
+from training_files import ARMS, arguments, error_of, fit, learned, logged
 
 
 def test_every_arm_trains(tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(
     options: list[str], message: str, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     status = main(["fit", *arguments(tmp_path, tiny_llava, prepared), *options])
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    error = error_of(capsys)
     assert status == 1
     assert error.startswith("gaze-vlm fit: error: ")
     assert message in error
