@@ -1,16 +1,20 @@
 """A wrong option, key, value or file is one line that says what may have been meant."""
 
+import typing
 from pathlib import Path
+from typing import Any, Optional, Union, get_args
 
+import lightning as L
 import pytest
 from jsonargparse import ArgumentError
+from lightning.pytorch import callbacks
 
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.composition import expand_configs
-from gaze_vlm.command_line.options import explain, underscored
+from gaze_vlm.command_line.options import OneLineParser, explain, underscored
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.suggestions import nearest_path
-from gaze_vlm.training.lightning_cli import TrainingParser
+from gaze_vlm.training.lightning_cli import TrainingParser, training_parser
 from training_files import arguments
 
 KITCHEN = Path(__file__).parents[2] / "lightning_configs" / "kitchen" / "gaze.yaml"
@@ -255,3 +259,46 @@ def test_a_short_config_option_is_composed_too(tmp_path: Path, monkeypatch: pyte
         expand_configs(["--config=syntax.yaml"])
     with pytest.raises(MissingFileError):
         expand_configs(["--config=nowhere.yaml"])
+
+
+class Limited(L.Callback):
+    """Takes a number of batches or a share of them."""
+
+    def __init__(
+        self,
+        limit: float | int | None = None,
+        share: float = 0.5,
+    ) -> None:
+        self.limit = limit
+
+
+NUMBERS = [("1", 1), ("4", 4), ("1.0", 1.0), ("0.5", 0.5), ("1e-3", 0.001), ("null", None)]
+
+
+@pytest.mark.parametrize(("text", "value"), NUMBERS)
+def test_a_whole_number_stays_one_whatever_was_imported_before(
+    text: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process that had imported something else first, `limit_val_batches: 1` was 1.0: all batches."""
+    for forget in typing._cleanups:  # type: ignore[attr-defined]
+        forget()
+    Optional[Union[float, int]]  # noqa: UP007, UP045  as an import may have it
+    parser = OneLineParser()
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(Limited, "trainer")
+    parser.add_subclass_arguments(L.Callback, "nested")
+    (tmp_path / "a.yaml").write_text(f"trainer: {{limit: {text}}}\n")
+    nested = "--nested=lightning.pytorch.callbacks.Limited"
+    monkeypatch.setattr(Limited, "__module__", callbacks.__name__)  # from where classes are taken
+    monkeypatch.setattr(callbacks, "Limited", Limited, raising=False)
+    for words in ([f"--trainer.limit={text}"], [f"--config={tmp_path / 'a.yaml'}"]):
+        read = parser.parse_args([*words, nested, f"--nested.limit={text}"])
+        for given in (read.trainer.limit, read.nested.init_args.limit):
+            assert (type(given), given) == (type(value), value)
+
+
+def test_the_trainers_numbers_are_tried_as_whole_ones_first() -> None:
+    hints = {action.dest: getattr(action, "_typehint", None) for action in training_parser()._actions}
+    numbers = {name for name, hint in hints.items() if all(kind in get_args(hint) for kind in (int, float))}
+    assert numbers >= {f"trainer.limit_{part}_batches" for part in ("train", "val", "test", "predict")}
+    assert all(get_args(hints[name])[:2] == (int, float) for name in numbers)

@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import dedent, shorten
-from typing import Any, NoReturn, get_args
+from types import UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -47,6 +48,14 @@ class OneLineParser(ArgumentParser):
         ours = {"allow_abbrev": False, "formatter_class": ExamplesFormatter, "epilog": epilog}
         super().__init__(*args, **{**ours, **kwargs})
 
+    def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Add a class's options; what may be any number is tried as a whole one first."""
+        added: list[str] = super().add_class_arguments(*args, **kwargs)
+        for action in self._actions:
+            if hasattr(action, "_typehint"):
+                action._typehint = whole_numbers_first(action._typehint)
+        return added
+
     def _check_value_key(self, action: argparse.Action, value: Any, key: str, *args: Any, **kwargs: Any) -> Any:
         """Check a value of a YAML. The library itself drops, or passes on, what is given in place of a group."""
         if is_group(action) and not isinstance(value, Namespace | Mapping | str):
@@ -80,6 +89,19 @@ class OneLineParser(ArgumentParser):
         known = [action.dest for action in parser._actions if action.dest not in (argparse.SUPPRESS, "help")]
         key, text = explain(message, known)
         raise OptionError(visible(text, keep=""), key, parser.prog.replace(" [options]", "")) from ex
+
+
+def whole_numbers_first(type_: Any) -> Any:
+    """Return a union of types with `int` and `float` first, so that 1 batch does not become 1.0, all of them.
+
+    The order in the source does not tell: Python takes `Union[float, int]` for the same as `Union[int, float]` and
+    returns the one that it made first, so it depends on what was imported before.
+    """
+    types = get_args(type_)
+    if get_origin(type_) not in (Union, UnionType) or not {int, float} <= {*types}:
+        return type_
+    others = [one for one in types if one not in (int, float)]
+    return Union[int, float, *others]  # in one level, in which Python keeps the order
 
 
 def _not_expected(key: str, type_: str, value: Any) -> TypeError:
