@@ -108,7 +108,8 @@ def parse_json(text: bytes | str, where: Path | str, fix: str) -> Any:
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
-        DepthLimit().check(content)
+        if content.count(b"[") + content.count(b"{") > DEEPEST:  # else it cannot be: most texts are a short line
+            DepthLimit().check(content)
         return json.loads(content.decode("utf-8"))
     except ValueError as error:  # no JSON, not UTF-8, or a number of thousands of digits
         raise InputError(f"{where} is damaged ({error}): {fix}") from error

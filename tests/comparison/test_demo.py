@@ -27,7 +27,7 @@ def test_every_step_runs_in_the_folder(
     ]
     assert Path.cwd() == tmp_path
     assert capsys.readouterr().err.count("$ gaze-vlm ") == 3
-    assert "--participants 16" in " ".join(steps[0][2])
+    assert "--participants 12" in " ".join(steps[0][2])
 
 
 def test_each_step_is_its_command_and_makes_what_the_next_reads(

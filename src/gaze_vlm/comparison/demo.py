@@ -11,7 +11,7 @@ from gaze_vlm.preparation.runner import prepare
 from gaze_vlm.progress import say
 
 STEPS = (
-    (build_kitchen, "kitchen --root data/demo --participants 16"),
+    (build_kitchen, "kitchen --root data/demo --participants 12"),
     (
         prepare,
         "prepare --config lightning_configs/kitchen/preparation.yaml --root data/demo --store data/demo-store",

@@ -18,6 +18,14 @@ if TYPE_CHECKING:  # which imports torch; a reader of predictions need not
     from gaze_vlm.datamodules.clip import Clip
 
 TASKS: tuple[Task, ...] = get_args(Task)
+OF_OLDER_VERSIONS: dict[str, Any] = {
+    "video_id": "",
+    "target_verb": None,
+    "target_noun": None,
+    "clip_nouns": (),
+    "session_end_s": None,
+}
+"""What their lines lack."""
 
 
 @dataclass(frozen=True)
@@ -143,24 +151,25 @@ def mean_scores(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]
     return means
 
 
-def _prediction(where: str, row: dict[str, Any]) -> Prediction:
+def _prediction(where: str, given: dict[str, Any]) -> Prediction:
+    row = OF_OLDER_VERSIONS | given
     try:
         if row["task"] not in TASKS:
             raise InputError(f"{where}: task {shown(row['task'])} is none of {', '.join(TASKS)}: test the run again")
         return Prediction(
             clip_id=member(row, "clip_id", str),
-            video_id=member({"video_id": ""} | row, "video_id", str),
+            video_id=member(row, "video_id", str),
             session=member(row, "session", str),
             task=row["task"],
             prediction=member(row, "prediction", str),
             target=member(row, "target", str),
-            target_verb=member({"target_verb": None} | row, "target_verb", str | None),
-            target_noun=member({"target_noun": None} | row, "target_noun", str | None),
-            clip_nouns=tuple(member({"clip_nouns": ()} | row, "clip_nouns", tuple[str, ...])),
+            target_verb=member(row, "target_verb", str | None),
+            target_noun=member(row, "target_noun", str | None),
+            clip_nouns=tuple(member(row, "clip_nouns", tuple[str, ...])),
             scores={name: float(member(row, name, float)) for name in row if name in SCORES and row[name] is not None},
             same_action=member(row, "same_step", bool),
             future_starts_in_s=float(member(row, "future_starts_in_s", float)),
-            session_end_s=member({"session_end_s": None} | row, "session_end_s", float | None),
+            session_end_s=member(row, "session_end_s", float | None),
         )
     except KeyError as error:
         raise InputError(f"{where} has no key {error}: test the run again") from error
