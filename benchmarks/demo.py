@@ -19,6 +19,8 @@ from gaze_vlm.cores import cores
 
 ROOT = Path(__file__).parents[1]
 COMMAND = "$ gaze-vlm "
+NOT_A_USERS = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+"""Environment variables: without bytecode, every process would compile all that it imports."""
 
 
 def timed_stages(clone: Path, environment: dict[str, str]) -> dict[str, float]:
@@ -39,7 +41,7 @@ def timed_stages(clone: Path, environment: dict[str, str]) -> dict[str, float]:
 
 def main() -> None:
     load = os.getloadavg()[0]
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
     with tempfile.TemporaryDirectory() as made:
         clone = Path(made) / "gaze_vlm"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
