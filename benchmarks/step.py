@@ -4,7 +4,7 @@
 
 The kitchen's runs (`lightning_configs/kitchen/gaze.yaml`), as `fit` runs them, from the tiny LLaVA that ships; STORE is
 a kitchen's, and one is made where none is given. Processor time of one thread, which other work hardly changes. The
-ways of a step take turns, and ratios are medians of the rounds' ratios:
+ways of a step take turns, in the other order every other round, and ratios are medians of the rounds' ratios:
 
 - `loaded`: of the gaze arm, with its loader, over `bare`, a plain loop over ready batches with the same loss;
 - `pull`: of the gaze arm over the control arm, λ = 1 over λ = 0, everything on;
@@ -32,7 +32,7 @@ from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.training.lightning_cli import GazeCLI, make_cli
 
 ROOT = Path(__file__).parents[1]
-STEPS, FIRST, ROUNDS = 110, 10, 3
+STEPS, FIRST, ROUNDS = 210, 10, 4  # the gradients' ratio is measured in step 200
 
 
 class Clock(L.Callback):
@@ -140,9 +140,11 @@ def of_transformers(cli: TimedCLI, folder: Path) -> float:
     return clock["seconds"]
 
 
-def measure(store: Path, folder: Path) -> dict[str, float]:
-    """Ratios of a round."""
-    control, gaze, baseline = (fit(store, folder, arm) for arm in ("control", "gaze", "baseline"))
+def measure(store: Path, folder: Path, number: int) -> dict[str, float]:
+    """Ratios of a round; every other one takes the arms in the other order."""
+    order = ("control", "gaze", "baseline")[:: -1 if number % 2 else 1]
+    made = {arm: fit(store, folder, arm) for arm in order}
+    control, gaze, baseline = (made[arm] for arm in ("control", "gaze", "baseline"))
     return {
         "loaded_over_bare": gaze.clock.seconds / bare(gaze),
         "gaze_over_control": gaze.clock.seconds / control.clock.seconds,
@@ -164,10 +166,14 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with TemporaryDirectory() as made:
         store = Path(sys.argv[1]) if len(sys.argv) > 1 else kitchen_store(Path(made))
-        rounds = [measure(store, Path(made)) for _ in range(ROUNDS)]
+        rounds = [measure(store, Path(made), number) for number in range(ROUNDS)]
+    figures: dict[str, float | int | str] = {}
+    for name in rounds[0]:
+        found = [one[name] for one in rounds]
+        figures |= {name: round(median(found), 3), f"{name}_rounds": ", ".join(f"{one:.3f}" for one in found)}
     write_result(
         "step",
-        {name: round(median(one[name] for one in rounds), 3) for name in rounds[0]},
+        figures,
         "python benchmarks/step.py",
         cpu_name(),
         ["torch", "lightning", "transformers"],
