@@ -64,6 +64,7 @@ def test_runs_that_would_not_fail_are_taken(real, capsys):
         ("--run.arm=other", "run.arm would be 'other', the comparison says 'control'"),
         ("--run.dataset=egtea", "run.dataset would be 'egtea', the comparison says 'kitchen'"),
         ("--seed_everything=7", "seed_everything would be '7', the comparison says '1'"),
+        ("--model.regularizer.init_args.weight=-1", "regularizer weight (λ) is -1"),
         ("--data.train_clips=null", "it would train on 4 clips, the comparison says 2: correct train_clips"),
     ],
 )

@@ -17,6 +17,7 @@ from gaze_vlm.errors import MissingFileError
 from gaze_vlm.processes.jobs import in_parallel
 from gaze_vlm.processes.subprocesses import Subprocesses
 from gaze_vlm.processes.warmed import SERVER_DIED, WarmedProcess
+from gaze_vlm.workers import results_of
 from training_files import arguments
 from waiting import wait_until
 
@@ -85,6 +86,36 @@ def test_a_function_returns_and_raises_as_it_would_here(tmp_path: Path) -> None:
         process.call(divmod, 1, 0)
     with pytest.raises(MissingFileError, match="gone is not there"):
         process.call(refuse, tmp_path / "gone")
+
+
+def test_it_has_imported_what_it_should_after_other_work_in_this_process() -> None:
+    """The demo's kitchen and preparation had begun the one server that a process has: no run was warm."""
+    assert [*results_of(served, ["wave"], 1)] == [(False, None)]
+    for modules in (["wave"], ["this"]):
+        process = WarmedProcess({"WARMED_FOR": modules[0]}, modules)
+        assert process.call(served, modules[0]) == (True, modules[0])
+
+
+def served(module: str, *_: object) -> tuple[bool, str | None]:
+    """Whether this process has a module, and what its environment says."""
+    return module in sys.modules, os.environ.get("WARMED_FOR")
+
+
+def test_a_run_ends_what_its_parts_leave_for_the_end_and_has_no_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "of_my_lab.py").write_text(
+        "import atexit, os, torch\n"
+        "print('input and threads', os.read(0, 1), torch.get_num_threads())\n"
+        "atexit.register(print, 'at the end of the run')\n"
+        "raise SystemExit(3)\n"
+    )
+    log = tmp_path / "log.txt"
+    process = WarmedProcess({"OMP_NUM_THREADS": "1"}, ["torch"])
+    options = ["fit", "--trainer.callbacks=of_my_lab.Recorder", "--allow_packages=of_my_lab"]
+    assert process.start(options, log, {"OMP_NUM_THREADS": "2"}).wait() == 3
+    assert log.read_text() == "input and threads b'' 2\nat the end of the run\n"
 
 
 def refuse(file: Path) -> None:

@@ -4,6 +4,7 @@ That process is Python's own fork server. It imports and never computes: a fork 
 computation, and would wait for them for ever.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -18,10 +19,10 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gaze_vlm.errors import CommandError
-from gaze_vlm.progress import say
+from gaze_vlm.progress import say, show_warnings_plainly
 from gaze_vlm.workers import end_with_parent
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,8 +30,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 IMPORTED = ["gaze_vlm.processes.warm_imports"]
 SERVER_DIED = 255
 """Exit status that multiprocessing reports of a process whose fork server is gone."""
-DIED = "the process that runs are started from has died: make sure that there is enough memory"
+DIED = "the process that runs are started from has died: its error is above, or there was not enough memory"
 CONTEXT = multiprocessing.get_context("forkserver")
+_imported_by: dict[int, list[str]] = {}
+"""Process id of a fork server of ours → the modules that it has imported; Python has one such server at a time."""
 
 Result = TypeVar("Result")
 
@@ -47,8 +50,8 @@ class WarmedProcess:
 
     def __init__(self, environment: Mapping[str, str], imported: Sequence[str] = IMPORTED) -> None:
         self.environment = environment
+        self.imported = [*imported]
         self.lock = threading.Lock()  # multiprocessing looks after all its processes whenever it starts one
-        CONTEXT.set_forkserver_preload([*imported])
 
     def call(self, function: Callable[..., Result], *args: object) -> Result:
         """Return what a function returns, or raise what it raises.
@@ -100,7 +103,7 @@ class WarmedProcess:
             before, allowed = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             os.environ.update(self.environment)
             try:
-                forkserver.ensure_running()
+                self._ensure_running()
             finally:
                 os.environ.clear()
                 os.environ.update(before)
@@ -109,6 +112,15 @@ class WarmedProcess:
                 yield
             except (OSError, EOFError) as error:
                 raise CommandError(DIED) from error
+
+    def _ensure_running(self) -> None:
+        """Start the fork server, in the place of one that a kitchen or a preparation in this process has left."""
+        server: Any = forkserver._forkserver
+        if _imported_by.get(server._forkserver_pid) != self.imported and not multiprocessing.active_children():
+            server._stop()
+        CONTEXT.set_forkserver_preload(self.imported)
+        forkserver.ensure_running()
+        _imported_by.setdefault(server._forkserver_pid, self.imported)
 
 
 class WarmedRun:
@@ -143,14 +155,23 @@ def _run(begun: Connection, args: Sequence[str], log: Path, environment: Mapping
     begun.send(None)
     begun.close()
     os.environ.update(environment)
+    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:  # which it has read at its import
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
     multiprocessing.set_start_method(None, force=True)  # loaders' processes start as they do elsewhere
     sys.argv = ["gaze_vlm", *args]
-    runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
+    atexit._clear()  # what the server is to do at its end
+    try:
+        runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # as multiprocessing does not: loggers end their runs so
 
 
 def _begin(folder: Path) -> None:
-    """Make a process group, allow signals, and end with the comparison."""
+    """Make a process group without input, allow signals, and end with the comparison."""
     os.setsid()
     os.chdir(folder)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    show_warnings_plainly()
     end_with_parent(lambda: os.killpg(0, signal.SIGKILL))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

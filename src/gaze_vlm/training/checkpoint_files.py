@@ -71,7 +71,7 @@ class CheckpointFiles(TorchCheckpointIO):
     teardown = wait
 
 
-def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | None:
+def find_checkpoint(name: str | Path | None, run: RunDirectory, command: str) -> str | None:
     """Find the file or folder that `--ckpt_path` names; `best` and `last` are those of the run.
 
     None warns where a command other than `fit` would score untrained weights beside trained ones.
@@ -81,7 +81,8 @@ def find_checkpoint(name: str | None, run: RunDirectory, command: str) -> str | 
     """
     if name is None and command != "fit" and kept(run.best).exists():
         rank_zero_warn("no --ckpt_path: untrained weights are taken; --ckpt_path best takes those of the run")
-    if name is None or "://" in str(name):
+    name = None if name is None else str(name)  # which the parser may have made a path
+    if name is None or "://" in name:
         return name
     if name == "hpc":  # what Lightning writes before a cluster's scheduler requeues a job
         if not any(run.path.glob("hpc_ckpt_*.ckpt")):

@@ -80,7 +80,9 @@ class GazeCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except ValueError as error:
-            if isinstance(error, UserError) or isinstance(error.__cause__, UserError) or error.__cause__ is None:
+            if isinstance(error.__cause__, UserError):
+                raise error.__cause__ from None  # a process that passes it on would lose the cause
+            if isinstance(error, UserError) or error.__cause__ is None:
                 raise
             raise InputError(not_made(error)) from error
 
