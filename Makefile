@@ -49,7 +49,7 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 	sed -i '1i # Versions that were tested together: `make install` installs them, `make lock` writes them anew.' constraints.txt
 	$(MAKE) --no-print-directory test
 
-demo: install  ## the main job on a small kitchen, one seed: table and page (12 minutes on 2 cores of an AMD EPYC, beside the download)
+demo: install  ## the main job on a small kitchen, one seed: table and page (7 minutes on 2 cores of an AMD EPYC, beside the download)
 	$(RUN) demo
 
 table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (on 2 cores 27 of the 36 runs and their tests take 14 minutes; the others read all patch tokens and take longer, kitchens and checkpoints come on top)
