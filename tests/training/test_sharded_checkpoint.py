@@ -89,7 +89,8 @@ def test_a_killed_writer_leaves_one_that_is_read(
     assert len([*written.parent.iterdir()]) == 2
     assert value_of(written) == 1
     run = RunDirectory(written.parents[1])
-    assert read_checkpoint(Path(str(find_checkpoint("last", run, "fit"))))["epoch"] == 1
+    for name in ("last", Path("last")):  # the parser takes either
+        assert read_checkpoint(Path(str(find_checkpoint(name, run, "fit"))))["epoch"] == 1
     assert "--ckpt_path last" in how_to_resume(run)
     write(written, alone, 3.0)
     remove_drafts(written.parent)

@@ -119,8 +119,10 @@ class WarmedProcess:
         if _imported_by.get(server._forkserver_pid) != self.imported and not multiprocessing.active_children():
             server._stop()
         CONTEXT.set_forkserver_preload(self.imported)
+        before = server._forkserver_pid
         forkserver.ensure_running()
-        _imported_by.setdefault(server._forkserver_pid, self.imported)
+        if server._forkserver_pid != before:
+            _imported_by[server._forkserver_pid] = self.imported
 
 
 class WarmedRun:
