@@ -18,6 +18,7 @@ from gaze_vlm.processes.jobs import in_parallel
 from gaze_vlm.processes.subprocesses import Subprocesses
 from gaze_vlm.processes.warmed import SERVER_DIED, WarmedProcess
 from gaze_vlm.workers import results_of
+from light_functions import refuse, served
 from training_files import arguments
 from waiting import wait_until
 
@@ -96,11 +97,6 @@ def test_it_has_imported_what_it_should_after_other_work_in_this_process() -> No
         assert process.call(served, modules[0]) == (True, modules[0])
 
 
-def served(module: str, *_: object) -> tuple[bool, str | None]:
-    """Whether this process has a module, and what its environment says."""
-    return module in sys.modules, os.environ.get("WARMED_FOR")
-
-
 def test_a_run_ends_what_its_parts_leave_for_the_end_and_has_no_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,10 +112,6 @@ def test_a_run_ends_what_its_parts_leave_for_the_end_and_has_no_input(
     options = ["fit", "--trainer.callbacks=of_my_lab.Recorder", "--allow_packages=of_my_lab"]
     assert process.start(options, log, {"OMP_NUM_THREADS": "2"}).wait() == 3
     assert log.read_text() == "input and threads b'' 2\nat the end of the run\n"
-
-
-def refuse(file: Path) -> None:
-    raise MissingFileError(f"{file.name} is not there")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
