@@ -264,11 +264,7 @@ def test_a_short_config_option_is_composed_too(tmp_path: Path, monkeypatch: pyte
 class Limited(L.Callback):
     """Takes a number of batches or a share of them."""
 
-    def __init__(
-        self,
-        limit: float | int | None = None,
-        share: float = 0.5,
-    ) -> None:
+    def __init__(self, limit: float | int | None = None) -> None:
         self.limit = limit
 
 
