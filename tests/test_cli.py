@@ -6,7 +6,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from gaze_vlm.cli import COMMANDS, TRAINING, main
-from gaze_vlm.command_line.options import join_lists, name_nothing, set_switches
+from gaze_vlm.command_line.arguments import join_lists, name_nothing, set_switches
 from gaze_vlm.errors import InputError
 
 

@@ -110,7 +110,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, args: list[str]) -> None:
-    from gaze_vlm.command_line.options import name_nothing, underscored
+    from gaze_vlm.command_line.arguments import name_nothing, underscored
 
     args = underscored(args)
     if command in TRAINING:

@@ -10,8 +10,10 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import callbacks
 
 from gaze_vlm.cli import main
+from gaze_vlm.command_line.arguments import underscored
 from gaze_vlm.command_line.composition import expand_configs
-from gaze_vlm.command_line.options import OneLineParser, explain, underscored
+from gaze_vlm.command_line.options import OneLineParser
+from gaze_vlm.command_line.wrong_options import explain
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.suggestions import nearest_path
 from gaze_vlm.training.lightning_cli import TrainingParser, training_parser

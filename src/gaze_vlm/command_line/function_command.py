@@ -8,9 +8,10 @@ from typing import Any
 from docstring_parser import DocstringStyle
 from jsonargparse import set_parsing_settings
 
+from gaze_vlm.command_line.arguments import join_lists, name_nothing, set_switches
 from gaze_vlm.command_line.class_paths import restrict_imports
 from gaze_vlm.command_line.composition import naming_files, with_located_configs
-from gaze_vlm.command_line.options import OneLineParser, join_lists, name_nothing, set_switches
+from gaze_vlm.command_line.options import OneLineParser
 
 Function = Callable[..., Any]
 

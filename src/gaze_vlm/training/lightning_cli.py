@@ -19,8 +19,9 @@ from gaze_vlm.command_line.class_paths import check_classes, restrict_imports
 from gaze_vlm.command_line.composition import expand_configs, naming_files
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.help_page import HelpAction
-from gaze_vlm.command_line.options import OneLineParser, not_made
+from gaze_vlm.command_line.options import OneLineParser
 from gaze_vlm.command_line.quiet import quiet
+from gaze_vlm.command_line.wrong_options import not_made
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.loader_deaths import loader_deaths
 from gaze_vlm.errors import InputError, UserError
