@@ -13,9 +13,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, TimmWrapper
 from transformers.masking_utils import eager_mask
 
 from backbone_families import Family, asked, collate, make_backbone, make_batch, make_clip, randomize_lora
-from gaze_vlm.attention.sources import IGNORED, NO_PLACEHOLDER
+from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.backbones import Backbone, Lora
-from gaze_vlm.datamodules.clip import Batch, Clip
+from gaze_vlm.datamodules.clip import IGNORED, Batch, Clip
 from gaze_vlm.gaze.mixture import GazeMixture
 
 EAGER, SILENT = "recording_eager", "silent"

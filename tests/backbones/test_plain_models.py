@@ -15,13 +15,13 @@ from transformers.video_utils import VideoMetadata
 from backbone_checks import SILENT
 from backbone_families import FAMILIES, FRAMES, Family, make_backbone, make_clip
 from gaze_vlm import Box, FrameRegions, GazeMixture, GazeRegularizer, PatchTargets, View, capture_attention
-from gaze_vlm.attention.sources import IGNORED, Tower
+from gaze_vlm.attention.sources import Tower
 from gaze_vlm.backbones import Backbone
 from gaze_vlm.backbones.layout import processed_view
 from gaze_vlm.backbones.loading import checkpoint_activations, save_checkpoint
 from gaze_vlm.backbones.placement import place_frames
 from gaze_vlm.backbones.plain import family_of_model
-from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.datamodules.clip import IGNORED, Clip
 from gaze_vlm.errors import InputError
 
 NARRATOR = "narrator"

@@ -18,12 +18,12 @@ from torch.utils.checkpoint import checkpoint
 
 from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.patch_attention import PatchAttention
+from gaze_vlm.datamodules.clip import IGNORED
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid
 from gaze_vlm.precision import upcast
 
 Layers = Sequence[int] | Literal["all"]
-IGNORED = -100  # the label that the cross-entropy skips
 Tower = Literal["vision", "language"]
 NO_PLACEHOLDER = -1  # the visual token of a text that has none: the language model reads them by cross-attention
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gaze_vlm.attention.capture import CAPTURING_SDPA, AttentionCapture
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.loading import checkpoint_activations
 from gaze_vlm.backbones.options import BackboneOptions

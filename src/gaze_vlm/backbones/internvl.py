@@ -9,7 +9,8 @@ from torch import nn
 from transformers import InternVLForConditionalGeneration
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator, Media, one_per_group
+from gaze_vlm.backbones.chat_texts import Media
+from gaze_vlm.backbones.collator import Collator, one_per_group
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.backbones.placement import Medium, VisualTokens

@@ -11,7 +11,7 @@ from transformers.models.llava.image_processing_llava import LlavaImageProcessor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.layout import Layout, processed_view, square_layout
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.backbones.placement import Medium, VisualTokens

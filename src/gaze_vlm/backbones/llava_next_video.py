@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from transformers import LlavaNextVideoForConditionalGeneration
 
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.errors import InputError

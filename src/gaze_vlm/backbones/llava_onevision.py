@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import LlavaOnevisionForConditionalGeneration
 from transformers.models.llava_onevision.modeling_llava_onevision import image_size_to_num_patches
 
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.llava import Llava
 from gaze_vlm.backbones.parts import ModelParts, parameters_of
 from gaze_vlm.backbones.placement import Medium, VisualTokens

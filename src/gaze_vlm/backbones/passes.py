@@ -14,10 +14,10 @@ from torch.nn import functional
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from gaze_vlm.attention.patch_attention import PatchAttention
-from gaze_vlm.attention.sources import IGNORED, AttentionSource
+from gaze_vlm.attention.sources import AttentionSource
 from gaze_vlm.backbones.family import ModelFamily
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam
-from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.datamodules.clip import IGNORED, Batch
 from gaze_vlm.precision import upcast
 
 # The keys and values of what was read: `past_key_values` until transformers 5.2x.
@@ -152,17 +152,18 @@ class ModelPasses(ModelFamily, ABC):
 
         The targets are read behind the prompts' keys and values, which the answers leave.
         """
-        source, prompt_ids = self.source, batch.prompts["input_ids"]
+        source, prompts = self.source, batch.prompts
+        prompt_ids = prompts["input_ids"]
         looks_at_answers = source is not None and source.looks_at_answers
         with nullcontext() if source is None or looks_at_answers else source.capturing(), self.reading(batch) as visual:
-            prepared = self.prepare({**batch.prompts, **visual})
+            prepared = self.prepare({**prompts, **visual})
             answers, cache = self.answer(prepared)
         last = prompt_ids.shape[1] - 1  # its logits predict the first word
         cache.crop(last - cache.get_seq_length())
         labels = behind_prompts(batch.inputs["labels"], prompt_ids)
         targets = labels[:, last + 1 :]
         input_ids = torch.cat([prompt_ids, targets.clamp_min(0)], 1)
-        mask = torch.cat([batch.prompts["attention_mask"], torch.ones_like(targets)], 1)
+        mask = torch.cat([prompts["attention_mask"], torch.ones_like(targets)], 1)
         memory = {name: prepared[name] for name in ("encoder_hidden_states",) if name in prepared}
         with source.capturing() if looks_at_answers else nullcontext():  # type: ignore[union-attr]
             logits = self.generative_model(

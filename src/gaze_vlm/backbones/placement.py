@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from gaze_vlm.attention.sources import Tower
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid

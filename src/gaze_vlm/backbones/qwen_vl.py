@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText
 
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator, Media
+from gaze_vlm.backbones.chat_texts import Media
+from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.layout import Layout, sequence_positions
 from gaze_vlm.backbones.parts import ModelParts
 from gaze_vlm.backbones.placement import Medium, VisualTokens

@@ -1,12 +1,11 @@
 """A clip, which a datamodule serves, and a batch, which a backbone's collator makes of some."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from gaze_vlm.errors import InputError
@@ -14,6 +13,8 @@ from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.regions import FrameRegions
 from gaze_vlm.preparation.records import Task
 from gaze_vlm.suggestions import did_you_mean
+
+IGNORED = -100  # the label that the cross-entropy skips
 
 PROMPTS: dict[Task, str] = {
     "activity": "What is the camera wearer doing?",
@@ -74,15 +75,15 @@ class StepTotals:
 class Batch:
     """A collated batch, with gaze beside the model's inputs, never inside them.
 
-    `inputs` hold prompt and target with `labels`; `prompts` the prompt alone, for generation. Sequences end at the
-    right edge. `visual` has `pixel_values` or `features`, and times where the model reads them, of each clip once;
-    `rows` says which of them a sample shows, None that each has its own. Gaze is there for each frame group of the
-    model: a frame, or as many as its vision tower takes as one. `tokens` counts the answers' tokens. `clips` have no
-    frames. `step` is None where the batch is an optimiser step by itself.
+    `inputs` hold prompt and target with `labels`, ending at the right edge, with `padding` on the left. `visual` has
+    `pixel_values` or `features`, and times where the model reads them, of each clip once; `rows` says which of them a
+    sample shows, None that each has its own. Gaze is there for each frame group of the model: a frame, or as many as
+    its vision tower takes as one. `tokens` counts the answers' tokens. `clips` have no frames. `step` is None where
+    the batch is an optimiser step by itself.
     """
 
-    inputs: dict[str, Tensor]
-    prompts: dict[str, Tensor]
+    inputs: dict[str, Int[Tensor, "batch token"]]
+    padding: int
     visual: dict[str, Tensor]
     rows: Int[Tensor, " batch"] | None
     gaze: Float[Tensor, "batch group patch"]
@@ -96,15 +97,35 @@ class Batch:
         """Those of the optimiser step that the batch belongs to."""
         return self.step or totals_of([self])[0]
 
+    @property
+    def prompts(self) -> dict[str, Int[Tensor, "batch token"]]:
+        """The inputs without the targets, for generation: ids and mask of the prompts alone, padded on the left."""
+        ids, mask = self.inputs["input_ids"], self.inputs["attention_mask"]
+        answers = (self.inputs["labels"] != IGNORED).sum(1)
+        longest = int((mask.sum(1) - answers).max())
+        places = torch.arange(ids.shape[1] - longest, ids.shape[1], device=ids.device) - answers[:, None]
+        is_prompt = mask.gather(1, places.clamp_min(0)).bool() & (places >= 0)
+        prompts = ids.gather(1, places.clamp_min(0)).where(is_prompt, self.padding)
+        return {"input_ids": prompts, "attention_mask": is_prompt.long()}
+
     def __len__(self) -> int:
         return len(self.valid)
 
     def map_tensors(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the batch with a function applied to every tensor but the clips'."""
-        clips, self.clips = self.clips, []
-        mapped: Batch = apply_to_collection(self, Tensor, function)
-        self.clips = mapped.clips = clips
-        return mapped
+        step = self.step
+        if step is not None:
+            step = replace(step, tokens=function(step.tokens), valid=function(step.valid))
+        return replace(
+            self,
+            inputs={name: function(tensor) for name, tensor in self.inputs.items()},
+            visual={name: function(tensor) for name, tensor in self.visual.items()},
+            rows=None if self.rows is None else function(self.rows),
+            gaze=function(self.gaze),
+            valid=function(self.valid),
+            tokens=function(self.tokens),
+            step=step,
+        )
 
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory, from which a copy to a GPU need not wait."""

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from gaze_vlm.attention.block import GazeBlock
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Media
+from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.export_files import BLOCK, SETTINGS, ClipShape
 from gaze_vlm.backbones.families import FAMILIES
 from gaze_vlm.backbones.lora import ADAPTER_CONFIG, merge_adapter

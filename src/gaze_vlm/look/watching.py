@@ -59,12 +59,13 @@ def ask(backbone: Backbone, clip: Clip, answer: str | None = None) -> AskedClip:
     collator.check_asked(clip.prompt, "the prompt")
     collator.check_asked(answer or "", "the answer")
     batch = on_device_of(backbone, collator([clip]))
-    prompt_ids = batch.prompts["input_ids"]
+    prompts = batch.prompts
+    prompt_ids = prompts["input_ids"]
     if answer is not None:
         answer_ids = prompt_ids.new_tensor(collator.tokenize(clip.prompt, answer, clip.frame_times_s)[1])
     else:
         with backbone.reading(batch) as visual:
-            answer_ids = backbone.answer_ids(backbone.prepare({**batch.prompts, **visual}))[0][0]
+            answer_ids = backbone.answer_ids(backbone.prepare({**prompts, **visual}))[0][0]
     return AskedClip(batch, prompt_ids[0], answer_ids)
 
 

@@ -15,12 +15,11 @@ from lightning.pytorch.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.loading import chosen_device, save_checkpoint
 from gaze_vlm.backbones.tiny import TinyFamily
-from gaze_vlm.datamodules.clip import Batch
+from gaze_vlm.datamodules.clip import IGNORED, Batch
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.pretraining.optimisation import steps
 from gaze_vlm.pretraining.patch_labels import CLASSES, patch_labels
@@ -169,15 +168,15 @@ def ask(
     else:
         questions = [ask_of_scene(clip[-1], rng) for clip in clips]
     collator.tokens_per_frame = backbone.tokens_per_frame
-    texts = [collator.tokenize(*question, [0.0] * frames) for question in questions]
-    inputs, prompts = collator.with_labels(texts), collator.pad([prompt for prompt, _ in texts])
+    inputs = collator.with_labels([collator.tokenize(*question, [0.0] * frames) for question in questions])
     images = [to_frames(torch.from_numpy(np.stack([still.image for still in clip]))) for clip in clips]
     visual = {"pixel_values": torch.stack([collator.pixel_values(image) for image in images])}
-    inputs, prompts, visual = move_data_to_device((inputs, prompts, visual), backbone.hf.device)
+    inputs, visual = move_data_to_device((inputs, visual), backbone.hf.device)
     gaze, valid = torch.empty(len(clips), 0, 0), torch.empty(len(clips), 0, dtype=torch.bool)  # stills have none
     tokens = (inputs["labels"] != IGNORED).sum().float()
+    padding = collator.padding
     batch = Batch(
-        inputs=inputs, prompts=prompts, visual=visual, rows=None, gaze=gaze, valid=valid, clips=[], tokens=tokens
+        inputs=inputs, padding=padding, visual=visual, rows=None, gaze=gaze, valid=valid, clips=[], tokens=tokens
     )
     return batch, questions
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration
 
-from gaze_vlm.attention.sources import IGNORED
 from gaze_vlm.backbones.collator import Collator
+from gaze_vlm.datamodules.clip import IGNORED
 from gaze_vlm.pretraining.optimisation import steps
 from gaze_vlm.pretraining.questions import TOOL, ask_of_crops, ask_of_scene
 from gaze_vlm.pretraining.stills import Still

@@ -85,6 +85,9 @@ class SeedOfBatch(Callback):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        # Where there is no GPU, `torch.manual_seed` writes down the whole stack each time, and asking whether there is
+        # one takes as long: each a hundredth of a small step.
+        self.generators: Any = torch if torch.accelerator.is_available() else torch.default_generator
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -93,8 +96,7 @@ class SeedOfBatch(Callback):
         seed = int(np.random.SeedSequence(of_batch).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002  # the one that libraries draw from
-        # Where there is no GPU, `torch.manual_seed` writes down the whole stack each time: a hundredth of a small step.
-        (torch if torch.accelerator.is_available() else torch.default_generator).manual_seed(seed)
+        self.generators.manual_seed(seed)
 
 
 class GradientCheck(Callback):

@@ -69,8 +69,8 @@ def clips_fit(training: Training) -> Iterable[Problem]:
 
 
 def _check_tokens(collator: Collator, prompt: str, text: str, frames: int) -> None:
-    tokens = collator.tokenize(prompt, text, [float(frame) for frame in range(1, frames + 1)])
-    collator.check_length(sum(map(len, tokens)), f"a clip of {frames} frames with the longest text")
+    question, answer = collator.tokenize(prompt, text, [float(frame) for frame in range(1, frames + 1)])
+    collator.check_length(len(question) + len(answer), f"a clip of {frames} frames with the longest text")
 
 
 def longest_text(data: ClipDataModule) -> str | None:
