@@ -52,7 +52,7 @@ lock: install  ## write constraints.txt anew, from the newest versions that pypr
 demo: install  ## the main job on a small kitchen, one seed: table and page (7 minutes on 2 cores of an AMD EPYC, beside the download)
 	$(RUN) demo
 
-table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (on 2 cores 27 of the 36 runs and their tests take 14 minutes; the others read all patch tokens and take longer, kitchens and checkpoints come on top)
+table: install  ## the README's table: eight arms, three seeds, the data-size curve, the test in Ego4D's files (72 minutes on 2 cores of an Intel Xeon, with other work beside it)
 	$(RUN) kitchen --root data/kitchen
 	$(RUN) prepare --config lightning_configs/kitchen/preparation.yaml
 	$(RUN) kitchen --root data/kitchen-ego4d --file_format ego4d --participants 12 --seed 1

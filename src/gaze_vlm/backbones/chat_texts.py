@@ -127,7 +127,8 @@ class ChatTexts:
         question, answer = self.token_ids(prompt, target, tuple(times_s))
         is_group = question == self.visual_token
         repeats = np.where(is_group, self.tokens_per_frame, 1)
-        repeats[np.flatnonzero(is_group)[-1:]] += self.tokens_after_clip
+        if self.tokens_after_clip:
+            repeats[np.flatnonzero(is_group)[-1:]] += self.tokens_after_clip
         if len(answer) > self.max_target_tokens:
             answer = [*answer[: self.max_target_tokens - 1], self.processor.tokenizer.eos_token_id]
         return question.repeat(repeats), answer
