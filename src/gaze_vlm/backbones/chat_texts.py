@@ -159,7 +159,7 @@ class ChatTexts:
     def question_ids(self) -> Callable[[str], TokenIds]:
         """Token ids of a question with its media, remembered."""
         tokenizer = self.processor.tokenizer
-        return lru_cache(maxsize=KEPT_QUESTIONS)(lambda text: np.array(tokenizer(text)["input_ids"]))
+        return lru_cache(maxsize=KEPT_QUESTIONS)(lambda text: np.array(tokenizer(text)["input_ids"], np.int64))
 
     def answer_ids(self, answer: str) -> list[int]:
         """Return all token ids of a rendered answer, with its end of text."""
