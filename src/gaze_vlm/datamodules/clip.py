@@ -104,8 +104,9 @@ class Batch:
         answers = (self.inputs["labels"] != IGNORED).sum(1)
         longest = int((mask.sum(1) - answers).max())
         places = torch.arange(ids.shape[1] - longest, ids.shape[1], device=ids.device) - answers[:, None]
-        is_prompt = mask.gather(1, places.clamp_min(0)).bool() & (places >= 0)
-        prompts = ids.gather(1, places.clamp_min(0)).where(is_prompt, self.padding)
+        within = places.clamp_min(0)
+        is_prompt = mask.gather(1, within).bool() & (places >= 0)
+        prompts = ids.gather(1, within).where(is_prompt, self.padding)
         return {"input_ids": prompts, "attention_mask": is_prompt.long()}
 
     def __len__(self) -> int:
