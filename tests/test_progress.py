@@ -1,10 +1,8 @@
 import sys
-import threading
-from concurrent.futures import Future
 
 import pytest
 
-from gaze_vlm.progress import Lines, as_done, track
+from gaze_vlm.progress import Lines, track
 
 
 def test_items_pass_unchanged():
@@ -53,28 +51,3 @@ def test_a_resumed_loop_reckons_with_what_it_did_itself(monkeypatch: pytest.Monk
 def test_a_loop_without_end_is_counted():
     lines = Lines("training", float("inf"), interval_s=0.0)
     assert lines.reach(7) == "training: 7 in 0:00"
-
-
-def test_futures_come_as_they_are_done():
-    first, second, third = Future(), Future(), Future()
-    second.set_result(2)
-    threading.Timer(0.05, third.set_exception, [ValueError("3")]).start()
-    threading.Timer(0.15, first.set_result, [1]).start()
-    assert [*as_done([first, second, third])] == [second, third, first]
-
-
-def test_an_interrupt_leaves_no_future_locked():
-    class Interrupted(threading.Condition):
-        def __enter__(self):
-            raise KeyboardInterrupt
-
-        acquire = __enter__
-
-    first, second = Future(), Future()
-    second._condition = Interrupted()
-    with pytest.raises(KeyboardInterrupt):
-        next(as_done([first, second]))
-    ending = threading.Thread(target=first.set_result, args=[1], daemon=True)
-    ending.start()
-    ending.join(5)
-    assert first.done()

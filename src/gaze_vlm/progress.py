@@ -4,13 +4,11 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sized
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gaze_vlm.foreign_text import visible
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 Item = TypeVar("Item")
-Done = TypeVar("Done", bound=Future[Any])
 PACKAGE = Path(__file__).parent
 LINE_SHARE = 0.1
 LINE_INTERVAL_S = 10.0
@@ -39,19 +36,6 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
         for item in iterable:
             yield item
             progress.advance()
-
-
-def as_done(futures: Collection[Done]) -> Iterator[Done]:
-    """Yield futures in the order in which they are done.
-
-    `concurrent.futures.as_completed` locks all of them first. A signal that comes then leaves locks behind, for which
-    the pool waits for ever.
-    """
-    done: SimpleQueue[Any] = SimpleQueue()
-    for future in futures:
-        future.add_done_callback(done.put)
-    for _ in range(len(futures)):
-        yield done.get()
 
 
 @dataclass(frozen=True)

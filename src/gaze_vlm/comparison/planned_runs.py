@@ -30,6 +30,10 @@ class PlannedRun:
         return str(self.directory)
 
 
+Step = PlannedRun | tuple[str, ...]
+"""A run, or a command before runs."""
+
+
 def planned_runs(comparison: Comparison, seeds: Sequence[int]) -> list[PlannedRun]:
     """List every run of the comparison.
 
@@ -190,13 +194,20 @@ def train_missing(
         for run, command in reversed(commands.items())  # each once, with the log of the first run
     }
 
-    def prepare(command: tuple[str, ...]) -> None:
-        run_or_raise(launch, list(command), logs[command], environment)
+    def do(step: Step) -> None:
+        if isinstance(step, PlannedRun):
+            job_of(step, comparison, anew).run(launch, environment)
+        else:
+            run_or_raise(launch, list(step), logs[step], environment)
 
-    def train(run: PlannedRun) -> None:
-        job_of(run, comparison, anew).run(launch, environment)
-
-    unprepared = in_parallel(prepare, list(dict.fromkeys(commands.values())), jobs, "before the runs")
-    failed = {run: f"before_seed failed, {logs[command]}" for run, command in commands.items() if command in unprepared}
-    broken = in_parallel(train, [run for run in missing if run not in failed], jobs, "runs")
-    return failed | {run: f"the run failed, {run.directory.log}" for run in broken}
+    before = list(dict.fromkeys(commands.values()))
+    steps: list[Step] = [*before, *missing]
+    after: dict[Step, Step] = {run: command for run, command in commands.items()}
+    failed = in_parallel(do, steps, jobs, "runs and what goes before" if before else "runs", after)
+    return {
+        run: f"before_seed failed, {logs[commands[run]]}"
+        if commands.get(run) in failed
+        else f"the run failed, {run.directory.log}"
+        for run in missing
+        if run in failed
+    }

@@ -1,10 +1,11 @@
 """Jobs: the commands that fill run directories, several at a time, with what they depend on."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 from gaze_vlm.command_line.commands import PROGRAM
@@ -13,7 +14,7 @@ from gaze_vlm.digests import file_digest
 from gaze_vlm.errors import CommandError, UserError
 from gaze_vlm.json_files import parse_object
 from gaze_vlm.output import write_atomically
-from gaze_vlm.progress import as_done, say, track
+from gaze_vlm.progress import say, track
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.shipped.configs import locate_config
 
@@ -117,23 +118,61 @@ def thread_environment(jobs: int) -> dict[str, str]:
 
 
 def in_parallel(
-    work: Callable[[Item], None], items: Sequence[Item], jobs: int, description: str
+    work: Callable[[Item], None],
+    items: Sequence[Item],
+    jobs: int,
+    description: str,
+    after: Mapping[Item, Item] | None = None,
 ) -> dict[Item, UserError]:
     """Do the work on all items; return those that failed with a user's error.
 
     Each such error is reported on stderr at once. Any other exception keeps further items from starting, and is raised
     at the end.
+
+    Args:
+        work: what to do with an item.
+        items: in the order in which they begin.
+        jobs: items at a time.
+        description: what they are, before the progress.
+        after: the item that an item waits for. Where that fails, it fails with it, and is not begun.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
-    futures: dict[Future[None], Item] = {pool.submit(work, item): item for item in items}
+    begun: dict[Future[None], Item] = {}
+    # `concurrent.futures.wait` locks all futures: a signal that comes then leaves locks behind, and the pool hangs.
+    done: SimpleQueue[Future[None]] = SimpleQueue()
+    waiting: dict[Item | None, list[Item]] = {}
+    for item in items:
+        waiting.setdefault((after or {}).get(item), []).append(item)
     failed: dict[Item, UserError] = {}
-    try:
-        for future in track(as_done(futures), description, total=len(futures)):
+
+    def begin(ready: Sequence[Item]) -> None:
+        for item in ready:
+            begun[future := pool.submit(work, item)] = item
+            future.add_done_callback(done.put)
+
+    def fail(item: Item, error: UserError) -> Iterator[Item]:
+        failed[item] = error
+        for behind in waiting.get(item, []):
+            yield from fail(behind, error)
+        yield item
+
+    def ended() -> Iterator[Item]:
+        while begun:
+            future = done.get()
+            item = begun.pop(future)
             try:
                 future.result()
             except UserError as error:
-                failed[futures[future]] = error
                 say(str(error))
+                yield from fail(item, error)
+            else:
+                begin(waiting.get(item, []))
+                yield item
+
+    try:
+        begin(waiting.get(None, []))
+        for _ in track(ended(), description, total=len(items)):
+            pass
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return failed
