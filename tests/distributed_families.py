@@ -49,7 +49,6 @@ def make_module(family: Family, folder: Path, processes: int) -> GazeVLM:
     )
     module = GazeVLM(backbone, GazeRegularizer(schedule="calibrated"), ratio_every_n_steps=5)
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
-    module.score = lambda batch: [backbone.evaluate(batch)]  # type: ignore[method-assign, list-item]
     strategy = SimpleNamespace(reduce=reduce if processes > 1 else lambda value, reduce_op: value)
     module._trainer = SimpleNamespace(log_every_n_steps=1, world_size=processes, strategy=strategy)  # type: ignore[assignment]
     return module.double()
@@ -78,8 +77,7 @@ def evaluate(module: GazeVLM, own: slice) -> tuple[list[float], list[str]]:
     """The cross-entropies and answers of some clips."""
     module.eval()
     with torch.no_grad():
-        module.validation_step(batch_of(module, 0, own), 0)
-    output, answers = module.predictions[0]  # type: ignore[misc]
+        output, answers = module.backbone.evaluate(batch_of(module, 0, own))
     return output.cross_entropy.tolist(), answers
 
 

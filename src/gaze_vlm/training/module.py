@@ -1,6 +1,6 @@
 """GazeVLM: the LightningModule that owns the gaze regularizer and the scores."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import lightning as L
@@ -10,21 +10,17 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from transformers import get_scheduler
 
-from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.regularizer import GazeRegularizer
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.datamodules.clip import Batch, StepTotals, Task, known_tasks
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary
-from gaze_vlm.metrics.attention_scores import AttentionScorer
-from gaze_vlm.metrics.scores import score_sample
-from gaze_vlm.metrics.semantic import Encoder, default_encoder, embedding_scores
+from gaze_vlm.metrics.semantic import Encoder, default_encoder
 from gaze_vlm.precision import upcast
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval
-from gaze_vlm.runs.alignment import Alignment, alignment_of
-from gaze_vlm.runs.prediction import Prediction, mean_scores, with_semantic_floor
 from gaze_vlm.training.checkpoint import check_belongs, trainable_state
-from gaze_vlm.training.finite import refuse_unfinite_scores, refuse_unfinite_weights
+from gaze_vlm.training.evaluation import Evaluation
+from gaze_vlm.training.finite import refuse_unfinite_weights
 from gaze_vlm.training.gradient_ratio import gradient_ratio
 from gaze_vlm.training.together import of_all
 
@@ -94,10 +90,7 @@ class GazeVLM(L.LightningModule):
         self.encoder = encoder or default_encoder()
         self.labels: Vocabulary | None = None  # of the data set, which the command line hands over
         self.fixations_of_sessions: Callable[..., Mapping[str, Tensor]] | None = None  # the datamodule's, too
-        self.predictions: list[Prediction] = []
-        self.attention_scorer: AttentionScorer | None = None  # of the evaluation under way
-        self.alignment: Alignment | None = None  # of the last evaluation
-        self.evaluated_attention: PatchAttention | None = None  # of the last batch that was evaluated
+        self.evaluation: Evaluation | None = None  # the one under way, or the last
         self.answers: list[dict[str, str]] = []  # of `predict`
         self.made_by: dict[str, Any] = {}  # what checkpoints say of the run; the command line knows it
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
@@ -225,23 +218,38 @@ class GazeVLM(L.LightningModule):
     # Validation and test: free generation.
 
     def on_validation_epoch_start(self) -> None:
-        self.predictions = []
-        self.attention_scorer, self.alignment = self.make_attention_scorer(), None
+        assert self.labels is not None
+        self.evaluation = None  # the last one's goes before this begins
+        floor = FLOOR if self.regularizer is None else self.regularizer.floor
+        self.evaluation = Evaluation(self.backbone, self.encoder, self.labels, floor, self.fixations())
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        assert self.evaluation is not None
+        self.evaluation.score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        assert self.evaluation is not None
+        for name, value in self.evaluation.finish().items():
+            self.log(f"{self.evaluated}/{name}", value, prog_bar=name == "score")
+
+    on_test_epoch_start, test_step = on_validation_epoch_start, validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    @property
+    def evaluated(self) -> Literal["validation", "test"]:
+        """What the evaluation under way is of."""
+        return "test" if self.trainer.testing else "validation"
+
+    def fixations(self) -> Mapping[str, Tensor] | None:
+        """Return where each session that is evaluated looks; None where that is not known, or nothing attends."""
+        backbone = self.backbone
+        if self.fixations_of_sessions is None or backbone.source is None:
+            return None
+        least = backbone.options.min_mass_in_view
+        return self.fixations_of_sessions(self.evaluated, backbone.grid, backbone.covered_view, least)
 
     def on_predict_epoch_start(self) -> None:
         self.answers = []
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.predictions += self.score(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self.evaluated_attention = None
-        self.log_means("validation")
-
-    def on_test_epoch_end(self) -> None:
-        self.log_means("test")
-
-    on_test_epoch_start, test_step = on_validation_epoch_start, validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, str]]:
         answers = [
@@ -253,56 +261,6 @@ class GazeVLM(L.LightningModule):
 
     def on_predict_epoch_end(self) -> None:
         self.answers = sorted(of_all(self.answers), key=lambda one: (one["clip_id"], one["task"]))
-
-    def score(self, batch: Batch) -> list[Prediction]:
-        """Predict and score each sample of a batch."""
-        assert self.labels is not None
-        self.evaluated_attention = None  # before the next takes its memory
-        output, answers = self.backbone.evaluate(batch)
-        refuse_unfinite_scores(batch.clips, output.cross_entropy)
-        embedded = embedding_scores(answers, [clip.target for clip in batch.clips], self.encoder)
-        of_attention: Sequence[dict[str, float]] = [{}] * len(answers)
-        if output.attention is not None:
-            assert self.attention_scorer is not None
-            of_attention = self.attention_scorer(output.attention, batch)
-            self.evaluated_attention = output.attention
-        predictions = []
-        for i, (clip, answer) in enumerate(zip(batch.clips, answers, strict=True)):
-            scores = {"cross_entropy": float(output.cross_entropy[i])}
-            scores |= {name: float(values[i]) for name, values in embedded.items()}
-            scores |= score_sample(answer, clip.target, clip.verb, clip.noun, clip.nouns, self.labels)
-            predictions.append(Prediction.of(clip, answer, scores | of_attention[i]))
-        return predictions
-
-    def make_attention_scorer(self) -> AttentionScorer | None:
-        """Make what scores the attention of an evaluation; None where there is no attention."""
-        backbone = self.backbone
-        if backbone.source is None:
-            return None
-        view, least = backbone.covered_view, backbone.options.min_mass_in_view
-        fixations = None
-        if self.fixations_of_sessions is not None:
-            evaluation = "test" if self.trainer.testing else "validation"
-            fixations = self.fixations_of_sessions(evaluation, backbone.grid, view, least)
-        return AttentionScorer(view, least, FLOOR if self.regularizer is None else self.regularizer.floor, fixations)
-
-    def log_means(self, stage: str) -> None:
-        """Log the mean of every score of every task, and `score` over all tasks.
-
-        `score` is the mean semantic similarity over all tasks; it chooses the best checkpoint. Each process has the
-        predictions of all.
-        """
-        gathered = sorted(of_all(self.predictions), key=lambda one: (one.clip_id, one.task))
-        self.predictions = with_semantic_floor(gathered, self.encoder)
-        for task, means in mean_scores(self.predictions).items():
-            for name, value in means.items():
-                self.log(f"{stage}/{task}/{name}", value)
-        semantic = [one.scores["semantic"] for one in self.predictions]
-        self.log(f"{stage}/score", sum(semantic) / len(semantic), prog_bar=True)
-        source, scorer = self.backbone.source, self.attention_scorer
-        if source is not None and scorer is not None and scorer.heads is not None:
-            first, *others = of_all([scorer.heads])
-            self.alignment = alignment_of(source, sum(others, first))
 
     # Checkpoints: trainable weights, and what they belong to.
 

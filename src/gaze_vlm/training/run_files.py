@@ -136,10 +136,11 @@ def write_scores(run: RunDirectory, module: GazeVLM, loader: Any) -> None:
 
     `limited` in metrics.json says that samples of the loader were left out.
     """
-    predictions, served = module.predictions, len(loader.dataset)
+    assert module.evaluation is not None
+    predictions, served = module.evaluation.predictions, len(loader.dataset)
     limited = {} if len(predictions) == served else {"limited": {"samples": len(predictions), "of": served}}
     write_lines(run.predictions, (one.row() for one in predictions))
     write_json(run.scores, {**mean_scores(predictions), **limited})
     run.alignment.unlink(missing_ok=True)  # of an earlier test
-    if module.alignment is not None:
-        write_alignment(run.alignment, module.alignment)
+    if module.evaluation.alignment is not None:
+        write_alignment(run.alignment, module.evaluation.alignment)

@@ -53,7 +53,9 @@ class SamplePictures(Callback):
         if not (in_training(trainer) and loggers and trainer.is_global_zero):
             return
         loader: Any = trainer.val_dataloaders
-        batches, answers = int(trainer.num_val_batches[0]), pl_module.predictions[-len(batch) :]
+        evaluation, batches = pl_module.evaluation, int(trainer.num_val_batches[0])
+        assert evaluation is not None
+        answers = evaluation.predictions[-len(batch) :]
         before, after = (number * self.count // batches for number in (batch_idx, batch_idx + 1))
         for i, number in enumerate(range(before, after)[: len(batch)]):
             try:
@@ -61,7 +63,7 @@ class SamplePictures(Callback):
             except (UserError, OSError) as error:  # a training from kept features needs no video
                 say(f"clip {batch.clips[i].clip_id} is not shown: {error}")
                 continue
-            picture = draw(frames, batch, i, pl_module.evaluated_attention, pl_module.backbone.covered_view)
+            picture = draw(frames, batch, i, evaluation.attention, pl_module.backbone.covered_view)
             caption = caption_of(batch.clips[i], answers[i].prediction)
             for logger in loggers:
                 show_picture(logger, f"samples/{number}", picture, caption, trainer.global_step - 1)
