@@ -26,8 +26,8 @@ from gaze_vlm.look.look import look
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
-from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
-from gaze_vlm.pretraining.joint_pretraining import JointPretraining
+from gaze_vlm.pretraining.from_scratch import make_backbone
+from gaze_vlm.pretraining.options import FamilyPretraining, Pretraining
 from gaze_vlm.pretraining.small_model import make_small_model
 from gaze_vlm.report.alignment import picture_alignment
 from gaze_vlm.report.attention import picture_attention
@@ -51,7 +51,7 @@ MADE: dict[Callable[..., Any], dict[str, Any]] = {  # with the options that they
     RunOptions: {},
     MiniLM: {},
     Pretraining: {},
-    JointPretraining: {},
+    FamilyPretraining: {},
     build_kitchen: {"root": NOWHERE},
     prepare: {"dataset": "egtea", "root": NOWHERE, "store": NOWHERE},
     report_quality: {"store": NOWHERE},

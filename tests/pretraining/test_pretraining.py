@@ -1,14 +1,17 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from gaze_vlm.backbones import Llava
 from gaze_vlm.backbones.tiny import tiny_families
 from gaze_vlm.gaze.view import Grid
-from gaze_vlm.pretraining.from_scratch import Pretraining, make_backbone
-from gaze_vlm.pretraining.joint_pretraining import JointPretraining
+from gaze_vlm.pretraining.from_scratch import make_backbone
+from gaze_vlm.pretraining.options import FamilyPretraining, Pretraining
 from gaze_vlm.pretraining.patch_labels import CLASSES, crop_weights, patch_labels
 from gaze_vlm.pretraining.questions import all_words, ask_of_crop, ask_of_scene
 from gaze_vlm.pretraining.stills import stills
@@ -52,21 +55,39 @@ def test_a_backbone_is_an_ordinary_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", tiny_families())
 def test_every_family_has_a_checkpoint(family: str, tmp_path: Path) -> None:
     """Of 8 × 8 visual tokens a frame, after a question about a scene and one about crops."""
-    quick = JointPretraining(clips=4, steps=2, batch_size=2, held_out_clips=4)
-    output = make_backbone(tmp_path / family, family=family, joint_pretraining=quick)
+    quick = FamilyPretraining(clips=4, encoder_steps=1, alignment_steps=2, batch_size=2, held_out_clips=4)
+    output = make_backbone(tmp_path / family, family=family, family_pretraining=quick)
     chosen = tiny_families()[family]
     backbone = chosen.make(str(output), frame_size_px=chosen.frame_size_px)
     backbone.load()
     assert backbone.layout.language == Grid(8, 8)
+    facts = json.loads((output / "pretraining.json").read_text())
+    assert ("crop_answers" in facts) == chosen.pools
 
 
-def test_a_family_learns_from_stills(tmp_path: Path) -> None:
-    facts = []
-    for steps in (1, 12):
-        quick = JointPretraining(clips=8, steps=steps, batch_size=4, held_out_clips=4)
-        output = make_backbone(tmp_path / f"{steps}", family="llava", joint_pretraining=quick)
+def test_both_stages_of_a_family_learn_and_the_second_leaves_the_tower(tmp_path: Path) -> None:
+    weights, facts = [], []
+    for encoder_steps, alignment_steps in ((0, 0), (30, 0), (30, 60)):
+        output = make_backbone(
+            tmp_path / f"{encoder_steps}-{alignment_steps}",
+            family="llava",
+            family_pretraining=FamilyPretraining(8, encoder_steps, alignment_steps, batch_size=8, held_out_clips=4),
+        )
         facts.append(json.loads((output / "pretraining.json").read_text()))
-    assert facts[1]["scene_cross_entropy"] < facts[0]["scene_cross_entropy"]
+        weights.append(load_file(output / "model.safetensors"))
+    assert facts[0]["patch_colour"] < facts[1]["patch_colour"] == facts[2]["patch_colour"]
+    assert facts[1]["crop_answers"] < facts[2]["crop_answers"]
+    changed = [
+        {name for name in before if not torch.equal(before[name], after[name])} for before, after in pairwise(weights)
+    ]
+    assert changed[0]
+    assert all("vision_tower" in name for name in changed[0])
+    assert not any("vision_tower" in name for name in changed[1])
+    assert {part for part in ("multi_modal_projector", "layers", "lm_head") for name in changed[1] if part in name} == {
+        "multi_modal_projector",
+        "layers",
+        "lm_head",
+    }
 
 
 def test_an_unknown_family_is_refused(tmp_path: Path) -> None:

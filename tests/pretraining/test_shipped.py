@@ -18,7 +18,8 @@ from gaze_vlm.backbones import Llava
 from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.pretraining import from_scratch
-from gaze_vlm.pretraining.from_scratch import Pretraining, how_made, make_backbone
+from gaze_vlm.pretraining.from_scratch import make_backbone
+from gaze_vlm.pretraining.options import Pretraining, how_made
 from gaze_vlm.pretraining.stills import stills
 from gaze_vlm.shipped.checkpoints import locate_checkpoint, shipped_checkpoints
 from gaze_vlm.training.checkpoint_files import read_checkpoint

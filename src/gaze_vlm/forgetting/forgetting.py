@@ -18,7 +18,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import in_csv, in_markdown
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.output import check_output_folder, write_csv
-from gaze_vlm.pretraining.joint_pretraining import FRAMES, LabelledTokens, ask
+from gaze_vlm.pretraining.asking import ask, put_crops
 from gaze_vlm.pretraining.questions import CAPTION, CROP, TOOL
 from gaze_vlm.pretraining.stills import Still, render_stills
 from gaze_vlm.progress import track
@@ -29,6 +29,7 @@ from gaze_vlm.training.configured import check_finished, configure, load_run
 KINDS = {CROP: "object", TOOL: "tool"}  # any other question asks for a colour
 OUTPUT = Path("results/forgetting.csv")
 FRESH = 2**31  # added to the seed: no pretraining draws these stills
+FRAMES = 2  # of a clip
 AT_ONCE = 25  # clips
 
 Answered = dict[str, list[float]]
@@ -99,10 +100,7 @@ def ask_about(backbone: Backbone, clips: Sequence[list[Still]], seed: int) -> An
     Its block is replaced: the model reads the mean token of a crop of each still, or all patch tokens. A model that
     cannot read one token a frame is asked about whole stills alone.
     """
-    had_block = backbone.block is not None
-    backbone.block = LabelledTokens(backbone.hf.get_input_embeddings().embedding_dim)  # type: ignore[assignment]
-    if not had_block:
-        backbone.rewrite_visual_tokens()
+    put_crops(backbone)
     backbone.to(chosen_device()).eval()
     collator, rng = backbone.collator(), np.random.default_rng(seed)
     right: Answered = {}

@@ -1,6 +1,6 @@
 """The second stage of pretraining: projector and language model learn to answer questions about stills."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,19 +14,11 @@ from transformers import LlavaForConditionalGeneration
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.datamodules.clip import IGNORED
 from gaze_vlm.pretraining.optimisation import steps
+from gaze_vlm.pretraining.options import StageOptions
 from gaze_vlm.pretraining.questions import TOOL, ask_of_crops, ask_of_scene
 from gaze_vlm.pretraining.stills import Still
 
 DRAWS = 4  # of questions about the held-out clips
-
-
-@dataclass(frozen=True)
-class StageOptions:
-    """How long and how fast: steps, their highest learning rate, and clips a step."""
-
-    steps: int
-    lr: float
-    batch_size: int
 
 
 def align(

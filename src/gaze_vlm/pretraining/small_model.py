@@ -18,10 +18,11 @@ from gaze_vlm.backbones.lora import Lora, merge_lora
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.kitchen.recipes import COLOURS, KINDS, VERBS
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
-from gaze_vlm.pretraining.from_scratch import FRAMES, clip_features
+from gaze_vlm.pretraining.encoder_stage import clip_features
 from gaze_vlm.pretraining.optimisation import steps as optimiser_steps
+from gaze_vlm.pretraining.options import FRAMES, StageOptions
 from gaze_vlm.pretraining.patch_labels import patch_labels
-from gaze_vlm.pretraining.projector_stage import StageOptions, align
+from gaze_vlm.pretraining.projector_stage import align
 from gaze_vlm.pretraining.questions import TOOLS
 from gaze_vlm.pretraining.real_parts import read_dinov2, read_smollm2
 from gaze_vlm.pretraining.stills import Still, render_stills
@@ -124,7 +125,7 @@ def features_of(backbone: Llava, clips: list[list[Still]]) -> Float[Tensor, "cli
     collator = backbone.collator()
     images = (np.stack([still.image for still in clip]) for clip in track(clips, "encoding stills"))
     frames = (to_frames(torch.from_numpy(image)) for image in images)
-    return torch.cat([clip_features(backbone.hf, collator.pixel_values(clip)[None]) for clip in frames])
+    return torch.cat([clip_features(backbone, collator.pixel_values(clip)[None])[:, :, 1:] for clip in frames])
 
 
 def learn_words(

@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config
 
-KITCHEN_WIDTH = 64  # of the kitchen's checkpoints
+KITCHEN_WIDTH, KITCHEN_LAYERS = 64, 3  # of the kitchen's checkpoints; layers that the vision tower uses
 LAYERS, HEADS = 2, 2
 
 

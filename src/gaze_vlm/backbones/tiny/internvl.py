@@ -18,7 +18,7 @@ from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_internvl(
-    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4
+    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4, layers: int = common.LAYERS
 ) -> tuple[InternVLForConditionalGeneration, InternVLProcessor]:
     """Build an InternVL and its processor.
 
@@ -40,7 +40,7 @@ def build_tiny_internvl(
         chat_template=common.chat_template("<IMG_CONTEXT>"),
     )
     config = InternVLConfig(
-        vision_config=InternVLVisionConfig(**common.vision_sizes(width, [image, image], [patch, patch])),
+        vision_config=InternVLVisionConfig(**common.vision_sizes(width, [image, image], [patch, patch], layers)),
         text_config=common.tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<IMG_CONTEXT>"],
         image_seq_length=tokens,
@@ -56,5 +56,8 @@ def build_tiny_internvl(
 
 
 FAMILIES = {
-    "internvl3": TinyFamily(InternVL, partial(build_tiny_internvl, width=common.KITCHEN_WIDTH, image=96, patch=6))
+    "internvl3": TinyFamily(
+        InternVL,
+        partial(build_tiny_internvl, width=common.KITCHEN_WIDTH, image=96, patch=6, layers=common.KITCHEN_LAYERS),
+    )
 }

@@ -64,6 +64,8 @@ def build_tiny_llava(
 
 
 KITCHEN_SIZE = TinyLlavaSize(
-    vision_width=common.KITCHEN_WIDTH, vision_layers=2, language_width=common.KITCHEN_WIDTH, heads=2
+    vision_width=common.KITCHEN_WIDTH,
+    vision_layers=common.KITCHEN_LAYERS,
+    language_width=common.KITCHEN_WIDTH,
 )
 FAMILIES = {"llava": TinyFamily(Llava, partial(build_tiny_llava, size=KITCHEN_SIZE))}

@@ -17,7 +17,7 @@ from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_llava_next_video(
-    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4
+    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 32, patch: int = 4, layers: int = 3
 ) -> tuple[LlavaNextVideoForConditionalGeneration, LlavaNextVideoProcessor]:
     """Build a LLaVA-NeXT-Video and its processor.
 
@@ -35,7 +35,7 @@ def build_tiny_llava_next_video(
         chat_template=common.chat_template(video="<video>"),
     )
     config = LlavaNextVideoConfig(
-        vision_config=CLIPVisionConfig(**common.vision_sizes(width, image, patch, layers=3)),
+        vision_config=CLIPVisionConfig(**common.vision_sizes(width, image, patch, layers)),
         text_config=common.tiny_qwen2(tokenizer, width),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
@@ -46,6 +46,9 @@ def build_tiny_llava_next_video(
 
 FAMILIES = {
     "llava-next-video": TinyFamily(
-        LlavaNextVideo, partial(build_tiny_llava_next_video, width=common.KITCHEN_WIDTH, image=96, patch=6)
+        LlavaNextVideo,
+        partial(
+            build_tiny_llava_next_video, width=common.KITCHEN_WIDTH, image=96, patch=6, layers=common.KITCHEN_LAYERS + 1
+        ),
     )
 }

@@ -17,7 +17,7 @@ from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_llava_onevision(
-    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 50, patch: int = 7
+    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 50, patch: int = 7, layers: int = common.LAYERS
 ) -> tuple[LlavaOnevisionForConditionalGeneration, LlavaOnevisionProcessor]:
     """Build a LLaVA-OneVision and its processor.
 
@@ -35,7 +35,7 @@ def build_tiny_llava_onevision(
         chat_template=common.chat_template(video="<video>"),
     )
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**common.vision_sizes(width, image, patch), vision_use_head=False),
+        vision_config=SiglipVisionConfig(**common.vision_sizes(width, image, patch, layers), vision_use_head=False),
         text_config=common.tiny_qwen2(tokenizer, width),
         image_token_index=tokenizer.get_vocab()["<image>"],
         video_token_index=tokenizer.get_vocab()["<video>"],
@@ -46,6 +46,7 @@ def build_tiny_llava_onevision(
 
 FAMILIES = {
     "llava-onevision": TinyFamily(
-        LlavaOnevision, partial(build_tiny_llava_onevision, width=common.KITCHEN_WIDTH, image=105)
+        LlavaOnevision,
+        partial(build_tiny_llava_onevision, width=common.KITCHEN_WIDTH, image=105, layers=common.KITCHEN_LAYERS),
     )
 }

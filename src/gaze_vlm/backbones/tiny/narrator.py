@@ -19,6 +19,7 @@ def build_tiny_narrator(
     seed: int = 0,
     image: int = 32,
     patch: int = 8,
+    vision_layers: int = common.LAYERS,
     **options: Any,
 ) -> tuple[VisionEncoderDecoderModel, ProcessorMixin]:
     """Build a narrator and its processor.
@@ -42,7 +43,7 @@ def build_tiny_narrator(
         "img_size": image,
         "patch_size": patch,
         "embed_dim": vision_width,
-        "depth": common.LAYERS,
+        "depth": vision_layers,
         "num_heads": common.HEADS,
     }
 
@@ -53,5 +54,11 @@ def build_tiny_narrator(
     return common.draw_weights(build, seed)  # type: ignore[no-any-return]
 
 
-KITCHEN = {"vision_width": common.KITCHEN_WIDTH, "language_width": common.KITCHEN_WIDTH, "image": 96, "patch": 12}
+KITCHEN = {
+    "vision_width": common.KITCHEN_WIDTH,
+    "language_width": common.KITCHEN_WIDTH,
+    "image": 96,
+    "patch": 12,
+    "vision_layers": common.KITCHEN_LAYERS,
+}
 FAMILIES = {"narrator": TinyFamily(Narrator, partial(build_tiny_narrator, **KITCHEN))}  # type: ignore[arg-type]

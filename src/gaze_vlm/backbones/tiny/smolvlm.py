@@ -17,7 +17,13 @@ from gaze_vlm.backbones.tiny import TinyFamily, common
 
 
 def build_tiny_smolvlm(
-    words: Sequence[str], width: int = 32, seed: int = 0, image: int = 50, patch: int = 4, shuffled: int = 3
+    words: Sequence[str],
+    width: int = 32,
+    seed: int = 0,
+    image: int = 50,
+    patch: int = 4,
+    shuffled: int = 3,
+    layers: int = common.LAYERS,
 ) -> tuple[SmolVLMForConditionalGeneration, SmolVLMProcessor]:
     """Build a SmolVLM and its processor.
 
@@ -40,7 +46,7 @@ def build_tiny_smolvlm(
         image_seq_len=(image // patch // shuffled) ** 2,
     )
     config = SmolVLMConfig(
-        vision_config=SmolVLMVisionConfig(**common.vision_sizes(width, image, patch)),
+        vision_config=SmolVLMVisionConfig(**common.vision_sizes(width, image, patch, layers)),
         text_config=common.tiny_qwen2(tokenizer, width),
         image_token_id=tokenizer.get_vocab()["<image>"],
         pad_token_id=tokenizer.pad_token_id,  # type: ignore[call-arg]  # else older versions pad with the real one
@@ -51,6 +57,9 @@ def build_tiny_smolvlm(
 
 FAMILIES = {
     "smolvlm2": TinyFamily(
-        SmolVLM, partial(build_tiny_smolvlm, width=common.KITCHEN_WIDTH, image=96, patch=6, shuffled=2)
+        SmolVLM,
+        partial(
+            build_tiny_smolvlm, width=common.KITCHEN_WIDTH, image=96, patch=6, shuffled=2, layers=common.KITCHEN_LAYERS
+        ),
     )
 }
