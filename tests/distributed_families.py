@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from backbone_families import FAMILIES, Family, collate, make_backbone, make_clip
 from gaze_vlm.attention import GazeRegularizer
+from gaze_vlm.backbones.passes import BackboneOutput
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.training.fsdp2 import mixed_precision, shard
 from gaze_vlm.training.module import GazeVLM
@@ -76,8 +77,11 @@ def batch_of(module: GazeVLM, step: int, own: slice) -> Batch:
 def evaluate(module: GazeVLM, own: slice) -> tuple[list[float], list[str]]:
     """The cross-entropies and answers of some clips."""
     module.eval()
+    made: list[tuple[BackboneOutput, list[str]]] = []
+    module.evaluation = SimpleNamespace(score=lambda batch: made.append(module.backbone.evaluate(batch)))  # type: ignore[assignment]
     with torch.no_grad():
-        output, answers = module.backbone.evaluate(batch_of(module, 0, own))
+        module.validation_step(batch_of(module, 0, own), 0)
+    ((output, answers),) = made
     return output.cross_entropy.tolist(), answers
 
 

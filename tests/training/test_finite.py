@@ -59,7 +59,7 @@ def test_a_weight_that_is_not_finite_is_neither_saved_nor_used(
         with torch.no_grad():
             module.get_parameter(name).fill_(INF)
 
-    monkeypatch.setattr("gaze_vlm.training.module.refuse_unfinite_scores", lambda *_: None)
+    monkeypatch.setattr("gaze_vlm.training.evaluation.refuse_unfinite_scores", lambda *_: None)
     monkeypatch.setattr(FiniteCheck, "on_validation_epoch_end", spoil, raising=False)
     again = tmp_path / "again"
     assert main(["fit", *arguments(again, tiny_llava, prepared, steps=1)]) == 1

@@ -1,6 +1,7 @@
 """What FSDP2 gathers in which precision, and what cannot be sharded; test_ddp.py trains with it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def test_layers_are_gathered_in_16_bits_and_the_block_in_its_own(alone: DeviceMe
         layer.register_forward_hook(  # type: ignore[union-attr]
             lambda one, *_, name=name, weight=weight: ran.update({name: one.get_parameter(weight).dtype}), prepend=True
         )
-    module.score = lambda batch: [backbone(batch)]  # type: ignore[method-assign, list-item]
+    module.evaluation = SimpleNamespace(score=backbone)  # type: ignore[assignment]
     with torch.autocast("cpu", torch.bfloat16):
         module.validation_step(make_batch(backbone), 0)
     assert ran == {"language": torch.bfloat16, "block": torch.float32}

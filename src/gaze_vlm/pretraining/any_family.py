@@ -16,7 +16,7 @@ from gaze_vlm.backbones.visual_features import ClipFeatures
 from gaze_vlm.datamodules.clip import Batch
 from gaze_vlm.metrics.texts import exact_match
 from gaze_vlm.pretraining.asking import ask, put_crops
-from gaze_vlm.pretraining.encoder_stage import clip_features, labels_of, pixels_of, train_encoder
+from gaze_vlm.pretraining.encoder_stage import train_encoder
 from gaze_vlm.pretraining.optimisation import steps
 from gaze_vlm.pretraining.options import FRAMES, Pretraining, StageOptions
 from gaze_vlm.pretraining.stills import Still, render_stills
@@ -39,12 +39,9 @@ def make_family(
     )
     backbone.load()
     backbone.to(chosen_device())
-    pixels = pixels_of(backbone.collator(), clips)
-    stage = StageOptions(pretraining.encoder_steps, pretraining.encoder_lr, pretraining.batch_size)
-    facts = train_encoder(backbone, pixels, labels_of(backbone, clips), stage, held_out)
-    features = clip_features(backbone, pixels)
-    stage = StageOptions(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
-    facts |= align_family(backbone, features, clips, family.pools, stage, np.random.default_rng(seed), held_out)
+    features, facts = train_encoder(backbone, clips, pretraining.encoder, held_out)
+    rng = np.random.default_rng(seed)
+    facts |= align_family(backbone, features, clips, family.pools, pretraining.alignment, rng, held_out)
     save_checkpoint(backbone.hf, processor, folder)
     return facts
 

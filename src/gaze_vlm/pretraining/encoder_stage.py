@@ -22,8 +22,14 @@ AT_ONCE = 256  # stills
 
 def pixels_of(collator: Collator, clips: list[list[Still]]) -> Float[Tensor, "clip frame ..."]:
     """Make the model's pixels of stills."""
-    images = (to_frames(torch.from_numpy(np.stack([one.image for one in clip]))) for clip in clips)
-    return torch.stack([collator.pixel_values(image) for image in images])
+    made: Tensor | None = None
+    for i, clip in enumerate(clips):
+        frames = collator.pixel_values(to_frames(torch.from_numpy(np.stack([one.image for one in clip]))))
+        if made is None:  # gigabytes, which a list of them would take twice
+            made = frames.new_empty(len(clips), *frames.shape)
+        made[i] = frames
+    assert made is not None
+    return made
 
 
 def labels_of(backbone: Backbone, clips: list[list[Still]]) -> Int[Tensor, "clip frame label patch"]:
@@ -33,16 +39,28 @@ def labels_of(backbone: Backbone, clips: list[list[Still]]) -> Int[Tensor, "clip
 
 
 def train_encoder(
+    backbone: Backbone, clips: list[list[Still]], stage: StageOptions, held_out_clips: int
+) -> tuple[ClipFeatures, dict[str, float]]:
+    """Train what makes the features of frames; it is frozen then.
+
+    It is the vision tower, with the projector where the model's features are its visual tokens.
+
+    Returns:
+        The features of all clips, and the accuracy on held-out patches that show something.
+    """
+    pixels, labels = pixels_of(backbone.collator(), clips), labels_of(backbone, clips)
+    facts = learn_labels(backbone, pixels, labels, stage, held_out_clips)
+    return clip_features(backbone, pixels), facts
+
+
+def learn_labels(
     backbone: Backbone,
     pixels: Float[Tensor, "clip frame ..."],
     labels: Int[Tensor, "clip frame label patch"],
     stage: StageOptions,
     held_out_clips: int,
 ) -> dict[str, float]:
-    """Train what makes the features of frames; return its accuracy on held-out patches that show something.
-
-    It is the vision tower, with the projector where the model's features are its visual tokens.
-    """
+    """Train what makes features to name patches; return its accuracy."""
     images, labels, patches = pixels.flatten(0, 1), labels.flatten(0, 1).to(backbone.hf.device), labels.shape[-1]
     held_out = held_out_clips * pixels.shape[1]
     trained = nn.ModuleList(backbone.encoding_modules()).requires_grad_(True)

@@ -22,8 +22,8 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.kitchen.build import VERSION
 from gaze_vlm.pretraining.any_family import make_family
 from gaze_vlm.pretraining.checkpoint_folder import checkpoint_folder
-from gaze_vlm.pretraining.encoder_stage import clip_features, labels_of, pixels_of, train_encoder
-from gaze_vlm.pretraining.options import FRAMES, FamilyPretraining, Pretraining, StageOptions, how_made
+from gaze_vlm.pretraining.encoder_stage import train_encoder
+from gaze_vlm.pretraining.options import FRAMES, FamilyPretraining, Pretraining, how_made
 from gaze_vlm.pretraining.projector_stage import align
 from gaze_vlm.pretraining.questions import all_words
 from gaze_vlm.pretraining.stills import render_stills
@@ -77,12 +77,9 @@ def make_llava(folder: Path, words: list[str], seed: int, pretraining: Pretraini
     backbone = Llava(str(folder))
     backbone.load()
     backbone.to(chosen_device())
-    collator, held_out = backbone.collator(), pretraining.held_out_clips
-    pixels = pixels_of(collator, clips)
-    stage = StageOptions(pretraining.encoder_steps, pretraining.encoder_lr, pretraining.batch_size)
-    facts = train_encoder(backbone, pixels, labels_of(backbone, clips), stage, held_out)
-    features = clip_features(backbone, pixels)[:, :, 1:]  # the projector reads no class token
-    stage = StageOptions(pretraining.alignment_steps, pretraining.alignment_lr, pretraining.batch_size)
-    facts |= align(backbone.hf, collator, features, clips, stage, np.random.default_rng(seed), held_out)
+    held_out, rng = pretraining.held_out_clips, np.random.default_rng(seed)
+    features, facts = train_encoder(backbone, clips, pretraining.encoder, held_out)
+    features = features[:, :, 1:]  # the projector reads no class token
+    facts |= align(backbone.hf, backbone.collator(), features, clips, pretraining.alignment, rng, held_out)
     save_checkpoint(backbone.hf, processor, folder)
     return facts

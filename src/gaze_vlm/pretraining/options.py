@@ -9,6 +9,15 @@ FRAMES = 4  # stills of a clip
 
 
 @dataclass(frozen=True)
+class StageOptions:
+    """How long and how fast: steps, their highest learning rate, and clips or stills a step."""
+
+    steps: int
+    lr: float
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class Pretraining:
     """How a backbone is made, in two stages.
 
@@ -35,6 +44,16 @@ class Pretraining:
         at_least(0, encoder_steps=self.encoder_steps, alignment_steps=self.alignment_steps)
         above_zero(encoder_lr=self.encoder_lr, alignment_lr=self.alignment_lr)
 
+    @property
+    def encoder(self) -> StageOptions:
+        """The first stage."""
+        return StageOptions(self.encoder_steps, self.encoder_lr, self.batch_size)
+
+    @property
+    def alignment(self) -> StageOptions:
+        """The second stage."""
+        return StageOptions(self.alignment_steps, self.alignment_lr, self.batch_size)
+
 
 @dataclass(frozen=True)
 class FamilyPretraining(Pretraining):
@@ -44,15 +63,6 @@ class FamilyPretraining(Pretraining):
     alignment_steps: int = 1200
     encoder_lr: float = 1.2e-2
     batch_size: int = 32
-
-
-@dataclass(frozen=True)
-class StageOptions:
-    """How long and how fast: steps, their highest learning rate, and clips or stills a step."""
-
-    steps: int
-    lr: float
-    batch_size: int
 
 
 def how_made(pretraining: Pretraining) -> dict[str, Any]:
