@@ -27,7 +27,7 @@ class Pretraining:
         alignment_steps: optimiser steps of the second, which trains projector and language model.
         encoder_lr: highest learning rate of the first stage.
         alignment_lr: highest learning rate of the second.
-        batch_size: clips a step.
+        batch_size: clips a step; of the first stage, stills.
         held_out_clips: clips on which the facts are measured; they change no weight.
     """
 

@@ -143,6 +143,7 @@ def in_parallel(
     waiting: dict[Item | None, list[Item]] = {}
     for item in items:
         waiting.setdefault((after or {}).get(item), []).append(item)
+    assert waiting.keys() <= {None, *items}, "an item waits for one that is not there"
     failed: dict[Item, UserError] = {}
 
     def begin(ready: Sequence[Item]) -> None:
