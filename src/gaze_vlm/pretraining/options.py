@@ -59,7 +59,6 @@ class Pretraining:
 class FamilyPretraining(Pretraining):
     """The same for every family: fewer stills a step, since most of their towers read four times as many patches."""
 
-    encoder_steps: int = 800
     alignment_steps: int = 1200
     encoder_lr: float = 1.2e-2
     batch_size: int = 32
