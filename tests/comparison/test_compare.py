@@ -7,7 +7,7 @@ from fake_comparison import CLIPS, Stub, accept, compared, write_config
 from fake_runs import answers, rows, write_run
 from gaze_vlm.command_line.commands import PROGRAM
 from gaze_vlm.comparison.choice import Choice
-from gaze_vlm.comparison.compare import compare, run_comparison, write_page
+from gaze_vlm.comparison.compare import compare, missing_commands, run_comparison, write_page
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.planned_runs import PlannedRun, job_of, planned_runs, resumed
 from gaze_vlm.errors import CommandError
@@ -217,6 +217,14 @@ def test_defaults_and_stamp(project):
     assert sorted(stub.subcommands) == ["fit"] * 6
     stamp = json.loads(Path("runs/kitchen/gaze/seed0/compare.json").read_text())
     assert set(stamp) == {"command", "base.yaml", "gaze.yaml"}
+
+
+def test_seeds_follow_one_another_and_the_next_one_is_made_ready_ahead(project):
+    write_config(curve=None)
+    planned = [line.split()[1] for line in missing_commands(load_comparison(project), [0, 1, 2])]
+    stub = Stub()
+    compared(project, [0, 1, 2], 1, stub)
+    assert planned == stub.subcommands == "backbone backbone fit fit backbone fit fit fit fit".split()
 
 
 def test_several_backbones_are_rows_of_one_table(project):

@@ -18,14 +18,22 @@ ROWS = 5  # that are logged when a run is stopped
 pytestmark = pytest.mark.cluster
 
 
+@pytest.fixture(params=[1, 2])
+def tasks(request: pytest.FixtureRequest) -> int:
+    """Processes that train a run together, each a task of its job."""
+    return int(request.param)
+
+
 @pytest.fixture
-def place(tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tasks: int, tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fake_slurm.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "options.yaml").write_text(
         "timeout_min: 5\nslurm_signal_delay_s: 60\nslurm_additional_parameters: {requeue: true}\n"
+        f"tasks_per_node: {tasks}\n"
     )
+    together = [f"--trainer.devices={tasks}", "--trainer.strategy=ddp"] if tasks > 1 else []
     for name in ("whole", "jobs"):
         _, _, _, *options = arguments(tmp_path / "runs" / "any", tiny_llava, prepared, steps=STEPS)
         comparison = {
@@ -37,21 +45,13 @@ def place(tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.
             "arms": {"control": str(ARMS / "control.yaml"), "gaze": str(ARMS / "gaze.yaml")},
             "control": "control",
             "seeds": [0],
-            "overrides": [*options, "--run.save_every_minutes=0"],
+            "overrides": [*options, "--run.save_every_minutes=0", *together],
         }
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(comparison))
     return tmp_path
 
 
-@pytest.mark.parametrize("tasks", [1, 2])
-def test_a_comparison_that_is_stopped_and_killed_ends_with_the_table_of_a_whole_one(place: Path, tasks: int) -> None:
-    of_job = place / "options.yaml"
-    of_job.write_text(f"{of_job.read_text()}tasks_per_node: {tasks}\n")
-    if tasks > 1:
-        for file in (place / "whole.yaml", place / "jobs.yaml"):
-            values = yaml.safe_load(file.read_text())
-            values["overrides"] += [f"--trainer.devices={tasks}", "--trainer.strategy=ddp"]
-            file.write_text(yaml.safe_dump(values))
+def test_a_comparison_that_is_stopped_and_killed_ends_with_the_table_of_a_whole_one(place: Path) -> None:
     assert comparison("whole").wait(600) == 0, (place / "whole.txt").read_text()
 
     slurm = ("--engine", "submitit", "--engine_options", "options.yaml")

@@ -26,6 +26,13 @@ def test_what_waits_for_one_item_does_not_wait_for_another() -> None:
     assert begun == ["slow", "quick", "of quick", "of slow"]
 
 
+def test_the_first_that_need_not_wait_begins() -> None:
+    begun: list[str] = []
+    items = ["one", "of one", "two", "of two", "free"]
+    assert in_parallel(begun.append, items, 1, "items", {"of one": "one", "of two": "two"}) == {}
+    assert begun == items
+
+
 def test_as_many_are_at_work_as_asked_for() -> None:
     both = Barrier(2)
     assert in_parallel(lambda item: both.wait(WAIT_S) and None, ["a", "b", "c", "d"], 2, "items") == {}

@@ -1,8 +1,8 @@
 """The runs that a comparison needs: their jobs, and which of them are done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
@@ -163,11 +163,30 @@ def read_planned(run: PlannedRun, comparison: Comparison) -> Run:
     return read
 
 
+def _commands_before(comparison: Comparison, missing: Sequence[PlannedRun]) -> dict[PlannedRun, tuple[str, ...]]:
+    """The command that each run waits for; none where there is none."""
+    return {run: before_seed_command(comparison, run) for run in missing if comparison.before_seed}
+
+
+def _in_order(missing: Sequence[PlannedRun], commands: Mapping[PlannedRun, tuple[str, ...]]) -> list[Step]:
+    """Runs behind the command that they wait for and the one of the next runs, so that these need not wait for it."""
+    waiting: dict[tuple[str, ...], list[PlannedRun]] = {}
+    for run in missing:
+        waiting.setdefault(commands.get(run, ()), []).append(run)
+    before = filter(None, waiting)
+    steps: list[Step] = [*islice(before, 1)]
+    for runs in waiting.values():
+        steps += [*islice(before, 1), *runs]
+    return steps
+
+
 def commands_of(comparison: Comparison, missing: Sequence[PlannedRun]) -> list[str]:
-    """Return the command lines that train and test runs, those before a seed first."""
-    before = dict.fromkeys(before_seed_command(comparison, run) for run in missing if comparison.before_seed)
-    fits = ([*PROGRAM, "fit", *fit_options(run, comparison)] for run in missing)
-    return [as_typed(command) for command in (*before, *fits)]
+    """Return the command lines that train and test runs, in the order in which they begin."""
+    steps = _in_order(missing, _commands_before(comparison, missing))
+    return [
+        as_typed([*PROGRAM, "fit", *fit_options(step, comparison)] if isinstance(step, PlannedRun) else [*step])
+        for step in steps
+    ]
 
 
 def train_missing(
@@ -188,7 +207,7 @@ def train_missing(
         The runs that failed, or whose `before_seed` command did, with the reason, which names the log.
     """
     environment = thread_environment(jobs)
-    commands = {run: before_seed_command(comparison, run) for run in missing if comparison.before_seed}
+    commands = _commands_before(comparison, missing)
     logs = {
         command: comparison.folder(run.dataset, run.backbone) / f"before-seed{run.seed}.log"
         for run, command in reversed(commands.items())  # each once, with the log of the first run
@@ -200,10 +219,9 @@ def train_missing(
         else:
             run_or_raise(launch, list(step), logs[step], environment)
 
-    before = list(dict.fromkeys(commands.values()))
-    steps: list[Step] = [*before, *missing]
     after: dict[Step, Step] = {run: command for run, command in commands.items()}
-    failed = in_parallel(do, steps, jobs, "runs and what goes before" if before else "runs", after)
+    description = "runs and what goes before" if commands else "runs"
+    failed = in_parallel(do, _in_order(missing, commands), jobs, description, after)
     return {
         run: f"before_seed failed, {logs[commands[run]]}"
         if commands.get(run) in failed

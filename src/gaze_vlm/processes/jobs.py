@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -126,17 +127,19 @@ def in_parallel(
 ) -> dict[Item, UserError]:
     """Do the work on all items; return those that failed with a user's error.
 
-    Each such error is reported on stderr at once. Any other exception keeps further items from starting, and is raised
-    at the end.
+    Whenever fewer than `jobs` are at work, the first item that waits for no other begins. Each such error is reported
+    on stderr at once. Any other exception keeps further items from starting, and is raised at the end.
 
     Args:
         work: what to do with an item.
-        items: in the order in which they begin.
+        items: in the order in which they are to begin.
         jobs: items at a time.
         description: what they are, before the progress.
         after: the item that an item waits for. Where that fails, it fails with it, and is not begun.
     """
     pool = ThreadPoolExecutor(max_workers=jobs)
+    places = {item: place for place, item in enumerate(items)}
+    ready: list[int] = []
     begun: dict[Future[None], Item] = {}
     # `concurrent.futures.wait` locks all futures: a signal that comes then leaves locks behind, and the pool hangs.
     done: SimpleQueue[Future[None]] = SimpleQueue()
@@ -146,8 +149,11 @@ def in_parallel(
     assert waiting.keys() <= {None, *items}, "an item waits for one that is not there"
     failed: dict[Item, UserError] = {}
 
-    def begin(ready: Sequence[Item]) -> None:
-        for item in ready:
+    def begin(more: Sequence[Item]) -> None:
+        for item in more:
+            heappush(ready, places[item])
+        while ready and len(begun) < jobs:
+            item = items[heappop(ready)]
             begun[future := pool.submit(work, item)] = item
             future.add_done_callback(done.put)
 
@@ -165,6 +171,7 @@ def in_parallel(
                 future.result()
             except UserError as error:
                 say(str(error))
+                begin([])
                 yield from fail(item, error)
             else:
                 begin(waiting.get(item, []))
