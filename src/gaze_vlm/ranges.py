@@ -41,6 +41,17 @@ def above_zero(**values: float | None) -> None:
             raise InputError(f"{name} is {value}; expected a number above 0")
 
 
+def is_finite(**values: float) -> None:
+    """Check that values are numbers, neither infinite nor NaN.
+
+    Raises:
+        InputError: naming the value.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise InputError(f"{name} is {value}; expected a finite number")
+
+
 def in_unit_interval(**values: float) -> None:
     """Check that values are shares, in [0, 1].
 

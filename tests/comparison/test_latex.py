@@ -54,3 +54,10 @@ def test_latex_takes_it(tables, tmp_path):
     (tmp_path / "page.tex").write_text(DOCUMENT)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_letters_that_pdflatex_lacks_are_named(tmp_path):
+    runs = [read_run(write_run(tmp_path / arm, rows(answers(48, 0.5, 1)), arm)) for arm in ("control", "注视 é")]
+    head = latex_tables(build_table(runs, "control", 0.8), sections_of(runs), 0.8, "gaze-vlm compare").splitlines()[2:4]
+    assert head[0] == "% pdfLaTeX may lack these letters: 注视"
+    assert "LuaLaTeX" in head[1]

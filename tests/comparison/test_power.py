@@ -53,3 +53,22 @@ def test_the_command(tmp_path, capsys):
     assert "on the 24 test sessions (96 clips) of the pilot" in said
     assert main(["power", "--pilot", *pilot[:2]]) == 1
     assert "--pilot has runs of control: give those of 'control' and of one other arm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gain", [0.1, 1 / 3])
+def test_differences_that_are_all_alike_show_at_once(tmp_path, capsys, gain):
+    pilot = []
+    for arm, more in (("control", 0.0), ("gaze", gain)):
+        for seed in (0, 1):
+            of_arm = [row | {"semantic": 0.3 + 0.1 * seed + more} for row in rows(answers(48, 1, seed))]
+            pilot.append(str(write_run(tmp_path / f"{arm}{seed}", of_arm, arm, seed)))
+    assert main(["power", "--pilot", *pilot, "--points", "5"]) == 0
+    assert "| activity | Semantic | 0.0 / 0.0 / 0.0 | 0.0 points | 6 (24) |" in capsys.readouterr().out
+
+
+def test_runs_without_a_score_are_refused(tmp_path, capsys):
+    scores = ("semantic", "noun", "noun_any", "noun_absent")
+    without = [{name: value for name, value in row.items() if name not in scores} for row in rows(answers(48, 1, 0))]
+    pilot = [str(write_run(tmp_path / arm, without, arm)) for arm in ("control", "gaze")]
+    assert main(["power", "--pilot", *pilot]) == 1
+    assert "no clip of both arms has a score out of noun and semantic: test the runs again" in capsys.readouterr().err

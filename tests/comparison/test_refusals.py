@@ -110,3 +110,23 @@ def test_arms_of_several_files_fit_together(name, project, prepared, tiny_llava)
     assert several
     tried = replace(comparison, arms=several, overrides=(*small, "--data.train_clips=4"), curve=Curve())
     refuse_failing_runs(tried, planned_runs(tried, [0]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"arms": {"control": "control.yaml", False: "gaze.yaml"}},
+            "arms: False is no text for YAML: put the name",
+        ),
+        ({"sweeps": {1: {"gaze": 1}}}, "sweeps: 1 is no text for YAML"),
+        ({"sweeps": {"λ": {"gaze": float("nan")}}}, "sweeps: λ: gaze is nan; expected a finite number"),
+        ({"arms": {"control": "control.yaml", "../gaze": "gaze.yaml"}}, "arms: '../gaze' is no name of a folder"),
+        (
+            {"arms": {"control": "control.yaml", "gaze": "gaze.yaml", "gaze-400": "gaze.yaml"}},
+            "'gaze-400' is a name of",
+        ),
+    ],
+)
+def test_names_that_would_fail_after_hours(project, changed, message):
+    assert message in refusal(**changed)

@@ -206,3 +206,12 @@ def test_a_long_value_is_cut_in_a_message(directory):
     with pytest.raises(ValueError, match=r"a{200}… of 100000 letters") as caught:
         raise InputError(f"{directory}: {'a' * 100_000} is no number")
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("key", ["session", "target", "same_step", "future_starts_in_s"])
+def test_clips_of_another_preparation_are_not_compared(directory, tmp_path, key):
+    other = rows(answers(6, 0.5, 0), kl=1.5)
+    other[3][key] = {"session": "P9", "target": "wash", "same_step": True, "future_starts_in_s": 0.9}[key]
+    runs = [read_run(directory), read_run(write_run(tmp_path / "other", other))]
+    with pytest.raises(InputError, match=r"lacks 1 of the 12 answers .*, has 1 others: test both on the same store"):
+        check_same_clips(runs)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from torchmetrics.functional.text import bert_score as torchmetrics_bert_score
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.metrics.bert_score import TokenEncoder, bert_score
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 
@@ -89,3 +90,12 @@ def test_one_pass_embeds_sentence_and_tokens(monkeypatch):
     assert passes == ["cut red cup"]
     assert (sentence.shape, tokens.shape) == ((384,), (3, 384))
     assert tokens.base is None  # which would keep the whole batch in memory
+
+
+def test_an_embedding_that_is_not_finite_names_its_sentence():
+    class Broken:
+        def encode_tokens(self, sentences):
+            return [np.array([[np.inf if sentence == "cut" else 1.0]]) for sentence in sentences]
+
+    with pytest.raises(InputError, match=r"embedding of 'cut' is not finite"):
+        bert_score(["cut"], ["wash"], Broken())

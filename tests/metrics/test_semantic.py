@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.words import normalise
 from gaze_vlm.metrics.semantic import (
     MiniLM,
@@ -124,3 +125,12 @@ def test_the_encoder_is_sentence_transformers_own():
     assert np.linalg.norm(embedding, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
     assert embedding[0] @ embedding.T == pytest.approx([1, 0.89246, 0.15941, 0.19958, 0.00500], abs=2e-5)
     assert embedding[3] @ embedding[4] == pytest.approx(0.06835, abs=2e-5)
+
+
+def test_an_embedding_that_is_not_finite_names_its_sentence():
+    class Broken:
+        def encode(self, sentences):
+            return np.array([[np.nan if sentence == "cut" else 1.0] for sentence in sentences])
+
+    with pytest.raises(InputError, match=r"embedding of 'cut' is not finite"):
+        semantic_similarity(["wash", "cut"], ["wash", "wash"], Broken())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from gaze_vlm.comparison.choice import NO_CHOICE, Choice, is_whole_run, store_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
-from gaze_vlm.ranges import at_least, is_seed
+from gaze_vlm.ranges import at_least, is_finite, is_seed
 from gaze_vlm.shipped.configs import locate_config, nearest_config
 
 
@@ -149,11 +149,20 @@ def load_comparison(file: Path, choice: Choice = NO_CHOICE) -> Comparison:
         raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InputError(f"{file} holds {type(values).__name__}, not keys: write {', '.join(_keys())}")
+    _check_keys(values, str(file))
     places = {"runs": f"runs/{file.stem}", "output": f"results/{file.stem}"}
     given = {key: value for key, value in values.items() if value is not None}
     comparison = _parse(choice.apply(places | given, file), file)
     _check(comparison, file)
     return comparison
+
+
+def _check_keys(values: Any, where: str) -> None:
+    """Refuse names that YAML reads as something else, at every level."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        if not isinstance(key, str):
+            raise InputError(f"{where}: {key!r} is no text for YAML: put the name in quotes")
+        _check_keys(value, f"{where}: {key}")
 
 
 def _check(comparison: Comparison, file: Path) -> None:
@@ -164,6 +173,15 @@ def _check(comparison: Comparison, file: Path) -> None:
         at_least(1, **{f"{file}: curve.train_clips": clips})
     for seed in comparison.seeds:
         is_seed(seed)
+    for name, sweep in comparison.sweeps.items():
+        for arm, number in sweep.items():
+            is_finite(**{f"{file}: sweeps: {name}: {arm}": number})
+    sizes = [f"{arm}-{clips}" for arm, of_arm in comparison.sizes.items() for clips in of_arm[1:]]
+    for name in comparison.arms:
+        if name in ("", ".", "..") or PurePath(name).name != name:
+            raise InputError(f"{file}: arms: {name!r} is no name of a folder: take out what makes it a path")
+        if name in sizes:
+            raise InputError(f"{file}: arms: {name!r} is a name of the curve's runs: give the arm another")
     named = [(f"controls.{arm}", control) for arm, control in comparison.controls.items()]
     named += [("control", comparison.control), *([("baseline", comparison.baseline)] if comparison.baseline else [])]
     named += [("controls", arm) for arm in comparison.controls]

@@ -32,6 +32,10 @@ TOO_FEW = "(too few sessions)"
 HEAD = r"""% {command}
 % Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}. Wide tables are scaled to the width of the text.
 """
+LETTERS = """% pdfLaTeX may lack these letters: {letters}
+% Compile it with LuaLaTeX or XeLaTeX, and a font that has them.
+"""
+LAST_LATIN = 0x17F
 CAPTION = (
     "{title}, on {tested} with {backbone}: {clips:,} clips of {sessions:,} sessions. Points of a hundred, mean ± sd "
     "over seeds; KL and other measures of attention as they are. Differences are paired by seed and clip, with 95 % t "
@@ -68,6 +72,9 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
                 r"\end{table*}",
                 "",
             ]
+    strange = sorted({character for part in parts for character in part if ord(character) > LAST_LATIN})
+    if strange:
+        parts[0] += LETTERS.format(letters="".join(strange))
     return "\n".join(parts)
 
 

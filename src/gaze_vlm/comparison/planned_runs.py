@@ -7,10 +7,12 @@ from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
 from gaze_vlm.command_line.composition import configs_of
+from gaze_vlm.comparison.choice import value_of
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import kept
+from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.processes.jobs import Job, Launch, in_parallel, run_or_raise, thread_environment
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -64,17 +66,33 @@ def fit_options(run: PlannedRun, comparison: Comparison) -> list[str]:
 def job_of(run: PlannedRun, comparison: Comparison, anew: bool = False) -> Job:
     """Return the job that trains and tests a run.
 
-    It depends on the content of all its configs. It resumes an interrupted training, unless `anew`.
+    It depends on the content of all its configs, on its data and on the command before it. It resumes an interrupted
+    training, unless `anew`.
     """
     files = comparison.files(run.dataset, run.backbone, run.arm)
     fit = ["fit", *fit_options(run, comparison)]
     return Job(
         command=fit,
         directory=run.directory,
-        inputs=[part for file in files for part in configs_of(file)],
+        inputs=[*(part for file in files for part in configs_of(file)), *_data_files(fit, files)],
         check=lambda: read_planned(run, comparison),
         rest=lambda: _rest(run.directory, fit, anew),
+        settings={"before_seed": " ".join(before_seed_command(comparison, run))} if comparison.before_seed else {},
     )
+
+
+def _data_files(fit: Sequence[str], files: Sequence[Path]) -> list[Path]:
+    """The files of its data that a run depends on, and that are there: of the store, and of targets and objects."""
+    given = dict(option.split("=", 1) for option in fit if option.startswith("--data.") and "=" in option)
+
+    def named(key: str) -> Path | None:
+        values = [*(value_of(file, "data", key) for file in files), given.get(f"--data.{key}")]
+        found = [str(value) for value in values if value is not None]
+        return Path(found[-1]) if found else None
+
+    store = named("store")
+    used = [*(StoreFiles(store).of_training if store else ()), named("targets"), named("objects")]
+    return [file for file in used if file is not None and file.is_file()]
 
 
 def _rest(directory: RunDirectory, fit: Sequence[str], anew: bool = False) -> list[str]:

@@ -22,6 +22,8 @@ from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.runs.prediction import TASKS
 
 MOST_SESSIONS = 100_000
+NO_VARIANCE = 1e-12
+"""What rounding leaves of differences that are all alike, and more."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def power(
     needed = (f"{one:g} points: sessions (clips)" for one in points)
     header = ["Task", "Score", "sd of sessions / clips / seeds", f"shown with {100 * wanted:g} %", *needed]
     print(f"| {' | '.join(header)} |\n| {' | '.join(['---', '---', *['---:'] * (len(header) - 2)])} |")
+    planned = None
     for task in TASKS:
         of_arms = [arm_scores({seed: arms[arm][seed] for seed in shared}, task, 0.0) for arm in (treatment, control)]
         for metric in HEADLINES.values():
@@ -97,6 +100,9 @@ def power(
             cells = [_needed(found, planned, seeds, alpha, wanted, one / 100) for one in points]
             spread = " / ".join(f"{100 * one**0.5:.1f}" for one in (found.sessions, found.clips, found.seeds))
             print(f"| {' | '.join([task, SCORES[metric].title, spread, f'{least:.1f} points', *cells])} |")
+    if planned is None:
+        scores = " and ".join(SCORES[metric].title.lower() for metric in HEADLINES.values() if SCORES[metric].in_points)
+        raise InputError(f"--pilot: no clip of both arms has a score out of {scores}: test the runs again")
     tested, of = (planned, store or "the pilot")
     print(f"\nShown: on the {len(tested)} test sessions ({int(tested.sum()):,} clips) of {of}. Points of a hundred.")
     if len(shared) < 2:
@@ -147,13 +153,15 @@ def power_of(
     share = clips / clips.sum()
     sessions = len(clips) * times
     variance = float((share**2 * (found.sessions + found.clips / clips)).sum()) / times + found.seeds / seeds
-    if variance == 0:
+    if variance < NO_VARIANCE:
         return float(difference != 0)
     freedom = (float(degrees_of_freedom(share)) + 1) * times - 1
     limit = student_t.ppf(1 - alpha / 2, freedom) * (sessions / (sessions - 1)) ** 0.5
     shift = difference / variance**0.5
-    below = np.nan_to_num(nct.cdf(-limit, freedom, shift))  # scipy has NaN for what is next to 0
-    return float(nct.sf(limit, freedom, shift) + below)
+    # Scipy has NaN for what is next to 0 or 1.
+    below = np.nan_to_num(nct.cdf(-limit, freedom, shift))
+    above = np.nan_to_num(nct.sf(limit, freedom, shift), nan=float(shift > limit))
+    return float(above + below)
 
 
 def detectable(found: Variation, clips: Int[np.ndarray, " session"], seeds: int, alpha: float, wanted: float) -> float:

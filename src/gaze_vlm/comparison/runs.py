@@ -133,9 +133,12 @@ def check_same_clips(runs: Iterable[Run]) -> None:
             )
 
 
-def _clips(run: Run) -> set[tuple[str, str, str]]:
-    """With their targets: clips of one name ask for others where the anticipation is another."""
-    return {(prediction.task, prediction.clip_id, prediction.target) for prediction in run.predictions}
+def _clips(run: Run) -> set[tuple[object, ...]]:
+    """With all that the store says of them: clips of one name may be others where it was prepared again."""
+    return {
+        (one.task, one.clip_id, one.session, one.target, one.same_action, one.future_starts_in_s)
+        for one in run.predictions
+    }
 
 
 def _object(file: Path) -> dict[str, Any]:

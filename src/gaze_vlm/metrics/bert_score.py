@@ -38,7 +38,7 @@ def bert_score(predictions: Sequence[str], targets: Sequence[str], encoder: Toke
     Every distinct sentence is encoded once, and every distinct pair compared once.
 
     Raises:
-        InputError: the two differ in length, or the encoder returns another shape.
+        InputError: the two differ in length, or the encoder returns another shape or what is not finite.
     """
     if len(predictions) != len(targets):
         raise InputError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
@@ -56,6 +56,9 @@ def _unit_tokens(sentences: list[str], encoder: TokenEncoder) -> list[np.ndarray
             f"the encoder returned shapes {[tokens.shape for tokens in embedded[:3]]} for {len(sentences)} sentences: "
             "encode_tokens(list[str]) must return a matrix [token, dimension] for each"
         )
+    for sentence, tokens in zip(sentences, embedded, strict=True):
+        if not np.isfinite(tokens).all():
+            raise InputError(f"the encoder's embedding of {sentence!r} is not finite: use another encoder")
     lengths = [np.linalg.norm(tokens, axis=1, keepdims=True) for tokens in embedded]
     return [tokens / np.where(length > 0, length, 1) for tokens, length in zip(embedded, lengths, strict=True)]
 

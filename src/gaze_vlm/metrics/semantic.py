@@ -34,7 +34,7 @@ def semantic_similarity(
     A zero embedding gives 0. Every distinct sentence is encoded once: the answers of a data set with few labels repeat.
 
     Raises:
-        InputError: the two differ in length, or the encoder returns another shape.
+        InputError: the two differ in length, or the encoder returns another shape or what is not finite.
     """
     if len(predictions) != len(targets):
         raise InputError(f"{len(predictions)} predictions for {len(targets)} targets: give one a target")
@@ -47,6 +47,10 @@ def semantic_similarity(
             f"the encoder returned shape {embedding.shape} for {len(unique)} sentences: "
             "encode(list[str]) must return [sentence, dimension]"
         )
+    broken = ~np.isfinite(embedding).all(axis=1)
+    if broken.any():
+        sentence = unique[int(broken.argmax())]
+        raise InputError(f"the encoder's embedding of {sentence!r} is not finite: use another encoder")
     length = np.linalg.norm(embedding, axis=1, keepdims=True)
     unit = embedding / np.where(length > 0, length, 1)
     row = {sentence: index for index, sentence in enumerate(unique)}

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from pathlib import Path
 from queue import SimpleQueue
@@ -35,6 +36,7 @@ class Job:
         command: with its options, such as `fit --config=…`.
         directory: it is emptied before the command, and has the stamp once the results are checked.
         inputs: files whose content the results depend on.
+        settings: what else they depend on, by name.
         check: raises an InputError where the command left something else than was asked for.
         rest: returns a command that ends what an interrupted one left, or nothing where that must begin anew.
     """
@@ -44,11 +46,12 @@ class Job:
     inputs: Sequence[Path]
     check: Callable[[], object]
     rest: Callable[[], Sequence[str]] = tuple
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def dependencies(self) -> dict[str, str]:
-        """Return the command and the digest of each input, by name."""
+        """Return the command, the other settings and the digest of each input, by name."""
         digests = {str(path): file_digest(locate_config(path)) for path in self.inputs}
-        return {"command": " ".join(self.command), **digests}
+        return {"command": " ".join(self.command), **self.settings, **digests}
 
     def changed(self, fix: str) -> list[str]:
         """Name the dependencies that differ from those of the stamp, which must be there.
@@ -61,13 +64,17 @@ class Job:
     def run(self, launch: Launch, environment: Mapping[str, str]) -> None:
         """Run the command, check what it left, and write the stamp.
 
-        What an interrupted command left is ended where that gives the same, and deleted where it does not.
+        What another process has ended meanwhile stays. What an interrupted command left is ended where that gives the
+        same, and deleted where it does not.
 
         Raises:
             CommandError: the command failed.
             InputError: it left something else than was asked for.
         """
         directory = self.directory
+        if directory.stamp.is_file() and directory.is_tested and not self.changed("delete it to begin anew"):
+            say(f"{directory} is there already: another process has ended it")
+            return
         command = list(self.rest()) if self._was_begun else []
         if command:
             say(f"{directory} was interrupted: {command[0]} ends it")
@@ -81,7 +88,8 @@ class Job:
         whole = [*PROGRAM, *(command or self.command)]
         run_or_raise(launch, whole, directory.log, environment, keep_log=bool(command))
         self.check()
-        directory.begun.rename(directory.stamp)
+        with suppress(FileNotFoundError):  # another process has ended it at the same time
+            directory.begun.rename(directory.stamp)
 
     @property
     def _was_begun(self) -> bool:
@@ -91,7 +99,8 @@ class Job:
 
     def _differing(self, file: Path, fix: str) -> list[str]:
         old, new = parse_object(file.read_bytes(), file, fix), self.dependencies()
-        return [key for key in dict.fromkeys([*new, *old]) if old.get(key) != new.get(key)]
+        # A stamp of an older version lacks what was not looked at then.
+        return [key for key in new if (key in old or key == "command") and old.get(key) != new[key]]
 
 
 def run_or_raise(
