@@ -9,7 +9,7 @@ import pytest
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.runs import by_arm, read_run
 from gaze_vlm.comparison.table import Row
-from gaze_vlm.report.headline import Roles, headline, roles_of, verdict
+from gaze_vlm.report.headline import Headline, Roles, headline, roles_of, verdict
 from gaze_vlm.report.score_tables import control_difference
 
 
@@ -28,7 +28,12 @@ def row(diff: float, low: float, high: float) -> Row:
     ],
 )
 def test_the_verdict_is_of_the_interval(low: float, high: float, said: str) -> None:
-    assert verdict(row(0.1, low, high)) == said
+    one = Headline("noun", "activity", {}, {"gaze": row(0.1, low, high), "control": row(np.nan, np.nan, np.nan)})
+    roles = Roles("gaze", "control", None)
+    assert verdict(one, roles) == said
+    other = said.replace("Training with gaze", "The arm gaze").replace("effect of gaze", "effect of the arm gaze")
+    assert verdict(one, replace(roles, is_gaze=False)) == other
+    assert verdict(one, Roles("shuffled", "control", None)) == verdict(None, roles) == "No comparison yet"
 
 
 def test_a_difference_is_bold_where_its_interval_leaves_out_zero() -> None:
@@ -43,10 +48,14 @@ def test_a_difference_is_bold_where_its_interval_leaves_out_zero() -> None:
 def test_the_treatment_is_found_by_name_else_by_weight(compared: Path) -> None:
     comparison = load_comparison(compared)
     runs = {path.parent.name: read_run(path) for path in (compared.parent / "runs").glob("*/seed0")}
-    found = roles_of(by_arm(runs.values()), comparison)
-    assert (found.treatment, found.control, found.baseline) == ("gaze", "control", "baseline")
-    renamed = [replace(run, arm={"gaze": "strong"}.get(arm, arm)) for arm, run in runs.items()]
-    assert roles_of(by_arm(renamed), comparison).treatment == "strong"
+    assert roles_of(by_arm(runs.values()), comparison) == Roles("gaze", "control", "baseline")
+    renamed = by_arm(replace(run, arm={"gaze": "strong"}.get(arm, arm)) for arm, run in runs.items())
+    without = {arm: files for arm, files in comparison.arms.items() if arm != "gaze"}
+    strong = replace(comparison, arms=without | {"strong": Path("strong.yaml")})
+    assert roles_of(renamed, strong) == Roles("strong", "control", "baseline", is_gaze=False)
+    own = replace(strong, controls={"strong": "baseline"})
+    assert roles_of(renamed, own) == Roles("strong", "baseline", "baseline", is_gaze=False)
+    assert roles_of(renamed, comparison).treatment is None  # the runs of `gaze` failed, and no arm stands for it
     alone = by_arm([runs["control"]])
-    assert roles_of(alone, comparison) == Roles(None, "control", None)
+    assert roles_of(alone, comparison) == Roles(None, "control", None, is_gaze=False)
     assert headline(alone, {}, "activity", "semantic", 0.8).rows == {}

@@ -63,12 +63,16 @@ def test_the_page_says_what_gaze_did_first(written: str) -> None:
 
 
 def test_arms_whose_control_is_the_plain_model_are_named(compared: Path, tmp_path: Path, written: str) -> None:
-    config = yaml.safe_load(compared.read_text()) | {"controls": {"gaze": "baseline"}}
+    config = yaml.safe_load(compared.read_text())
+    config |= {"arms": config["arms"] | {"other": config["arms"]["gaze"]}, "controls": {"other": "baseline"}}
+    config["runs"] = str(shutil.copytree(compared.parent / "runs", tmp_path / "runs"))
+    other = shutil.copytree(tmp_path / "runs/gaze", tmp_path / "runs/other") / "seed0"
+    (other / "run.json").write_text((other / "run.json").read_text().replace('"gaze"', '"other"'))
     file, output = tmp_path / "compare.yaml", tmp_path / "page.html"
     file.write_text(yaml.safe_dump(config))
     assert main(["report", "--config", str(file), "--output", str(output), "--count", "0"]) == 0
     sentence = "Trained like the plain model, but for the pull:"
-    assert re.search(rf"{sentence}\s+<strong>gaze</strong> \d", output.read_text(encoding="utf-8"))
+    assert re.search(rf"{sentence}\s+<strong>other</strong> \d", output.read_text(encoding="utf-8"))
     assert sentence not in written
 
 
@@ -142,6 +146,20 @@ def test_a_run_that_was_tested_on_validation_clips_shows_those(compared: Path, p
     config.write_text(config.read_text().replace("test_split: test", "test_split: validation"))
     clip_id = next(record.clip_id for record in Store(prepared).clips if record.split == "validation")
     assert [clip.clip_id for clip in attention_of_runs({"gaze": run}, "gaze", [clip_id]).clips] == [clip_id]
+
+
+def test_each_run_is_shown_a_clip_as_its_own_test_shows_it(compared: Path, prepared: Path, tmp_path: Path) -> None:
+    clip_id = next(one.clip_id for one in Store(prepared).clips if one.split == "test")
+    runs = {name: tmp_path / name for name in ("plain", "blank")}
+    for name, run in runs.items():
+        shutil.copytree(compared.parent / "runs/gaze/seed0", run)
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["data"]["frames"] = {"plain": "own"}.get(name, name)
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+    both = attention_of_runs(runs, "plain", [clip_id]).of_arm
+    alone = attention_of_runs({"blank": runs["blank"]}, "blank", [clip_id]).of_arm
+    assert np.array_equal(both["blank"].attention, alone["blank"].attention)
+    assert not np.array_equal(both["blank"].attention, both["plain"].attention)
 
 
 def test_names_and_texts_are_escaped(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

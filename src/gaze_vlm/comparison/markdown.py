@@ -140,11 +140,11 @@ def _overview(table: Table, sections: Sequence[Section], metric: str) -> list[st
 
 def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, versions: str) -> list[str]:
     arms = by_arm(runs)
-    clips, sessions = table.tested[section.dataset, "activity"]
-    future_clips, _ = table.tested[section.dataset, "future"]
+    sizes = [(task, *table.tested[section.dataset, task]) for task in TASKS]
+    tested = [f"{clips:,} clips of {sessions:,} sessions for the {task}" for task, clips, sessions in sizes if clips]
     return [
         f"- Command: {as_code(command)}",
-        f"- Test: {clips:,} clips of {sessions:,} sessions for the activity, {future_clips:,} for the future",
+        f"- Test: {', '.join(tested)}",
         f"- Seeds: {_by_arm(arms, lambda seeds: ', '.join(map(str, sorted(seeds))))}",
         f"- Train clips: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: f'{run.train_clips:,}'))}",
         f"- λ: {_by_arm(arms, lambda seeds: _setting(seeds, lambda run: _plain(run.weight)))}",

@@ -15,7 +15,7 @@ from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.planned_runs import PlannedRun
 from gaze_vlm.comparison.published import read_published, with_published
 from gaze_vlm.comparison.runs import Run
-from gaze_vlm.comparison.sweeps import sweep_gains, sweeps_figure
+from gaze_vlm.comparison.sweeps import compared_with, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table, build_table
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
@@ -75,7 +75,7 @@ def write_results(
         metric = headline_metric(own)
         if found := sweep_gains(table, section, comparison.sweeps, metric):
             pictures[section] = f"{output.name}_sweeps{number + 1 if number else ''}.png"
-            save_png(sweeps_figure(found, table.control, metric), output.with_name(pictures[section]))
+            save_png(sweeps_figure(found, compared_with(comparison), metric), output.with_name(pictures[section]))
     page = output.with_name(f"{output.name}.md")
     text = comparison_page(
         table,

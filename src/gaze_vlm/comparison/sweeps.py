@@ -7,6 +7,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from gaze_vlm.comparison.cell_tables import Section
+from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.curve import COLOURS, MARKERS
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.foreign_text import visible
@@ -47,6 +48,12 @@ def sweep_gains(
             gains = [Gain(x, r.diff, r.diff_low, r.diff_high) if r.control else Gain(x, 0, 0, 0) for x, r in rows]
             found.setdefault(name, {})[task] = sorted(one for one in gains if not isnan(one.gain))
     return {name: tasks for name, tasks in found.items() if max(map(len, tasks.values())) > 1}
+
+
+def compared_with(comparison: Comparison) -> str:
+    """Name what the arms of the sweeps are compared with."""
+    swept = {arm for sweep in comparison.sweeps.values() for arm in sweep}
+    return "their controls" if swept & comparison.controls.keys() else comparison.control
 
 
 def sweeps_figure(found: Mapping[str, Mapping[str, Sequence[Gain]]], control: str, metric: str) -> Figure:

@@ -32,8 +32,9 @@ def picture_attention(
 ) -> Path:
     """Picture test clips: gaze, its distribution, each run's attention and answer.
 
-    All distributions share one scale. Where a model takes several frames as one group, its attention is that of the
-    frame's group.
+    All distributions share one scale. Each run is shown a clip as its own test shows it, with blank or drawn-on frames
+    where it has these; frames and gaze of the picture are those of the first. Where a model takes several frames as one
+    group, its attention is that of the frame's group.
 
     Args:
         runs: run directories of arms with attention, in the order of the columns.
@@ -55,12 +56,12 @@ def picture_attention(
     chosen: list[Clip] = []
     for run in runs:
         cli = load_run(run)
-        if not chosen:
-            dataset = cli.datamodule.tested()
-            indices = named_clips(dataset, clips) if clips else drawn_clips(dataset, count, seed)
-            chosen = [dataset[index] for index in indices]
-            check_frame(frame, chosen)
-        batch = cli.model.backbone.collator()(chosen)
+        dataset = cli.datamodule.tested()
+        own = [dataset[i] for i in (named_clips(dataset, clips) if clips else drawn_clips(dataset, count, seed))]
+        clips = [clip.clip_id for clip in own]  # of the other runs too, each as that run was shown it
+        check_frame(frame, own)
+        chosen = chosen or own
+        batch = cli.model.backbone.collator()(own)
         found = attention_of(cli, batch, run)
         if found is None:
             raise InputError(f"{run}: {NO_ATTENTION}")

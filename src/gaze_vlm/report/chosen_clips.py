@@ -8,7 +8,6 @@ import numpy as np
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.runs.prediction import Prediction
 
-TASK = "activity"
 DISTANCE = "attention_kl"
 
 
@@ -16,25 +15,26 @@ DISTANCE = "attention_kl"
 class Pair:
     """What treatment and control made of one clip, as means over the seeds of both.
 
-    `gain` is the difference in the headline score, `closer` in meaning, which decides between equal gains. `distances`
-    are the KLs from attention to gaze, treatment's and control's; None where either has none.
+    `is_wrong` says that no answer of the treatment has anything of the score, or where that is by meaning, none is the
+    target. `gain` is the difference in the headline score, `closer` in meaning, which decides between equal gains.
+    `distances` are the KLs from attention to gaze, treatment's and control's; None where either has none.
     """
 
     clip_id: str
     session: str
-    score: float
+    is_wrong: bool
     gain: float
     closer: float
     distances: tuple[float, float] | None
 
 
-def pairs(treatment: Mapping[int, Run], control: Mapping[int, Run], metric: str) -> list[Pair]:
-    """Pair the answers of two arms on the seeds of both, clip by clip.
+def pairs(treatment: Mapping[int, Run], control: Mapping[int, Run], metric: str, task: str) -> list[Pair]:
+    """Pair the answers of two arms to a task on the seeds of both, clip by clip.
 
     A clip without the score is left out.
     """
     seeds = [seed for seed in treatment if seed in control]
-    arms = [[_by_clip(arm[seed]) for seed in seeds] for arm in (treatment, control)]
+    arms = [[_by_clip(arm[seed], task) for seed in seeds] for arm in (treatment, control)]
     found = []
     for clip_id, first in (arms[0][0] if seeds else {}).items():
         treated, untreated = ([seed[clip_id].scores for seed in arm if clip_id in seed] for arm in arms)
@@ -50,7 +50,7 @@ def pairs(treatment: Mapping[int, Run], control: Mapping[int, Run], metric: str)
             Pair(
                 clip_id,
                 first.session,
-                score,
+                mean(treated, "exact_match" if metric == "semantic" else metric) == 0,
                 score - other,
                 float(np.nan_to_num(mean(treated, "semantic") - mean(untreated, "semantic"))),
                 None if np.isnan(distances).any() else distances,
@@ -80,9 +80,9 @@ def losses(found: Iterable[Pair], count: int) -> list[str]:
 def looked_in_vain(found: Iterable[Pair], count: int) -> list[str]:
     """Choose where attention is nearest to gaze and no answer is right.
 
-    Attention is the treatment's, and its answer scores 0 for every seed.
+    Attention is the treatment's, and its answers are wrong for every seed.
     """
-    wrong = [(pair, pair.distances[0]) for pair in found if pair.score == 0 and pair.distances is not None]
+    wrong = [(pair, pair.distances[0]) for pair in found if pair.is_wrong and pair.distances is not None]
     nearest = {pair.clip_id: distance for pair, distance in wrong}
     return _one_a_session((pair for pair, _ in wrong), lambda pair: (nearest[pair.clip_id],), count)
 
@@ -103,5 +103,5 @@ def _one_a_session(found: Iterable[Pair], key: Callable[[Pair], tuple[float, ...
     return list(chosen.values())[:count]
 
 
-def _by_clip(run: Run) -> dict[str, Prediction]:
-    return {one.clip_id: one for one in run.predictions if one.task == TASK}
+def _by_clip(run: Run, task: str) -> dict[str, Prediction]:
+    return {one.clip_id: one for one in run.predictions if one.task == task}

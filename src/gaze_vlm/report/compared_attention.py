@@ -69,7 +69,7 @@ class ComparedAttention:
 
 
 def attention_of_runs(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[str]) -> ComparedAttention:
-    """Run each arm's trained model over some test clips, one clip at a time.
+    """Run each arm's trained model over some test clips, one clip at a time, each as the run's own test shows it.
 
     Args:
         runs: arm → its run directory.
@@ -86,14 +86,15 @@ def attention_of_runs(runs: Mapping[str, Path], guide: str, clip_ids: Sequence[s
     with work_progress("attention of runs", len(runs)) as progress:
         for arm in sorted(runs, key=lambda arm: arm != guide):
             cli = load_run(runs[arm])
+            dataset = cli.datamodule.tested()
+            indices = named_clips(dataset, clip_ids)
+            own = [dataset[index] for index in indices]
             if not clips:
-                dataset = cli.datamodule.tested()
-                indices = named_clips(dataset, clip_ids)
-                clips = [dataset[index] for index in indices]
+                clips = own
                 spans = [span_of(dataset, dataset.samples[index][0]) for index in indices]
                 questions = {str(task): question for task, question in dataset.tasks.items()}
             collator = cli.model.backbone.collator()
-            parts = [attention_of(cli, collator([clip]), runs[arm]) for clip in clips]
+            parts = [attention_of(cli, collator([clip]), runs[arm]) for clip in own]
             found = [part for part in parts if part is not None]
             if found:
                 of_arm[arm] = joined(found)

@@ -10,8 +10,11 @@ from gaze_vlm.comparison.paired import arm_scores
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import Row, points
+from gaze_vlm.metrics.scores import DASH
 
 TREATMENT = "gaze"
+ASKED = {"activity": "The action at the end of the clip", "future": "The action that comes next"}
+"""What a task asks for."""
 
 
 class Meaning(NamedTuple):
@@ -34,26 +37,66 @@ Arms = Mapping[str, dict[int, Run]]
 
 @dataclass(frozen=True)
 class Roles:
-    """Which arm is which: trained with gaze, the same with λ = 0, and without anything to pull."""
+    """Which arm is which: trained with gaze, the same with λ = 0, and without anything to pull.
+
+    `is_gaze` says that the first two are just that. Else they are other arms, and the page calls them by their names.
+    """
 
     treatment: str | None
     control: str
     baseline: str | None
+    is_gaze: bool = True
 
     def of(self, arm: str) -> str:
         """Return treatment, control, baseline or nothing."""
-        return next((role for role, name in vars(self).items() if name == arm), "")
+        return next((role for role in ("treatment", "control", "baseline") if getattr(self, role) == arm), "")
+
+    @property
+    def treated(self) -> str:
+        """The treatment at the beginning of a sentence on its training."""
+        return "Training with gaze" if self.is_gaze else f"The arm {self.treatment}"
+
+    @property
+    def behind(self) -> str:
+        """The same, before what the trained model does."""
+        return "After training with gaze" if self.is_gaze else f"In the arm {self.treatment}"
+
+    @property
+    def untreated(self) -> str:
+        """The control."""
+        return "The same model without gaze" if self.is_gaze else f"Its control, {self.control}"
+
+    @property
+    def legend(self) -> str:
+        """What the marks of the chart mean."""
+        if self.is_gaze:
+            return "Diamond: trained with gaze. Square, dashed line: the same without gaze, λ = 0."
+        return f"Diamond: {self.treatment}. Square, dashed line: its control, {self.control}."
+
+    @property
+    def looks(self) -> dict[str, str]:
+        """Control and treatment, and what a picture of their attention shows."""
+        if self.is_gaze:
+            texts = "Where the model without gaze looks", "Where it looks after training with gaze"
+        else:
+            texts = f"Where {self.control} looks", f"Where {self.treatment} looks"
+        return dict(zip((self.control, self.treatment or ""), texts, strict=True))
 
 
 def roles_of(arms: Arms, comparison: Comparison) -> Roles:
-    """Find the treatment: `gaze`, else the first arm with λ > 0.
+    """Find the treatment: `gaze`, or in a comparison without it the first arm with λ > 0.
 
-    The others are named by the comparison.
+    Its control and the baseline are named by the comparison.
     """
-    weights = {arm: next(iter(seeds.values())).weight for arm, seeds in arms.items() if arm != comparison.control}
-    pulled = [arm for arm, weight in weights.items() if weight is not None and weight > 0]
-    treatment = TREATMENT if TREATMENT in pulled else next(iter(pulled), None)
-    return Roles(treatment, comparison.control, comparison.baseline if comparison.baseline in arms else None)
+    weights = {arm: next(iter(seeds.values())).weight or 0.0 for arm, seeds in arms.items()}
+    pulled = [arm for arm, weight in weights.items() if weight > 0 and arm != comparison.control]
+    if TREATMENT in comparison.arms and TREATMENT not in arms:
+        treatment = None  # its runs failed: no other arm stands for it
+    else:
+        treatment = TREATMENT if TREATMENT in pulled else next(iter(pulled), None)
+    control = comparison.controls.get(treatment or "", comparison.control)
+    is_gaze = treatment == TREATMENT and weights.get(control, 0.0) == 0
+    return Roles(treatment, control, comparison.baseline if comparison.baseline in arms else None, is_gaze)
 
 
 @dataclass(frozen=True)
@@ -67,6 +110,16 @@ class Headline:
     task: str
     means: dict[str, Estimate]
     rows: dict[str, Row]
+
+    @property
+    def asked(self) -> str:
+        """What the task asks for."""
+        return ASKED[self.task]
+
+    def compared(self, roles: Roles) -> tuple[Row, Row] | None:
+        """Return the rows of treatment and control; None without a difference, as of arms that share no seed."""
+        treated, untreated = (self.rows.get(arm or "") for arm in (roles.treatment, roles.control))
+        return None if treated is None or untreated is None or isnan(treated.diff) else (treated, untreated)
 
 
 def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metric: str, reach_s: float) -> Headline:
@@ -84,18 +137,24 @@ def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metri
     return Headline(metric, task, means, {arm: own[metric] for arm, own in rows.items() if metric in own})
 
 
-def verdict(row: Row | None) -> str:
+def verdict(one: Headline | None, roles: Roles) -> str:
     """Say what the treatment's difference and its interval mean, in a few words."""
-    if row is None or isnan(row.diff):
+    compared = None if one is None else one.compared(roles)
+    if compared is None:
         return "No comparison yet"
+    row = compared[0]
     if isnan(row.diff_low):
         return "Too few sessions to tell"
     if row.diff_low > 0:
-        return "Training with gaze helped"
-    return "Training with gaze did harm" if row.diff_high < 0 else "No sure effect of gaze"
+        return f"{roles.treated} helped"
+    if row.diff_high < 0:
+        return f"{roles.treated} did harm"
+    return f"No sure effect of {'gaze' if roles.is_gaze else f'the arm {roles.treatment}'}"
 
 
 def signed(mean: float, low: float, high: float) -> str:
-    """Write a difference with its interval."""
+    """Write a difference with its interval, as far as they exist."""
+    if isnan(mean):
+        return DASH
     interval = "" if isnan(low) else f" [{low:+z.1f}, {high:+z.1f}]"
     return f"{mean:+z.1f}{interval}"

@@ -14,7 +14,7 @@ from gaze_vlm.comparison.curve import CurvePoint, curve_figure
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.markdown import headline_metric, package_versions
 from gaze_vlm.comparison.runs import Run, by_arm
-from gaze_vlm.comparison.sweeps import in_words, sweep_gains, sweeps_figure
+from gaze_vlm.comparison.sweeps import compared_with, in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.report.alignment_views import alignment_views
@@ -77,25 +77,30 @@ def page_of(found: Compared, output: Path, count: int, named: Sequence[str]) -> 
     arms = by_arm(own)
     roles, metric = roles_of(arms, comparison), headline_metric(own)
     of_task = {task: table.of(first.dataset, first.backbone, task, first.trained_on) for task in TASKS}
-    headlines = [headline(arms, rows, task, metric, comparison.reach_s) for task, rows in of_task.items()]
+    of_tasks = [headline(arms, rows, task, metric, comparison.reach_s) for task, rows in of_task.items()]
+    headlines = [one for one in of_tasks if one.means]
+    main = next((one for one in headlines if one.compared(roles)), next(iter(headlines), None))
+    tested = (table.tested[first.dataset, task] for task in ([main.task] if main else TASKS))
     return render_page(
         "comparison.html",
         title=f"{first.dataset}, {first.backbone}",
         dataset=first.dataset,
         backbone=first.backbone,
-        verdict=verdict(headlines[0].rows.get(roles.treatment or "")),
+        verdict=verdict(main, roles),
         headlines=headlines,
-        tested=table.tested[first.dataset, TASKS[0]],
+        tested=max(tested),
+        sees_gaze=sorted(table.sees_gaze & arms.keys()),
+        control=table.control,
         meaning=MEANING[metric],
         signed=signed,
         roles=roles,
         missing=found.missing,
-        charts=[means_svg(one, roles, f"top-{one.task}") for one in headlines if one.means],
+        charts=[(one.asked, means_svg(one, roles, f"top-{one.task}")) for one in headlines],
         parts=[part_view(table, runs, one, f"part{n}", comparison) for n, one in enumerate(sections)],
         curve=curve_svg(found.curve, first.dataset, metric),
         sweeps=sweeps_svg(table, first, comparison, metric),
         alignments=alignment_views(shown_runs(arms, roles)),
-        pictured=pictured(arms, roles, metric, count, named),
+        pictured=pictured(arms, roles, metric, main.task if main else TASKS[0], count, named),
         settings=[setting(comparison, arm, seeds, output) for arm, seeds in arms.items()],
         cost=cost_cells(own),
         command=found.command,
@@ -152,7 +157,7 @@ def sweeps_svg(table: Table, section: Section, comparison: Comparison, metric: s
     found = sweep_gains(table, section, comparison.sweeps, metric)
     if not found:
         return None
-    figure = sweeps_figure(found, table.control, metric)
+    figure = sweeps_figure(found, compared_with(comparison), metric)
     return inline_svg(figure, "sweeps", "Gain over the control, along a number", in_words(found))
 
 

@@ -35,13 +35,13 @@ class Pictured:
 
 
 def pictured(
-    arms: Mapping[str, dict[int, Run]], roles: Roles, metric: str, count: int, named: Sequence[str]
+    arms: Mapping[str, dict[int, Run]], roles: Roles, metric: str, task: str, count: int, named: Sequence[str]
 ) -> Pictured:
-    """Choose the clips and run every arm's model over them, once."""
+    """Choose the clips by their answers to a task, and run every arm's model over them, once."""
     shown = shown_runs(arms, roles)
     if roles.treatment is None or not shown or (count == 0 and not named):
         return Pictured()
-    found = chosen_clips.pairs(arms[roles.treatment], arms[roles.control], metric)
+    found = chosen_clips.pairs(arms[roles.treatment], arms[roles.control], metric, task)
     title = SCORES[metric].title.lower()
     typical = chosen_clips.typical(found)
     rules = (
@@ -73,11 +73,7 @@ def pictured(
     norm = attention.scale()
     index = {clip.clip_id: position for position, clip in enumerate(attention.clips)}
     first = middle_one(attention, [index[clip_id] for clip_id in typical or ids[:1]], roles.control)
-    captions = {
-        roles.control: "Where the model without gaze looks",
-        roles.treatment: "Where it looks after training with gaze",
-    }
-    maps = []
+    captions, maps = roles.looks, []
     for one in maps_of(attention, first, norm):
         if one.caption in captions:
             share = attention.share_on_gaze(one.caption, first)
