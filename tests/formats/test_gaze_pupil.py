@@ -79,6 +79,8 @@ def test_exports_made_on_a_computer(tmp_path: Path) -> None:
         ([row(0, worn="maybe")], "gaze.csv, line 2: worn is 'maybe'"),
         ([row(0, blink="yes")], "gaze.csv, line 2: blink id is 'yes'"),
         ([row(0), row(1).replace("rec", "other")], "gaze.csv, line 3: another recording begins"),
+        ([row(0), row(1).replace("sec", "s2")], "gaze.csv, line 3: another section begins, 's2' after 'sec'"),
+        ([row(0).replace("sec", "s2")], "gaze.csv, line 2: another section begins, 's2' after 'sec'"),
         (
             [row(0, 3000, 10), row(1, 3000, 10), row(2)],
             "2 of 3 places .* of 1600×1200 px, as it was taken.; set frame_width_px",
@@ -89,6 +91,20 @@ def test_exports_made_on_a_computer(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path, rows: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read(tmp_path, rows)
+
+
+def test_frames_of_two_sections_are_refused(tmp_path: Path) -> None:
+    """A video is of one section: the second section's would get the first one's gaze."""
+    read(tmp_path, [row(0)])
+    world = tmp_path / "world_timestamps.csv"
+    world.write_text(world.read_text() + f"s2,rec,{START_NS + 300 * 10**9}\n")
+    with pytest.raises(InputError, match=r"world_timestamps\.csv, line 5: another section begins, 's2' after 'sec'"):
+        read_pupil_gaze(tmp_path / "gaze.csv", 1600, 1200)
+
+
+def test_exports_without_sections(tmp_path: Path) -> None:
+    header = "recording id,timestamp [ns],gaze x [px],gaze y [px]"
+    assert read(tmp_path, [f"rec,{START_NS},10,10", f",{START_NS + 1},10,10"], header).event.tolist() == [UNKNOWN] * 2
 
 
 def test_world_timestamps_are_needed(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
 COLUMNS = (TIME, "gaze x [px]", "gaze y [px]")
-RECORDING = "recording id"
+PARTS = {"recording id": "recording", "section id": "section"}  # exports of before have no sections
 FIXATION, BLINK = "fixation id", "blink id"
-OPTIONAL = (RECORDING, "worn", FIXATION, BLINK)
+OPTIONAL = (*PARTS, "worn", FIXATION, BLINK)
 MOST_DIGITS = 19  # of nanoseconds since 1970, to the year 2262
 WORLD = "world_timestamps.csv"
 WORN = {"": True, "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
@@ -34,17 +34,17 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
         that has fixations, and `UNKNOWN` in one that has none.
 
     Raises:
-        InputError: one of the files is missing or empty, a row cannot be read, the file is of several recordings,
-            or most places are outside the frame.
+        InputError: one of the files is missing or empty, a row cannot be read, the files are of several recordings or
+            sections, or most places are outside the frame.
     """
     world = path.with_name(WORLD)
     if not world.is_file():
         raise InputError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
-    times_ns = (_nanoseconds(field, world, line) for line, (field,) in csv_rows(world, [TIME], [TIME]))
-    start_ns = min(times_ns, default=None)
+    parts: dict[str, str] = {}
+    start_ns = min((_nanoseconds(row[TIME], world, line) for line, row in _table(world, (TIME,), parts)), default=None)
     if start_ns is None:
         raise InputError(f"{world} has a header and no row: export the recording again")
-    rows = distinct_rows(_rows(path, start_ns), 4, path)
+    rows = distinct_rows(_rows(path, start_ns, parts), 4, path)
     event = rows[:, 3].astype(np.uint8)
     if np.any(event == GazeEvent.FIXATION):
         event[event == GazeEvent.UNKNOWN] = GazeEvent.SACCADE
@@ -53,14 +53,23 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     return check_places(gaze, path, fix, (width_px, height_px))
 
 
-def _rows(path: Path, start_ns: int) -> Iterator[tuple[float, float, float, GazeEvent]]:
-    names = [*COLUMNS, *known_columns(csv_header(path), OPTIONAL)]
-    recording: str | None = None
+def _table(path: Path, columns: tuple[str, ...], parts: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Lines and rows of a table. All are of the recording and the section in `parts`, which the first row fills."""
+    names = [*columns, *known_columns(csv_header(path), OPTIONAL)]
     for line, fields in csv_rows(path, names, names):
         row = dict(zip(names, fields, strict=True))
-        if recording not in (None, row.get(RECORDING)):
-            raise InputError(f"{path}, line {line}: another recording begins; give each recording a folder of its own")
-        recording = row.get(RECORDING)
+        for name, part in PARTS.items():
+            id_ = row.get(name, "").strip()
+            if id_ and parts.setdefault(name, id_) != id_:
+                raise InputError(
+                    f"{path}, line {line}: another {part} begins, {id_!r} after {parts[name]!r}; "
+                    f"give each {part} a folder of its own, with its rows of gaze.csv and {WORLD}"
+                )
+        yield line, row
+
+
+def _rows(path: Path, start_ns: int, parts: dict[str, str]) -> Iterator[tuple[float, float, float, GazeEvent]]:
+    for line, row in _table(path, COLUMNS, parts):
         x_px, y_px = (parse_number(row[name], name, path, line) for name in COLUMNS[1:])
         yield (_nanoseconds(row[TIME], path, line) - start_ns) / 1e9, x_px, y_px, _event(row, path, line)
 
