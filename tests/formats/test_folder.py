@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from egtea_files import texture, write_video
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import SAFE_NAME, id_of
 from gaze_vlm.gaze.samples import GazeEvent
@@ -66,7 +67,7 @@ def test_videos_gaze_and_texts(tmp_path: Path) -> None:
 )
 def test_the_header_tells_the_format(tmp_path: Path, file: str, text: str, y: float) -> None:
     root = make_root(tmp_path, "a.mp4")
-    write_video(root / "videos" / "a.mp4", [texture(0)[:96, :128]] * 2)
+    write_video(root / "videos" / "a.mp4", [texture(0)[:96, :128]] * 2, frame_hz=30)
     write(root / "gaze" / file, text)
     if file == "a/gaze.csv":
         write(root / "gaze" / "a" / "world_timestamps.csv", WORLD)
@@ -85,6 +86,21 @@ def test_calibrated_gaze_comes_first(tmp_path: Path) -> None:
     (recording,) = FolderReader(root).recordings()
     assert recording.gaze is not None
     assert recording.gaze.name == "personalized_eye_gaze_2d.csv"
+
+
+def test_exports_are_compared_with_their_videos(tmp_path: Path) -> None:
+    root = make_root(tmp_path, "a.mp4", "b.mp4")
+    for name in "ab":
+        write_video(root / "videos" / f"{name}.mp4", [texture(0)[:96, :128]] * 48)  # 2 s
+    write(root / "gaze" / "a" / "gaze.csv", PUPIL)
+    write(root / "gaze" / "a" / "world_timestamps.csv", WORLD + "".join(f"{1000 + k * 10**8}\n" for k in range(1, 48)))
+    write(root / "gaze" / "b.csv", TAKE)
+    reader = FolderReader(root)
+    first, second = reader.recordings()
+    with pytest.raises(InputError, match=r"world_timestamps\.csv has 48 frames over 4.8 s, and the video 48 .* 2.0 s"):
+        reader.read_gaze(first)
+    with pytest.warns(UserWarning, match=r"b\.csv: frame_num counts frames at 30 fps, and the video has 24 fps"):
+        reader.read_gaze(second)
 
 
 def test_frame_size_of_gaze_in_pixels(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Gaze of Ego-Exo4D: every third frame of 30 a second, pixels of 1408."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
+from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent
 
 HEADER = "frame_num,tracking_timestamp_us,x,y\n"
@@ -22,6 +24,15 @@ def test_a_table(tmp_path: Path) -> None:
     np.testing.assert_allclose(gaze.xy[:2], [[0.5, 0.1], [1, 0]])
     unknown, out = GazeEvent.UNKNOWN, GazeEvent.OUT_OF_FRAME
     assert gaze.event.tolist() == [unknown, unknown, out, GazeEvent.UNTRACKED, out, unknown]
+
+
+def test_a_video_of_another_rate(tmp_path: Path) -> None:
+    path = tmp_path / "general_eye_gaze_2d.csv"
+    path.write_text(HEADER + "0,1,10,10\n")
+    for rate_hz in (30, 30000 / 1001):
+        read_egoexo4d_gaze(path, VideoInfo(1408, 1408, 60, 2.0, rate_hz, Fraction(1, 90000), 0))
+    with pytest.warns(UserWarning, match=r"gaze_2d\.csv: frame_num counts frames at 30 fps, and the video has 25 fps"):
+        read_egoexo4d_gaze(path, VideoInfo(1408, 1408, 60, 2.4, 25, Fraction(1, 90000), 0))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Exports of Pupil Cloud: two clocks that are one, pixels, and what the ids of events mean."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
+from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
@@ -100,6 +102,43 @@ def test_frames_of_two_sections_are_refused(tmp_path: Path) -> None:
     world.write_text(world.read_text() + f"s2,rec,{START_NS + 300 * 10**9}\n")
     with pytest.raises(InputError, match=r"world_timestamps\.csv, line 5: another section begins, 's2' after 'sec'"):
         read_pupil_gaze(tmp_path / "gaze.csv", 1600, 1200)
+
+
+def compare(folder: Path, rows: int, rate_hz: float, frames: int, duration_s: float) -> None:
+    """Read an export of `rows` world timestamps at a rate, with a video of which the header says this."""
+    read(folder, [row(0)], world=[round(k * 1e9 / rate_hz) for k in range(rows)])
+    video = VideoInfo(1600, 1200, frames, duration_s, 30.0, Fraction(1, 90000), 0)
+    read_pupil_gaze(folder / "gaze.csv", 1600, 1200, video)
+
+
+@pytest.mark.parametrize(
+    ("rows", "rate_hz", "frames", "duration_s"),
+    [
+        (600, 30, 600, 20.0),
+        (600, 29.7, 595, 20.0),  # a few frames at the ends
+        (600, 30, 480, 20.0),  # frames left out, and their times kept
+        (600, 30, 0, 20.0),  # a container that does not count them
+        (1, 30, 600, 20.0),
+        (600, 30, 600, 0.0),
+    ],
+)
+def test_a_video_of_these_frames(tmp_path: Path, rows: int, rate_hz: float, frames: int, duration_s: float) -> None:
+    compare(tmp_path, rows, rate_hz, frames, duration_s)
+
+
+def test_a_video_written_anew_at_another_rate(tmp_path: Path) -> None:
+    """Of such a video all gaze is late, or early, by more and more."""
+    said = r"world_timestamps\.csv has 600 frames over 20.0 s, and the video 600 frames over 24.0 s: .* at another rate"
+    with pytest.raises(InputError, match=said):
+        compare(tmp_path, 600, 30, 600, 24.0)
+    with pytest.warns(UserWarning, match=r"20\.0 s, and the video 600 frames over 20\.6 s: .* at another rate"):
+        compare(tmp_path, 600, 30, 600, 20.6)
+
+
+@pytest.mark.parametrize(("frames", "said"), [(450, "the video 450 frames over 15"), (0, "the video frames over 15")])
+def test_a_part_of_the_exports_video(tmp_path: Path, frames: int, said: str) -> None:
+    with pytest.warns(UserWarning, match=rf"600 frames over 20.0 s, and {said}.0 s: .* cut at its start, gaze is late"):
+        compare(tmp_path, 600, 30, frames, 15.0)
 
 
 def test_exports_without_sections(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gaze_vlm.formats.recording import (
     videos_by_name,
     videos_in,
 )
-from gaze_vlm.formats.video_header import video_info
+from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import in_unit_interval
 
@@ -132,7 +132,8 @@ class FolderReader:
         """Read the gaze of one video.
 
         Raises:
-            InputError: the gaze table is missing, of no known format, or malformed.
+            InputError: the gaze table is missing, of no known format, or malformed, or an export's frames are not the
+                video's.
         """
         if recording.gaze is None:
             name = recording.video.stem
@@ -142,8 +143,9 @@ class FolderReader:
         if format_ == "generic":
             return read_generic_gaze(recording.gaze, self.min_confidence)
         if format_ == "pupil":
-            return read_pupil_gaze(recording.gaze, recording.gaze_width_px, recording.gaze_height_px)
-        return read_egoexo4d_gaze(recording.gaze)
+            size_px = recording.gaze_width_px, recording.gaze_height_px
+            return read_pupil_gaze(recording.gaze, *size_px, _info(recording.video))
+        return read_egoexo4d_gaze(recording.gaze, _info(recording.video))
 
     def _similar(self, name: str) -> str:
         """What to do with files of gaze that may be the video's by another name."""
@@ -213,11 +215,8 @@ class FolderReader:
     def _frame_size(self, video: Path) -> tuple[int, int]:
         if self.frame_width_px is not None and self.frame_height_px is not None:
             return self.frame_width_px, self.frame_height_px
-        try:
-            info = video_info(video)
-        except ValueError:
-            return 1, 1  # no video: the preparation will find the same error, and put it into quarantine
-        return info.width_px, info.height_px
+        info = _info(video)
+        return (1, 1) if info is None else (info.width_px, info.height_px)
 
 
 def gaze_format(path: Path) -> GazeFormat:
@@ -232,6 +231,14 @@ def gaze_format(path: Path) -> GazeFormat:
         expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
         raise InputError(f"{path}: a header of {listed(header)} is of no known format ({expected})")
     return known
+
+
+def _info(video: Path) -> VideoInfo | None:
+    """The header of a video; None without one: the preparation will find the error, and put it into quarantine."""
+    try:
+        return video_info(video)
+    except ValueError:
+        return None
 
 
 def _names_in(folder: Path) -> list[tuple[Path, str]]:

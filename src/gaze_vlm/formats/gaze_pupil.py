@@ -1,5 +1,6 @@
 """Gaze of Pupil Invisible and Neon, as Pupil Cloud and Neon Player export it."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_number
 from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
 from gaze_vlm.formats.text_files import is_whole
+from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 TIME = "timestamp [ns]"
@@ -18,11 +20,14 @@ FIXATION, BLINK = "fixation id", "blink id"
 OPTIONAL = (*PARTS, "worn", FIXATION, BLINK)
 MOST_DIGITS = 19  # of nanoseconds since 1970, to the year 2262
 WORLD = "world_timestamps.csv"
+APART_S = 0.5  # some frames more or less, at the ends of a video
+SAME_FRAMES = 0.01  # share by which two numbers of frames may differ
+OTHER_PACE = 0.05  # of a video that was certainly written at another rate
 WORN = {"": True, "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 WORN |= {"255": True, "255.0": True}  # as in a Neon's own files; exports made on a computer copy it
 
 
-def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
+def read_pupil_gaze(path: Path, width_px: int, height_px: int, video: VideoInfo | None = None) -> GazeSamples:
     """Read `gaze.csv`, with `world_timestamps.csv` beside it.
 
     Time: both files count nanoseconds of one clock. The first world timestamp is the video's first frame, time 0.
@@ -33,17 +38,23 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
         stands for none. Pupil Labs takes what is between fixations for saccades, so the rest are `SACCADE` in a file
         that has fixations, and `UNKNOWN` in one that has none.
 
+    Video: a row of the world timestamps is a frame of `video`, whose length they are compared with; None is not
+        compared.
+
     Raises:
         InputError: one of the files is missing or empty, a row cannot be read, the files are of several recordings or
-            sections, or most places are outside the frame.
+            sections, most places are outside the frame, or the video was written anew at another rate.
     """
     world = path.with_name(WORLD)
     if not world.is_file():
         raise InputError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
     parts: dict[str, str] = {}
-    start_ns = min((_nanoseconds(row[TIME], world, line) for line, row in _table(world, (TIME,), parts)), default=None)
-    if start_ns is None:
+    times_ns = [_nanoseconds(row[TIME], world, line) for line, row in _table(world, (TIME,), parts)]
+    if not times_ns:
         raise InputError(f"{world} has a header and no row: export the recording again")
+    start_ns = min(times_ns)
+    if video is not None:
+        _check_frames(world, len(times_ns), (max(times_ns) - start_ns) / 1e9, video)
     rows = distinct_rows(_rows(path, start_ns, parts), 4, path)
     event = rows[:, 3].astype(np.uint8)
     if np.any(event == GazeEvent.FIXATION):
@@ -51,6 +62,25 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int) -> GazeSamples:
     gaze = placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
     fix = "set frame_width_px and frame_height_px to the camera's"
     return check_places(gaze, path, fix, (width_px, height_px))
+
+
+def _check_frames(world: Path, rows: int, first_to_last_s: float, video: VideoInfo) -> None:
+    """Check that the frames of `video` have the times in `world`, as far as its header says; one row says nothing."""
+    if rows < 2 or not video.duration_s > 0:
+        return
+    span_s = first_to_last_s * rows / (rows - 1)  # to the end of the last frame
+    apart_s = abs(span_s - video.duration_s)
+    if apart_s <= APART_S:
+        return
+    frames = f"{video.frames} frames" if video.frames else "frames"
+    said = f"{world} has {rows} frames over {span_s:.1f} s, and the video {frames} over {video.duration_s:.1f} s"
+    if video.frames and abs(video.frames - rows) <= SAME_FRAMES * rows:
+        fix = "the video was written anew at another rate: use the export's own, or keep the times of its frames"
+        if apart_s > OTHER_PACE * span_s:
+            raise InputError(f"{said}: {fix}")
+    else:
+        fix = "use the export's own video, whole; of one that was cut at its start, gaze is late"
+    warnings.warn(f"{said}: {fix}", stacklevel=3)
 
 
 def _table(path: Path, columns: tuple[str, ...], parts: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
