@@ -38,6 +38,19 @@ def test_two_recordings_in_one_table_are_not_mixed(rate_hz: float) -> None:
     assert len(distinct_rows([(t_s * rate_hz, k) for k, t_s in enumerate(jitter)], 2, Path("gaze.csv"), rate_hz)) == 5
 
 
+@pytest.mark.parametrize(("decimals", "each"), [(0, "200.0"), (1, "20.0")])
+def test_rounded_times_are_warned_of(decimals: int, each: str) -> None:
+    t_s = (np.floor(np.arange(2000) / 200 * 10**decimals) / 10**decimals).tolist()
+    with pytest.warns(UserWarning, match=rf"g.csv: on average {each} samples share a time: were times rounded, as by"):
+        distinct_rows([(time_s, k) for k, time_s in enumerate(t_s)], 2, Path("g.csv"))
+
+
+def test_times_that_few_samples_share_pass() -> None:
+    """Of two eyes and their mean; and a few samples of one time are no judgement."""
+    distinct_rows([(k // 3 / 60, k) for k in range(300)], 2, Path("g.csv"))
+    distinct_rows([(1.0, k) for k in range(99)], 2, Path("g.csv"))
+
+
 def places(xy: np.ndarray) -> GazeSamples:
     return placed_samples(np.arange(len(xy)) / 60, xy, np.full(len(xy), GazeEvent.UNKNOWN, dtype=np.uint8))
 

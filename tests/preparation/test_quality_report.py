@@ -76,6 +76,11 @@ def test_clock_of_a_video(video: VideoGaze) -> None:
     assert set(clock_figures(none).values()) == {None}
 
 
+@pytest.mark.parametrize("hz", [5, 24, 72, 75, 80, 150, 240, 400, 2000])
+def test_a_trackers_rate_is_no_drift(video: VideoGaze, hz: int) -> None:
+    assert clock_figures(replace(video.counts, gaze_interval_s=1 / hz))["drift"] == pytest.approx(0, abs=1e-9)
+
+
 def test_a_data_set_adds_up(video: VideoGaze) -> None:
     quality = VideoQuality.of(video)
     report = quality_report({"a": quality, "b": quality}, [], {"why": 2}, 1, {"no video": ["c", "d"]})

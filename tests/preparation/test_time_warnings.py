@@ -55,7 +55,7 @@ def test_another_clock(start_s: float, end_s: float, hz: float, text: str) -> No
         (1, 20.5, 60),
         (0, 10, 60),  # ends first
         (0, 60, 60),
-        (0, 22, 66),  # a rate of its own, and longer than the video
+        (0, 22, 63),  # a rate of its own, and longer than the video
         (0, 18, 30.1),
     ],
 )

@@ -40,6 +40,14 @@ def test_a_window_of_nothing_is_the_frames_own_interval() -> None:
     assert video(frame([0.0, 1 / 30])).valid_points(window_s=0).tolist() == [[True, False]]
 
 
+@pytest.mark.parametrize("eyes", [1, 2, 3])
+def test_samples_of_one_time_are_no_interval(eyes: int) -> None:
+    t_s = np.repeat(np.arange(100) / 100, eyes)
+    gaze = GazeSamples(t_s, np.full((len(t_s), 2), 0.5), np.zeros(len(t_s), dtype=np.uint8))
+    assert VideoGaze.pack([frame([0.0])], 1.0, gaze).counts.gaze_interval_s == pytest.approx(0.01)
+    assert VideoGaze.pack([frame([0.0])], 1.0, gaze.window(0.5, 0.5)).counts.gaze_interval_s is None
+
+
 def test_an_old_store_does_not_know_the_frames_interval() -> None:
     new = video(frame([0.0]))
     old = replace(new, counts=replace(new.counts, video_frames=0))

@@ -7,7 +7,13 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.csv_tables import csv_rows, parse_number
-from gaze_vlm.formats.gaze_points import by_time, number_table, placed_samples, without_repeats
+from gaze_vlm.formats.gaze_points import (
+    by_time,
+    number_table,
+    placed_samples,
+    warn_of_shared_times,
+    without_repeats,
+)
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 VECTORS = ("gaze_point_3d", "eye_center0_3d", "gaze_normal0", "eye_center1_3d", "gaze_normal1")
@@ -49,5 +55,6 @@ def read_ego4d_gaze(path: Path) -> GazeSamples:
     if len(timed) < len(table):
         warnings.warn(f"{path}: {len(table) - len(timed)} rows without a time are left out", stacklevel=2)
     t_s, worn, x, y = without_repeats(by_time(timed)).T
+    warn_of_shared_times(t_s, path)
     event = np.where(worn > 0, GazeEvent.UNKNOWN, GazeEvent.UNTRACKED)  # NaN is not worn
     return placed_samples(t_s, np.stack([x, 1 - y], axis=1), event.astype(np.uint8))

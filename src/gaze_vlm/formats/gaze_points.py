@@ -14,6 +14,7 @@ FARTHEST = 1e6  # in frames; the store keeps places as float32
 ENOUGH = 100  # places for a judgement
 MANY_OUTSIDE = 0.05
 MANY_ZERO = 0.2
+MANY_AT_ONCE = 3  # samples of one time: of two eyes, and of what was made of both
 FARTHEST_BACK_S = 1.0  # of one row's time behind the row before, in one recording
 
 
@@ -22,7 +23,7 @@ def distinct_rows(
 ) -> Float64[np.ndarray, "row column"]:
     """Sort the rows of a table by time.
 
-    A row that repeats another counts once, and a warning counts these.
+    A row that repeats another counts once, and a warning counts these. Another is `warn_of_shared_times`.
 
     Args:
         rows: of the table, time first.
@@ -47,7 +48,24 @@ def distinct_rows(
     kept = without_repeats(by_time(table))
     if len(kept) < len(table):
         warnings.warn(f"{path}: {len(table) - len(kept)} rows repeat another and count once", stacklevel=2)
+    warn_of_shared_times(kept[:, 0], path)
     return kept
+
+
+def warn_of_shared_times(t_s: Float64[np.ndarray, " sample"], path: Path) -> None:
+    """Warn where more than `MANY_AT_ONCE` samples share a time on average, as where a spreadsheet has rounded times.
+
+    Args:
+        t_s: times of all samples of a table, in any unit; fewer than `ENOUGH` are not judged.
+        path: of the table.
+    """
+    each = len(t_s) / max(1, len(np.unique(t_s)))
+    if len(t_s) >= ENOUGH and each > MANY_AT_ONCE:
+        warnings.warn(
+            f"{path}: on average {each:.1f} samples share a time: were times rounded, as by a spreadsheet? Export the "
+            "gaze again, and keep its times to the millisecond",
+            stacklevel=3,
+        )
 
 
 def number_table(rows: Iterable[Sequence[float]], columns: int) -> Float64[np.ndarray, "row column"]:

@@ -20,7 +20,10 @@ CENTRE_CELLS = 16
 LOW_SHARE = 0.5
 """Below this share of frames with valid gaze a data set is worth a warning."""
 LISTED = 5  # removed labels that the last line names
-TRACKER_HZ = (10, 25, 30, 50, 60, 90, 100, 120, 200, 250, 300, 500, 1000)
+TRACKER_HZ = (
+    *(5, 10, 24, 25, 30, 50, 60, 72, 75, 80, 90, 100, 120, 150, 200),
+    *(240, 250, 300, 400, 500, 1000, 2000),
+)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class VideoCounts:
 
     `events` counts the samples of all windows by their event after carrying, padding left out; `carried`
     those that were looked at in an earlier frame than the sampled one. The next four fields are of the gaze of the
-    whole video: `samples` by their event, the times of the first and the last one, and the median time between
+    whole video: `samples` by their event, the first and the last time, and, equal ones counted once, the median between
     two; None where there are too few. `video_frames` and `damaged_frames` are of the video, not of the samples.
     """
 
@@ -116,6 +116,7 @@ class VideoGaze:
             full[used] = np.concatenate([getattr(row, name) for row in rows])
             return full
 
+        apart_s = np.diff(np.unique(gaze.t_s))
         counts = VideoCounts(
             duration_s=duration_s,
             events=_by_event(np.concatenate([row.event for row in rows])),
@@ -123,7 +124,7 @@ class VideoGaze:
             samples=_by_event(gaze.event),
             gaze_start_s=float(gaze.t_s[0]) if len(gaze) else None,
             gaze_end_s=float(gaze.t_s[-1]) if len(gaze) else None,
-            gaze_interval_s=float(np.median(np.diff(gaze.t_s))) if len(gaze) > 1 else None,
+            gaze_interval_s=float(np.median(apart_s)) if len(apart_s) else None,
         )
         return cls(
             frame_t_s=np.array([row.t_s for row in rows]),
