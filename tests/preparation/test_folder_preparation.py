@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from egtea_files import texture, write_video
+from egtea_files import texture, write_late, write_video
 from gaze_vlm.cli import main
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -50,6 +50,16 @@ def test_a_store(root: Path, tmp_path: Path) -> None:
     assert shares["blink"] == pytest.approx(1 / 59)
     assert shares["saccade"] == pytest.approx(3 / 59)
     assert shares["fixation"] == pytest.approx(55 / 59)
+
+
+def test_a_video_that_starts_after_its_sound_is_warned_of(root: Path, tmp_path: Path) -> None:
+    """Players count from the start of the file: what was timed in one is late."""
+    (root / "videos" / "a.mp4").unlink()
+    write_late(root / "videos" / "a.mkv", [texture(0)[:96, :128]] * 120)
+    said = r"a: .*a\.mkv: its first frame is 0\.50 s after the start of the file, .* subtract 0\.50 s from those that"
+    with pytest.warns(UserWarning, match=said) as caught:
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
+    assert sum("its first frame" in str(one.message) for one in caught) == 1
 
 
 def test_one_video_by_two_names_is_refused(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Gaze in another unit of time, of another clock, or of another recording is refused, and missing gaze is reported."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Action, Reader
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeSamples
-from gaze_vlm.preparation.gaze_time import check_actions, check_times
+from gaze_vlm.preparation.gaze_time import check_actions, check_start, check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.prepare_recording import PrepareRecording
 from gaze_vlm.preparation.runner import prepare
@@ -49,6 +50,12 @@ def test_the_likely_mistake_is_named(scale: float, start_s: float, said: str) ->
     t_s = (start_s + np.arange(0, 12, 1 / 30)) * scale
     with pytest.raises(ValueError, match=rf"g.csv: \d+ of 360 samples are inside the video, .*{said}"):
         check_times(Path("g.csv"), gaze(t_s), VIDEO)
+
+
+def test_a_first_frame_a_little_late_passes() -> None:
+    check_start(Path("v.mp4"), replace(VIDEO, offset_s=0.1))
+    with pytest.warns(UserWarning, match=r"v\.mp4: its first frame is 0\.12 s after the start of the file"):
+        check_start(Path("v.mp4"), replace(VIDEO, offset_s=0.12))
 
 
 def test_a_fast_trackers_times_in_frames() -> None:

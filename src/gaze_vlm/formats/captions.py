@@ -19,7 +19,7 @@ FAILED = re.compile(r"Skipping chunk \d+ due to error", re.IGNORECASE)
 def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict[str, tuple[Action, ...]]:
     """Read the captions of `videos`, each an action of one second.
 
-    A CSV has the columns `video_id,second,text`; second 0 is the first. A folder has a file
+    A CSV has the columns `video_id,second,text`; second 0 begins with the first frame. A folder has a file
     `<video_id>/image_descriptions.txt` for each video; see `described_seconds`.
 
     Raises:
@@ -46,7 +46,7 @@ def read_captions(path: Path, videos: Collection[str], chunk_s: int = 1) -> dict
 def read_spans(path: Path) -> dict[str, list[Action]]:
     """Read the actions of every video, by its id, in the file's order.
 
-    `verb` and `noun` are None where they are empty or have no column.
+    Seconds count from the video's first frame. `verb` and `noun` are None where they are empty or have no column.
 
     Raises:
         InputError: rows are malformed, or their spans end before they start or have no text.

@@ -25,7 +25,7 @@ EVENTS = {"": GazeEvent.UNKNOWN} | {event.name.lower(): event for event in GazeE
 def read_generic_gaze(path: Path, min_confidence: float = MIN_CONFIDENCE) -> GazeSamples:
     """Read a generic table. Its columns may stand in any order, beside others, and their names in any case.
 
-    Time: `t_s`, seconds from the start of the video. Rows are sorted by it; several places of one time are all kept,
+    Time: `t_s`, seconds from the video's first frame. Rows are sorted by it; several places of one time are all kept,
         and a row that repeats another counts once.
 
     Points: `x` and `y` are normalised to the frame, origin top left. Outside [0, 1] they are `OUT_OF_FRAME`; empty or

@@ -26,7 +26,7 @@ class GazeSamples:
     """Gaze of one video, or of a part of it, sorted by time: what every reader of a data set returns.
 
     Args:
-        t_s: times [sample], in seconds from the start of the video.
+        t_s: times [sample], in seconds from the video's first frame.
         xy: places [sample, 2], (x, y) normalised to the *full* frame, origin top left. That of an untracked sample or a
             blink is NaN, so that it cannot be mistaken for a place.
         event: one `GazeEvent` a sample [sample].

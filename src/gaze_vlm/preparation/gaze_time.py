@@ -4,6 +4,7 @@ Times in another unit, of another clock or of another recording are refused.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ FEW_SHARE = 0.1
 FEW_HZ = 2.0
 LIKELY = 5.0  # two units are at least 24 apart, so at most one is within this factor
 SAME = 0.02  # a span that is a unit times the video's length, within this share, is in that unit
+LATE_S = 0.1  # of pictures after the sound: more is seen in a caption
 UNIX_S = (5e8, 5e9)  # 1985 to 2128
 
 
@@ -69,6 +71,20 @@ def check_actions(actions: Sequence[Action], video_file: Path, video: VideoInfo)
         raise InputError(
             f"{video_file}: {inside} of {len(actions)} actions begin inside the video, for they span "
             f"{both_spans(start_s, end_s, video, 'actions')}"
+        )
+
+
+def check_start(video_file: Path, video: VideoInfo) -> None:
+    """Warn of a video whose first frame comes more than `LATE_S` after the start of its file, as after sound.
+
+    Gaze and actions count from the first frame, players from the start of the file.
+    """
+    if video.offset_s > LATE_S:
+        warnings.warn(
+            f"{video_file}: its first frame is {video.offset_s:.2f} s after the start of the file, as players count. "
+            f"Times of gaze and texts count from that frame: subtract {video.offset_s:.2f} s from those that were read "
+            "off a player or made by `gaze-vlm caption`",
+            stacklevel=2,
         )
 
 

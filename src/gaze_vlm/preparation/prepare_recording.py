@@ -20,7 +20,7 @@ from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.output import draft_of, writing
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.frame_sampling import prepare_video
-from gaze_vlm.preparation.gaze_time import check_actions, check_times
+from gaze_vlm.preparation.gaze_time import check_actions, check_start, check_times
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.store import VIDEO_VERSION, read_video_gaze, reencoded_file, video_file, write_video_gaze
 from gaze_vlm.preparation.video_gaze import NO_PTS, VideoCounts
@@ -83,6 +83,7 @@ class PrepareRecording:
         """
         gaze = self.reader.read_gaze(recording)
         info = video_info(recording.video, self.decode_timeout_s)
+        check_start(recording.video, info)
         check_times(recording.gaze or recording.video, gaze, info)
         check_actions(recording.actions, recording.video, info)
         aspect = recording.gaze_width_px / recording.gaze_height_px
