@@ -54,6 +54,12 @@ def test_gaze_names(tmp_path: Path, name: str) -> None:
     assert len(reader.read_gaze(recording)) == 1
 
 
+def test_two_spellings_of_one_participant_are_warned_of(tmp_path: Path) -> None:
+    reader = EgteaReader(make_root(tmp_path, ["P1-R01-PastaSalad", "P01-R02-Pizza", "p01-R03-BaconAndEggs"]))
+    with pytest.warns(UserWarning, match="videos: participants 'P01' and 'P1' differ in case, .* count as 2 people"):
+        assert {recording.participant for recording in reader.recordings()} == {"P01", "P1"}
+
+
 @pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
 def test_videos_in_any_container(tmp_path: Path, suffix: str) -> None:
     root = make_root(tmp_path, ["P16-R03-BaconAndEggs"])

@@ -1,6 +1,7 @@
 """A folder of one's own: which files belong together, and which format they are in."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -153,6 +154,35 @@ def test_a_video_of_two_participants_is_refused(tmp_path: Path) -> None:
         FolderReader(root).recordings()
     write(root / "participants.csv", "video_id,participant\na,Ada\nb,Bo\na,Ada\n")
     assert [recording.participant for recording in FolderReader(root).recordings()] == ["Ada", "Bo"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Ada", "ada"),
+        ("A L", "A  L"),
+        ("A L", "AL"),
+        ("1", "01"),
+        ("P 7", "p07"),
+        ("A\xa0L", "A L"),
+        ("ﬁ", "fi"),
+    ],
+)
+def test_two_spellings_of_one_participant_are_warned_of(tmp_path: Path, names: tuple[str, str]) -> None:
+    """Else one person is in several splits without a word."""
+    root = make_root(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    write(root / "participants.csv", f"video_id,participant\na,{names[0]}\nb,{names[1]}\nc,Bo\n")
+    said = re.escape(f"participants.csv: participants {names[0]!r} and {names[1]!r} differ in case, spaces")
+    with pytest.warns(UserWarning, match=said):
+        assert len({recording.participant for recording in FolderReader(root).recordings()}) == 3
+
+
+def test_one_spelling_is_no_other(tmp_path: Path) -> None:
+    root = make_root(tmp_path, *(f"{name}.mp4" for name in "abcdef"))
+    people = ("Zoë", normalize("NFD", "Zoë"), " Zoë ", "Zoe", "10", "1")
+    rows = "".join(f"{video},{name}\n" for video, name in zip("abcdef", people, strict=True))
+    write(root / "participants.csv", f"video_id,participant\n{rows}")
+    assert len({recording.participant for recording in FolderReader(root).recordings()}) == 4
 
 
 @pytest.mark.parametrize("confidence", [float("nan"), 90.0, -1.0])

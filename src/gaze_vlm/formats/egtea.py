@@ -18,6 +18,7 @@ from gaze_vlm.formats.egtea_labels import (
     read_splits,
     session_key,
 )
+from gaze_vlm.formats.participants import warn_of_spellings
 from gaze_vlm.formats.recording import VIDEO_SUFFIXES, Action, Recording, check_tree, group_by_missing, videos_in
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
@@ -85,6 +86,7 @@ class EgteaReader:
                 actions=tuple(sorted(actions.get(key, ()), key=lambda action: (action.start_s, action.end_s))),
             )
             recordings.append(_trim(recording, ClipName.parse(video.stem, str(video))) if self.trimmed else recording)
+        warn_of_spellings((recording.participant for recording in recordings), self._folder)
         return recordings
 
     def left_out(self) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """A folder of videos, gaze tables and texts: data of one's own, in any of the formats that there is a parser for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -12,6 +12,7 @@ from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, lis
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
 from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
 from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
+from gaze_vlm.formats.participants import read_participants
 from gaze_vlm.formats.recording import (
     VIDEO_SUFFIXES,
     Action,
@@ -33,7 +34,6 @@ COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
 }
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
-PARTICIPANTS = ("video_id", "participant")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class FolderReader:
     def recordings(self) -> list[Recording]:
         """Return all videos, sorted by name."""
         videos, gaze = self._videos(), self._gaze_files()
-        actions, participants = self._actions(list(videos)), self._participants(videos)
+        actions = self._actions(list(videos))
+        participants = read_participants(self.root / "participants.csv", videos)
         if not actions.keys() & videos.keys() and (named := sorted({name.strip() for name in self._named()})):
             raise InputError(
                 f"{self._captions} has rows of {first_of(named)}, of which there is no video, and none of "
@@ -192,25 +193,6 @@ class FolderReader:
         if "start_s" in found:
             return read_spans(self._captions)
         return read_captions(self._captions, videos)
-
-    def _participants(self, videos: Iterable[str]) -> dict[str, str]:
-        path = self.root / "participants.csv"
-        found: dict[str, str] = {}
-        lines: dict[str, int] = {}
-        for line, (name, person) in csv_rows(path, PARTICIPANTS, PARTICIPANTS) if path.is_file() else ():
-            video, participant = (id_of(field, f"{path}, line {line}") for field in (name, person))
-            if found.setdefault(video, participant) != participant:
-                raise InputError(
-                    f"{path}, lines {lines[video]} and {line}: {name.strip()} is of two participants; delete one row"
-                )
-            lines.setdefault(video, line)
-        unknown, lacking = sorted(set(found) - set(videos)), sorted(set(videos) - set(found))
-        if unknown and lacking:
-            raise InputError(
-                f"{path} has rows of {', '.join(unknown)}, of which there is no video, and none of "
-                f"{', '.join(lacking)}: correct the names, which have no suffix"
-            )
-        return found
 
     def _frame_size(self, video: Path) -> tuple[int, int]:
         if self.frame_width_px is not None and self.frame_height_px is not None:
