@@ -40,6 +40,7 @@ def write_video(
     gop: int = 12,
     codec: str = "libx264",
     frame_hz: int = 24,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """h264 (or VP9, `libvpx-vp9`) in mp4; `pts` in 1 / 2400 s, at `frame_hz` if None."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,8 @@ def write_video(
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_S)
+        if pixel_aspect is not None:
+            stream.sample_aspect_ratio = pixel_aspect
         for image, tick in zip(images, pts, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts, frame.time_base = int(tick), Fraction(1, TICKS_S)

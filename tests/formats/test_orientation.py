@@ -1,6 +1,7 @@
 """Videos whose metadata turn their frames: every way of decoding gives what a player shows."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,25 @@ def test_gaze_is_carried_in_the_shown_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(back, stored["plain"].xy, atol=0.01)
     moved = np.abs(stored["turned"].xy - stored["turned"].raw_xy)[..., 1]
     assert np.nanmax(moved) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("aspect", "matrix", "shown_px"),
+    [
+        (None, (1, 0, 0, 1), (128, 96)),
+        (Fraction(4, 3), (1, 0, 0, 1), (171, 96)),  # as 1440×1080 that players show as 1920×1080
+        (Fraction(8, 9), (-1, 0, 0, -1), (114, 96)),
+        (Fraction(4, 3), (0, 1, -1, 0), (72, 128)),  # turned, a wide pixel is a high one
+        (Fraction(255, 1), (1, 0, 0, 1), (128, 96)),  # no camera's
+    ],
+)
+def test_pixels_that_are_not_square(
+    tmp_path: Path, aspect: Fraction | None, matrix: tuple[int, int, int, int], shown_px: tuple[int, int]
+) -> None:
+    path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 3, pixel_aspect=aspect)
+    info = video_info(turn(path, matrix))
+    assert info.shown_px == shown_px
+    assert next(iterate_frames(path))[2].shape[:2] == (info.height_px, info.width_px)
 
 
 def test_other_angles_are_refused(tmp_path: Path) -> None:

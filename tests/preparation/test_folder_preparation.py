@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ def test_a_video_that_starts_after_its_sound_is_warned_of(root: Path, tmp_path: 
     with pytest.warns(UserWarning, match=said) as caught:
         prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
     assert sum("its first frame" in str(one.message) for one in caught) == 1
+
+
+def test_the_aspect_of_pixels_that_are_not_square(root: Path, tmp_path: Path) -> None:
+    """Else a Gaussian of gaze, round where a player shows it, is an ellipse."""
+    write_video(root / "videos" / "a.mp4", [texture(0)[:96, :96]] * 120, pixel_aspect=Fraction(4, 3))
+    videos = Store(prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)).manifest.videos
+    assert (videos["a"].aspect, videos["b"].aspect) == (128 / 96, 128 / 96)
 
 
 def test_one_video_by_two_names_is_refused(root: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class FolderReader:
         gaze: format of the gaze tables; None finds each one's by its header.
         min_confidence: samples of the generic format with less are untracked.
         frame_width_px: width of the frames that gaze in pixels is of, and the aspect of the videos; None takes each
-            video's own. Needed where videos were made smaller.
+            video's own, as players show it. Needed where videos were made smaller.
         frame_height_px: height of these frames.
 
     Raises:
@@ -198,7 +198,7 @@ class FolderReader:
         if self.frame_width_px is not None and self.frame_height_px is not None:
             return self.frame_width_px, self.frame_height_px
         info = _info(video)
-        return (1, 1) if info is None else (info.width_px, info.height_px)
+        return (1, 1) if info is None else info.shown_px
 
 
 def gaze_format(path: Path) -> GazeFormat:

@@ -16,6 +16,7 @@ from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.time_limit import within
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
+MOST_STRETCHED = 4.0  # beyond, a pixel's aspect is damage
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
 
 
@@ -24,7 +25,8 @@ class VideoInfo:
     """What a video's header states; `start_pts` is t = 0.
 
     Players count from the start of the file, `offset_s` before that: sound may begin earlier. `frames` is 0 where the
-    container does not state it. `header` gives the coded size, `video_info` the one that players show.
+    container does not state it. `header` gives the coded size, `video_info` that of the frames turned as players show
+    them. Where `pixel_aspect`, a pixel's width over its height, is not 1, players show them that much wider.
     """
 
     width_px: int
@@ -35,6 +37,12 @@ class VideoInfo:
     time_base: Fraction
     start_pts: int
     offset_s: float = 0.0
+    pixel_aspect: float = 1.0
+
+    @property
+    def shown_px(self) -> tuple[int, int]:
+        """Width and height at which players show the frames, in square pixels."""
+        return max(1, round(self.width_px * self.pixel_aspect)), self.height_px
 
     def seconds(self, pts: int) -> float:
         """Return the time of a presentation timestamp from the video's start."""
@@ -71,7 +79,7 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
 
 
 def video_info(path: Path, timeout_s: float | None = None) -> VideoInfo:
-    """Read the header of `path`, with the size at which players show its frames.
+    """Read the header of `path`, with the size of its frames turned as players show them.
 
     Args:
         path: the video.
@@ -94,8 +102,10 @@ def hangs(path: Path, timeout_s: float | None) -> str:
 def _video_info(path: Path) -> VideoInfo:
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
-        width_px, height_px = _orientation(container, stream, path).size(info.width_px, info.height_px)
-    return replace(info, width_px=width_px, height_px=height_px)
+        turn = _orientation(container, stream, path)
+    width_px, height_px = turn.size(info.width_px, info.height_px)
+    pixel_aspect = 1 / info.pixel_aspect if turn.swapped else info.pixel_aspect
+    return replace(info, width_px=width_px, height_px=height_px, pixel_aspect=pixel_aspect)
 
 
 def header(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
@@ -107,6 +117,7 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
     if stream.time_base is None or not stream.average_rate:
         raise InputError(f"{path}: no time base or frame rate in its header; convert it to mp4")
     start_s = float((stream.start_time or 0) * stream.time_base)
+    aspect = float(stream.sample_aspect_ratio or 1)
     return VideoInfo(
         width_px=stream.codec_context.width,
         height_px=stream.codec_context.height,
@@ -116,6 +127,7 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
         time_base=stream.time_base,
         start_pts=_first_pts(path, stream) if container.format.name == "avi" else stream.start_time or 0,
         offset_s=max(0.0, start_s - (container.start_time or 0) / av.time_base),
+        pixel_aspect=aspect if 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED else 1.0,
     )
 
 
