@@ -61,7 +61,7 @@ def write_index(
     videos: dict[str, VideoEntry] = {}
     points = 1
     for recording in recordings:
-        video, video_points, frame_t_s, damaged = _summarise(video_file(store, recording.video_id))
+        video, video_points, frame_t_s, damaged, made_from = _summarise(video_file(store, recording.video_id))
         quality[recording.video_id] = video
         points = max(points, video_points)
         rows, reasons = video_clips(recording, frame_t_s, video.counts.duration_s, parameters, damaged)
@@ -79,6 +79,7 @@ def write_index(
             reencoded=copied,
             file_bytes=file_bytes,
             file_ends=file_ends,
+            made_from=made_from,
         )
     check_overlap(clips, parameters.split_by)
     write_clips(StoreFiles(store).clips, clips)
@@ -102,9 +103,9 @@ def write_index(
     return report
 
 
-def _summarise(path: Path) -> tuple[VideoQuality, int, list[float], frozenset[int]]:
+def _summarise(path: Path) -> tuple[VideoQuality, int, list[float], frozenset[int], str]:
     """What the index takes of a video's file, whose arrays do not outlive this: its counts, the number of points a
-    frame, the times of the sampled frames, and which of them are damaged."""
-    gaze, _ = read_video_gaze(path)
+    frame, the times of the sampled frames, which of them are damaged, and the digest of what it was made from."""
+    gaze, made_from = read_video_gaze(path)
     damaged = frozenset(np.flatnonzero(gaze.damaged).tolist())
-    return VideoQuality.of(gaze), gaze.event.shape[1], gaze.frame_t_s.tolist(), damaged
+    return VideoQuality.of(gaze), gaze.event.shape[1], gaze.frame_t_s.tolist(), damaged, made_from

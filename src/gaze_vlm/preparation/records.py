@@ -60,7 +60,8 @@ class VideoEntry:
 
     `path` is relative to the raw root; the size is the gaze space's. A `reencoded` video has a copy in the store, whose
     timestamps `frame_pts` are. `file_bytes` and `file_ends` identify the decoded file, the raw one or the copy; see
-    `fingerprint`. A store may be older than these two.
+    `fingerprint`. `made_from` marks the gaze, the video and the parameters that its arrays were made from. A store may
+    be older than these three.
     """
 
     path: str
@@ -72,6 +73,7 @@ class VideoEntry:
     reencoded: bool = False
     file_bytes: int = 0
     file_ends: str = ""
+    made_from: str = ""
 
     @property
     def aspect(self) -> float:

@@ -67,13 +67,13 @@ class Store:
         """Read the arrays of one video, padded to the store's number of points.
 
         Raises:
-            InputError: the store has no such video, or its file is damaged.
+            InputError: the store has no such video, or its file is damaged or of another preparation.
         """
         if video_id not in self._cache:
             self._entry(video_id)  # before a file is named by it
             path = video_file(self.path, video_id)
-            gaze, _ = read_video_gaze(path)
-            check_fits(gaze, self.manifest, video_id, path)
+            gaze, made_from = read_video_gaze(path)
+            check_fits(gaze, made_from, self.manifest, video_id, path)
             self._cache[video_id] = gaze.padded(self.manifest.points)
             if len(self._cache) > self.cached_videos:
                 self._cache.popitem(last=False)

@@ -73,17 +73,23 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
         raise TypeError("frame_t_s has times that are not finite, or do not increase")
 
 
-def check_fits(gaze: VideoGaze, manifest: Manifest, video_id: str, path: Path) -> None:
-    """Check that a video's arrays are of as many frames and points as the manifest says.
+def check_fits(gaze: VideoGaze, made_from: str, manifest: Manifest, video_id: str, path: Path) -> None:
+    """Check that a video's arrays are those that the manifest was written for.
 
     Raises:
-        InputError: they are not.
+        InputError: they are of other numbers of frames or points, or were made from other gaze, another video or with
+            other parameters.
     """
-    (frames, points), expected = gaze.event.shape, manifest.videos[video_id].frames
-    if frames != expected or points > manifest.points:
+    (frames, points), entry = gaze.event.shape, manifest.videos[video_id]
+    if frames != entry.frames or points > manifest.points:
         raise InputError(
-            f"{path} has {frames} frames of {points} points, and manifest.json says {expected} of {manifest.points} at "
-            "most; run `gaze-vlm prepare` again"
+            f"{path} has {frames} frames of {points} points, and manifest.json says {entry.frames} of "
+            f"{manifest.points} at most; run `gaze-vlm prepare` again"
+        )
+    if entry.made_from and made_from != entry.made_from:  # an older store lacks it
+        raise InputError(
+            f"{path} was made from other gaze, another video or other parameters ({made_from}) than manifest.json says "
+            f"({entry.made_from}): copy the whole store, or run `gaze-vlm prepare` again"
         )
 
 

@@ -50,7 +50,7 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def store_digest(store: Path) -> str | None:
-    """Return the SHA-256 of a store's manifest and clips; None without a store."""
+    """Return the SHA-256 of a store's manifest, which marks the gaze and videos, and clips; None without a store."""
     files = StoreFiles(store).of_training
     if not all(file.is_file() for file in files):
         return None
