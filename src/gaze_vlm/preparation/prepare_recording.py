@@ -96,15 +96,16 @@ class PrepareRecording:
     def is_done(self, video_id: str, digest: str) -> bool:
         """Return whether the store has the video as it would be made now.
 
-        A file that cannot be read is made again, and so is one with more damage than is allowed now.
+        A file that cannot be read is made again, and so is one with more damage than is allowed now, or whose copy of
+        the video is missing, another one, or not known to be whole: an older store does not say.
         """
-        path = video_file(self.store, video_id)
-        copied = self.parameters.video_short_side_px is not None
-        if not path.is_file() or (copied and not reencoded_file(self.store, video_id).is_file()):
-            return False
         try:
-            arrays, made_as = read_video_gaze(path)
-        except ValueError:
+            arrays, made_as = read_video_gaze(video_file(self.store, video_id))
+            if self.parameters.video_short_side_px is not None:
+                copied = fingerprint(reencoded_file(self.store, video_id))
+                if copied != (arrays.counts.copy_bytes, arrays.counts.copy_ends):
+                    return False
+        except (ValueError, OSError):
             return False
         return made_as == digest and arrays.counts.damaged_share <= self.parameters.max_damaged
 
@@ -125,7 +126,9 @@ class PrepareRecording:
             check_damage(recording.video, arrays.counts, self.parameters.max_damaged)
         if short_side_px is not None:
             pts = [pts if pts == NO_PTS else reencoded_pts(info, pts) for pts in arrays.frame_pts.tolist()]
-            arrays = replace(arrays, frame_pts=np.array(pts, dtype=np.int64))
+            copy_bytes, copy_ends = fingerprint(path)
+            counts = replace(arrays.counts, copy_bytes=copy_bytes, copy_ends=copy_ends)
+            arrays = replace(arrays, frame_pts=np.array(pts, dtype=np.int64), counts=counts)
         write_video_gaze(video_file(self.store, recording.video_id), arrays, digest)
 
 

@@ -49,6 +49,8 @@ class VideoCounts:
     those that were looked at in an earlier frame than the sampled one. The next four fields are of the gaze of the
     whole video: `samples` by their event, the first and the last time, and, equal ones counted once, the median between
     two; None where there are too few. `video_frames` and `damaged_frames` are of the video, not of the samples.
+    `copy_bytes` and `copy_ends` identify the store's copy of the video, if there is one; see `fingerprint`. A file may
+    be older than these two.
     """
 
     duration_s: float
@@ -60,6 +62,8 @@ class VideoCounts:
     gaze_interval_s: float | None
     video_frames: int = 0
     damaged_frames: int = 0
+    copy_bytes: int = 0
+    copy_ends: str = ""
 
     @property
     def damaged_share(self) -> float:
