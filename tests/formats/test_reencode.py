@@ -1,4 +1,4 @@
-"""Re-encoded copies: every frame at its time, key frames at the asked distance, the size, and the same bytes."""
+"""Re-encoded copies: every frame at its time and in its colours, key frames, the size, and the same bytes."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
-from egtea_files import TICKS_S, iterate_frames, shift_px, texture, write_video
+from egtea_files import TICKS_S, iterate_frames, shift_px, texture, turn, write_video
 from gaze_vlm.formats.reencode import reencoded_pts, reencoded_size, reencoder
 from gaze_vlm.formats.video import TimedFrame, frames_at, timed_frames
 from gaze_vlm.formats.video_header import VideoInfo, video_info
@@ -90,6 +91,81 @@ def test_timestamps_that_do_not_ascend_are_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"v.mp4|Invalid argument"):
         twice()
+
+
+BARS = np.array([(200, 40, 30), (30, 160, 40), (40, 60, 200), (245, 245, 245), (10, 10, 10), (220, 170, 140)], np.uint8)
+IMAGE = np.broadcast_to(BARS.repeat(16, 0), (64, 96, 3))
+BT709, BT601, UNTAGGED = 1, 5, 2
+LIMITED, FULL = ColorRange.MPEG, ColorRange.JPEG
+
+
+def bars(path: Path, codec: str, pixels: str, space: int, range_: ColorRange) -> Path:
+    """Write bars of some colours, with what states their colour space and range."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=24, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
+        encoder = stream.codec_context
+        if space != UNTAGGED:
+            encoder.colorspace, encoder.color_range = space, range_
+        into = Colorspace.ITU709 if space == BT709 else Colorspace.ITU601
+        for pts in range(4):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(IMAGE), format="rgb24")
+            frame = frame.reformat(format=pixels, dst_colorspace=into, dst_color_range=range_)
+            frame.pts, frame.time_base = pts, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("codec", "pixels", "space", "range_"),
+    [
+        ("libx264", "yuv420p", UNTAGGED, LIMITED),
+        ("libx264", "yuv420p", BT601, LIMITED),
+        ("libx264", "yuv420p", BT709, LIMITED),
+        ("libx264", "yuvj420p", BT601, FULL),
+        ("libx264", "yuvj422p", BT709, FULL),
+        ("libx264", "yuv420p10le", BT709, LIMITED),
+        ("libvpx-vp9", "yuv420p", BT709, FULL),
+        ("libx264rgb", "rgb24", UNTAGGED, FULL),
+    ],
+)
+def test_a_copy_has_the_colours_of_the_original(
+    tmp_path: Path, codec: str, pixels: str, space: int, range_: ColorRange, turned: bool
+) -> None:
+    original = bars(tmp_path / "v.mp4", codec, pixels, space, range_)
+    if turned:
+        turn(original, (-1, 0, 0, -1))
+    made = copy(original, tmp_path / "copy.mp4", 64, 4)
+    (_, _, before), *_ = iterate_frames(original)
+    (_, _, after), *_ = iterate_frames(made)
+    middles = np.s_[32, 8::16]
+    shown = IMAGE[middles][::-1] if turned else IMAGE[middles]
+    assert np.abs(before[middles].astype(int) - shown).max() <= 5
+    assert np.abs(after[middles].astype(int) - before[middles]).max() <= 5
+
+
+def test_a_copy_has_one_colour_space_where_the_original_has_two(tmp_path: Path) -> None:
+    first = bars(tmp_path / "first.mp4", "libx264", "yuv420p", BT709, LIMITED)
+    second = bars(tmp_path / "second.mp4", "libx264", "yuvj420p", BT601, FULL)
+    info = video_info(first)
+    with reencoder(tmp_path / "copy.mp4", info, 64, 4) as write:
+        frames = [timed.frame for path in (first, second) for timed in timed_frames(path)]
+        for number, frame in enumerate(frames):
+            write(TimedFrame(number * round(1 / (24 * info.time_base)), 0.0, 0.0, frame))
+    for _, _, image in iterate_frames(tmp_path / "copy.mp4"):
+        assert np.abs(image[32, 8::16].astype(int) - IMAGE[32, 8::16]).max() <= 5
+
+
+def test_what_is_drawn_states_its_colours(tmp_path: Path) -> None:
+    """Else a player takes BT.709 for a large picture."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(IMAGE), format="rgb24")
+    with reencoder(tmp_path / "v.mp4", VideoInfo(96, 64, 0, 1.0, 24.0, Fraction(1, 24), 0), 64, 4) as write:
+        write(TimedFrame(0, 0.0, 0.0, frame))
+    (timed,) = timed_frames(tmp_path / "v.mp4")
+    assert timed.frame is not None
+    assert (timed.frame.colorspace, timed.frame.color_range) == (6, LIMITED)  # 6 is BT.601 too
 
 
 def _timed(frame: av.VideoFrame) -> TimedFrame:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import Orientation, orientation_of
@@ -14,6 +14,10 @@ from gaze_vlm.formats.video import Pixels, TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo
 
 OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one thread: the same bytes anywhere
+
+CONVERTED = ("colorspace", "color_range")
+COLOURS = (*CONVERTED, "color_primaries", "color_trc")
+OF_RGB: dict[str, int] = {"dst_colorspace": Colorspace.ITU601, "dst_color_range": ColorRange.MPEG}
 
 
 def reencoded_pts(info: VideoInfo, pts: int) -> int:
@@ -33,6 +37,9 @@ def reencoder(
     path: Path, info: VideoInfo, short_side_px: int, gop: int, faststart: bool = False
 ) -> Iterator[Callable[[TimedFrame], None]]:
     """Write an mp4 of the frames it is called with, all but damaged ones.
+
+    Its colour space and range are those of the first frame; of RGB, and of what had to be turned, they are BT.601's
+    with limited range. The file states them, so it is shown in the colours of the original.
 
     Args:
         path: the file to write.
@@ -54,7 +61,8 @@ def reencoder(
         rate = Fraction(info.average_hz).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**OPTIONS, "g": str(gop)})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, ticks_s)
+        encoder = stream.codec_context
+        encoder.time_base = Fraction(1, ticks_s)
 
         def write(timed: TimedFrame) -> None:
             if timed.frame is None:
@@ -62,7 +70,13 @@ def reencoder(
             shown = timed.frame
             if orientation_of(shown) != Orientation():  # the copy is upright, and its metadata turn nothing
                 shown = av.VideoFrame.from_ndarray(upright(shown), format="rgb24")
-            frame = reformatter.reformat(shown, width, height, "yuv420p", threads=1)
+            into = OF_RGB if shown.format.is_rgb else {}
+            if written and not into:  # one file has one colour space: that of the frame that opened the encoder
+                into = {f"dst_{name}": getattr(encoder, name) for name in CONVERTED if _differ(name, shown, encoder)}
+            frame = reformatter.reformat(shown, width, height, "yuv420p", threads=1, **into)
+            if not written:
+                for name in COLOURS:
+                    setattr(encoder, name, getattr(frame, name))
             frame.pts, frame.time_base = reencoded_pts(info, timed.pts), Fraction(1, ticks_s)
             frame.pict_type = 0  # the original's key frames are not the copy's
             container.mux(stream.encode(frame))
@@ -72,6 +86,10 @@ def reencoder(
         container.mux(stream.encode(None))
     if _timestamps(path) != written:
         raise InputError(f"{path}: the copy has not the frames of the original; convert the original to mp4 first")
+
+
+def _differ(name: str, frame: av.VideoFrame, encoder: av.VideoCodecContext) -> bool:
+    return int(getattr(frame, name)) != int(getattr(encoder, name))
 
 
 def _timestamps(path: Path) -> list[int]:
