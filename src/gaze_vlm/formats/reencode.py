@@ -13,7 +13,13 @@ from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.formats.video import Pixels, TimedFrame
 from gaze_vlm.formats.video_header import VideoInfo
 
-OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "threads": "1"}  # one thread: the same bytes anywhere
+OPTIONS = {
+    "preset": "veryfast",
+    "crf": "20",
+    "bf": "0",
+    "threads": "1",  # with more, and with the macroblock tree, which reads memory that was not set, the bytes vary
+    "mbtree": "0",
+}
 
 CONVERTED = ("colorspace", "color_range")
 COLOURS = (*CONVERTED, "color_primaries", "color_trc")
