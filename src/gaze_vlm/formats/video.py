@@ -104,7 +104,7 @@ def frames_at(
     Args:
         path: the video.
         pts: presentation timestamps that exist in the video, ascending, as `timed_frames` gives them.
-        width_px: width of the result; the video's own if None.
+        width_px: width of the result; the video's own if None, to which a frame of another size is scaled.
         height_px: height of the result; the video's own if None.
         timeout_s: seconds that all of them may take; None waits for ever.
 
@@ -118,9 +118,9 @@ def frames_at(
 
 
 def _frames_at(path: Path, pts: Sequence[int], width_px: int | None, height_px: int | None) -> UInt8[np.ndarray, "..."]:
-    pixels = Pixels("rgb24", width_px, height_px)
     images = []
     with open_video(path) as (container, stream):
+        pixels = Pixels("rgb24", width_px, height_px, (stream.codec_context.width, stream.codec_context.height))
         decoder = Decoder(container, stream, path)
         for target in pts:
             found, frame = decoder.at_or_before(int(target)) or (None, None)
@@ -184,18 +184,26 @@ class Pixels:
         pixel_format: `rgb24` or `gray`.
         width_px: width of the result, as shown; the frame's own if None.
         height_px: height of the result, as shown; the frame's own if None.
+        coded_px: width and height before they are turned, in place of the frame's own, which may change midway.
     """
 
-    def __init__(self, pixel_format: str, width_px: int | None = None, height_px: int | None = None) -> None:
+    def __init__(
+        self,
+        pixel_format: str,
+        width_px: int | None = None,
+        height_px: int | None = None,
+        coded_px: tuple[int, int] | None = None,
+    ) -> None:
         self.pixel_format = pixel_format
         self.width_px = width_px
         self.height_px = height_px
+        self.coded_px = coded_px
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "..."]:
         """Return pixels of `frame`: [H, W, 3] for `rgb24`, [H, W] for `gray`."""
         turn = orientation_of(frame)
-        shown_width_px, shown_height_px = turn.size(frame.width, frame.height)
+        shown_width_px, shown_height_px = turn.size(*(self.coded_px or (frame.width, frame.height)))
         width_px, height_px = turn.size(self.width_px or shown_width_px, self.height_px or shown_height_px)
         converted = self._reformatter.reformat(frame, width_px, height_px, self.pixel_format, threads=1)
         return turn(converted.to_ndarray())

@@ -163,7 +163,7 @@ def drawn(
     video: PlannedVideo, scenes: Sequence[OverlayScene], maps: int, covered: View
 ) -> Iterator[tuple[TimedFrame, OverlayScene | None, Image]]:
     """Yield each frame of a video, its scene, and its picture beside itself with each of the maps drawn on."""
-    pixels = Pixels("rgb24")
+    pixels = Pixels("rgb24", video.info.width_px, video.info.height_px)
     norm = one_scale(map_ for scene in scenes for of_frame in scene.maps for map_ in of_frame)
     left, layers = deque(scenes), []
     shown: tuple[int, int] | None = None  # the scene and the sampled frame that the layers are of

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, frames_on_screen
-from gaze_vlm.formats.video_header import hangs
+from gaze_vlm.formats.video_header import hangs, video_info
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.time_limit import each_within
@@ -121,7 +121,8 @@ def _read_windows(path: Path, times: WindowTimes, ends_s: Sequence[float]) -> It
     sampled = [times.sampled_at(end_s) for end_s in ends_s]
     ticks = sorted({tick for window in sampled for tick in window})
     on_screen = zip(ticks, frames_on_screen(path, (tick / TICKS_S for tick in ticks)), strict=True)
-    pixels = Pixels("rgb24")
+    info = video_info(path)
+    pixels = Pixels("rgb24", info.width_px, info.height_px)  # whose size may change midway
     held: dict[int, tuple[int, Tensor | None]] = {}
     for end_s, window in zip(ends_s, sampled, strict=True):
         held = {tick: one for tick, one in held.items() if tick >= window[0]}
