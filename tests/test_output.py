@@ -156,9 +156,23 @@ def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path) -> None:
         draft.write_text(tmp_path.read_text())
     assert file.read_text() == "first"
     assert list(file.parent.iterdir()) == [file]
-    (file.parent / ".file.txt.1.tmp").write_text("of a killed process")
+    draft_name(file).write_text("of a killed process")
     remove_drafts(tmp_path)
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_hidden_files_of_other_programs_stay(tmp_path: Path) -> None:
+    """Such as those that Syncthing writes while it copies."""
+    (tmp_path / ".cache.tmp").mkdir()
+    others = [tmp_path / ".cache.tmp" / "text.txt", tmp_path / ".syncthing.a.mp4.tmp", tmp_path / ".a.txt.1.tmp"]
+    for other in others:
+        other.touch()
+    (tmp_path / ".folder.1.unfinished").mkdir()
+    remove_drafts(tmp_path)
+    assert drafts_of(tmp_path / "a.txt") == []
+    with draft_folder(tmp_path / "folder"):
+        pass
+    assert all(other.exists() for other in (*others, tmp_path / ".folder.1.unfinished"))
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -166,7 +180,7 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), draft_folder(folder) as draft:
         (draft / "file.txt").write_text(tmp_path.read_text())
     assert list(folder.parent.iterdir()) == []
-    (folder.parent / ".folder.1.unfinished").mkdir()  # of a killed process
+    (folder.parent / f".folder.{'0' * 32}.unfinished").mkdir()  # of a killed process
     folder.mkdir()
     with draft_folder(folder) as draft:
         (draft / "file.txt").write_text("whole")

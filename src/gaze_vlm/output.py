@@ -4,6 +4,7 @@ import csv
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from gaze_vlm.errors import InputError, OutputError, UserError
 
 NAME_BYTES = 255  # of the longest name that file systems take
 SHORT_BYTES = NAME_BYTES - len("..") - 32 - len(".tmp")  # of what a draft's name holds of it, beside 32 digits
+DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp", re.DOTALL)
+DRAFT_FOLDER = re.compile(r"\.(.+)\.[0-9a-f]{32}\.unfinished", re.DOTALL)
 
 
 @contextmanager
@@ -100,8 +103,9 @@ def draft_folder(folder: Path) -> Iterator[Path]:
         OutputError: the file system refused.
     """
     folder = folder.resolve()
-    for left in folder.parent.glob(f".{folder.name}.*.unfinished"):
-        shutil.rmtree(left, ignore_errors=True)
+    for left in folder.parent.glob(".*.unfinished"):
+        if (named := DRAFT_FOLDER.fullmatch(left.name)) and named[1] == folder.name:
+            shutil.rmtree(left, ignore_errors=True)
     draft = folder.with_name(f".{folder.name}.{uuid4().hex}.unfinished")
     with writing(folder):
         draft.mkdir(parents=True)
@@ -214,13 +218,20 @@ def remove(path: Path) -> None:
 
 def drafts_of(path: Path) -> list[Path]:
     """List what killed processes left half written of a file."""
-    return [draft for draft in path.parent.glob(".*.tmp") if draft.stem.rpartition(".")[0] == f".{_short(path.name)}"]
+    return [draft for draft in path.parent.glob(".*.tmp") if _drafted(draft) == _short(path.name)]
 
 
 def remove_drafts(folder: Path) -> None:
-    """Delete what killed processes left half written below a folder."""
+    """Delete what killed processes left half written below a folder; no other program's hidden files."""
     for draft in [*folder.rglob(".*.tmp")]:
-        remove(draft)
+        if _drafted(draft) is not None:
+            remove(draft)
+
+
+def _drafted(draft: Path) -> str | None:
+    """The name that a draft is of, as `_short` cuts it; None if `draft_name` has not named it."""
+    found = DRAFT.fullmatch(draft.name)
+    return found and found[1]
 
 
 def check_output_folder(folder: Path) -> None:

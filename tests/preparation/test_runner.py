@@ -17,6 +17,7 @@ from gaze_vlm.formats.egtea import EgteaReader
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.formats.video import frames_at
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+from gaze_vlm.output import draft_name
 from gaze_vlm.preparation import files, prepare_recording, runner
 from gaze_vlm.preparation.cost import estimate_cost
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -198,8 +199,8 @@ def test_drafts_of_a_killed_run_are_removed(
     raw_root: Path, prepared: Path, parameters: PreparationParameters, tmp_path: Path
 ) -> None:
     store = Path(shutil.copytree(prepared, tmp_path / "store"))
-    (store / "videos" / ".P01-R01-Pizza.safetensors.123.tmp").write_bytes(b"half")
-    (store / ".manifest.json.123.tmp").write_bytes(b"half")
+    for file in (store / "videos" / "P01-R01-Pizza.safetensors", store / "manifest.json"):
+        draft_name(file).write_bytes(b"half")
     prepare("egtea", raw_root, store, parameters, workers=1)
     assert content(store) == content(prepared)
 
