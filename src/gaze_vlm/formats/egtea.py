@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats import video_header
 from gaze_vlm.formats.begaze import BEGAZE_HEIGHT_PX, BEGAZE_WIDTH_PX, FRAME_HZ, read_begaze
 from gaze_vlm.formats.egtea_labels import (
     ClipName,
@@ -193,7 +194,10 @@ def _trim(session: Recording, clip: ClipName) -> Recording:
 
 
 def _check_length(video: Path, clip: ClipName) -> None:
-    frames, named = round(video_info(video).duration_s * FRAME_HZ), clip.end_frame - clip.first_frame
+    frames, named = (
+        round(video_info(video, video_header.READER_TIMEOUT_S).duration_s * FRAME_HZ),
+        clip.end_frame - clip.first_frame,
+    )
     if abs(frames - named) > FRAME_TOLERANCE:
         raise InputError(
             f"{video}: {frames} frames at {FRAME_HZ} fps where its name says {named}, so its gaze cannot be placed; "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 from gaze_vlm.errors import InputError, first_of
-from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil
+from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil, video_header
 from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, listed
 from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
@@ -218,7 +218,7 @@ def gaze_format(path: Path) -> GazeFormat:
 def _info(video: Path) -> VideoInfo | None:
     """The header of a video; None without one: the preparation will find the error, and put it into quarantine."""
     try:
-        return video_info(video)
+        return video_info(video, video_header.READER_TIMEOUT_S)
     except ValueError:
         return None
 

@@ -17,6 +17,7 @@ from gaze_vlm.time_limit import within
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
 MOST_STRETCHED = 4.0  # beyond, a pixel's aspect is damage
+READER_TIMEOUT_S = 60.0  # that the reader of a data set waits for a header
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
 
 

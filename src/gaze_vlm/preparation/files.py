@@ -3,9 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from gaze_vlm.formats.video_header import hangs
 from gaze_vlm.output import check_output_folder, remove_drafts, used_alone, writing
+from gaze_vlm.time_limit import within
 
 END_BYTES = 2**16
 
@@ -21,12 +24,19 @@ class StoreFiles:
         self.of_training = (self.manifest, self.clips)  # all that a training depends on, beside its videos
 
 
-def fingerprint(path: Path) -> tuple[int, str]:
+def fingerprint(path: Path, timeout_s: float | None = None) -> tuple[int, str]:
     """Return a file's size in bytes and a digest of its first and last 64 KiB.
 
     They show when another video is in its place. They hold the header or index, with the size and the time of every
     frame, and the first or last frames. Nothing is decoded, and two short reads suffice for a video of any length.
+
+    Raises:
+        TimeLimitError: it takes longer than `timeout_s` seconds; None waits for ever.
     """
+    return within(timeout_s, hangs(path, timeout_s), partial(_fingerprint, path))
+
+
+def _fingerprint(path: Path) -> tuple[int, str]:
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -91,7 +91,7 @@ class PrepareRecording:
 
     def digest(self, recording: Recording, gaze: GazeSamples) -> str:
         """Return what marks a file as made from these raw files and parameters."""
-        return self.parameters.video_digest(VIDEO_VERSION, fingerprint(recording.video), gaze)
+        return self.parameters.video_digest(VIDEO_VERSION, fingerprint(recording.video, self.decode_timeout_s), gaze)
 
     def is_done(self, video_id: str, digest: str) -> bool:
         """Return whether the store has the video as it would be made now.

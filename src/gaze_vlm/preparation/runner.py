@@ -82,7 +82,7 @@ def prepare(
     files = open_reader(dataset, root, reader or {})
     labelled, removed_labels = with_labels(files.recordings(), files.verbs, files.nouns)
     recordings = with_splits(labelled, parameters)
-    check_distinct(recordings)
+    check_distinct(recordings, decode_timeout_s)
     left_out = without_clips(files, recordings)
     job = PrepareRecording(files, store, parameters, decode_timeout_s)
     if dry_run:

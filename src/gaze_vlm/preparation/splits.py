@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, TimeLimitError
 from gaze_vlm.formats.recording import Recording
 from gaze_vlm.preparation.files import fingerprint
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -105,10 +105,10 @@ def _sizes(groups: int, fractions: Sequence[float], split_by: str) -> list[int]:
     return sizes
 
 
-def check_distinct(recordings: Iterable[Recording]) -> None:
+def check_distinct(recordings: Iterable[Recording], timeout_s: float | None = None) -> None:
     """Check that no two sessions have the same video file, by size and ends; see `fingerprint`.
 
-    Files that are missing or empty are not compared.
+    Files that are missing, empty, or cannot be read within `timeout_s` seconds are not compared.
 
     Raises:
         InputError: two have; the message names both.
@@ -116,8 +116,8 @@ def check_distinct(recordings: Iterable[Recording]) -> None:
     found: dict[tuple[int, str], Recording] = {}
     for recording in recordings:
         try:
-            file = fingerprint(recording.video)
-        except OSError:  # the preparation will find the same error, and put it into quarantine
+            file = fingerprint(recording.video, timeout_s)
+        except (OSError, TimeLimitError):  # the preparation will find the same error, and put it into quarantine
             continue
         first = found.setdefault(file, recording)
         if file[0] and _session(first) != _session(recording):
