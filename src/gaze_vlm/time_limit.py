@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -63,3 +64,11 @@ def _give(items: Iterator[Any], asked: SimpleQueue[bool], given: SimpleQueue[tup
             given.put((next(items), None))
         except BaseException as error:  # raised where the item is waited for
             given.put((None, error))
+
+
+def hangs(path: Path, timeout_s: float | None) -> str:
+    """Return what to say of a video whose decoder gives nothing for some seconds."""
+    return (
+        f"{path}: its decoder gave nothing for {timeout_s or 0:g} s; does the file system answer? "
+        "Copy the video again, or raise decode_timeout_s"
+    )

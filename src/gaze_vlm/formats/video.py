@@ -20,8 +20,8 @@ from jaxtyping import UInt8
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.decoder import Decoded, Decoder, backwards, decoded
 from gaze_vlm.formats.orientation import orientation_of
-from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, hangs, header, open_video
-from gaze_vlm.time_limit import each_within, within
+from gaze_vlm.formats.video_header import MAX_MISSING_S, VideoInfo, header, open_video
+from gaze_vlm.time_limit import each_within, hangs, within
 
 TIME_TOLERANCE_S = 1e-6  # below any frame duration, above the rounding of a float of seconds
 

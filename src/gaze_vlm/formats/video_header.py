@@ -13,7 +13,7 @@ from av.stream import Disposition, Stream
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import Orientation, orientation_of
-from gaze_vlm.time_limit import within
+from gaze_vlm.time_limit import hangs, within
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
 MOST_STRETCHED = 4.0  # beyond, a pixel's aspect is damage
@@ -90,14 +90,6 @@ def video_info(path: Path, timeout_s: float | None = None) -> VideoInfo:
         InputError: the file cannot be read as a video, or not in time.
     """
     return within(timeout_s, hangs(path, timeout_s), partial(_video_info, path))
-
-
-def hangs(path: Path, timeout_s: float | None) -> str:
-    """Return what to say of a video whose decoder gives nothing for some seconds."""
-    return (
-        f"{path}: its decoder gave nothing for {timeout_s or 0:g} s; does the file system answer? "
-        "Copy the video again, or raise decode_timeout_s"
-    )
 
 
 def _video_info(path: Path) -> VideoInfo:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, frames_on_screen
-from gaze_vlm.formats.video_header import hangs, video_info
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.ranges import above_zero, at_least
-from gaze_vlm.time_limit import each_within
+from gaze_vlm.time_limit import each_within, hangs
 
 LEAST_STRIDE_S = 0.001
 MOST_FRAMES = 10_000  # of a window

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from gaze_vlm.formats.video_header import hangs
 from gaze_vlm.output import check_output_folder, remove_drafts, used_alone, writing
-from gaze_vlm.time_limit import within
+from gaze_vlm.time_limit import hangs, within
 
 END_BYTES = 2**16
 
