@@ -21,6 +21,8 @@ from training_files import arguments
 
 KITCHEN = Path(__file__).parents[2] / "lightning_configs" / "kitchen" / "gaze.yaml"
 FILES = {
+    "twice.yaml": "data:\n  batch_size: 2\ndata:\n  workers: 1\n",
+    "workers.yaml": "workers: 1\nworkers: 2\n",
     "key.yaml": "data: {batchsize: 4}",
     "group.yaml": "dta: {batch_size: 4}",
     "nested.yaml": "data: {gaze: {sigmas: 4}}",
@@ -149,6 +151,10 @@ def case(message: str, *args: str, status: int = 2) -> object:
         ),
         case("value.yaml: data.workers: expected a whole number, got 'four'", "fit", "--config=composed.yaml"),
         case("syntax.yaml is no YAML: line 2: ", "fit", "--config=syntax.yaml", status=1),
+        case(
+            "twice.yaml is no YAML: line 3: the key 'data' stands there twice", "fit", "--config=twice.yaml", status=1
+        ),
+        case("workers.yaml is no YAML: line 2: the key 'workers'", "prepare", "--config=workers.yaml", status=1),
         case("list.yaml holds list, not keys with values", "fit", "--config=list.yaml", status=1),
         case(
             "valve.yaml does not exist: fix the path; did you mean ",

@@ -206,6 +206,9 @@ def test_errors_without_a_config(project):
     project.write_text("a: [")
     with pytest.raises(ValueError, match="is no YAML"):
         load_comparison(project)
+    project.write_text("arms:\n  gaze: a.yaml\n  gaze: b.yaml\n")
+    with pytest.raises(ValueError, match=r"the key 'gaze' stands there twice: join what is below both .*line 3"):
+        load_comparison(project)
 
 
 def test_defaults_and_stamp(project):

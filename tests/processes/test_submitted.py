@@ -160,6 +160,7 @@ def test_a_job_that_ends_without_a_result_says_why(place: Path, monkeypatch: pyt
         ("- timeout_min\n", "options.yaml is no mapping of submitit's options"),
         ("cluster: pbs\n", "options.yaml: submitit refuses these options: .*pbs"),
         ("a: [\n", "options.yaml is no YAML of submitit's options"),
+        ("a: 1\na: 2\n", "the key 'a' stands there twice"),
     ],
 )
 def test_options_that_submitit_does_not_take(place: Path, text: str, said: str) -> None:

@@ -161,18 +161,41 @@ def _is_there(path: Path) -> bool:
         return False
 
 
+class _OnceEach(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: YAML would drop the first, with all below it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        values = [key.value for key in keys]
+        for place, key in enumerate(keys):
+            if key.value in values[:place]:
+                problem = f"the key {key.value!r} stands there twice: join what is below both"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the values of a YAML's text.
+
+    Raises:
+        yaml.YAMLError: it is none, or has a key twice.
+    """
+    return yaml.load(text, _OnceEach)
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read the values of a YAML, or of the shipped one of this name.
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is no YAML, holds no keys, has `None`, which is a text there, or aliases without end.
+        InputError: it is no YAML, holds no keys or one of them twice, has `None`, which is a text there, or aliases
+            without end.
     """
     found = locate_config(file)
     if not found.is_file():
         raise MissingFileError(f"{file} does not exist: fix the path{nearest_config(file)}")
     try:
-        values = yaml.safe_load(found.read_text(encoding="utf-8"))
+        values = parse_yaml(found.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # no text, a number of thousands of digits, or deep
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f"line {mark.line + 1}: "

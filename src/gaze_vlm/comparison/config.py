@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from gaze_vlm.command_line.composition import parse_yaml
 from gaze_vlm.comparison.choice import NO_CHOICE, Choice, is_whole_run, store_of
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import check_name
@@ -144,7 +145,7 @@ def load_comparison(file: Path, choice: Choice = NO_CHOICE) -> Comparison:
     if not found.is_file():
         raise InputError(f"{file} does not exist: name the comparison's YAML file with --config{nearest_config(file)}")
     try:
-        values = yaml.safe_load(found.read_text(encoding="utf-8"))
+        values = parse_yaml(found.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import yaml
 
+from gaze_vlm.command_line.composition import parse_yaml
 from gaze_vlm.errors import InputError
 from gaze_vlm.output import used_alone, writing
 from gaze_vlm.processes.launcher import Launcher
@@ -180,7 +181,7 @@ def read_options(file: Path | None) -> dict[str, Any]:
     if file is None:
         raise InputError("engine submitit needs engine_options, such as lightning_configs/cluster/submitit.yaml")
     try:
-        options = yaml.safe_load(locate_config(file).read_text(encoding="utf-8"))
+        options = parse_yaml(locate_config(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{file} is no YAML of submitit's options: {error}") from error
     if not isinstance(options, dict):
