@@ -113,7 +113,7 @@ def store_of(path: Path) -> Path:
     """
     if path.is_dir():
         return path
-    store = value_of(path, "data", "store")
+    store = _value(path, "data", "store")
     if store is None:
         raise InputError(f"{path} has no data.store: add the store that `gaze-vlm prepare` made, or name the store")
     return Path(store)
@@ -148,16 +148,16 @@ def _name_of_backbone(file: Path) -> str:
         raise InputError(
             f"--backbone: {file} is a folder: name a YAML, such as lightning_configs/runs/kitchen_llava.yaml"
         )
-    return str(value_of(file, "run", "backbone") or file.stem)
+    return str(_value(file, "run", "backbone") or file.stem)
 
 
 def _name_of_data(path: Path) -> str:
     """The name of a data set: what its YAML says, or of its store's folder."""
-    name = None if path.is_dir() else value_of(path, "run", "dataset")
+    name = None if path.is_dir() else _value(path, "run", "dataset")
     return str(name or path.stem.removesuffix("-store"))
 
 
-def value_of(file: Path, group: str, key: str) -> Any:
-    """Return a value of a YAML or of those that it is composed of; the last counts, None is none."""
+def _value(file: Path, group: str, key: str) -> Any:
+    """A value of a YAML or of those that it is composed of; the last counts."""
     found = [values[key] for part in configs_of(file) if key in (values := read_yaml(part).get(group) or {})]
     return found[-1] if found else None

@@ -6,8 +6,7 @@ from itertools import islice, product
 from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
-from gaze_vlm.command_line.composition import configs_of
-from gaze_vlm.comparison.choice import value_of
+from gaze_vlm.command_line.composition import configs_of, read_yaml
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
@@ -69,30 +68,28 @@ def job_of(run: PlannedRun, comparison: Comparison, anew: bool = False) -> Job:
     It depends on the content of all its configs, on its data and on the command before it. It resumes an interrupted
     training, unless `anew`.
     """
-    files = comparison.files(run.dataset, run.backbone, run.arm)
+    configs = [part for file in comparison.files(run.dataset, run.backbone, run.arm) for part in configs_of(file)]
     fit = ["fit", *fit_options(run, comparison)]
     return Job(
         command=fit,
         directory=run.directory,
-        inputs=[*(part for file in files for part in configs_of(file)), *_data_files(fit, files)],
+        inputs=[*configs, *_data_files(configs, fit)],
         check=lambda: read_planned(run, comparison),
         rest=lambda: _rest(run.directory, fit, anew),
         settings={"before_seed": " ".join(before_seed_command(comparison, run))} if comparison.before_seed else {},
     )
 
 
-def _data_files(fit: Sequence[str], files: Sequence[Path]) -> list[Path]:
+def _data_files(configs: Sequence[Path], fit: Sequence[str]) -> list[Path]:
     """The files of its data that a run depends on, and that are there: of the store, and of targets and objects."""
-    given = dict(option.split("=", 1) for option in fit if option.startswith("--data.") and "=" in option)
-
-    def named(key: str) -> Path | None:
-        values = [*(value_of(file, "data", key) for file in files), given.get(f"--data.{key}")]
-        found = [str(value) for value in values if value is not None]
-        return Path(found[-1]) if found else None
-
-    store = named("store")
-    used = [*(StoreFiles(store).of_training if store else ()), named("targets"), named("objects")]
-    return [file for file in used if file is not None and file.is_file()]
+    data: dict[str, object] = {}
+    for config in configs:
+        data |= read_yaml(config).get("data") or {}
+    data |= dict(option.removeprefix("--data.").partition("=")[::2] for option in fit if option.startswith("--data."))
+    named = {key: Path(str(data[key])) for key in ("store", "targets", "objects") if data.get(key)}
+    store = named.pop("store", None)
+    files = [*(StoreFiles(store).of_training if store else ()), *named.values()]
+    return [file for file in files if file.is_file()]
 
 
 def _rest(directory: RunDirectory, fit: Sequence[str], anew: bool = False) -> list[str]:
