@@ -194,10 +194,8 @@ def _trim(session: Recording, clip: ClipName) -> Recording:
 
 
 def _check_length(video: Path, clip: ClipName) -> None:
-    frames, named = (
-        round(video_info(video, video_header.READER_TIMEOUT_S).duration_s * FRAME_HZ),
-        clip.end_frame - clip.first_frame,
-    )
+    duration_s = video_info(video, video_header.READER_TIMEOUT_S).duration_s
+    frames, named = round(duration_s * FRAME_HZ), clip.end_frame - clip.first_frame
     if abs(frames - named) > FRAME_TOLERANCE:
         raise InputError(
             f"{video}: {frames} frames at {FRAME_HZ} fps where its name says {named}, so its gaze cannot be placed; "
