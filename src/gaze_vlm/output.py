@@ -19,8 +19,7 @@ from gaze_vlm.errors import InputError, OutputError, UserError
 
 NAME_BYTES = 255  # of the longest name that file systems take
 SHORT_BYTES = NAME_BYTES - len("..") - 32 - len(".tmp")  # of what a draft's name holds of it, beside 32 digits
-DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp", re.DOTALL)
-DRAFT_FOLDER = re.compile(r"\.(.+)\.[0-9a-f]{32}\.unfinished", re.DOTALL)
+DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.(tmp|unfinished)", re.DOTALL)
 
 
 @contextmanager
@@ -104,7 +103,7 @@ def draft_folder(folder: Path) -> Iterator[Path]:
     """
     folder = folder.resolve()
     for left in folder.parent.glob(".*.unfinished"):
-        if (named := DRAFT_FOLDER.fullmatch(left.name)) and named[1] == folder.name:
+        if _drafted(left) == folder.name:
             shutil.rmtree(left, ignore_errors=True)
     draft = folder.with_name(f".{folder.name}.{uuid4().hex}.unfinished")
     with writing(folder):
@@ -229,7 +228,7 @@ def remove_drafts(folder: Path) -> None:
 
 
 def _drafted(draft: Path) -> str | None:
-    """The name that a draft is of, as `_short` cuts it; None if `draft_name` has not named it."""
+    """The name that a draft is of, that of a file as `_short` cuts it; None if no name of this module."""
     found = DRAFT.fullmatch(draft.name)
     return found and found[1]
 

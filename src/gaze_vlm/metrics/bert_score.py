@@ -1,6 +1,6 @@
 """BERTScore: precision, recall and F1 of two texts by the tokens that are nearest (Zhang et al. 2020)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -49,6 +49,17 @@ def bert_score(predictions: Sequence[str], targets: Sequence[str], encoder: Toke
     return BertScore(*np.array([scores[pair] for pair in pairs]).reshape(-1, 3).T)
 
 
+def check_finite(sentences: Sequence[str], embedded: Iterable[np.ndarray]) -> None:
+    """Check an encoder's embedding of each sentence, whatever its shape.
+
+    Raises:
+        InputError: one is not finite; the message has the sentence.
+    """
+    for sentence, embedding in zip(sentences, embedded, strict=True):
+        if not np.isfinite(embedding).all():
+            raise InputError(f"the encoder's embedding of {sentence!r} is not finite: use another encoder")
+
+
 def _unit_tokens(sentences: list[str], encoder: TokenEncoder) -> list[np.ndarray]:
     embedded = [np.asarray(tokens, dtype=np.float64) for tokens in encoder.encode_tokens(sentences)]
     if len(embedded) != len(sentences) or any(tokens.ndim != 2 for tokens in embedded):
@@ -56,9 +67,7 @@ def _unit_tokens(sentences: list[str], encoder: TokenEncoder) -> list[np.ndarray
             f"the encoder returned shapes {[tokens.shape for tokens in embedded[:3]]} for {len(sentences)} sentences: "
             "encode_tokens(list[str]) must return a matrix [token, dimension] for each"
         )
-    for sentence, tokens in zip(sentences, embedded, strict=True):
-        if not np.isfinite(tokens).all():
-            raise InputError(f"the encoder's embedding of {sentence!r} is not finite: use another encoder")
+    check_finite(sentences, embedded)
     lengths = [np.linalg.norm(tokens, axis=1, keepdims=True) for tokens in embedded]
     return [tokens / np.where(length > 0, length, 1) for tokens, length in zip(embedded, lengths, strict=True)]
 

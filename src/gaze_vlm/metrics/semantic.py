@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.words import normalise
-from gaze_vlm.metrics.bert_score import TokenEncoder, bert_score
+from gaze_vlm.metrics.bert_score import TokenEncoder, bert_score, check_finite
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 
 
@@ -47,10 +47,7 @@ def semantic_similarity(
             f"the encoder returned shape {embedding.shape} for {len(unique)} sentences: "
             "encode(list[str]) must return [sentence, dimension]"
         )
-    broken = ~np.isfinite(embedding).all(axis=1)
-    if broken.any():
-        sentence = unique[int(broken.argmax())]
-        raise InputError(f"the encoder's embedding of {sentence!r} is not finite: use another encoder")
+    check_finite(unique, embedding)
     length = np.linalg.norm(embedding, axis=1, keepdims=True)
     unit = embedding / np.where(length > 0, length, 1)
     row = {sentence: index for index, sentence in enumerate(unique)}
