@@ -17,7 +17,7 @@ OPTIONS = {
     "preset": "veryfast",
     "crf": "20",
     "bf": "0",
-    "threads": "1",  # with more, and with the macroblock tree, which reads memory that was not set, the bytes vary
+    "threads": "1",  # with more, and with the macroblock tree, the bytes vary
     "mbtree": "0",
 }
 
