@@ -1,11 +1,13 @@
 """Runs that start from a warmed process: equal to others, stopped as others are, and none is left behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,15 @@ def test_a_run_whose_server_dies_is_reported_and_the_next_one_starts(
     assert capsys.readouterr().err.count("the process that runs are started from has died") == 1
     wait_until(lambda: not Path(f"/proc/{run.pid}").exists())
     assert process.call(os.getpgrp) not in (os.getpgrp(), run.pid)
+
+
+def test_runs_start_though_the_temporary_folder_was_cleared(tmp_path: Path) -> None:
+    """All later runs of a comparison failed at once."""
+    process = WarmedProcess({}, FEW)
+    run = process.start(["kitchn"], tmp_path / "first.txt", {})
+    for _ in range(2):
+        shutil.rmtree(util.get_temp_dir())
+        assert process.call(os.getpid) != os.getpid()
+    shutil.rmtree(util.get_temp_dir())
+    assert [*results_of(served, ["wave"], 1)] == [(False, None)]
+    assert run.wait() == 2

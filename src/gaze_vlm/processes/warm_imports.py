@@ -5,6 +5,7 @@ Nothing here computes with torch: a fork would lack the threads of the computati
 # ruff: noqa: F401
 
 import einops
+import nltk
 import pyarrow.dataset
 import sentence_transformers
 import transformers.models.clip.modeling_clip
@@ -13,5 +14,7 @@ import transformers.models.llava.processing_llava
 
 import gaze_vlm.training.lightning_cli
 from gaze_vlm.formats.vocabulary import lemmas
+from gaze_vlm.training.checks.versions import misfits
 
 lemmas("warm", "VERB")  # reads the dictionary
+misfits()  # reads what each installed package needs

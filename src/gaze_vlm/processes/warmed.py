@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import say, show_warnings_plainly
-from gaze_vlm.workers import end_with_parent
+from gaze_vlm.workers import end_with_parent, replace_lost_server
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What stops a comparison: passed on to its runs."""
@@ -115,6 +115,7 @@ class WarmedProcess:
 
     def _ensure_running(self) -> None:
         """Start the fork server, in the place of one that a kitchen or a preparation in this process has left."""
+        replace_lost_server()
         server: Any = forkserver._forkserver
         if _imported_by.get(server._forkserver_pid) != self.imported and not multiprocessing.active_children():
             server._stop()
