@@ -13,8 +13,10 @@ from gaze_vlm.cli import main
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training import resuming
 from gaze_vlm.training.configured import configure
+from gaze_vlm.training.evaluation import Evaluation
 from gaze_vlm.training.module import GazeVLM
 from gaze_vlm.training.resuming import LastCheckpoint
+from gaze_vlm.training.run_files import RunFiles
 from training_files import arguments, error_of, steps_logged
 
 STEPS = 3  # of `gaze_run`
@@ -68,6 +70,23 @@ def test_another_length_is_obeyed_and_the_learning_rate_follows_it(
     expected = rate * schedule.lr_lambdas[0](STEPS)
     assert expected > 0
     assert rates == {STEPS: pytest.approx(expected)}
+
+
+@pytest.mark.filterwarnings("ignore:the training began with max_steps")
+def test_a_moved_run_keeps_its_best_checkpoint(
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumed in another folder, it forgot the best score, and a worse validation replaced the best checkpoint."""
+    run = Path(shutil.copytree(gaze_run, tmp_path / "moved"))
+    best, finish, tested = (run / "checkpoints" / "best.ckpt").read_bytes(), Evaluation.finish, []
+    monkeypatch.setattr(Evaluation, "finish", lambda self: {**finish(self), "score": -1.0})
+    monkeypatch.setattr(
+        RunFiles, "on_test_end", lambda self, trainer, module: tested.append(Path(trainer.ckpt_path).resolve())
+    )
+    options = arguments(run, tiny_llava, prepared, steps=STEPS + 1)
+    assert main(["fit", *options, "--ckpt_path=last", "--run.test_after_fit=true"]) == 0
+    assert (run / "checkpoints" / "best.ckpt").read_bytes() == best
+    assert tested == [(run / "checkpoints" / "best.ckpt").resolve()]
 
 
 def test_last_is_written_at_intervals(

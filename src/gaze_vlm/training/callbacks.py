@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -11,15 +12,35 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.errors import InputError, first_of
+from gaze_vlm.output import kept
 from gaze_vlm.progress import Lines, say
 from gaze_vlm.runs.directory import RunDirectory
 
 INTERVAL_S = 60.0  # between lines of a training
 
 
-def best_checkpoint(run: RunDirectory) -> ModelCheckpoint:
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps its best score where the run directory was moved or copied, or has another path on this machine.
+
+    Lightning's own forgets it, and the next validation replaces a better checkpoint.
+    """
+
+    @property
+    def state_key(self) -> str:
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        here = Path(str(self.dirpath), f"{self.filename}{self.FILE_EXTENSION}")
+        if state_dict["best_model_path"] and kept(here).exists():
+            best, score = str(here), state_dict["best_model_score"]
+            of_here = {"dirpath": self.dirpath, "best_model_path": best, "kth_best_model_path": best}
+            state_dict = {**state_dict, **of_here, "best_k_models": {best: score}}
+        super().load_state_dict(state_dict)
+
+
+def best_checkpoint(run: RunDirectory) -> BestCheckpoint:
     """Keep the state at the best validation score as `best.ckpt`."""
-    return ModelCheckpoint(
+    return BestCheckpoint(
         dirpath=run.checkpoints,
         filename=run.best.stem,
         monitor="validation/score",
