@@ -119,7 +119,8 @@ class GazeCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         files = CheckpointFiles()
         fits = self.subcommand == "fit" and not self._get(self.config, "trainer.fast_dev_run")  # which writes nothing
-        callbacks = list(self._get(self.config_init, "trainer.callbacks") or [])
+        configured = self._get(self.config_init, "trainer.callbacks") or []
+        callbacks = [*configured] if isinstance(configured, list) else [configured]
         seed = self._get(self.config, "seed_everything")
         callbacks += callbacks_of_run(self.options, seed, self.datamodule, files if fits else None)
         every_n_steps = self._get(self.config, "validate_every_n_steps")
@@ -200,7 +201,7 @@ class GazeCLI(LightningCLI):
             self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
-        if self.options.test_after_fit:
+        if self.options.test_after_fit and not self._get(self.config, "trainer.fast_dev_run"):  # which saves nothing
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", weights_only=True)
 
 

@@ -57,6 +57,12 @@ class Training:
         return of_node * max(1, self.trainer.get("num_nodes") or 1)
 
     @property
+    def callbacks(self) -> list[Any]:
+        """The configured callbacks, of which one alone may be given without a list."""
+        given = self.trainer.get("callbacks") or []
+        return given if isinstance(given, list) else [given]
+
+    @property
     def precision(self) -> str:
         """In which the model runs."""
         return str(self.trainer.get("precision") or "32-true")
