@@ -15,7 +15,7 @@ from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checks import problems, refuse_what_would_fail
-from gaze_vlm.training.checks.trainer import whole_steps
+from gaze_vlm.training.checks.steps import whole_steps
 from gaze_vlm.training.configured import configure
 from training_files import arguments, error_of
 
@@ -36,6 +36,12 @@ MODEL = "--model.backbone.init_args"
         ("--trainer.limit_train_batches=0", "trainer.limit_train_batches is 0: nothing would be trained"),
         ("--trainer.max_steps=0", "trainer.max_steps is 0: nothing would be trained"),
         ("--trainer.max_epochs=0", "trainer.max_epochs is 0: nothing would be trained"),
+        ("--trainer.precision=bf16-true", "trainer.precision is bf16-true, which would round λ"),
+        ("--trainer.precision=16-true", "trainer.precision is 16-true, which would round λ"),
+        (
+            "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging",
+            "lightning.pytorch.callbacks.EMAWeightAveraging averages weights beside those that are trained",
+        ),
         ("--trainer.limit_val_batches=0.0001", "limit_val_batches is 0.0001: less than one of 2 batches"),
         ("--trainer.limit_train_batches=0.0001", "trainer.limit_train_batches is 0.0001: less than one of"),
         ("--trainer.overfit_batches=0.001", "trainer.overfit_batches is 0.001: less than one of"),

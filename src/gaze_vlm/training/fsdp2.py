@@ -137,9 +137,9 @@ def mixed_precision(precision: str) -> MixedPrecisionPolicy:
     """
     if precision == "bf16-mixed":
         return MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
-    if precision in ("32-true", "bf16-true"):
+    if precision in ("32-true", "bf16-true"):  # the latter in a test of an older run
         return IN_32_BITS
-    raise InputError(f"trainer.precision is {precision}: under fsdp2 choose 32-true, bf16-mixed or bf16-true")
+    raise InputError(f"trainer.precision is {precision}: under fsdp2 choose 32-true or bf16-mixed")
 
 
 def shard(module: Any, mesh: DeviceMesh, policy: MixedPrecisionPolicy, reshard_after_forward: bool) -> None:

@@ -96,6 +96,7 @@ class GazeVLM(L.LightningModule):
         self.losses: dict[str, Tensor] = {}  # of the samples of the last training batch
         self.of_step: dict[str, Tensor] = {}
         self.row: dict[str, Tensor] = {}  # to be logged with the step under way
+        self.is_to_stop = False  # once the step under way is whole
 
     def configure_model(self) -> None:
         self.backbone.load()
@@ -210,6 +211,11 @@ class GazeVLM(L.LightningModule):
             for logger in self.loggers:
                 logger.log_metrics(row, step=self.global_step)
                 logger.save()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        # `max_time` may be up within a step, and no checkpoint holds the gradients of the batches that were made of it.
+        self.is_to_stop |= self.trainer.should_stop
+        self.trainer.should_stop = self.is_to_stop and batch.totals.position == batch.totals.batches - 1
 
     def mean_over_processes(self, value: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes."""

@@ -19,6 +19,7 @@ from gaze_vlm.training.checks.configuration import (
     run_directory,
     valid_gaze,
     versions_fit,
+    weights_in_32_bits,
     weights_there,
 )
 from gaze_vlm.training.checks.model import (
@@ -30,14 +31,9 @@ from gaze_vlm.training.checks.model import (
 )
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
 from gaze_vlm.training.checks.sharding import sharded_model, sharded_training
+from gaze_vlm.training.checks.steps import some_steps, validation_interval, whole_steps
 from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, texts_of_the_model, unknown_words
-from gaze_vlm.training.checks.trainer import (
-    monitored_scores,
-    some_steps,
-    trainer_options,
-    validation_interval,
-    whole_steps,
-)
+from gaze_vlm.training.checks.trainer import monitored_scores, saved_weights, trainer_options
 
 __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 
@@ -46,6 +42,7 @@ CONFIGURATION: tuple[Check, ...] = (
     run_directory,
     resumed_training,
     four_bit_weights,
+    weights_in_32_bits,
     weights_there,
     trainer_options,
     sharded_training,
@@ -53,6 +50,7 @@ CONFIGURATION: tuple[Check, ...] = (
     prepared_store,
     validation_interval,
     whole_steps,
+    saved_weights,
     monitored_scores,
     valid_gaze,
     gaze_of_other_times,

@@ -32,6 +32,19 @@ def four_bit_weights(training: Training) -> Iterable[Problem]:
     return () if backbone.options.quantization is None else refusals(partial(check_four_bits, backbone.options.train))
 
 
+def weights_in_32_bits(training: Training) -> Iterable[Problem]:
+    """Check that the trainer leaves each weight in its own precision.
+
+    In 16 bits throughout, λ, the gaze block, LoRA and the language model's angles of rotation would be rounded too. An
+    export would not be: its answers would be others.
+    """
+    if training.precision in ("bf16-true", "16-true"):
+        yield Problem(
+            f"trainer.precision is {training.precision}, which would round λ, the gaze block, LoRA and the positions "
+            "of tokens to 16 bits as well: set the backbone's dtype to bfloat16, and trainer.precision to bf16-mixed"
+        )
+
+
 def weights_there(training: Training) -> Iterable[Problem]:
     """Check that a folder with a model's configuration holds its weights too.
 
