@@ -43,7 +43,7 @@ def test_what_cannot_be_sharded_is_refused(tiny_llava: Path, prepared: Path, tmp
     options = ["--trainer.precision=16-mixed", "--model.backbone.init_args.quantization=4bit"]
     found, _ = problems(configure([*arguments(tmp_path / "run", tiny_llava, prepared), strategy, *options]).training)
     fatal = "\n".join(problem.text for problem in found if problem.fatal)
-    assert "trainer.precision is 16-mixed: under fsdp2 choose 32-true, bf16-mixed" in fatal
+    assert "trainer.precision is 16-mixed: under fsdp2 choose 32-true or bf16-mixed" in fatal
     assert "weights of 4 bits cannot be sharded" in fatal
 
 
