@@ -196,6 +196,15 @@ def test_captions_of_a_folder(tmp_path: Path) -> None:
         read_captions(tmp_path, ["uid"])
 
 
+@pytest.mark.parametrize("letter", "\u2028\u2029\x85\x0b\x0c\x1c")
+def test_a_line_of_captions_ends_at_its_end_alone(letter: str, tmp_path: Path) -> None:
+    """What Unicode calls the end of a line, as texts made by a model hold it, moves no later second."""
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "image_descriptions.txt").write_bytes(f"One.{letter}And so on.\r\n\r\nThree.\n".encode())
+    captions = read_captions(tmp_path, ["video"])["video"]
+    assert [(caption.start_s, caption.text) for caption in captions] == [(0, "One. And so on."), (2, "Three.")]
+
+
 def test_half_a_letter_in_a_key_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "narration.json"
     path.write_bytes(b'{"videos": {"a\xed\xa0\x80": {}}}')

@@ -20,15 +20,18 @@ def is_whole(text: str, most_digits: int = MOST_DIGITS) -> bool:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file in UTF-8, without their ends.
+    r"""Return the lines of a text file in UTF-8, without their ends.
+
+    A line ends in `\n`, `\r\n` or `\r` alone: others' texts hold form feeds and U+2028 within a line.
 
     Raises:
         InputError: it is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text in UTF-8 ({error}): download or save it again as one") from error
+    return text.split("\n") if text else []
 
 
 def json_members(path: Path, place: str) -> Iterator[tuple[str, Any]]:
