@@ -7,6 +7,7 @@ import pytest
 
 from egtea_files import TICKS_S, iterate_frames, shift_px, spoil, texture, write_video
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import frames_at, in_order, timed_frames
 from gaze_vlm.formats.video_header import video_info
 
@@ -26,6 +27,20 @@ def test_info(variable: Path) -> None:
     info = video_info(variable)
     assert (info.width_px, info.height_px, info.frames) == (128, 96, FRAMES)
     assert info.duration_s == pytest.approx(FRAMES * 150 / TICKS_S, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["10:30.mp4", "file:a.mp4", "concat:a|b.mp4", "a%03d.mp4"])
+def test_a_name_that_could_be_an_address(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path within the working folder is of a file, whatever stands before a colon."""
+    monkeypatch.chdir(tmp_path)
+    made = write_video(tmp_path / "v.mp4", [texture(0)] * 3, np.arange(3) * 100)
+    video = Path(name)
+    made.rename(video)
+    copy = Path(f"copy {name}")
+    with reencoder(copy, video_info(video), 64, 12) as write:
+        for frame in timed_frames(video):
+            write(frame)
+    assert len(list(timed_frames(copy))) == 3
 
 
 def test_frames_at_pts_are_exact_on_a_variable_frame_rate(variable: Path) -> None:

@@ -11,7 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.orientation import Orientation, orientation_of
 from gaze_vlm.formats.video import Pixels, TimedFrame
-from gaze_vlm.formats.video_header import VideoInfo
+from gaze_vlm.formats.video_header import VideoInfo, address
 
 OPTIONS = {
     "preset": "veryfast",
@@ -63,7 +63,7 @@ def reencoder(
     written: list[int] = []
     ticks_s = info.time_base.denominator
     options = {"video_track_timescale": str(ticks_s)} | ({"movflags": "+faststart"} if faststart else {})
-    with av.open(str(path), "w", format="mp4", options=options) as container:
+    with av.open(address(path), "w", format="mp4", options=options) as container:
         rate = Fraction(info.average_hz).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={**OPTIONS, "g": str(gop)})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -99,5 +99,5 @@ def _differ(name: str, frame: av.VideoFrame, encoder: av.VideoCodecContext) -> b
 
 
 def _timestamps(path: Path) -> list[int]:
-    with av.open(str(path)) as container:
+    with av.open(address(path)) as container:
         return [packet.pts for packet in container.demux(video=0) if packet.pts is not None]

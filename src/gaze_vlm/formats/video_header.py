@@ -50,6 +50,11 @@ class VideoInfo:
         return float((pts - self.start_pts) * self.time_base)
 
 
+def address(path: Path) -> str:
+    """Return how FFmpeg opens a file of any name: `10:30.mp4` alone would be of a protocol called 10."""
+    return f"file:{path}"
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a container and its video stream, set to decode with one thread.
@@ -60,7 +65,7 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
         InputError: the file is missing, empty or damaged (also while it is decoded), or has no video.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(address(path)) as container:
             streams = [
                 stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
             ]
@@ -148,7 +153,7 @@ def _duration_s(container: av.container.InputContainer, stream: av.VideoStream, 
     # Another stream may be the longest, or no length is stated: look where the packets end. Where none reaches the end
     # that is stated, the file is cut short.
     ends_s: dict[int, float] = {}
-    with av.open(str(path)) as again:
+    with av.open(address(path)) as again:
         for packet in again.demux():
             if packet.pts is not None and packet.time_base is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -160,7 +165,7 @@ def _duration_s(container: av.container.InputContainer, stream: av.VideoStream, 
 
 def _first_pts(path: Path, stream: av.VideoStream) -> int:
     """Of a file of avi, which states no times of presentation: those that are made up for it begin late."""
-    with av.open(str(path)) as again:
+    with av.open(address(path)) as again:
         packets = (packet.pts for packet in again.demux(again.streams[stream.index]))
         return next((pts for pts in packets if pts is not None), 0)
 

@@ -8,6 +8,7 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
+from gaze_vlm.formats.video_header import address
 from gaze_vlm.kitchen.scene import FRAME_HEIGHT_PX, FRAME_WIDTH_PX
 from gaze_vlm.kitchen.session import Session
 from gaze_vlm.output import draft_of, writing
@@ -40,7 +41,7 @@ def write_frames(
     options: Mapping[str, str],
 ) -> None:
     """Encode RGB frames into an mp4 file, on one thread."""
-    with draft_of(path) as draft, writing(path), av.open(str(draft), "w", format="mp4") as container:
+    with draft_of(path) as draft, writing(path), av.open(address(draft), "w", format="mp4") as container:
         stream = container.add_stream(codec, rate=frame_hz, options=dict(options))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH_PX, FRAME_HEIGHT_PX, "yuv420p"
