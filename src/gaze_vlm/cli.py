@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gaze_vlm.command_line.class_paths import take_allowed_packages
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.quiet import leave_out_bars
+from gaze_vlm.command_line.standard_output import drop_if_refused, is_unread, take_any_letter
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.progress import show_warnings_plainly
@@ -63,6 +64,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
     "completion": ("gaze_vlm.cli:completion", "print the script by which a shell completes commands and options"),
 }
 INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
+UNREAD = 141  # and where nobody reads what is printed any more, as behind `| head`
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
 
 {commands}
@@ -76,6 +78,18 @@ def main(args: Sequence[str] | None = None) -> int:
 
     An error of the user's is one line, any other a traceback.
     """
+    take_any_letter()
+    try:
+        return _status(args)
+    except BrokenPipeError:
+        if not is_unread():
+            raise
+        return UNREAD
+    finally:
+        drop_if_refused()
+
+
+def _status(args: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if args is None else args)
     show_warnings_plainly()
     leave_out_bars()
@@ -95,6 +109,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     try:
         _run(args[0], take_allowed_packages(args[1:]))
+        print(end="", flush=True)  # a full disk behind `> FILE` is an error here
     except Exception as error:
         message = message_of(error)
         if message is None:
