@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import show_warnings_plainly
+from gaze_vlm.sockets import check_sockets
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended
 
@@ -75,8 +76,10 @@ def work_on(
         on_share: is given the number of a worker, its item, and the share that the job reports of it.
 
     Raises:
+        InputError: processes cannot be talked to, for where temporary files are.
         Exception: what the job raised, with where it did as a note.
     """
+    check_sockets()
     # A plain fork would inherit the locks of decoder threads; the server imports once for all workers.
     context = multiprocessing.get_context("forkserver")
     function = getattr(job, "func", job)  # of a partial

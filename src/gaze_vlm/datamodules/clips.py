@@ -30,6 +30,7 @@ from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.preparation.records import ClipRecord, Split
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.ranges import above_zero, at_least, in_unit_interval, is_seed
+from gaze_vlm.sockets import check_sockets
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -146,8 +147,11 @@ class ClipDataModule(L.LightningDataModule):
         Raises:
             MissingFileError: a video is not where it was prepared from.
             InputError: no store is there, it has too few clips or a shorter window of gaze than `gaze` asks for, it has
-                noun labels beside `objects`, or a video is another than was prepared.
+                noun labels beside `objects`, a video is another than was prepared, or loader processes cannot be talked
+                to, for where temporary files are.
         """
+        if self.workers:
+            check_sockets()
         if not self.datasets:
             self.store = Store(self.store_path)
             prepared_s = self.store.manifest.parameters["window_s"]

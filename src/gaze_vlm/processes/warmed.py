@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import say, show_warnings_plainly
+from gaze_vlm.sockets import check_sockets
 from gaze_vlm.workers import end_with_parent, replace_lost_server
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,9 +47,13 @@ class WarmedProcess:
     Args:
         environment: variables of that process, beside this one's: torch reads its number of threads at import.
         imported: modules that it imports before the first fork.
+
+    Raises:
+        InputError: processes cannot be talked to, for where temporary files are.
     """
 
     def __init__(self, environment: Mapping[str, str], imported: Sequence[str] = IMPORTED) -> None:
+        check_sockets()
         self.environment = environment
         self.imported = [*imported]
         self.lock = threading.Lock()  # multiprocessing looks after all its processes whenever it starts one
