@@ -1,11 +1,14 @@
 """The parser of a command line: how it reads options, and what it refuses."""
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import register_type
 
 from gaze_vlm.command_line.class_paths import refused_import
 from gaze_vlm.command_line.help_page import ExamplesFormatter, is_group
@@ -17,6 +20,8 @@ from gaze_vlm.foreign_text import visible
 class OneLineParser(ArgumentParser):
     """A parser that takes no abbreviation, and whose errors are one line.
 
+    A path that begins with `~` is in a home folder: no shell expands it in a YAML, nor behind `--root=`.
+
     Args:
         examples: command lines that end its help.
     """
@@ -25,6 +30,7 @@ class OneLineParser(ArgumentParser):
         epilog = "\n".join(["examples:", *(f"  {line}" for line in examples)]) if examples else None
         ours = {"allow_abbrev": False, "formatter_class": ExamplesFormatter, "epilog": epilog}
         super().__init__(*args, **{**ours, **kwargs})
+        register_type(Path, str, _path, fail_already_registered=False)
 
     def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
         """Add a class's options; what may be any number is tried as a whole one first."""
@@ -80,6 +86,10 @@ def whole_numbers_first(type_: Any) -> Any:
         return type_
     others = [one for one in types if one not in (int, float)]
     return Union[int, float, *others]  # in one level, in which Python keeps the order
+
+
+def _path(value: str | Path) -> Path:
+    return Path(os.path.expanduser(value))  # noqa: PTH111  # the other form fails where there is no such user
 
 
 def _not_expected(key: str, type_: str, value: Any) -> TypeError:
