@@ -8,8 +8,25 @@ from pathlib import Path
 
 
 def cores() -> int:
-    """Count the processors that this process may use."""
+    """Count the processors that this process can keep busy: of a container or job, not more than its share of time."""
+    quota = processor_quota()
+    return processors() if quota is None else min(processors(), max(1, int(quota)))
+
+
+def processors() -> int:
+    """Count the processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return how many processors' time a container or job may use; None where nothing bounds it.
+
+    Args:
+        group: control group of this process, of version 2.
+    """
+    file = group / "cpu.max"
+    most, period = file.read_text(encoding="utf-8").split() if file.is_file() else ("max", "1")
+    return None if most == "max" else int(most) / int(period)
 
 
 def processor_name() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Literal
 
-from gaze_vlm.cores import cores, has_gpu, processor_name
+from gaze_vlm.cores import has_gpu, processor_name, processor_quota, processors
 from gaze_vlm.deaths import GB, SHARED
 from gaze_vlm.doctor.installation import Finding
 
@@ -144,7 +144,7 @@ def available_memory(
 
 def check_processors() -> Iterator[Finding]:
     """Check that threads do not wait for each other: not more of them than processors, none beside other work."""
-    count, set_to = cores(), os.environ.get("OMP_NUM_THREADS", "")
+    count, set_to = processors(), os.environ.get("OMP_NUM_THREADS", "")
     quota = processor_quota()
     text = f"{processor_name()}, {count} to use; OMP_NUM_THREADS {set_to or 'is not set'}"
     most = count if quota is None else min(count, max(1, int(quota)))
@@ -158,17 +158,6 @@ def check_processors() -> Iterator[Finding]:
         yield Finding("processors", "warning", text, "export OMP_NUM_THREADS=1, while it does")
     else:
         yield Finding("processors", "ok", text)
-
-
-def processor_quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return how many processors' time a container or job may use; None where nothing bounds it.
-
-    Args:
-        group: control group of this process, of version 2.
-    """
-    file = group / "cpu.max"
-    most, period = file.read_text().split() if file.is_file() else ("max", "1")
-    return None if most == "max" else int(most) / int(period)
 
 
 def check_hub() -> Iterator[Finding]:
