@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gaze_vlm.command_line.class_paths import take_allowed_packages
+from gaze_vlm.command_line.encoding import check_encoding
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.quiet import leave_out_bars
 from gaze_vlm.command_line.standard_output import drop_if_refused, is_unread, take_any_letter
@@ -108,6 +109,8 @@ def _status(args: Sequence[str] | None) -> int:
         )
         return 2
     try:
+        if not {"-h", "--help"} & {*args}:
+            check_encoding()
         _run(args[0], take_allowed_packages(args[1:]))
         print(end="", flush=True)  # a full disk behind `> FILE` is an error here
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What is printed, where standard output lacks letters or nobody reads it."""
+"""Letters: what is printed where standard output lacks some or nobody reads it, and files in other encodings."""
 
 import os
 import subprocess
@@ -26,3 +26,13 @@ def test_nobody_reads_what_is_printed(unbuffered: str, status: int) -> None:
     ran = subprocess.run(HELP, stdout=writer, stderr=subprocess.PIPE, env=environment)
     os.close(writer)
     assert (ran.returncode, ran.stderr) == (status, b"")
+
+
+def test_a_locale_of_another_encoding_is_refused() -> None:
+    """Configurations were read in it: letters beyond ASCII were others, or a traceback."""
+    other = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "gaze_vlm", "doctor"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | other)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("gaze-vlm doctor: error: text files would be read as ANSI_X3.4-1968")
+    assert ran.stderr.endswith("`export PYTHONUTF8=1`\n")
