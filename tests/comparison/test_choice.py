@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from fake_comparison import CLIPS, Stub, compared
-from gaze_vlm.comparison.choice import Choice
+from gaze_vlm.comparison.choice import Choice, store_of
 from gaze_vlm.comparison.config import load_comparison
-from gaze_vlm.comparison.planned_runs import fit_options, planned_runs
+from gaze_vlm.comparison.planned_runs import fit_options, job_of, planned_runs
 from gaze_vlm.errors import InputError, MissingFileError
 
 ARMS = Path("arms.yaml")
@@ -126,3 +126,13 @@ def test_a_choice_stands_in_place_of_what_the_yaml_names(project):
 def test_errors_name_the_option_the_value_and_the_fix(arms, chosen, message):
     with pytest.raises((InputError, MissingFileError), match=message):
         load_comparison(arms, Choice(**chosen))
+
+
+def test_a_store_in_a_home_folder(arms, monkeypatch):
+    """Runs did not depend on it, and the other data set's test was of a folder called `~`."""
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    Path("data.yaml").write_text("run: {dataset: other}\ndata: {store: ~/data/other-store}\n")
+    comparison = load_comparison(ARMS, Choice(backbone=("part.yaml",), data=("data.yaml",)))
+    inputs = job_of(planned_runs(comparison, [0])[0], comparison).inputs
+    assert Path.cwd() / "data/other-store/manifest.json" in inputs
+    assert store_of(Path("data.yaml")) == Path.cwd() / "data/other-store"

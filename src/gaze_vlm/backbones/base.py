@@ -1,5 +1,6 @@
 """One interface over every model family: load, forward pass with attention, generation."""
 
+import os
 import re
 from contextlib import nullcontext
 from dataclasses import replace
@@ -41,7 +42,7 @@ class Backbone(ModelPasses):
 
     def __init__(self, checkpoint: str, **options: Any) -> None:
         super().__init__()
-        self.options = BackboneOptions(checkpoint, **options)
+        self.options = BackboneOptions(os.path.expanduser(checkpoint), **options)  # noqa: PTH111 (or a hub name)
         self.hf: Any = None
         self.processor: Any = None
         self.block: GazeBlock | None = None

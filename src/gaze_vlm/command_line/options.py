@@ -30,7 +30,7 @@ class OneLineParser(ArgumentParser):
         epilog = "\n".join(["examples:", *(f"  {line}" for line in examples)]) if examples else None
         ours = {"allow_abbrev": False, "formatter_class": ExamplesFormatter, "epilog": epilog}
         super().__init__(*args, **{**ours, **kwargs})
-        register_type(Path, str, _path, fail_already_registered=False)
+        register_type(Path, str, home_path, fail_already_registered=False)
 
     def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
         """Add a class's options; what may be any number is tried as a whole one first."""
@@ -88,7 +88,8 @@ def whole_numbers_first(type_: Any) -> Any:
     return Union[int, float, *others]  # in one level, in which Python keeps the order
 
 
-def _path(value: str | Path) -> Path:
+def home_path(value: str | Path) -> Path:
+    """Return a path, of which `~` in front is a home folder; as it is where there is no such user."""
     return Path(os.path.expanduser(value))  # noqa: PTH111  # the other form fails where there is no such user
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.command_line.composition import configs_of, read_yaml
+from gaze_vlm.command_line.options import home_path
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import SAFE_NAME, check_name
 from gaze_vlm.shipped.configs import locate_config, nearest_config
@@ -116,7 +117,7 @@ def store_of(path: Path) -> Path:
     store = _value(path, "data", "store")
     if store is None:
         raise InputError(f"{path} has no data.store: add the store that `gaze-vlm prepare` made, or name the store")
-    return Path(store)
+    return home_path(store)
 
 
 def is_whole_run(config: Path) -> bool:

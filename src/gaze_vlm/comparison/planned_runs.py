@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
 from gaze_vlm.command_line.composition import configs_of, read_yaml
+from gaze_vlm.command_line.options import home_path
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
@@ -86,7 +87,7 @@ def _data_files(configs: Sequence[Path], fit: Sequence[str]) -> list[Path]:
     for config in configs:
         data |= read_yaml(config).get("data") or {}
     data |= dict(option.removeprefix("--data.").partition("=")[::2] for option in fit if option.startswith("--data."))
-    named = {key: Path(str(data[key])) for key in ("store", "targets", "objects") if data.get(key)}
+    named = {key: home_path(str(data[key])) for key in ("store", "targets", "objects") if data.get(key)}
     store = named.pop("store", None)
     files = [*(StoreFiles(store).of_training if store else ()), *named.values()]
     return [file for file in files if file.is_file()]
