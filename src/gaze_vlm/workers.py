@@ -9,16 +9,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker, util
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import show_warnings_plainly
-from gaze_vlm.sockets import check_sockets
+from gaze_vlm.sockets import check_sockets, replace_lost_server
 
 TRIES = 2  # a process that ran out of memory may have enough when others have ended
 
@@ -141,14 +140,6 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def replace_lost_server() -> None:
-    """Let a fork server start in the place of one whose socket was deleted, as by who clears the temporary folder."""
-    server: Any = forkserver._forkserver
-    if server._forkserver_address is not None and not Path(server._forkserver_address).exists():
-        Path(util.get_temp_dir()).mkdir(mode=0o700, exist_ok=True)  # of the sockets; multiprocessing made it once
-        server._forkserver_pid = None  # it goes on for the processes that it has started
 
 
 def _work(connection: Connection, job: Callable[[Any, Report], Any]) -> None:

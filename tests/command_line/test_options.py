@@ -12,7 +12,6 @@ from lightning.pytorch import callbacks
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.arguments import underscored
 from gaze_vlm.command_line.composition import expand_configs
-from gaze_vlm.command_line.function_command import function_parser
 from gaze_vlm.command_line.options import OneLineParser
 from gaze_vlm.command_line.wrong_options import explain
 from gaze_vlm.errors import InputError, MissingFileError
@@ -307,23 +306,3 @@ def test_the_trainers_numbers_are_tried_as_whole_ones_first() -> None:
     numbers = {name for name, hint in hints.items() if all(kind in get_args(hint) for kind in (int, float))}
     assert numbers >= {f"trainer.limit_{part}_batches" for part in ("train", "val", "test", "predict")}
     assert all(get_args(hints[name])[:2] == (int, float) for name in numbers)
-
-
-def _read(root: Path, more: list[Path] | None = None) -> None:
-    """Take paths.
-
-    Args:
-        root: one.
-        more: several.
-    """
-
-
-def test_a_path_in_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It made a folder called `~` where the command ran."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    parser = function_parser(_read, "read", "")
-    file = tmp_path / "read.yaml"
-    file.write_text("root: ~/data\nmore: [~/a, b/~, ~no-such-user/c]\n")
-    read = parser.parse_args([f"--config={file}"])
-    assert (read.root, read.more) == (tmp_path / "data", [tmp_path / "a", Path("b/~"), Path("~no-such-user/c")])
-    assert parser.parse_args(["--root=~/x"]).root == tmp_path / "x"

@@ -289,28 +289,12 @@ def test_threads_against_processors(
     threads: str, quota: float | None, load: float, state: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    monkeypatch.setattr(machine, "processors", lambda: 4)
-    monkeypatch.setattr(machine, "processor_quota", lambda: quota)
+    for module in (cores, machine):
+        monkeypatch.setattr(module, "processors", lambda: 4)
+        monkeypatch.setattr(module, "processor_quota", lambda: quota)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
     found = only(machine.check_processors)
     assert (found.state, found.fix) == (state, fix)
-
-
-def test_the_quota_of_a_container(tmp_path: Path) -> None:
-    assert machine.processor_quota(tmp_path) is None
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert machine.processor_quota(tmp_path) is None
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert machine.processor_quota(tmp_path) == 1.5
-
-
-@pytest.mark.parametrize(("quota", "count"), [(None, 64), (0.5, 1), (2.5, 2), (100.0, 64)])
-def test_a_container_starts_no_more_processes_than_its_share(
-    quota: float | None, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cores, "processors", lambda: 64)
-    monkeypatch.setattr(cores, "processor_quota", lambda: quota)
-    assert cores.cores() == count
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

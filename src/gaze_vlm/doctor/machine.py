@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Literal
 
-from gaze_vlm.cores import has_gpu, processor_name, processor_quota, processors
+from gaze_vlm.cores import cores, has_gpu, processor_name, processor_quota, processors
 from gaze_vlm.deaths import GB, SHARED
 from gaze_vlm.doctor.installation import Finding
 
@@ -144,14 +144,12 @@ def available_memory(
 
 def check_processors() -> Iterator[Finding]:
     """Check that threads do not wait for each other: not more of them than processors, none beside other work."""
-    count, set_to = processors(), os.environ.get("OMP_NUM_THREADS", "")
-    quota = processor_quota()
+    count, most, set_to = processors(), cores(), os.environ.get("OMP_NUM_THREADS", "")
     text = f"{processor_name()}, {count} to use; OMP_NUM_THREADS {set_to or 'is not set'}"
-    most = count if quota is None else min(count, max(1, int(quota)))
     if set_to.isdigit() and int(set_to) > most:
         yield Finding("processors", "warning", f"{text}, which is more", f"export OMP_NUM_THREADS={most}")
     elif not set_to and most < count:
-        text += f"; the container or job may use {quota:g} of them"
+        text += f"; the container or job may use {processor_quota():g} of them"
         yield Finding("processors", "warning", text, f"export OMP_NUM_THREADS={most}")
     elif not set_to and os.getloadavg()[0] > count:
         text += f"; other work keeps {os.getloadavg()[0]:.1f} busy"

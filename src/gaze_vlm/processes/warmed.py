@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 from gaze_vlm.errors import CommandError
 from gaze_vlm.progress import say, show_warnings_plainly
-from gaze_vlm.sockets import check_sockets
-from gaze_vlm.workers import end_with_parent, replace_lost_server
+from gaze_vlm.sockets import check_sockets, replace_lost_server
+from gaze_vlm.workers import end_with_parent
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What stops a comparison: passed on to its runs."""
