@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from egtea_files import texture, write_video
+from gaze_vlm.cli import main
 from gaze_vlm.command_line.function_command import function_parser
 
 
@@ -25,3 +28,17 @@ def test_a_path_in_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     read = parser.parse_args([f"--config={file}"])
     assert (read.root, read.more) == (tmp_path / "data", [tmp_path / "a", Path("b/~"), Path("~no-such-user/c")])
     assert parser.parse_args(["--root=~/x"]).root == tmp_path / "x"
+
+
+@pytest.mark.parametrize(
+    "command", ["caption --videos=. --output=a.jsonl", "look --images=a.png --prompt=what --output=a.html"]
+)
+def test_a_model_in_a_home_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", [texture(0)] * 24)
+    Image.fromarray(texture(0)).save(tmp_path / "a.png")
+    assert main([*command.split(), "--model=~/models/none"]) == 1
+    assert f"{tmp_path}/models/none" in capsys.readouterr().err

@@ -33,6 +33,12 @@ def test_events_by_name_in_any_order_of_columns(tmp_path: Path) -> None:
     assert gaze.xy[[0, 1, 2, 5]].tolist() == [[0.4, 0.5]] * 4
 
 
+def test_a_separator_is_named_before_all_else_alone(tmp_path: Path) -> None:
+    assert read(tmp_path, "sep=,\nevent,t_s,x,y\n,0,0.5,0.5\n").t_s.tolist() == [0]
+    with pytest.raises(ValueError, match=r"gaze\.csv, line 4: .*'sep=;'"):  # a row was skipped that began so
+        read(tmp_path, "sep=,\nevent,t_s,x,y\n,0,0.5,0.5\nsep=;,1,0.5,0.5\n")
+
+
 def test_names_of_columns_in_any_case(tmp_path: Path) -> None:
     gaze = read(tmp_path, "T_s, X ,Y,Event,CONFIDENCE,X2\n0,0.25,0.1,Blink,1,\n1,0.25,0.1,,0.2,\n2,0.25,0.1,,1,\n")
     assert gaze.event.tolist() == [BLINK, UNTRACKED, UNKNOWN]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
 from gaze_vlm.runs.directory import RunDirectory
 from gaze_vlm.training.checks import problems, refuse_what_would_fail
+from gaze_vlm.training.checks.scores import monitored_scores
 from gaze_vlm.training.checks.steps import whole_steps
 from gaze_vlm.training.configured import configure
 from training_files import arguments, error_of
@@ -145,7 +147,23 @@ def test_a_score_that_no_validation_logs_is_not_waited_for(
     assert "monitors 'validation/scor', which is not logged" in capsys.readouterr().out
     assert main(["doctor", *options, stopping % "train/los"]) == 1
     assert main(["doctor", *options, stopping % "validation/activity/noun"]) == 0
-    assert main(["doctor", *options, stopping % "train/cross_entropy"]) == 0
+    without = ["--model.backbone.init_args.block=null", "--model.regularizer=null"]
+    assert main(["doctor", *options, *without, stopping % "validation/future/attention_nss"]) == 1
+    assert "is not logged (no attention is captured: the backbone has no block" in capsys.readouterr().out
+
+
+def test_a_score_of_labels_that_no_clip_has_is_not_waited_for(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:
+    """As with narrations alone: a training failed at its first validation."""
+    stopping = {"class_path": "EarlyStopping", "init_args": {"monitor": "validation/activity/noun"}}
+    training = configure(arguments(tmp_path, tiny_llava, prepared)).training
+    training = replace(training, trainer={**training.trainer, "callbacks": [stopping]})
+    assert [*monitored_scores(training)] == []
+    training.data.setup("fit")
+    assert [*monitored_scores(training)] == []
+    of_validation = training.data.datasets["validation"]
+    of_validation.records = [replace(one, activity_noun=None) for one in of_validation.records]
+    (problem,) = monitored_scores(training)
+    assert "no clip of the validation has the labels that it needs" in problem.text
 
 
 def test_what_is_fine_is_not_refused_and_draws_nothing(tiny_llava: Path, prepared: Path, tmp_path: Path) -> None:

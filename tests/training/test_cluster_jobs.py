@@ -64,6 +64,21 @@ def test_a_job_that_is_stopped_twice_trains_what_a_whole_one_trains(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize(("tested", "status", "again"), [(False, 143, True), (False, 1, False), (True, 143, False)])
+def test_a_job_whose_time_is_up_in_its_test_is_handed_in_again(
+    slurm: Path, tmp_path: Path, tested: bool, status: int, again: bool
+) -> None:
+    """But one whose test fails is not, nor one that is done."""
+    run = RunDirectory(tmp_path / "run")
+    wrote = f"touch {run.scores}" if tested else "true"
+    (slurm / "srun").write_text(
+        f'#!/bin/sh\nmkdir -p {run}; echo \'{{"state": "finished"}}\' > {run.state_file}; {wrote}\nexit {status}\n'
+    )
+    subprocess.run(["sbatch", BATCH, "kitchen/gaze", run.path], check=True)
+    wait_until(lambda: run.state_file.exists() and not fake_slurm.processes(slurm, "1"), slurm / "1.log")
+    assert (slurm / "calls.txt").exists() is again
+
+
 def test_a_job_that_trained_nothing_is_not_handed_in_again(slurm: Path, tmp_path: Path) -> None:
     """srun ends as one of its processes that it stopped itself, whatever the first to fail said."""
     (slurm / "srun").write_text("#!/bin/sh\nexit 143\n")

@@ -39,10 +39,15 @@ def test_the_checkpoint_holds_lora_and_no_frozen_weight(lora_run: Path) -> None:
 def test_another_lora_is_refused(
     lora_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    options = [*arguments(tmp_path, tiny_llava, prepared), *LORA, f"{MODEL}.lora.rank=4"]
-    assert main(["test", *options, f"--ckpt_path={lora_run / 'checkpoints' / 'best.ckpt'}"]) == 1
-    refusal = "trained with lora rank 2 on vision, language (.*), this run's config builds lora rank 4 on vision"
-    assert refusal in capsys.readouterr().err
+    """Of another scale, too, whose weights have the same shapes."""
+    options = [*arguments(tmp_path, tiny_llava, prepared), *LORA]
+    for more, said in (
+        ("rank=4", "lora rank 2 on vision, language (.*), this run's config builds lora rank 4 on vision"),
+        ("alpha=4", "lora_alpha 32.0, this run's config builds lora_alpha 4.0"),
+    ):
+        checkpoint = lora_run / "checkpoints" / "best.ckpt"
+        assert main(["test", *options, f"{MODEL}.lora.{more}", f"--ckpt_path={checkpoint}"]) == 1
+        assert f"trained with {said}" in capsys.readouterr().err
 
 
 def test_a_run_is_exported(lora_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

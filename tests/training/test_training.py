@@ -14,6 +14,8 @@ import yaml
 
 from gaze_vlm.cli import main
 from gaze_vlm.errors import InputError
+from gaze_vlm.training.checkpoint import LATER
+from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.configured import load_run
 from gaze_vlm.training.lightning_cli import seed_of
 from training_files import ARMS, arguments, error_of, fit, learned, logged
@@ -159,6 +161,26 @@ def test_a_checkpoint_of_another_grid_is_refused(
     checkpoint = gaze_run / "checkpoints" / "best.ckpt"
     assert main(["test", *arguments(tmp_path / "run", other, prepared), f"--ckpt_path={checkpoint}"]) == 1
     assert "was trained with grid 4×4, this run's config builds grid 6×6" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_block_is_refused(
+    gaze_run: Path, tiny_llava: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Weights of the same shapes were read as those of half the heads, and of another query."""
+    block, checkpoint = "--model.backbone.init_args.block.init_args", gaze_run / "checkpoints" / "best.ckpt"
+    options = [*arguments(tmp_path / "run", tiny_llava, prepared), f"--ckpt_path={checkpoint}"]
+    for more in ([f"{block}.query=frame"], [f"{block}.heads=2", f"{block}.head_width=32"]):
+        assert main(["test", *options, *more]) == 1
+        assert "was trained with block_settings {'heads': 4, 'head_width': 16" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_before_is_known_by_what_it_remembers(gaze_run: Path) -> None:
+    module = load_run(gaze_run).model
+    checkpoint = read_checkpoint(gaze_run / "checkpoints" / "best.ckpt")
+    checkpoint["gaze_vlm"] = {name: value for name, value in module.identity().items() if name not in LATER}
+    module.on_load_checkpoint(checkpoint)
+    with pytest.raises(InputError, match="was trained with block_settings old"):
+        module.on_load_checkpoint({**checkpoint, "gaze_vlm": checkpoint["gaze_vlm"] | {"block_settings": "old"}})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """One interface over every model family: load, forward pass with attention, generation."""
 
-import os
 import re
 from contextlib import nullcontext
 from dataclasses import replace
@@ -30,6 +29,7 @@ from gaze_vlm.backbones.parts import parameters_by_part
 from gaze_vlm.backbones.passes import ModelPasses
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.home import in_home
 
 
 class Backbone(ModelPasses):
@@ -42,7 +42,7 @@ class Backbone(ModelPasses):
 
     def __init__(self, checkpoint: str, **options: Any) -> None:
         super().__init__()
-        self.options = BackboneOptions(os.path.expanduser(checkpoint), **options)  # noqa: PTH111 (or a hub name)
+        self.options = BackboneOptions(in_home(checkpoint), **options)
         self.hf: Any = None
         self.processor: Any = None
         self.block: GazeBlock | None = None

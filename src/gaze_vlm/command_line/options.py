@@ -1,7 +1,6 @@
 """The parser of a command line: how it reads options, and what it refuses."""
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -15,6 +14,7 @@ from gaze_vlm.command_line.help_page import ExamplesFormatter, is_group
 from gaze_vlm.command_line.wrong_options import explain
 from gaze_vlm.errors import InputError, OptionError, UserError
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.home import home_path
 
 
 class OneLineParser(ArgumentParser):
@@ -86,11 +86,6 @@ def whole_numbers_first(type_: Any) -> Any:
         return type_
     others = [one for one in types if one not in (int, float)]
     return Union[int, float, *others]  # in one level, in which Python keeps the order
-
-
-def home_path(value: str | Path) -> Path:
-    """Return a path, of which `~` in front is a home folder; as it is where there is no such user."""
-    return Path(os.path.expanduser(value))  # noqa: PTH111  # the other form fails where there is no such user
 
 
 def _not_expected(key: str, type_: str, value: Any) -> TypeError:

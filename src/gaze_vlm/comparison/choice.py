@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gaze_vlm.command_line.composition import configs_of, read_yaml
-from gaze_vlm.command_line.options import home_path
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import SAFE_NAME, check_name
+from gaze_vlm.home import home_path
 from gaze_vlm.shipped.configs import locate_config, nearest_config
 from gaze_vlm.suggestions import did_you_mean
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from gaze_vlm.command_line.commands import PROGRAM, as_typed, run_options, this_package
 from gaze_vlm.command_line.composition import configs_of, read_yaml
-from gaze_vlm.command_line.options import home_path
 from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.runs import Run, read_run
 from gaze_vlm.errors import InputError
+from gaze_vlm.home import home_path
 from gaze_vlm.output import kept
 from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.processes.jobs import Job, Launch, in_parallel, run_or_raise, thread_environment

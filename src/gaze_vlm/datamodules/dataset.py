@@ -124,6 +124,7 @@ class ClipDataset(Dataset[Clip]):
             asked, task = self.samples[index]
             position, read, stands_for = shown[asked]
             record, described = self.records[position], self.described(position)
+            verb, noun = record.labels(task)
             clips.append(
                 Clip(
                     clip_id=record.clip_id,
@@ -135,8 +136,8 @@ class ClipDataset(Dataset[Clip]):
                     gaze=described.gaze,
                     prompt=self.tasks[task] + written(described.points, self.gaze_input),
                     target=record.text(task),
-                    verb=record.activity_verb if task == "activity" else record.future_verb,
-                    noun=record.activity_noun if task == "activity" else record.future_noun,
+                    verb=verb,
+                    noun=noun,
                     same_action=record.same_action,
                     future_starts_in_s=record.future_starts_in_s,
                     nouns=record.nouns,

@@ -75,7 +75,7 @@ def read_rows(rows: Iterable[tuple[int, list[str]]], read: Callable[[int, list[s
 
 def _lines(file: TextIO, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, with their lines; each is one line, or else a quote swallows what follows."""
-    rows, before = csv.reader(file, delimiter=delimiter, strict=True), 0
+    rows, before, begun = csv.reader(file, delimiter=delimiter, strict=True), 0, False
     while True:
         try:
             fields = next(rows, None)
@@ -88,7 +88,8 @@ def _lines(file: TextIO, delimiter: str, path: Path) -> Iterator[tuple[int, list
         if fields is None:
             return
         before = rows.line_num
-        if any(field.strip() for field in fields) and not fields[0].startswith(SEPARATOR):
+        if any(field.strip() for field in fields) and (begun or not fields[0].startswith(SEPARATOR)):
+            begun = True
             yield before, fields
 
 

@@ -8,6 +8,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.home import in_home
 from gaze_vlm.inference.answering import damaged_windows, weights_digest, write_captions
 from gaze_vlm.inference.caption_file import Caption, CaptionFile, MadeOf, open_captions
 from gaze_vlm.inference.models import load_backbone
@@ -66,6 +67,7 @@ def caption(
             be captioned whole.
         OutputError: the file system refused.
     """
+    model = in_home(model)
     at_least(1, batch_size=batch_size, max_new_tokens=max_new_tokens)
     above_zero(observation_s=observation_s, stride_s=stride_s, frame_hz=frame_hz, decode_timeout_s=decode_timeout_s)
     check_output_file(output, (".jsonl",))

@@ -19,6 +19,7 @@ from PIL.Image import Image
 from gaze_vlm.backbones.loading import Dtype
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.errors import InputError
+from gaze_vlm.home import in_home
 from gaze_vlm.inference.clips import answer, clip_of_frames
 from gaze_vlm.inference.exported import is_export, read_settings
 from gaze_vlm.inference.media import frames_of_images, frames_of_video, in_whole_groups
@@ -61,6 +62,7 @@ class GazeVlmForEvaluation(lmms):
         super().__init__()
         if unknown := sorted(set(others) - {"max_batch_size"}):
             raise InputError(f"--model_args: no {', '.join(unknown)}; there are pretrained, frames and dtype")
+        pretrained = in_home(pretrained)
         self.frames = frames_of_training(pretrained) if frames is None else frames
         for name, value in (("--batch_size", batch_size), ("--model_args frames", self.frames)):
             if not str(value).isdecimal() or int(value) < 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.families import family_of
+from gaze_vlm.home import in_home
 from gaze_vlm.inference.exported import is_export, load_export
 from gaze_vlm.runs.directory import RunDirectory
 
@@ -36,6 +37,7 @@ def load_backbone(model: str | Path, **options: Any) -> Backbone:
         >>> answer(backbone, [clip])
         ['nothing']
     """
+    model = in_home(str(model))
     folder = Path(model)
     if RunDirectory(folder).config.is_file():
         from gaze_vlm.training.configured import load_run  # the one that needs Lightning
@@ -43,6 +45,6 @@ def load_backbone(model: str | Path, **options: Any) -> Backbone:
         return load_run(folder, **options).model.backbone
     if is_export(folder):
         return load_export(folder, **options).eval()
-    backbone = family_of(str(model))(str(model), **{"train": (), **options})
+    backbone = family_of(model)(model, **{"train": (), **options})
     backbone.load()
     return backbone.eval()

@@ -14,6 +14,7 @@ from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.errors import InputError, OptionError
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
+from gaze_vlm.home import in_home
 from gaze_vlm.inference.clips import clip_of_frames
 from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.questions import trained_on
@@ -110,6 +111,7 @@ def look(
         if path is not None:
             check_output_file(path, kinds)
     layers, heads, tokens = (None if one is None else [*dict.fromkeys(one)] for one in (layers, heads, tokens))
+    model = in_home(model)
     trained = trained_on(model).times
     length_s = observation_s or trained.get("observation_s", OBSERVATION_S)
     times = WindowTimes(length_s, length_s, frame_hz or trained.get("frame_hz", FRAME_HZ))

@@ -43,6 +43,11 @@ class ClipRecord:
         """Return the target text of a task."""
         return self.activity_text if task == "activity" else self.future_text
 
+    def labels(self, task: Task) -> tuple[str | None, str | None]:
+        """Return the verb and the noun label of a task's action; None where there is none."""
+        activity, future = (self.activity_verb, self.activity_noun), (self.future_verb, self.future_noun)
+        return activity if task == "activity" else future
+
     @property
     def session_end_s(self) -> float:
         """Seconds from the session's start to the end of the clip."""

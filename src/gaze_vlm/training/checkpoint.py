@@ -33,6 +33,7 @@ FREE_TO_CHANGE = {  # how data are loaded and kept, and what is only scored
     "data.store",  # whose content is compared
     "model.backbone.init_args.gradient_checkpointing",
 }
+LATER = ("block_settings", "lora_alpha", "view", "media")  # of an identity: older checkpoints do not remember them
 SHOWN_LETTERS = 200  # of an error
 
 
@@ -151,14 +152,15 @@ def check_belongs(
 
 
 def _check_identity(remembered: Mapping[str, Any], present: Mapping[str, Any], resumes: bool) -> None:
-    for key in ("backbone", "grid", "block", "lora"):
+    remembered = {**{key: present[key] for key in LATER}, **remembered}
+    for key in ("backbone", "grid", "block", "block_settings", "lora", "lora_alpha"):
         if remembered.get(key) != present[key]:
             raise InputError(
                 f"the checkpoint was trained with {key} {remembered[key]}, this run's config builds {key} "
                 f"{present[key]}: test it with the config.yaml that stands beside it"
             )
     check_made_by(remembered.get("made_by") or {}, present["made_by"], resumes)
-    for key in ("base_checkpoint", "lambda", "floor"):
+    for key in ("base_checkpoint", "view", "media", "lambda", "floor"):
         if remembered[key] != present[key] and not is_same_place(remembered[key], present[key]):
             warnings.warn(
                 f"the checkpoint remembers {key} {remembered[key]}, this run's config says {present[key]}: "

@@ -273,12 +273,17 @@ class GazeVLM(L.LightningModule):
     def identity(self) -> dict[str, Any]:
         """Return plain values by which a checkpoint is recognised."""
         backbone, regularizer = self.backbone, self.regularizer
+        block, lora = backbone.block, backbone.options.lora
         return {
             "backbone": type(backbone).__name__,
             "grid": str(backbone.grid),
-            "block": None if backbone.block is None else backbone.block.output,
-            "lora": None if backbone.options.lora is None else str(backbone.options.lora),
+            "block": None if block is None else block.output,
+            "block_settings": None if block is None else str(block.settings),
+            "lora": None if lora is None else str(lora),
+            "lora_alpha": None if lora is None else float(lora.alpha),
             "base_checkpoint": backbone.options.checkpoint,
+            "view": str(backbone.options.view),
+            "media": getattr(backbone, "media", None),
             "lambda": None if regularizer is None else regularizer.configured_weight,
             "floor": None if regularizer is None else regularizer.floor,
             "made_by": self.made_by,

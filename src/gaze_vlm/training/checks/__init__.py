@@ -30,10 +30,11 @@ from gaze_vlm.training.checks.model import (
     something_trainable,
 )
 from gaze_vlm.training.checks.problem import Check, Problem, Training, refusals
+from gaze_vlm.training.checks.scores import monitored_scores
 from gaze_vlm.training.checks.sharding import sharded_model, sharded_training
 from gaze_vlm.training.checks.steps import some_steps, validation_interval, whole_steps
 from gaze_vlm.training.checks.texts import gaze_is_read, long_texts, special_tokens, texts_of_the_model, unknown_words
-from gaze_vlm.training.checks.trainer import monitored_scores, saved_weights, trainer_options
+from gaze_vlm.training.checks.trainer import saved_weights, trainer_options
 
 __all__ = ["CONFIGURATION", "MODEL", "Problem", "Training", "problems", "refuse_what_would_fail"]
 

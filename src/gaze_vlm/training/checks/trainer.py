@@ -12,7 +12,6 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.ranges import at_least
 from gaze_vlm.suggestions import did_you_mean
 from gaze_vlm.training.checks.problem import Problem, Training, number_of_devices, refusals
@@ -32,7 +31,6 @@ PLAIN = (  # which a trainer checks by itself, wherever it runs
     "reload_dataloaders_every_n_epochs",
     "fast_dev_run",
 )
-TRAIN_VALUES = ("cross_entropy", "divergence", "lambda", "valid_frames", "gradient_ratio")
 LEAST = {
     "accumulate_grad_batches": 1,
     "num_nodes": 1,
@@ -120,23 +118,3 @@ def saved_weights(training: Training) -> Iterable[Problem]:
             yield Problem(
                 f"{name} averages weights beside those that are trained, which no checkpoint holds: leave it out"
             )
-
-
-def monitored_scores(training: Training) -> Iterable[Problem]:
-    """Check that callbacks such as EarlyStopping monitor what is logged."""
-    for callback in training.callbacks:
-        monitor = (callback.get("init_args") or {}).get("monitor") if hasattr(callback, "get") else None
-        known = [*validation_scores(training), *(f"train/{name}" for name in TRAIN_VALUES)]
-        if monitor is not None and monitor not in known:
-            yield Problem(
-                f"{callback['class_path']} monitors {monitor!r}, which is not logged: choose one of "
-                "validation/score, validation/TASK/SCORE (docs/scores.md), "
-                f"{', '.join(f'train/{name}' for name in TRAIN_VALUES)}{did_you_mean(monitor, known)}"
-            )
-
-
-def validation_scores(training: Training) -> Iterator[str]:
-    """Yield the names under which a validation may log its scores."""
-    yield "validation/score"
-    for task in training.data.tasks:
-        yield from (f"validation/{task}/{score}" for score in SCORES)

@@ -1,0 +1,54 @@
+"""Check of the scores by which callbacks stop a training or keep weights."""
+
+from collections.abc import Iterable, Iterator
+
+from gaze_vlm.datamodules.clip import Task
+from gaze_vlm.metrics.scores import SCORES, label_scores
+from gaze_vlm.suggestions import did_you_mean
+from gaze_vlm.training.checks.problem import Problem, Training
+
+OF_TRAINING = [f"train/{name}" for name in ("cross_entropy", "divergence", "lambda", "valid_frames", "gradient_ratio")]
+CHOICES = ", ".join(["validation/score", "validation/TASK/SCORE (docs/scores.md)", *OF_TRAINING])
+
+
+def monitored_scores(training: Training) -> Iterable[Problem]:
+    """Check that callbacks such as EarlyStopping monitor what is logged: they fail at the first validation else."""
+    possible = {
+        "validation/score": None,
+        **dict.fromkeys(OF_TRAINING),
+        **{f"validation/{task}/{name}": why for task in training.data.tasks for name, why in _scores(training, task)},
+    }
+    for callback in training.callbacks:
+        monitor = (callback.get("init_args") or {}).get("monitor") if hasattr(callback, "get") else None
+        if monitor is not None and (why := possible.get(monitor, "")) is not None:
+            known = [name for name, missing in possible.items() if missing is None]
+            yield Problem(
+                f"{callback['class_path']} monitors {monitor!r}, which is not logged{why}: choose one of "
+                f"{CHOICES}{did_you_mean(monitor, known)}"
+            )
+
+
+def _scores(training: Training, task: Task) -> Iterator[tuple[str, str | None]]:
+    """Yield each score, and why a validation of the task lacks it, where it does."""
+    options = training.module.backbone.options
+    attends = options.block is not None or bool(options.vit_layers or options.language_layers)
+    labelled = _labelled(training, task)
+    for name, score in SCORES.items():
+        if score.group == "attention" and not attends:
+            yield name, " (no attention is captured: the backbone has no block and no layers)"
+        elif score.group == "labels" and labelled is not None and name not in labelled:
+            yield name, " (no clip of the validation has the labels that it needs)"
+        else:
+            yield name, None
+
+
+def _labelled(training: Training, task: Task) -> set[str] | None:
+    """Scores that the target texts themselves have by the clips' labels; None where the store cannot be used."""
+    dataset = training.data.datasets.get("validation")
+    if dataset is None:
+        return None
+    found: set[str] = set()
+    for record in dataset.records:
+        verb, noun = record.labels(task)
+        found |= label_scores(record.text(task), verb, noun, record.nouns, training.data.labels).keys()
+    return found
