@@ -255,11 +255,11 @@ DRILL: dict[str, list[Fault]] = {
             ),
         ),
         Fault(
-            "a preparation that is killed, or stopped by Ctrl-C, or finds no room",
+            "a preparation that is killed, or stopped by Ctrl-C or SIGTERM, or finds no room",
             "begun again, it ends with the same bytes",
             (
                 "preparation/test_kill.py::test_a_killed_preparation_is_finished_to_the_same_bytes",
-                "preparation/test_kill.py::test_ctrl_c_stops_all_processes_and_can_go_on",
+                "preparation/test_kill.py::test_a_signal_stops_all_processes_and_can_go_on",
                 "preparation/test_runner.py::test_a_full_disk_stops_and_goes_on",
             ),
         ),

@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 
@@ -141,6 +143,27 @@ def test_ctrl_c_is_status_130(
     monkeypatch.setattr("gaze_vlm.training.lightning_cli.train", lambda args: stop())
     assert main(["fit"]) == 130
     assert capsys.readouterr().err == "gaze-vlm fit: interrupted\n"
+
+
+def test_sigterm_cleans_up_and_is_status_143(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """Of a command that does not go on from what it left; test_kill.py has one that does."""
+
+    def write(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # a second one ends it at once
+            print("cleaned up")
+
+    monkeypatch.setattr("gaze_vlm.command_line.function_command.call_function", write)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert main(["completion"]) == 143
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("cleaned up\n", "gaze-vlm completion: stopped by SIGTERM\n")
 
 
 def test_a_bug_on_the_way_from_a_users_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

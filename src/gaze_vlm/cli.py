@@ -4,6 +4,7 @@ import errno
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from inspect import signature
@@ -15,6 +16,7 @@ from gaze_vlm.command_line.encoding import check_encoding
 from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.quiet import leave_out_bars
 from gaze_vlm.command_line.standard_output import drop_if_refused, is_unread, take_any_letter
+from gaze_vlm.command_line.stopping import RESUMING, TERMINATED, ended_by_sigterm, stopped_as
 from gaze_vlm.errors import OptionError, UserError
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.progress import show_warnings_plainly
@@ -64,8 +66,7 @@ COMMANDS = {  # name: (function, what it does); imported only when called, so th
     ),
     "completion": ("gaze_vlm.cli:completion", "print the script by which a shell completes commands and options"),
 }
-INTERRUPTED = 130  # status after Ctrl-C, as the shell has it
-UNREAD = 141  # and where nobody reads what is printed any more, as behind `| head`
+UNREAD = 141  # status where nobody reads what is printed any more, as behind `| head`, as the shell has it
 USAGE = """usage: gaze-vlm COMMAND [options]      (or `lightning`, or `python -m gaze_vlm`)
 
 {commands}
@@ -111,7 +112,8 @@ def _status(args: Sequence[str] | None) -> int:
     try:
         if not {"-h", "--help"} & {*args}:
             check_encoding()
-        _run(args[0], take_allowed_packages(args[1:]))
+        with nullcontext() if args[0] in TRAINING else ended_by_sigterm():  # a training hears it itself
+            _run(args[0], take_allowed_packages(args[1:]))
         print(end="", flush=True)  # a full disk behind `> FILE` is an error here
     except Exception as error:
         message = message_of(error)
@@ -120,10 +122,13 @@ def _status(args: Sequence[str] | None) -> int:
         print(f"gaze-vlm {args[0]}: error: {visible(message)}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
     except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+        stopped = stopped_as(stop)
+        if stopped is None or (args[0] in TRAINING and stopped[0] == TERMINATED):  # a training says how to resume
             raise
-        print(f"gaze-vlm {args[0]}: interrupted", file=sys.stderr)
-        return INTERRUPTED  # where Lightning would exit with 1
+        status, how = stopped
+        resumes = "; the same command goes on from what is finished" if args[0] in RESUMING else ""
+        print(f"gaze-vlm {args[0]}: {how}{resumes}", file=sys.stderr)
+        return status
     return 0
 
 

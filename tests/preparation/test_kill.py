@@ -90,17 +90,34 @@ def test_a_killed_preparation_is_finished_to_the_same_bytes(
     assert not list((tmp_path / "store").rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("after_files", [0, 3])
-def test_ctrl_c_stops_all_processes_and_can_go_on(
-    raw_root: Path, copied: PreparationParameters, whole: dict[str, bytes], tmp_path: Path, after_files: int
+@pytest.mark.parametrize(
+    ("number", "status", "how", "after_files"),
+    [
+        (signal.SIGINT, 130, "interrupted", 0),
+        (signal.SIGINT, 130, "interrupted", 3),
+        (signal.SIGTERM, 143, "stopped by SIGTERM", 3),
+    ],
+    ids=["Ctrl-C", "Ctrl-C later", "SIGTERM"],
+)
+def test_a_signal_stops_all_processes_and_can_go_on(
+    raw_root: Path,
+    copied: PreparationParameters,
+    whole: dict[str, bytes],
+    tmp_path: Path,
+    number: int,
+    status: int,
+    how: str,
+    after_files: int,
 ) -> None:
     process = start(raw_root, tmp_path / "store", copied)
     while len(content(tmp_path / "store")) < after_files:
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGINT)
+    send = os.killpg if number == signal.SIGINT else os.kill  # a terminal sends its own to all processes
+    send(process.pid, number)
     _, said = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert said.decode().splitlines()[-1] == "gaze-vlm prepare: interrupted"
+    assert process.returncode == status
+    resumes = "the same command goes on from what is finished"
+    assert said.decode().splitlines()[-1] == f"gaze-vlm prepare: {how}; {resumes}"
     assert "Traceback" not in said.decode()
     until_s = time.monotonic() + 60
     while is_alive(process.pid) and time.monotonic() < until_s:

@@ -21,6 +21,7 @@ from gaze_vlm.command_line.examples import EXAMPLES, TRAINING
 from gaze_vlm.command_line.help_page import HelpAction
 from gaze_vlm.command_line.options import OneLineParser
 from gaze_vlm.command_line.quiet import quiet
+from gaze_vlm.command_line.stopping import TERMINATED
 from gaze_vlm.command_line.wrong_options import not_made
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.loader_deaths import loader_deaths
@@ -36,7 +37,6 @@ from gaze_vlm.training.checks.trainer import refused_by_trainer
 from gaze_vlm.training.frozen_features import FrozenFeatures
 from gaze_vlm.training.loggers import loggers_of, name_known_runs
 from gaze_vlm.training.module import GazeVLM
-from gaze_vlm.training.resuming import TERMINATED
 from gaze_vlm.training.run_callbacks import callbacks_of_run
 from gaze_vlm.training.run_files import RunOptions, SaveConfig
 

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from gaze_vlm.command_line.commands import how_to_resume
+from gaze_vlm.command_line.stopping import TERMINATED
 from gaze_vlm.datamodules.loader_deaths import STOPPING
 from gaze_vlm.progress import say
 from gaze_vlm.runs.directory import RunDirectory
@@ -17,7 +18,6 @@ from gaze_vlm.training.callbacks import in_training, is_last_step, over_processe
 from gaze_vlm.training.checkpoint_files import CheckpointFiles
 from gaze_vlm.training.metrics_file import RunLogger
 
-TERMINATED = 128 + signal.SIGTERM  # exit status, as the shell has it
 LOGGED_ROWS = "logged_rows"
 """Key of a checkpoint: how many rows `metrics.csv` had when it was saved."""
 
