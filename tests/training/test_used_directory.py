@@ -11,7 +11,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.errors import InputError
 from gaze_vlm.runs import directory
-from gaze_vlm.runs.directory import RunDirectory
+from gaze_vlm.runs.directory import RunDirectory, State
 from training_files import arguments, error_of, fit, signal_at, steps_logged
 
 
@@ -52,6 +52,21 @@ def test_a_training_that_failed_as_it_began_leaves_its_directory_free(
     assert f"{damaged}: its weights are damaged" in capsys.readouterr().err
     assert RunDirectory(tmp_path / "run").state == "failed"
     assert main(["fit", *options]) == 0
+
+
+@pytest.mark.parametrize(("state", "is_free"), [("interrupted", True), ("failed", True), ("running", False)])
+def test_a_training_that_ended_before_its_first_checkpoint(state: State, is_free: bool, tmp_path: Path) -> None:
+    """Nothing is lost where it begins anew; there is nothing to resume. One that was killed says no more than that."""
+    run = RunDirectory(tmp_path)
+    run.write_state(state)
+    if is_free:
+        run.check_usable(resumes=False, overwrite=False)
+    else:
+        with pytest.raises(InputError, match=r"name another with --run.dir, or delete it with --run.overwrite=true"):
+            run.check_usable(resumes=False, overwrite=False)
+    run.checkpoints.mkdir()
+    with pytest.raises(InputError, match=f"holds a run \\({state}\\).* resume it with --ckpt_path last, or delete it"):
+        run.check_usable(resumes=False, overwrite=False)
 
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "failed"])

@@ -142,11 +142,13 @@ class RunDirectory:
         Raises:
             InputError: there is a run, and the training neither resumes nor may overwrite it.
         """
-        failed_at_start = self.state == "failed" and not self.checkpoints.exists()
-        if self.state != "empty" and not (resumes or overwrite or failed_at_start):
+        saved = self.checkpoints.exists()
+        ended_at_start = self.state in ("failed", "interrupted") and not saved
+        if self.state != "empty" and not (resumes or overwrite or ended_at_start):
+            resume = "resume it with --ckpt_path last, " if saved else ""
             raise InputError(
-                f"{self} holds a run ({self.state}): name another with --run.dir, resume it with --ckpt_path last, or "
-                "delete it with --run.overwrite=true"
+                f"{self} holds a run ({self.state}): name another with --run.dir, {resume}or delete it with "
+                "--run.overwrite=true"
             )
 
     def note_failure(self) -> None:
