@@ -8,6 +8,8 @@ from PIL import Image
 from egtea_files import texture, write_video
 from gaze_vlm.cli import main
 from gaze_vlm.command_line.function_command import function_parser
+from gaze_vlm.errors import InputError
+from gaze_vlm.home import home_path
 
 
 def _read(root: Path, more: list[Path] | None = None) -> None:
@@ -42,3 +44,12 @@ def test_a_model_in_a_home_folder(
     Image.fromarray(texture(0)).save(tmp_path / "a.png")
     assert main([*command.split(), "--model=~/models/none"]) == 1
     assert f"{tmp_path}/models/none" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is run by a number: the folder called `~` was made where the command ran."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)  # of nobody
+    with pytest.raises(InputError, match="^~/x: this user has no home folder; set HOME, or name the folder without ~"):
+        function_parser(_read, "read", "").parse_args(["--root=~/x"])
+    assert home_path("~no-such-user/c") == Path("~no-such-user/c")

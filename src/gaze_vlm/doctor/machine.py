@@ -166,7 +166,10 @@ def check_hub() -> Iterator[Finding]:
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     kept = len([*cache.glob("models--*")]) if cache.is_dir() else 0
     text = f"{cache}: {kept} model{'' if kept == 1 else 's'}, {shutil.disk_usage(there).free / GB:,.1f} GB free"
-    if not os.access(there, os.W_OK):
+    if cache.parts[:1] == ("~",):
+        text = "this user has no home folder, so a folder called ~ would be made wherever a command runs"
+        yield Finding("models of the hub", "warning", text, "export HF_HOME=FOLDER, or set HOME")
+    elif not os.access(there, os.W_OK):
         yield Finding("models of the hub", "warning", f"{text}; it cannot be written", "export HF_HOME=FOLDER")
     elif constants.HF_HUB_OFFLINE:
         text += "; HF_HUB_OFFLINE is set, so that nothing is fetched"
