@@ -50,6 +50,6 @@ def test_a_user_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     """As in a container that is run by a number: the folder called `~` was made where the command ran."""
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)  # of nobody
-    with pytest.raises(InputError, match="^~/x: this user has no home folder; set HOME, or name the folder without ~"):
+    with pytest.raises(InputError, match=r"^~/x: this user has no home folder; set HOME, or name the folder without ~"):
         function_parser(_read, "read", "").parse_args(["--root=~/x"])
     assert home_path("~no-such-user/c") == Path("~no-such-user/c")

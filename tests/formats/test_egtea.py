@@ -54,6 +54,15 @@ def test_gaze_names(tmp_path: Path, name: str) -> None:
     assert len(reader.read_gaze(recording)) == 1
 
 
+def test_what_a_mac_writes_beside_files_is_left_out(tmp_path: Path) -> None:
+    """`._P16….txt` was listed as a session without video, and hid the folder in the folder."""
+    reader = EgteaReader(make_root(tmp_path, ["P16-R03-BaconAndEggs"]))
+    path = write_gaze(tmp_path / "gaze_data" / "gaze_data" / "P16-R03-BaconAndEggs.txt", GAZE)
+    (tmp_path / "gaze_data" / "._P16-R03-BaconAndEggs.txt").write_bytes(b"\0\5\x16\7")
+    assert [recording.gaze for recording in reader.recordings()] == [path]
+    assert not any("._" in name for names in reader.left_out().values() for name in names)
+
+
 def test_two_spellings_of_one_participant_are_warned_of(tmp_path: Path) -> None:
     reader = EgteaReader(make_root(tmp_path, ["P1-R01-PastaSalad", "P01-R02-Pizza", "p01-R03-BaconAndEggs"]))
     with pytest.warns(UserWarning, match="videos: participants 'P01' and 'P1' differ in case, .* count as 2 people"):

@@ -196,6 +196,7 @@ def test_words_that_the_tokenizer_does_not_know_are_warned_of(tiny_llava: Path, 
 def test_images_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((8, 8, 3), number, np.uint8))
+    (tmp_path / "._frame1.png").write_bytes(b"\0\5\x16\7")  # as a Mac writes it beside the other
     assert frames_of_images([tmp_path]).images[:, 0, 0, 0].tolist() == [1, 2, 10]
 
 

@@ -12,7 +12,7 @@ from gaze_vlm.formats.ego4d_metadata import DOUBTFUL, Ego4dVideo, de_facto_split
 from gaze_vlm.formats.egtea import read_index
 from gaze_vlm.formats.glc import read_frame_labels, read_untracked_spans
 from gaze_vlm.formats.narrations import NarrationPass, Others, narrated_actions, read_narrations
-from gaze_vlm.formats.recording import Action, Recording, group_by_missing, videos_by_name, videos_in
+from gaze_vlm.formats.recording import Action, Recording, files_in, group_by_missing, videos_by_name, videos_in
 from gaze_vlm.formats.vocabulary import vocabulary
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -239,4 +239,4 @@ class Ego4dReader:
 
 def _files(folder: Path, suffix: str) -> Iterator[Path]:
     """Files with this suffix; the download tool's manifest and hidden files are none of them."""
-    return (path for path in sorted(folder.glob(f"*{suffix}")) if path.stem != "manifest" and path.name[0] != ".")
+    return (path for path in files_in(folder, f"*{suffix}") if path.stem != "manifest")

@@ -20,7 +20,15 @@ from gaze_vlm.formats.egtea_labels import (
     session_key,
 )
 from gaze_vlm.formats.participants import warn_of_spellings
-from gaze_vlm.formats.recording import VIDEO_SUFFIXES, Action, Recording, check_tree, group_by_missing, videos_in
+from gaze_vlm.formats.recording import (
+    VIDEO_SUFFIXES,
+    Action,
+    Recording,
+    check_tree,
+    files_in,
+    group_by_missing,
+    videos_in,
+)
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.samples import GazeSamples
 
@@ -162,7 +170,8 @@ class EgteaReader:
 
     def _gaze_texts(self) -> dict[str, Path]:
         folder = self.root / "gaze_data"
-        return _by_key(sorted(folder.glob("*.txt")) or sorted((folder / "gaze_data").glob("*.txt")))
+        texts = (files_in(place, "*.txt") for place in (folder, folder / "gaze_data"))
+        return _by_key(next(filter(None, texts), []))
 
     def _actions(self) -> Mapping[str, Sequence[Action]]:
         rows = read_splits(self.annotations, self.split)

@@ -119,13 +119,16 @@ def group_by_missing(names: Iterable[str], parts: Mapping[str, Container[str]]) 
 
 
 def videos_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return the videos of a folder whose paths match the pattern, sorted.
+    """Return the videos of a folder whose paths match the pattern, sorted; see `files_in`."""
+    return [path for path in files_in(folder, pattern) if path.suffix.lower() in VIDEO_SUFFIXES]
 
-    Hidden files are left out.
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """Return the paths of a folder that match the pattern, sorted.
+
+    Hidden ones are left out: a Mac writes `._a.txt` beside `a.txt` on other systems' disks and into archives.
     """
-    return sorted(
-        path for path in folder.glob(pattern) if path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "."
-    )
+    return sorted(path for path in folder.glob(pattern) if path.name[0] != ".")
 
 
 def videos_by_name(videos: Iterable[Path], key: Callable[[Path], str]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.formats.recording import files_in
 from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.inference.windows import WindowTimes, read_windows
@@ -112,7 +113,7 @@ def _decoded(file: Path) -> np.ndarray:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        images = (file for file in path.iterdir() if file.suffix.lower() in IMAGES and file.is_file())
+        images = (file for file in files_in(path, "*") if file.suffix.lower() in IMAGES and file.is_file())
         found = sorted(images, key=_natural)
         if not found:
             raise MissingFileError(f"--images: {path} has no image ({', '.join(IMAGES)})")
