@@ -65,7 +65,7 @@ def look(
     Args:
         model: a run, an exported folder, a checkpoint's folder, its hub name, or the name of one that ships.
         prompt: the question.
-        video: the video to look at, or else
+        video: the video to look at; give this, or `images`.
         images: images, or folders of images, which are taken as frames a second apart.
         output: the page to write, one HTML file to click through.
         figure: the figure to write, PNG, JPEG, PDF or SVG by its name.
