@@ -9,6 +9,7 @@ import pytest
 
 from egtea_files import texture, write_late, write_video
 from gaze_vlm.cli import main
+from gaze_vlm.formats import video_header
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.preparation.parameters import PreparationParameters
 from gaze_vlm.preparation.runner import prepare
@@ -61,6 +62,12 @@ def test_a_video_that_starts_after_its_sound_is_warned_of(root: Path, tmp_path: 
     with pytest.warns(UserWarning, match=said) as caught:
         prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
     assert sum("its first frame" in str(one.message) for one in caught) == 1
+
+
+def test_a_video_in_hdr(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_header, "HDR", {2: "PQ"})  # the curve of a file that names none
+    with pytest.warns(UserWarning, match=r"[ab]: .*[ab]\.mp4: its light is coded in HDR \(PQ\).* Convert it to SDR"):
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
 
 
 def test_the_aspect_of_pixels_that_are_not_square(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a video file's header states, and which of its streams is the video."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from gaze_vlm.time_limit import hangs, within
 
 TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a stream of matroska: 00:00:12.000000000
 MOST_STRETCHED = 4.0  # beyond, a pixel's aspect is damage
+HDR = {16: "PQ", 18: "HLG"}  # by their numbers as transfer characteristics, in ITU-T H.273
 READER_TIMEOUT_S = 60.0  # that the reader of a data set waits for a header
 MAX_MISSING_S = 0.5  # a video that ends this much before the end that its header states is cut short
 
@@ -27,7 +29,8 @@ class VideoInfo:
 
     Players count from the start of the file, `offset_s` before that: sound may begin earlier. `frames` is 0 where the
     container does not state it. `header` gives the coded size, `video_info` that of the frames turned as players show
-    them. Where `pixel_aspect`, a pixel's width over its height, is not 1, players show them that much wider.
+    them. Where `pixel_aspect`, a pixel's width over its height, is not 1, players show them that much wider. `hdr`
+    names the curve of a high dynamic range; it is empty otherwise.
     """
 
     width_px: int
@@ -39,6 +42,7 @@ class VideoInfo:
     start_pts: int
     offset_s: float = 0.0
     pixel_aspect: float = 1.0
+    hdr: str = ""
 
     @property
     def shown_px(self) -> tuple[int, int]:
@@ -126,7 +130,18 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
         start_pts=_first_pts(path, stream) if container.format.name == "avi" else stream.start_time or 0,
         offset_s=max(0.0, start_s - (container.start_time or 0) / av.time_base),
         pixel_aspect=aspect if 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED else 1.0,
+        hdr=HDR.get(int(stream.codec_context.color_trc), ""),
     )
+
+
+def warn_of_hdr(path: Path, info: VideoInfo) -> None:
+    """Warn of a video of a high dynamic range: players map its light to a screen's, and nothing here does."""
+    if info.hdr:
+        warnings.warn(
+            f"{path}: its light is coded in HDR ({info.hdr}), which nothing here maps to a screen's: a model sees it "
+            "pale and dark. Convert it to SDR (BT.709) first, as FFmpeg's filters zscale and tonemap do",
+            stacklevel=2,
+        )
 
 
 def own_duration_s(stream: Stream) -> float | None:
