@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from jsonargparse import ArgumentParser
 
 from gaze_vlm.cli import main
+from gaze_vlm.command_line.composition import expand_configs
 from gaze_vlm.errors import InputError
 from gaze_vlm.training.checkpoint import LATER
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.configured import load_run
-from gaze_vlm.training.lightning_cli import seed_of
+from gaze_vlm.training.lightning_cli import seed_of, training_parser
 from training_files import ARMS, arguments, error_of, fit, learned, logged
 
 
@@ -183,18 +185,20 @@ def test_a_checkpoint_of_before_is_known_by_what_it_remembers(gaze_run: Path) ->
         module.on_load_checkpoint({**checkpoint, "gaze_vlm": checkpoint["gaze_vlm"] | {"block_settings": "old"}})
 
 
+@pytest.fixture(scope="module")
+def parser() -> ArgumentParser:
+    return training_parser()
+
+
 @pytest.mark.parametrize(
     "file", sorted(ARMS.parent.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_every_yaml_begins_with_its_command_and_parses(file: Path, capsys: pytest.CaptureFixture) -> None:
+def test_every_yaml_begins_with_its_command_and_parses(file: Path, parser: ArgumentParser) -> None:
     command = file.read_text().splitlines()[0].removeprefix("# ").split()
     assert command[0] in ("lightning", "gaze-vlm"), file
     yaml.safe_load(file.read_text())
     if command[1] in ("fit", "test"):
-        with pytest.raises(SystemExit) as stop:
-            main([*command[1:], "--print_config"])
-        assert stop.value.code in (0, None)
-        assert "backbone" in capsys.readouterr().out
+        assert parser.parse_args(expand_configs(command[2:])).model.backbone.class_path, file
 
 
 def validated(run: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -21,8 +22,9 @@ class Encoder(Protocol):
         """Return embeddings of the sentences, [sentence, dimension]."""
 
 
+@cache
 def default_encoder() -> MiniLM:
-    """Return the encoder of the paper's score."""
+    """Return the encoder of the paper's score, one for all that ask in this process."""
     return MiniLM()
 
 

@@ -64,6 +64,10 @@ class MiniLM:
         self._kept: dict[str, Embedded] = {}
         self._kept_tokens = 0
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "MiniLM":
+        """Return itself: a module is copied to be checked, and need not take its encoder's memory twice."""
+        return self
+
     @cached_property
     def model(self) -> "SentenceTransformer":
         """The model of `sentence_transformers`."""

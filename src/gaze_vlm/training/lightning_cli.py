@@ -69,6 +69,10 @@ class GazeCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Take no configuration from a checkpoint, as Lightning would: it is none that was checked."""
 
+    def _dump_config(self) -> None:
+        """Write out no hyperparameters: neither class keeps any, and the run's config.yaml has them all."""
+        self.config_dump: dict[str, Any] = {}
+
     def before_instantiate_classes(self) -> None:
         config = self.given
         if config.get("weights_only") is False:
