@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_generic import read_generic_gaze
+from gaze_vlm.formats.text_files import read_lines
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FIXATION, SACCADE, UNKNOWN, OUT, UNTRACKED, BLINK = GazeEvent
@@ -37,6 +39,15 @@ def test_a_separator_is_named_before_all_else_alone(tmp_path: Path) -> None:
     assert read(tmp_path, "sep=,\nevent,t_s,x,y\n,0,0.5,0.5\n").t_s.tolist() == [0]
     with pytest.raises(ValueError, match=r"gaze\.csv, line 4: .*'sep=;'"):  # a row was skipped that began so
         read(tmp_path, "sep=,\nevent,t_s,x,y\n,0,0.5,0.5\nsep=;,1,0.5,0.5\n")
+
+
+def test_utf_16_without_its_mark_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gaze.csv").write_bytes("t_s,x,y\n0,0.5,0.5\n".encode("utf-16-le"))
+    for read_it in (read_generic_gaze, read_lines):
+        with pytest.raises(
+            InputError, match=r"gaze\.csv holds zero bytes, as UTF-16 without its mark does: save it again"
+        ):
+            read_it(tmp_path / "gaze.csv")
 
 
 def test_names_of_columns_in_any_case(tmp_path: Path) -> None:

@@ -155,7 +155,10 @@ def known_columns(header: Sequence[str], known: Sequence[str]) -> list[str]:
 @contextmanager
 def _table(path: Path) -> Iterator[TextIO]:
     with path.open("rb") as file:
-        encoding = "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"  # spreadsheets write both
+        head = file.read(4096)
+    encoding = "utf-16" if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"  # spreadsheets write both
+    if encoding != "utf-16" and b"\0" in head:
+        raise InputError(f"{path} holds zero bytes, as UTF-16 without its mark does: save it again in UTF-8")
     try:
         with path.open(encoding=encoding, newline="") as text:
             yield text

@@ -25,12 +25,14 @@ def read_lines(path: Path) -> list[str]:
     A line ends in `\n`, `\r\n` or `\r` alone: others' texts hold form feeds and U+2028 within a line.
 
     Raises:
-        InputError: it is not UTF-8.
+        InputError: it is not UTF-8, or holds zero bytes.
     """
     try:
         text = path.read_text(encoding="utf-8-sig").rstrip()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text in UTF-8 ({error}): download or save it again as one") from error
+    if "\0" in text:
+        raise InputError(f"{path} holds zero bytes, as UTF-16 without its mark does: save it again in UTF-8")
     return text.split("\n") if text else []
 
 
