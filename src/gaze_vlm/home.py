@@ -24,4 +24,4 @@ def home_path(value: str | Path) -> Path:
     Raises:
         InputError: this user has no home folder.
     """
-    return Path(in_home(str(value)))
+    return Path(in_home(os.fspath(value)))  # a list is no path, and something else is tried

@@ -53,3 +53,10 @@ def test_a_user_without_a_home_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match=r"^~/x: this user has no home folder; set HOME, or name the folder without ~"):
         function_parser(_read, "read", "").parse_args(["--root=~/x"])
     assert home_path("~no-such-user/c") == Path("~no-such-user/c")
+
+
+@pytest.mark.parametrize("value", [None, ["a.yaml", "b.yaml"]])
+def test_what_is_no_text_is_no_path(value: object) -> None:
+    """An option may be a path or nothing, or files: as text, they became names of files, `None` among them."""
+    with pytest.raises(TypeError):
+        home_path(value)  # type: ignore[arg-type]
