@@ -1,6 +1,7 @@
 """Check of the scores by which callbacks stop a training or keep weights."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from gaze_vlm.datamodules.clip import Task
 from gaze_vlm.metrics.scores import SCORES, label_scores
@@ -13,19 +14,27 @@ CHOICES = ", ".join(["validation/score", "validation/TASK/SCORE (docs/scores.md)
 
 def monitored_scores(training: Training) -> Iterable[Problem]:
     """Check that callbacks such as EarlyStopping monitor what is logged: they fail at the first validation else."""
-    possible = {
-        "validation/score": None,
-        **dict.fromkeys(OF_TRAINING),
-        **{f"validation/{task}/{name}": why for task in training.data.tasks for name, why in _scores(training, task)},
-    }
-    for callback in training.callbacks:
-        monitor = (callback.get("init_args") or {}).get("monitor") if hasattr(callback, "get") else None
-        if monitor is not None and (why := possible.get(monitor, "")) is not None:
-            known = [name for name, missing in possible.items() if missing is None]
+    callbacks = [one for one in training.callbacks if hasattr(one, "get")]
+    monitors = [(one["class_path"], monitor) for one in callbacks if (monitor := _monitor(one)) is not None]
+    possible = _possible(training) if monitors else {}
+    known = [name for name, missing in possible.items() if missing is None]
+    for callback, monitor in monitors:
+        if monitor not in known:
             yield Problem(
-                f"{callback['class_path']} monitors {monitor!r}, which is not logged{why}: choose one of "
+                f"{callback} monitors {monitor!r}, which is not logged{possible.get(monitor, '')}: choose one of "
                 f"{CHOICES}{did_you_mean(monitor, known)}"
             )
+
+
+def _monitor(callback: Any) -> str | None:
+    return (callback.get("init_args") or {}).get("monitor")  # type: ignore[no-any-return]
+
+
+def _possible(training: Training) -> dict[str, str | None]:
+    """All that may be logged, and why it is not, where that is known."""
+    of_tasks = {(task, name): why for task in training.data.tasks for name, why in _scores(training, task)}
+    of_validation = {f"validation/{task}/{name}": why for (task, name), why in of_tasks.items()}
+    return {"validation/score": None, **dict.fromkeys(OF_TRAINING), **of_validation}
 
 
 def _scores(training: Training, task: Task) -> Iterator[tuple[str, str | None]]:
@@ -48,7 +57,8 @@ def _labelled(training: Training, task: Task) -> set[str] | None:
     if dataset is None:
         return None
     found: set[str] = set()
+    labels = training.data.labels
     for record in dataset.records:
         verb, noun = record.labels(task)
-        found |= label_scores(record.text(task), verb, noun, record.nouns, training.data.labels).keys()
+        found |= label_scores(record.text(task), verb, noun, record.nouns, labels).keys()
     return found
