@@ -9,7 +9,7 @@ from types import FrameType
 INTERRUPTED = 128 + signal.SIGINT  # exit status, as the shell has it
 TERMINATED = 128 + signal.SIGTERM
 RESUMING = ("demo", "kitchen", "prepare", "caption", "compare")
-"""Commands that go on from what was finished before."""
+"""Commands that resume what was begun before."""
 
 
 @contextmanager
