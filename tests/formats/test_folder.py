@@ -18,6 +18,9 @@ from gaze_vlm.gaze.samples import GazeEvent
 GENERIC = "t_s,x,y\n0,0.5,0.25\n"
 PUPIL = "timestamp [ns],gaze x [px],gaze y [px]\n1000,64,24\n"
 WORLD = "timestamp [ns]\n1000\n"
+CORE = "gaze_timestamp,world_index,confidence,norm_pos_x,norm_pos_y\n7.5,0,0.9,0.5,0.75\n"
+GLASSES_2 = '{"ts":500,"s":0,"vts":0}\n{"ts":500,"s":0,"gidx":1,"gp":[0.5,0.25]}\n'
+GLASSES_3 = '{"type":"gaze","timestamp":0.0,"data":{"gaze2d":[0.5,0.25]}}\n'
 TAKE = "frame_num,tracking_timestamp_us,x,y\n0,1,704,352\n"
 
 
@@ -64,20 +67,42 @@ def test_videos_gaze_and_texts(tmp_path: Path) -> None:
         ("a/personalized_eye_gaze_2d.csv", TAKE, 0.25),
         ("a/general_eye_gaze_2d.csv", TAKE, 0.25),
         ("a.csv", TAKE, 0.25),
+        ("a/gaze_positions.csv", CORE, 0.25),
+        ("a/livedata.json", GLASSES_2, 0.25),
+        ("a/gazedata", GLASSES_3, 0.25),
     ],
 )
-def test_the_header_tells_the_format(tmp_path: Path, file: str, text: str, y: float) -> None:
+def test_the_name_or_the_header_tells_the_format(tmp_path: Path, file: str, text: str, y: float) -> None:
     root = make_root(tmp_path, "a.mp4")
     write_video(root / "videos" / "a.mp4", [texture(0)[:96, :128]] * 2, frame_hz=30)
     write(root / "gaze" / file, text)
-    if file == "a/gaze.csv":
-        write(root / "gaze" / "a" / "world_timestamps.csv", WORLD)
+    for table, world in (("gaze.csv", WORLD), ("gaze_positions.csv", "# timestamps [seconds],pts\n7.5,0\n")):
+        if file == f"a/{table}":
+            write(root / "gaze" / "a" / "world_timestamps.csv", world)
     reader = FolderReader(root)
     (recording,) = reader.recordings()
     assert (recording.gaze_width_px, recording.gaze_height_px) == (128, 96)
     gaze = reader.read_gaze(recording)
     np.testing.assert_allclose(gaze.xy, [[0.5, y]])
     assert (gaze.t_s.tolist(), gaze.event.tolist()) == ([0], [GazeEvent.UNKNOWN])
+
+
+def test_links_to_recordings_as_the_glasses_leave_them(tmp_path: Path) -> None:
+    """The video and the folder of gaze are links to the recording; what else it holds is not read."""
+    root, recording = make_root(tmp_path / "own", "spare.mp4"), tmp_path / "card" / "20261128T101500Z"
+    (root / "videos" / "spare.mp4").unlink()
+    write(recording / "gazedata", GLASSES_3)
+    write(recording / "imudata.gz", "damaged")
+    write(recording / "recording.g3", "{}")
+    write_video(recording / "scenevideo.mp4", [texture(0)[:96, :128]] * 2, frame_hz=25)
+    (root / "videos" / f"{recording.name}.mp4").symlink_to(recording / "scenevideo.mp4")
+    (root / "gaze" / recording.name).symlink_to(recording)
+    write(root / "captions.csv", f"video_id,second,text\n{recording.name},0,chops an onion\n")
+    reader = FolderReader(root)
+    (found,) = reader.recordings()
+    assert (found.video_id, found.gaze_width_px) == (recording.name, 128)
+    np.testing.assert_allclose(reader.read_gaze(found).xy, [[0.5, 0.25]])
+    assert reader.left_out() == {}
 
 
 def test_calibrated_gaze_comes_first(tmp_path: Path) -> None:
@@ -119,6 +144,13 @@ def test_options_of_the_formats(tmp_path: Path) -> None:
     (recording,) = FolderReader(root).recordings()
     assert FolderReader(root).read_gaze(recording).event.tolist() == [GazeEvent.UNTRACKED]
     assert FolderReader(root, min_confidence=0.3).read_gaze(recording).event.tolist() == [GazeEvent.UNKNOWN]
+    write(root / "gaze" / "a" / "gaze_positions.csv", CORE.replace("0.9", "0.4"))
+    write(root / "gaze" / "a" / "world_timestamps.csv", "# timestamps [seconds],pts\n7.5,0\n")
+    (root / "gaze" / "a.csv").rename(tmp_path / "a.csv")
+    (exported,) = FolderReader(root).recordings()
+    assert FolderReader(root).read_gaze(exported).event.tolist() == [GazeEvent.UNTRACKED]
+    assert FolderReader(root, min_confidence=0.3).read_gaze(exported).event.tolist() == [GazeEvent.UNKNOWN]
+    (tmp_path / "a.csv").rename(root / "gaze" / "a.csv")
     with pytest.raises(ValueError, match=r"a.csv: no column frame_num in the header"):
         FolderReader(root, gaze="egoexo4d").read_gaze(recording)
 
@@ -246,7 +278,7 @@ def test_incomplete_folder(tmp_path: Path, missing: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gaze": "tobii"}, "gaze is 'tobii'; expected one of generic, pupil, egoexo4d"),
+        ({"gaze": "tobii"}, "gaze is 'tobii'; expected one of generic, pupil, pupil_core, egoexo4d, tobii2, tobii3"),
         ({"frame_width_px": 1600}, "set both frame_width_px and frame_height_px"),
         ({"frame_width_px": 0, "frame_height_px": 2}, "frame_width_px is 0"),
     ],

@@ -1,5 +1,6 @@
 """Files of data sets, of video and of stores, to damage."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
         + "".join(f"{1000 + i},64,24,1,{i},\n" for i in range(9)),
     )
     (pupil / "gaze" / "a" / "world_timestamps.csv").write_text("timestamp [ns]\n1000\n2000\n")
+    core = folder_of(
+        place / "core",
+        "a/gaze_positions.csv",
+        "gaze_timestamp,confidence,norm_pos_x,norm_pos_y\n" + "".join(f"{7 + i},0.9,0.5,0.2\n" for i in range(9)),
+    )
+    (core / "gaze" / "a" / "world_timestamps.csv").write_text("# timestamps [seconds],pts\n7.0,0\n7.1,512\n")
+    seen = "".join(f'{{"type":"gaze","timestamp":0.{i},"data":{{"gaze2d":[0.5,0.2]}}}}\n' for i in range(9))
+    tobii3 = folder_of(place / "tobii3", "a/gazedata", seen)
+    tobii3_gz = folder_of(place / "tobii3-gz", "a/gazedata.gz", "")
+    (tobii3_gz / "gaze" / "a" / "gazedata.gz").write_bytes(gzip.compress(seen.encode()))
+    seen = "".join(f'{{"ts":{9000 + i},"s":0,"gp":[0.5,0.2]}}\n' for i in range(9))
+    tobii2 = folder_of(place / "tobii2", "a/livedata.json", f'{{"ts":9000,"s":0,"vts":0}}\n{seen}')
 
     def read_folder(folder: Path) -> None:
         read_all(FolderReader(folder, frame_width_px=128, frame_height_px=96))
@@ -72,8 +85,14 @@ def data_targets(place: Path, raw_root: Path, prepared: Path) -> dict[str, Targe
         ("take", take, "gaze/a.csv"),
         ("pupil", pupil, "gaze/a/gaze.csv"),
         ("world", pupil, "gaze/a/world_timestamps.csv"),
+        ("pupil core", core, "gaze/a/gaze_positions.csv"),
+        ("pupil core world", core, "gaze/a/world_timestamps.csv"),
+        ("tobii 2", tobii2, "gaze/a/livedata.json"),
+        ("tobii 3", tobii3, "gaze/a/gazedata"),
     ):
         made[f"folder {name}"] = Target(root, file, damaged_text, read_folder, (str(root),))
+    file = "gaze/a/gazedata.gz"
+    made["folder tobii 3 gz"] = Target(tobii3_gz, file, damaged_bytes, read_folder, (str(tobii3_gz),))
     (place / "video").mkdir()
     shutil.copy(raw_root / "videos" / "P01-R01-Pizza.mp4", place / "video" / "a.mp4")
     made["video"] = Target(place / "video", "a.mp4", damaged_bytes, read_frames, (), 16)

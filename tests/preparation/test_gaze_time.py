@@ -154,6 +154,26 @@ def pupil(root: Path, video: Path) -> Reader:
     return folder(root, video, {"v/gaze.csv": table, "v/world_timestamps.csv": world})
 
 
+def pupil_core(root: Path, video: Path) -> Reader:
+    """The gaze of one recording beside the clock of another, an hour earlier."""
+    rows = "".join(f"{9000 + k / 100},0.5,{0.5 + k * 1e-4},1\n" for k in range(200))
+    table = f"gaze_timestamp,norm_pos_x,norm_pos_y,confidence\n{rows}"
+    world = "# timestamps [seconds],pts\n5400,0\n"
+    return folder(root, video, {"v/gaze_positions.csv": table, "v/world_timestamps.csv": world})
+
+
+def tobii2(root: Path, video: Path) -> Reader:
+    """Times of gaze in milliseconds, that of the video's start in microseconds."""
+    rows = "".join(f'{{"ts":{1000 + k * 10},"s":0,"gp":[0.5,0.5]}}\n' for k in range(200))
+    return folder(root, video, {"v/livedata.json": f'{{"ts":1000000,"s":0,"vts":0}}\n{rows}'})
+
+
+def tobii3(root: Path, video: Path) -> Reader:
+    """Times of the unit's clock."""
+    rows = (f'{{"type":"gaze","timestamp":{1e4 + k / 100},"data":{{"gaze2d":[0.5,0.5]}}}}\n' for k in range(200))
+    return folder(root, video, {"v/gazedata": "".join(rows)})
+
+
 def egoexo4d(root: Path, video: Path) -> Reader:
     """Rows numbered by the device's clock in ms instead of the take's frames."""
     rows = "".join(f"{(500 + k) * 100},704,704\n" for k in range(20))
@@ -181,7 +201,7 @@ def egtea(root: Path, video: Path) -> Reader:
     return EgteaReader(root)
 
 
-@pytest.mark.parametrize("make", [generic, pupil, egoexo4d, ego4d, egtea])
+@pytest.mark.parametrize("make", [generic, pupil, pupil_core, tobii2, tobii3, egoexo4d, ego4d, egtea])
 def test_every_reader_is_checked(tmp_path: Path, video: Path, make: object) -> None:
     reader = make(tmp_path / "root", video)  # type: ignore[operator]
     recording = reader.recordings()[0]

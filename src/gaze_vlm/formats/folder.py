@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 from gaze_vlm.errors import InputError, first_of
-from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil, video_header
+from gaze_vlm.formats import video_header
 from gaze_vlm.formats.captions import read_captions, read_spans
-from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, listed
-from gaze_vlm.formats.gaze_egoexo4d import read_egoexo4d_gaze
-from gaze_vlm.formats.gaze_generic import MIN_CONFIDENCE, read_generic_gaze
-from gaze_vlm.formats.gaze_pupil import read_pupil_gaze
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns
+from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
+from gaze_vlm.formats.gaze_tables import EXPORTS, GazeFormat, gaze_format, read_gaze_table
 from gaze_vlm.formats.participants import read_participants
 from gaze_vlm.formats.recording import (
     VIDEO_SUFFIXES,
@@ -26,14 +25,7 @@ from gaze_vlm.formats.video_header import VideoInfo, video_info
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.ranges import in_unit_interval
 
-GazeFormat = Literal["generic", "pupil", "egoexo4d"]
-COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
-    "generic": gaze_generic.COLUMNS,
-    "pupil": gaze_pupil.COLUMNS,
-    "egoexo4d": gaze_egoexo4d.COLUMNS,
-}
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
-EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES)
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class FolderReader:
     """Reader of `<root>/{videos,gaze,captions.csv}`.
 
     `videos/<video>.mp4` (or .mov, .mkv, .webm, .avi) has its gaze in `gaze/<video>.csv` (or .tsv, .txt), or in a folder
-    `gaze/<video>` with the files of a Pupil or Ego-Exo4D export. `captions.csv` has texts of seconds
+    `gaze/<video>` with the files of a Pupil, Tobii or Ego-Exo4D recording. `captions.csv` has texts of seconds
     (`video_id,second,text`) or of spans (`video_id,start_s,end_s,text[,verb,noun]`). An optional `participants.csv`
     (`video_id,participant`) says who wears the camera; without it, or a row in it, each video is its own participant.
 
@@ -49,8 +41,8 @@ class FolderReader:
 
     Args:
         root: the folder.
-        gaze: format of the gaze tables; None finds each one's by its header.
-        min_confidence: samples of the generic format with less are untracked.
+        gaze: format of the files of gaze; None finds each one's by its name or header.
+        min_confidence: samples of the formats generic and pupil_core with less are untracked.
         frame_width_px: width of the frames that gaze in pixels is of, and the aspect of the videos; None takes each
             video's own, as players show it. Needed where videos were made smaller.
         frame_height_px: height of these frames.
@@ -140,13 +132,13 @@ class FolderReader:
             name = recording.video.stem
             places = f"{name}.csv, or a folder {name} with {' or '.join(EXPORTS)}"
             raise InputError(f"{self.root / 'gaze'} has no gaze of {name}: put there {places}{self._similar(name)}")
-        format_ = self.gaze or gaze_format(recording.gaze)
-        if format_ == "generic":
-            return read_generic_gaze(recording.gaze, self.min_confidence)
-        if format_ == "pupil":
-            size_px = recording.gaze_width_px, recording.gaze_height_px
-            return read_pupil_gaze(recording.gaze, *size_px, _info(recording.video))
-        return read_egoexo4d_gaze(recording.gaze, _info(recording.video))
+        return read_gaze_table(
+            recording.gaze,
+            self.gaze or gaze_format(recording.gaze),
+            self.min_confidence,
+            (recording.gaze_width_px, recording.gaze_height_px),
+            _info(recording.video),
+        )
 
     def _similar(self, name: str) -> str:
         """What to do with files of gaze that may be the video's by another name."""
@@ -199,20 +191,6 @@ class FolderReader:
             return self.frame_width_px, self.frame_height_px
         info = _info(video)
         return (1, 1) if info is None else info.shown_px
-
-
-def gaze_format(path: Path) -> GazeFormat:
-    """Find the format of a gaze table by the names in its header.
-
-    Raises:
-        InputError: no parser knows these names.
-    """
-    header = csv_header(path)
-    known = next((name for name, columns in COLUMNS.items() if known_columns(header, columns) == [*columns]), None)
-    if known is None:
-        expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
-        raise InputError(f"{path}: a header of {listed(header)} is of no known format ({expected})")
-    return known
 
 
 def _info(video: Path) -> VideoInfo | None:

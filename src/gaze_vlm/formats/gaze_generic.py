@@ -7,14 +7,11 @@ import numpy as np
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_finite, parse_number
-from gaze_vlm.formats.gaze_points import check_places, distinct_rows, placed_samples
+from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE, check_places, distinct_rows, parse_confidence, placed_samples
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("t_s", "x", "y")
 OPTIONAL = ("confidence", "event")
-MIN_CONFIDENCE = 0.6
-"""Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1."""
-MOST_CONFIDENCE = 1.001  # with room for rounding
 SCALE = (
     "x and y are shares of the frame from its top left: divide pixels by its width and height and percent by 100, and "
     "add a half to places from its centre"
@@ -48,18 +45,8 @@ def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, flo
         t_s = parse_finite(row["t_s"], "t_s", path, line)
         x, y = (parse_number(row[name], name, path, line) for name in ("x", "y"))
         event = _event(row.get("event", ""), path, line)
-        sure = "confidence" not in row or _confidence(row["confidence"], path, line) >= min_confidence
+        sure = "confidence" not in row or parse_confidence(row["confidence"], path, line) >= min_confidence
         yield t_s, x, y, event if sure or event == GazeEvent.BLINK else GazeEvent.UNTRACKED
-
-
-def _confidence(field: str, path: Path, line: int) -> float:
-    """A confidence from 0 to 1; an empty one is NaN, which is not at least anything."""
-    confidence = parse_number(field, "confidence", path, line)
-    if confidence > MOST_CONFIDENCE:
-        raise InputError(
-            f"{path}, line {line}: confidence is {field!r}; expected 0 to 1: divide by 100 if it is in percent"
-        )
-    return confidence
 
 
 def _event(field: str, path: Path, line: int) -> GazeEvent:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
 from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import parse_number
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 FARTHEST = 1e6  # in frames; the store keeps places as float32
@@ -15,6 +16,8 @@ ENOUGH = 100  # places for a judgement
 MANY_OUTSIDE = 0.05
 MANY_ZERO = 0.2
 MANY_AT_ONCE = 3  # samples of one time: of two eyes, and of what was made of both
+MIN_CONFIDENCE = 0.6  # Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1
+MOST_CONFIDENCE = 1.001  # with room for rounding
 FARTHEST_BACK_S = 1.0  # of one row's time behind the row before, in one recording
 
 
@@ -89,6 +92,20 @@ def without_repeats(table: Float64[np.ndarray, "row column"]) -> Float64[np.ndar
         one, next_ = column[order[:-1]], column[order[1:]]
         repeats &= (one == next_) | (np.isnan(one) & np.isnan(next_))
     return np.delete(table, order[1:][repeats], axis=0) if repeats.any() else table
+
+
+def parse_confidence(field: str, path: Path, line: int) -> float:
+    """Return a confidence from 0 to 1; an empty one is NaN, which is not at least anything.
+
+    Raises:
+        InputError: the field is no number, or above 1.
+    """
+    confidence = parse_number(field, "confidence", path, line)
+    if confidence > MOST_CONFIDENCE:
+        raise InputError(
+            f"{path}, line {line}: confidence is {field!r}; expected 0 to 1: divide by 100 if it is in percent"
+        )
+    return confidence
 
 
 def placed_samples(

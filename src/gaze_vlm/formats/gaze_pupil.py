@@ -54,7 +54,7 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int, video: VideoInfo 
         raise InputError(f"{world} has a header and no row: export the recording again")
     start_ns = min(times_ns)
     if video is not None:
-        _check_frames(world, len(times_ns), (max(times_ns) - start_ns) / 1e9, video)
+        check_frames(world, len(times_ns), (max(times_ns) - start_ns) / 1e9, video)
     rows = distinct_rows(_rows(path, start_ns, parts), 4, path)
     event = rows[:, 3].astype(np.uint8)
     if np.any(event == GazeEvent.FIXATION):
@@ -64,8 +64,18 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int, video: VideoInfo 
     return check_places(gaze, path, fix, (width_px, height_px))
 
 
-def _check_frames(world: Path, rows: int, first_to_last_s: float, video: VideoInfo) -> None:
-    """Check that the frames of `video` have the times in `world`, as far as its header says; one row says nothing."""
+def check_frames(world: Path, rows: int, first_to_last_s: float, video: VideoInfo) -> None:
+    """Check that the frames of `video` have the times in `world`, as far as its header says; one row says nothing.
+
+    Args:
+        world: the table of times.
+        rows: of it, a frame each.
+        first_to_last_s: between the times of its first and its last row.
+        video: the header.
+
+    Raises:
+        InputError: the video was written anew at another rate.
+    """
     if rows < 2 or not video.duration_s > 0:
         return
     span_s = first_to_last_s * rows / (rows - 1)  # to the end of the last frame

@@ -1,0 +1,60 @@
+"""Gaze of Pupil Core, as Pupil Player exports it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.csv_tables import csv_rows, parse_finite, parse_number
+from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE, check_places, distinct_rows, parse_confidence, placed_samples
+from gaze_vlm.formats.gaze_pupil import WORLD, check_frames
+from gaze_vlm.formats.video_header import VideoInfo
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+COLUMNS = ("gaze_timestamp", "norm_pos_x", "norm_pos_y", "confidence")
+FRAME_TIME = "# timestamps [seconds]"
+FILE = "gaze_positions.csv"
+
+
+def read_pupil_core_gaze(
+    path: Path, min_confidence: float = MIN_CONFIDENCE, video: VideoInfo | None = None
+) -> GazeSamples:
+    """Read `gaze_positions.csv`, with `world_timestamps.csv` beside it.
+
+    Time: both files count seconds of one clock. The first world timestamp is the first frame of the exported
+        `world.mp4`, time 0.
+
+    Points: normalised to the frame, origin **bottom left**. A sample whose `confidence` is below `min_confidence`, or
+        empty, is `UNTRACKED`, and the others are `UNKNOWN`.
+
+    Video: a row of the world timestamps is a frame of `video`, whose length they are compared with; None is not
+        compared.
+
+    Raises:
+        InputError: one of the files is missing or empty, a row cannot be read, a confidence is above 1, most places are
+            outside the frame, or the video was written anew at another rate.
+    """
+    world = path.with_name(WORLD)
+    if not world.is_file():
+        raise InputError(f"{world} is missing: gaze is timed by it; export the world video too, or copy it there")
+    frames_s = [parse_finite(field, FRAME_TIME, world, line) for line, (field,) in _table(world, (FRAME_TIME,))]
+    if not frames_s:
+        raise InputError(f"{world} has a header and no row: export the recording again")
+    start_s = min(frames_s)
+    if video is not None:
+        check_frames(world, len(frames_s), max(frames_s) - start_s, video)
+    rows = distinct_rows(_rows(path, min_confidence), 4, path)
+    gaze = placed_samples(rows[:, 0] - start_s, rows[:, 1:3], rows[:, 3].astype(np.uint8))
+    return check_places(gaze, path, "is it the export of a scene camera's recording?")
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    return csv_rows(path, columns, columns)
+
+
+def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:
+    for line, (time, *place, confidence) in _table(path, COLUMNS):
+        x, y = (parse_number(field, name, path, line) for field, name in zip(place, COLUMNS[1:3], strict=True))
+        sure = parse_confidence(confidence, path, line) >= min_confidence
+        yield parse_finite(time, COLUMNS[0], path, line), x, 1 - y, GazeEvent.UNKNOWN if sure else GazeEvent.UNTRACKED

@@ -1,0 +1,72 @@
+"""The formats of gaze that a folder may hold, known by a file's name or by its header, and what reads each."""
+
+from pathlib import Path
+from typing import Literal
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats import gaze_egoexo4d, gaze_generic, gaze_pupil, gaze_pupil_core, gaze_tobii
+from gaze_vlm.formats.csv_tables import csv_header, known_columns, listed
+from gaze_vlm.formats.video_header import VideoInfo
+from gaze_vlm.gaze.samples import GazeSamples
+
+GazeFormat = Literal["generic", "pupil", "pupil_core", "egoexo4d", "tobii2", "tobii3"]
+COLUMNS: dict[GazeFormat, tuple[str, ...]] = {
+    "generic": gaze_generic.COLUMNS,
+    "pupil": gaze_pupil.COLUMNS,
+    "pupil_core": gaze_pupil_core.COLUMNS,
+    "egoexo4d": gaze_egoexo4d.COLUMNS,
+}
+"""Names in the header of each format that is a table."""
+PACKETS: dict[str, GazeFormat] = {
+    **dict.fromkeys(gaze_tobii.GLASSES_2_FILES, "tobii2"),
+    **dict.fromkeys(gaze_tobii.GLASSES_3_FILES, "tobii3"),
+}
+"""Formats that are no tables, by the name of their file."""
+EXPORTS = ("gaze.csv", *gaze_egoexo4d.FILES, gaze_pupil_core.FILE, *PACKETS)
+"""Files of a recording or an export that has a folder of its own, the best first."""
+
+
+def gaze_format(path: Path) -> GazeFormat:
+    """Find the format of a file of gaze, by its name or the names in its header.
+
+    Raises:
+        InputError: no reader knows it.
+    """
+    if path.name in PACKETS:
+        return PACKETS[path.name]
+    header = csv_header(path)
+    known = next((name for name, columns in COLUMNS.items() if known_columns(header, columns) == [*columns]), None)
+    if known is None:
+        expected = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in COLUMNS.items())
+        raise InputError(f"{path}: a header of {listed(header)} is of no known format ({expected})")
+    return known
+
+
+def read_gaze_table(
+    path: Path, format_: GazeFormat, min_confidence: float, size_px: tuple[int, int], video: VideoInfo | None
+) -> GazeSamples:
+    """Read a file of gaze.
+
+    Args:
+        path: of the file.
+        format_: that it has.
+        min_confidence: samples with less are untracked, where the format has confidences.
+        size_px: width and height of the frame that places in pixels are of.
+        video: header of the gaze's video, for formats that can be compared with it.
+
+    Raises:
+        InputError: see the format's own reader.
+    """
+    match format_:
+        case "generic":
+            return gaze_generic.read_generic_gaze(path, min_confidence)
+        case "pupil":
+            return gaze_pupil.read_pupil_gaze(path, *size_px, video)
+        case "pupil_core":
+            return gaze_pupil_core.read_pupil_core_gaze(path, min_confidence, video)
+        case "egoexo4d":
+            return gaze_egoexo4d.read_egoexo4d_gaze(path, video)
+        case "tobii2":
+            return gaze_tobii.read_tobii2_gaze(path)
+        case "tobii3":
+            return gaze_tobii.read_tobii3_gaze(path)

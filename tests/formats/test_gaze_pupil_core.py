@@ -1,0 +1,85 @@
+"""Exports of Pupil Player: two tables of one clock, and places from the bottom left."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.gaze_pupil_core import read_pupil_core_gaze
+from gaze_vlm.formats.video_header import VideoInfo
+from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
+
+UNKNOWN, OUT, UNTRACKED = GazeEvent.UNKNOWN, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED
+HEADER = "gaze_timestamp,world_index,confidence,norm_pos_x,norm_pos_y,base_data,gaze_point_3d_x"
+START_S = 5427.123456
+
+
+def row(t_s: float, x: float | str = 0.5, y: float | str = 0.75, confidence: float | str = 0.9) -> str:
+    return f"{START_S + t_s:.6f},3,{confidence},{x},{y},{START_S:.6f}-0 {START_S:.6f}-1,12.5"
+
+
+def read(folder: Path, rows: list[str], world: list[float] | None = None, header: str = HEADER) -> GazeSamples:
+    times = [0, 1 / 30, 2 / 30] if world is None else world
+    lines = ["# timestamps [seconds],pts", *(f"{START_S + t_s:.6f},{k * 512}" for k, t_s in enumerate(times))]
+    (folder / "world_timestamps.csv").write_text("\n".join(lines) + "\n")
+    (folder / "gaze_positions.csv").write_text("\n".join([header, *rows]) + "\n")
+    return read_pupil_core_gaze(folder / "gaze_positions.csv")
+
+
+def test_places_are_counted_from_the_bottom_and_times_from_the_first_frame(tmp_path: Path) -> None:
+    """A norm_pos_y of 0.9 is near the top of the picture."""
+    gaze = read(tmp_path, [row(-0.004, 0.25, 0.9), row(0, 0, 0), row(0.008, 1, 1)])
+    np.testing.assert_allclose(gaze.t_s, [-0.004, 0, 0.008], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(gaze.xy, [[0.25, 0.1], [0, 1], [1, 0]], atol=1e-12)
+    assert gaze.event.tolist() == [UNKNOWN] * 3
+
+
+def test_events(tmp_path: Path) -> None:
+    rows = [row(0, confidence=0.59), row(1, confidence=0.6), row(2, confidence=""), row(3, "", ""), row(4, 0.5, 1.5)]
+    gaze = read(tmp_path, [*rows, row(5), row(6)])
+    assert gaze.event.tolist() == [UNTRACKED, UNKNOWN, UNTRACKED, UNTRACKED, OUT, UNKNOWN, UNKNOWN]
+    lenient = read_pupil_core_gaze(tmp_path / "gaze_positions.csv", min_confidence=0.5)
+    assert lenient.event[0] == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([row(0), row(1, x="left")], r"gaze_positions\.csv, line 3: norm_pos_x is 'left'"),
+        ([row(0, confidence=90)], r"gaze_positions\.csv, line 2: confidence is '90'; expected 0 to 1"),
+        ([row(0).replace(f"{START_S:.6f},", ",", 1)], r"gaze_positions\.csv, line 2: gaze_timestamp is ''"),
+        ([row(0, 640, 360), row(1, 640, 360)], "2 of 2 places are outside the frame"),
+        ([row(9), row(0)], "9 s before that of the row above"),
+        ([], r"gaze_positions\.csv has a header and no row"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, rows: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, rows)
+
+
+def test_the_table_of_frames_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"world_timestamps\.csv has a header and no row"):
+        read(tmp_path, [row(0)], world=[])
+    (tmp_path / "world_timestamps.csv").write_text("timestamp [ns]\n1000\n")
+    with pytest.raises(
+        InputError, match=r"world_timestamps\.csv, line 1: # timestamps \[seconds\] is 'timestamp \[ns\]'"
+    ):
+        read_pupil_core_gaze(tmp_path / "gaze_positions.csv")
+    (tmp_path / "world_timestamps.csv").unlink()
+    with pytest.raises(InputError, match=r"world_timestamps\.csv is missing: gaze is timed by it"):
+        read_pupil_core_gaze(tmp_path / "gaze_positions.csv")
+
+
+def test_an_export_is_compared_with_its_video(tmp_path: Path) -> None:
+    read(tmp_path, [row(0)], world=[k / 30 for k in range(600)])
+    path = tmp_path / "gaze_positions.csv"
+    read_pupil_core_gaze(path, video=VideoInfo(1280, 720, 600, 20.0, 30.0, Fraction(1, 90000), 0))
+    with pytest.raises(
+        InputError, match=r"600 frames over 20.0 s, and the video 600 frames over 24.0 s: .* another rate"
+    ):
+        read_pupil_core_gaze(path, video=VideoInfo(1280, 720, 600, 24.0, 25.0, Fraction(1, 90000), 0))
+    with pytest.warns(UserWarning, match=r"the video 900 frames over 30.0 s: .* cut at its start, gaze is late"):
+        read_pupil_core_gaze(path, video=VideoInfo(1280, 720, 900, 30.0, 30.0, Fraction(1, 90000), 0))
