@@ -16,6 +16,7 @@ from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.look import look as module
 from gaze_vlm.look.figure import MapRow, draw_look
 from gaze_vlm.look.frames import frames_of_images, frames_of_video
+from gaze_vlm.look.gaze_points import gaze_at_frames, points_of
 from gaze_vlm.look.look import look_at
 from gaze_vlm.look.tokens import token_texts
 from gaze_vlm.look.watching import SOURCES, ask, watch, watched_layers
@@ -141,11 +142,14 @@ def test_a_pooling_block_leaves_the_language_model_shares_alone(tmp_path: Path) 
         (("--images", "{images}", "--output", "a.html", "--end_s", "2"), "--frame_hz are of a --video"),
         (("--images", "{images}", "--output", "a.html", "--tokens", "1"), "--tokens are those of a --figure: name one"),
         (("--video", "{images}", "--output", "a.html"), "images0 is a folder: name a file in it"),
-        (("--images", "{images}", "--output", "a.html", "--gaze", "{images}"), "images0 is a folder: name a file"),
+        (
+            ("--images", "{images}", "--output", "a.html", "--gaze", "/"),
+            "--gaze: / is a folder without any of gaze.csv, ",
+        ),
         (
             ("--images", "{images}/0.png", "--output", "a.html", "--gaze", "{images}/gaze.csv"),
             "gaze.csv has gaze from 0.50 s to 1.00 s, none of it within 200 ms before a frame, and frames are from "
-            "0.00 s to 0.00 s: t_s is in seconds from the video's first frame",
+            "0.00 s to 0.00 s: is it that video's, timed from its first frame?",
         ),
         (
             ("--images", "{images}/0.png", "--output", "a.html", "--sources", "vision", "--maps_mb", "1e-5"),
@@ -231,6 +235,29 @@ def test_times_are_as_played_and_gaze_is_by_the_first_frame(
     assert frames.images.float().mean((1, 2, 3)).tolist() == pytest.approx([80, 120], abs=4)
     assert look(*args, "--end_s", "3.6", "--output", tmp_path / "none.html") == 1
     assert "late.mkv has frames from 0.50 s to 3.44 s: no span of 1 s ends at 3.6 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("recording/gazedata", '{"type":"gaze","timestamp":0.5,"data":{"gaze2d":[0.25,0.75]}}\n'),
+        ("export/gaze_positions.csv", "gaze_timestamp,confidence,norm_pos_x,norm_pos_y\n7.5,1,0.25,0.25\n"),
+        ("export/gaze.csv", "timestamp [ns],gaze x [px],gaze y [px]\n7500000000,16,36\n"),
+        ("gaze.tsv", "t_s\tx\ty\n0.5\t0.25\t0.75\n"),
+    ],
+)
+def test_gaze_of_any_tracker_beside_a_video(tmp_path: Path, name: str, text: str) -> None:
+    """A file, or the folder of a recording; places in pixels are of the video's frame, here 64 × 48."""
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    world = "# timestamps [seconds]\n7.0\n" if "positions" in name else "timestamp [ns]\n7000000000\n"
+    (file.parent / "world_timestamps.csv").write_text(world)
+    for path in {file, file if file.parent == tmp_path else file.parent}:
+        made = gaze_at_frames(path, [0.4, 0.6], (64, 48))
+        assert points_of(made, 0) == []
+        assert points_of(made, 1) == [(0.25, 0.75)]
+        assert made.aspect == pytest.approx(4 / 3)
 
 
 def test_tokens_are_texts_that_differ() -> None:

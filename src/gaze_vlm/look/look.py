@@ -13,6 +13,7 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.errors import InputError, OptionError
+from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.home import in_home
 from gaze_vlm.inference.clips import clip_of_frames
@@ -20,7 +21,7 @@ from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.look.figure import MOST_PANELS, draw_look, rows_of
-from gaze_vlm.look.frames import Frames, frames_of_images, frames_of_video
+from gaze_vlm.look.frames import TIMEOUT_S, Frames, frames_of_images, frames_of_video
 from gaze_vlm.look.gaze_points import gaze_at_frames
 from gaze_vlm.look.kept_maps import TITLES, MapKeeper
 from gaze_vlm.look.page import left_out, render_look
@@ -70,8 +71,7 @@ def look(
         output: the page to write, one HTML file to click through.
         figure: the figure to write, PNG, JPEG, PDF or SVG by its name.
         answer: what is answered; by default what the model answers.
-        gaze: CSV of gaze to show beside it: `t_s` in seconds from the video's first frame, `x` and `y` in shares of the
-            frame.
+        gaze: gaze to show beside it: a table, or a recording of an eye tracker, in any format of docs/importers.md.
         sources: whose attention; by default all that there are.
         layers: layers of the one source that is named, from 0; negative ones count from the last. By default all.
         heads: heads of the one source that is named, from 0; by default as many as there is room for.
@@ -121,8 +121,11 @@ def look(
             f"the figure would have {len(frames.images)} frames, more than {MOST_PANELS} panels: give fewer frames, or "
             "leave out --figure"
         )
-    aspect = frames.images.shape[-1] / frames.images.shape[-2]
-    points = None if gaze is None else gaze_at_frames(gaze, frames.video_times_s, aspect)
+    points = None
+    if gaze is not None:
+        height_px, width_px = frames.images.shape[-2:]
+        header = None if video is None else video_info(video, TIMEOUT_S)
+        points = gaze_at_frames(gaze, frames.video_times_s, (width_px, height_px), header)
     on = chosen_device(device)
     chosen: dict[str, Any] = {"frame_size_px": frame_size_px, "dtype": dtype, "max_new_tokens": max_new_tokens}
     backbone = load_backbone(model, **{name: value for name, value in chosen.items() if value is not None})
