@@ -67,8 +67,8 @@ ablations: install  ## every arm of docs/arms.md on the kitchen, three seeds (ho
 	for name in $(ABLATIONS); do $(RUN) compare --config lightning_configs/compare/$$name.yaml --seeds 0 1 2 || exit 1; done
 	$(RUN) forgetting --runs $(addprefix runs/ablations/,$(foreach arm,baseline control gaze,$(addprefix $(arm)/seed,0 1 2)))
 
-# Many tests wait for processes that they started: two more than the cores of a small machine, of one thread each.
-PYTEST := -m pytest -n 4 --dist worksteal
+# Many tests wait for processes that they started: one more than the cores of a small machine, of one thread each.
+PYTEST := -m pytest -n 3 --dist worksteal
 test test-cluster test-oldest test-latest fuzz: export OMP_NUM_THREADS := 1
 
 test: install  ## run the tests
@@ -169,7 +169,7 @@ lint: install  ## check style and format
 	$(BIN)/ruff format --check .
 
 type: install  ## check types
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 bench: install  ## run the benchmarks, which write benchmarks/results/
 	$(BIN)/python benchmarks/patch_distribution.py

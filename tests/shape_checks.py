@@ -32,24 +32,6 @@ def jaxtyped_where_shapes_stand(typechecker: Callable[[F], F]) -> Callable[[F], 
 
     def decorated(thing: F) -> F:
         annotations = get_annotations(thing.__init__ if isclass(thing) else thing).values()
-        return (
-            decorate(thing)
-            if any(isinstance(stated, str) or states_shapes(stated) for stated in annotations)
-            else thing
-        )
-
-    return decorated
-
-
-jaxtyping.jaxtyped = jaxtyped_where_shapes_stand  # what the import hook writes above each function and class
-
-
-def jaxtyped_where_shapes_stand(typechecker: Callable[[F], F]) -> Callable[[F], F]:
-    """Decorate as `jaxtyping.jaxtyped` does, and leave alone what states no shapes: a call costs 25 µs more else."""
-    decorate = jaxtyped(typechecker=typechecker)
-
-    def decorated(thing: F) -> F:
-        annotations = get_annotations(thing.__init__ if isclass(thing) else thing).values()
         stated = any(isinstance(one, str) or states_shapes(one) for one in annotations)
         return decorate(thing) if stated else thing
 
