@@ -12,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.json_files import parse_object, write_json
+from gaze_vlm.output import write_atomically
 from gaze_vlm.ranges import above_zero, at_least
 from gaze_vlm.runs.alignment import write_alignment
 from gaze_vlm.runs.directory import RunDirectory
@@ -75,13 +76,13 @@ class SaveConfig(SaveConfigCallback):
         if "ckpt_path" in config:
             config.ckpt_path = None
         forget_runs(config.trainer.logger)
-        self.parser.save(config, file, skip_none=False, overwrite=True, multifile=False)
+        write_atomically(file, self.parser.dump(config, skip_none=False))
 
     def log_config(self, trainer: L.Trainer) -> None:
         """Show the configuration where the loggers have a place for it."""
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
-        for logger in trainer.loggers:
-            if not isinstance(logger, RunLogger):
+        if loggers := [logger for logger in trainer.loggers if not isinstance(logger, RunLogger)]:
+            config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+            for logger in loggers:
                 logger.log_hyperparams(config)
 
 
