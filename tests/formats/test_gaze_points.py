@@ -71,6 +71,7 @@ MANY = (np.arange(200) % 10 < 6)[:, None]
         (np.where(SOME, 0, SPREAD), r"g.csv: 30 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
         (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly \(0.5, 0.5\): leave x and y"),
         (np.zeros((200, 2)), r"g.csv: 100 % of the places are exactly \(0, 0\): leave"),
+        (np.full((200, 2), np.nan), r"g.csv: none of 200 samples is tracked: was the tracker calibrated"),
     ],
 )
 def test_places_of_another_scale_or_of_lost_gaze_are_warned_of(xy: np.ndarray, said: str) -> None:
@@ -79,7 +80,15 @@ def test_places_of_another_scale_or_of_lost_gaze_are_warned_of(xy: np.ndarray, s
 
 
 @pytest.mark.parametrize(
-    "xy", [SPREAD, np.where(SOME, np.nan, SPREAD), np.where(SOME, 0.5, SPREAD), SPREAD * (0.5, 1), SPREAD[:99] / 2]
+    "xy",
+    [
+        SPREAD,
+        np.where(SOME, np.nan, SPREAD),
+        np.where(SOME, 0.5, SPREAD),
+        SPREAD * (0.5, 1),
+        SPREAD[:99] / 2,
+        SPREAD[:99] * np.nan,
+    ],
 )
 def test_usual_places_pass(xy: np.ndarray) -> None:
     check_places(places(xy), Path("g.csv"), "fix")

@@ -128,7 +128,8 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
     """Return `gaze` unchanged, after a check of its places.
 
     Of `ENOUGH` places or more it warns, in a line each: where `MANY_OUTSIDE` of them are outside the frame, or all are
-    in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place.
+    in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place. Of `ENOUGH`
+    samples it warns where none has a place.
 
     Args:
         gaze: samples of one table.
@@ -143,6 +144,12 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
     outside = int(np.sum(gaze.event == GazeEvent.OUT_OF_FRAME))
     if 2 * outside > len(xy):
         raise InputError(f"{path}: {outside} of {len(xy)} places are outside the frame ({_range(xy, size_px)}); {fix}")
+    if not len(xy) and len(gaze) >= ENOUGH:
+        warnings.warn(
+            f"{path}: none of {len(gaze)} samples is tracked: was the tracker calibrated, and its confidence not below "
+            "min_confidence? Else leave the video out",
+            stacklevel=3,
+        )
     if len(xy) < ENOUGH:
         return gaze
     zeros = float(np.mean((xy == 0).all(axis=1)))
