@@ -3,6 +3,7 @@
 import gzip
 import json
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_tobii import read_tobii2_gaze, read_tobii3_gaze
+from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 UNKNOWN, OUT, UNTRACKED = GazeEvent.UNKNOWN, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED
@@ -95,7 +97,10 @@ def test_the_video_that_began_last_counts(tmp_path: Path) -> None:
         ([gaze_3(0.1, [0.5])], "line 1 is damaged"),
         ([gaze_3(0.1, [0.5, "left"])], "line 1 is damaged .gaze2d is a list of 2"),
         ([{"type": "gaze", "timestamp": 0.1}], "line 1 is damaged .'data'"),
-        ([{"type": "event", "timestamp": 0.1, "data": {}}], "has no packet of gaze"),
+        (
+            [{"type": "event", "timestamp": 0.1, "data": {}}],
+            "no packet of gaze: leave a recording without calibration out",
+        ),
         ([], "has no packet of gaze"),
         ([gaze_3(0.1, (960, 540)), gaze_3(0.2, (960, 540))], "2 of 2 places are outside the frame"),
         ([gaze_3(60.0), gaze_3(0.1)], "59.9 s before that of the row above"),
@@ -134,6 +139,34 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b" {" + b"0" * 10_000_000))
     with pytest.raises(InputError, match=r"gazedata\.gz, line 1 is damaged"):
         read_tobii3_gaze(path)
+
+
+def header(duration_s: float) -> VideoInfo:
+    return VideoInfo(1920, 1080, round(25 * duration_s), duration_s, 25.0, Fraction(1, 90000), 0)
+
+
+def test_a_video_that_is_not_as_long_as_its_recording(tmp_path: Path) -> None:
+    """The unit stops both together, so another end means a video that was cut, or written at another rate."""
+    glasses_3 = write(tmp_path / "gazedata.gz", [gaze_3(k) for k in range(61)])
+    packets = [VIDEO_BEGAN, *(gaze_2(START_US + k * 10**6) for k in range(61))]
+    glasses_2 = write(tmp_path / "livedata.json.gz", packets)
+    for read, path in ((read_tobii3_gaze, glasses_3), (read_tobii2_gaze, glasses_2)):
+        for duration_s in (50.0, 62.5):
+            said = (
+                rf"{path.name}: gaze ends at 60.0 s, and the video at {duration_s} s: .* cut at its start, gaze is late"
+            )
+            with pytest.warns(UserWarning, match=said):
+                read(path, header(duration_s))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for duration_s in (58.5, 60.0, 61.5, 0.0):
+                read(path, header(duration_s))
+
+
+def test_a_recording_without_calibration_is_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"gazedata\.gz: none of 100 samples is tracked: was the tracker calibrated"):
+        gaze = read_3(tmp_path, [gaze_3(k / 50, None) for k in range(100)])
+    assert not gaze.tracked.any()
 
 
 def test_many_samples_give_no_warning(tmp_path: Path) -> None:

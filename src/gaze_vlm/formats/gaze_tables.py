@@ -67,6 +67,6 @@ def read_gaze_table(
         case "egoexo4d":
             return gaze_egoexo4d.read_egoexo4d_gaze(path, video)
         case "tobii2":
-            return gaze_tobii.read_tobii2_gaze(path)
+            return gaze_tobii.read_tobii2_gaze(path, video)
         case "tobii3":
-            return gaze_tobii.read_tobii3_gaze(path)
+            return gaze_tobii.read_tobii3_gaze(path, video)
