@@ -8,6 +8,7 @@ import pytest
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_pupil_core import read_pupil_core_gaze
+from gaze_vlm.formats.gaze_tables import gaze_format
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
@@ -65,12 +66,42 @@ def test_the_table_of_frames_is_needed(tmp_path: Path) -> None:
         read(tmp_path, [row(0)], world=[])
     (tmp_path / "world_timestamps.csv").write_text("timestamp [ns]\n1000\n")
     with pytest.raises(
-        InputError, match=r"world_timestamps\.csv, line 1: # timestamps \[seconds\] is 'timestamp \[ns\]'"
+        InputError,
+        match=r"world_timestamps\.csv has the column timestamp \[ns\] and is of another export than gaze_pos",
     ):
         read_pupil_core_gaze(tmp_path / "gaze_positions.csv")
     (tmp_path / "world_timestamps.csv").unlink()
     with pytest.raises(InputError, match=r"world_timestamps\.csv is missing: gaze is timed by it"):
         read_pupil_core_gaze(tmp_path / "gaze_positions.csv")
+    (tmp_path / "gaze_positions.csv").rename(tmp_path / "P1.csv")
+    with pytest.raises(InputError, match=r"is missing: .*; put both into a folder P1, the gaze as gaze_positions\.csv"):
+        read_pupil_core_gaze(tmp_path / "P1.csv")
+
+
+def test_the_table_of_frames_may_be_named_in_any_case(tmp_path: Path) -> None:
+    read(tmp_path, [row(0)])
+    (tmp_path / "world_timestamps.csv").rename(tmp_path / "World_Timestamps.CSV")
+    np.testing.assert_allclose(read_pupil_core_gaze(tmp_path / "gaze_positions.csv").t_s, [0], atol=1e-9)
+
+
+def test_exports_of_old_versions(tmp_path: Path) -> None:
+    """Their columns of time and frame had other names."""
+    old = HEADER.replace("gaze_timestamp,world_index", "timestamp,index")
+    gaze = read(tmp_path, [row(-0.004, 0.25, 0.9), row(0.008, confidence=0.1)], header=old)
+    np.testing.assert_allclose(gaze.t_s, [-0.004, 0.008], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(gaze.xy[0], [0.25, 0.1], atol=1e-12)
+    assert gaze.event.tolist() == [UNKNOWN, UNTRACKED]
+    with pytest.raises(InputError, match=r"gaze_positions\.csv, line 2: timestamp is ''"):
+        read(tmp_path, [row(0).replace(f"{START_S:.6f},", ",", 1)], header=old)
+
+
+@pytest.mark.parametrize("time", ["timestamp", "pupil_timestamp"])
+def test_places_of_pupils_are_not_taken_for_gaze(tmp_path: Path, time: str) -> None:
+    """They are places in the picture of an eye, under the names of gaze."""
+    table = tmp_path / "a.csv"
+    table.write_text(f"{time},index,id,confidence,norm_pos_x,norm_pos_y,diameter\n7.5,0,1,0.9,0.5,0.75,40\n")
+    with pytest.raises(InputError, match="is of no known format"):
+        gaze_format(table)
 
 
 def test_an_export_is_compared_with_its_video(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ PARTS = {"recording id": "recording", "section id": "section"}  # exports of bef
 FIXATION, BLINK = "fixation id", "blink id"
 OPTIONAL = (*PARTS, "worn", FIXATION, BLINK)
 MOST_DIGITS = 19  # of nanoseconds since 1970, to the year 2262
+FILE = "gaze.csv"
 WORLD = "world_timestamps.csv"
+CORE_TIME = "# timestamps [seconds]"  # of the frames in an export of Pupil Player
 APART_S = 0.5  # some frames more or less, at the ends of a video
 SAME_FRAMES = 0.01  # share by which two numbers of frames may differ
 OTHER_PACE = 0.05  # of a video that was certainly written at another rate
@@ -42,12 +44,11 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int, video: VideoInfo 
         compared.
 
     Raises:
-        InputError: one of the files is missing or empty, a row cannot be read, the files are of several recordings or
-            sections, most places are outside the frame, or the video was written anew at another rate.
+        InputError: one of the files is missing, empty or of another export, a row cannot be read, the files are of
+            several recordings or sections, most places are outside the frame, or the video was written anew at another
+            rate.
     """
-    world = path.with_name(WORLD)
-    if not world.is_file():
-        raise InputError(f"{world} is missing: gaze is timed by it; export the recording again, or copy it there")
+    world = frames_table(path, FILE, TIME)
     parts: dict[str, str] = {}
     times_ns = [_nanoseconds(row[TIME], world, line) for line, row in _table(world, (TIME,), parts)]
     if not times_ns:
@@ -62,6 +63,32 @@ def read_pupil_gaze(path: Path, width_px: int, height_px: int, video: VideoInfo 
     gaze = placed_samples(rows[:, 0], rows[:, 1:3] / (width_px, height_px), event)
     fix = "set frame_width_px and frame_height_px to the camera's"
     return check_places(gaze, path, fix, (width_px, height_px))
+
+
+def frames_table(path: Path, name: str, column: str) -> Path:
+    """Find the table of the times of a video's frames beside an export's gaze, by its name in any case.
+
+    Args:
+        path: of the gaze.
+        name: that its file has in an export.
+        column: of the times, in the same clock.
+
+    Raises:
+        InputError: it is missing, or of the other kind of export.
+    """
+    files = {file.name.lower(): file for file in sorted(path.parent.iterdir())}
+    world = files.get(WORLD, path.with_name(WORLD))
+    if not world.is_file():
+        fix = "export the recording again, with its world video, or copy it there"
+        fix = fix if path.name.lower() == name else f"put both into a folder {path.stem}, the gaze as {name}"
+        raise InputError(f"{world} is missing: gaze is timed by it; {fix}")
+    header = csv_header(world)
+    if not known_columns(header, (column,)) and (other := known_columns(header, (TIME, CORE_TIME))):
+        raise InputError(
+            f"{world} has the column {other[0]} and is of another export than {path.name}, which goes with a column "
+            f"{column}: give each export a folder of its own"
+        )
+    return world
 
 
 def check_frames(world: Path, rows: int, first_to_last_s: float, video: VideoInfo) -> None:

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from gaze_vlm.errors import InputError
-from gaze_vlm.formats.csv_tables import csv_rows, parse_finite, parse_number
+from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_finite, parse_number
 from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE, check_places, distinct_rows, parse_confidence, placed_samples
-from gaze_vlm.formats.gaze_pupil import WORLD, check_frames
+from gaze_vlm.formats.gaze_pupil import CORE_TIME, check_frames, frames_table
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 COLUMNS = ("gaze_timestamp", "norm_pos_x", "norm_pos_y", "confidence")
-FRAME_TIME = "# timestamps [seconds]"
+OLD_COLUMNS = ("timestamp", *COLUMNS[1:], "base_data")
+"""Of exports of before; those of pupils, which lie in the eye's picture, have no `base_data`."""
 FILE = "gaze_positions.csv"
 
 
@@ -25,6 +26,8 @@ def read_pupil_core_gaze(
     Time: both files count seconds of one clock. The first world timestamp is the first frame of the exported
         `world.mp4`, time 0.
 
+    Columns: exports of before call the times `timestamp`; they are known by their `base_data`.
+
     Points: normalised to the frame, origin **bottom left**. A sample whose `confidence` is below `min_confidence`, or
         empty, is `UNTRACKED`, and the others are `UNKNOWN`.
 
@@ -32,13 +35,11 @@ def read_pupil_core_gaze(
         compared.
 
     Raises:
-        InputError: one of the files is missing or empty, a row cannot be read, a confidence is above 1, most places are
-            outside the frame, or the video was written anew at another rate.
+        InputError: one of the files is missing, empty or of another export, a row cannot be read, a confidence is above
+            1, most places are outside the frame, or the video was written anew at another rate.
     """
-    world = path.with_name(WORLD)
-    if not world.is_file():
-        raise InputError(f"{world} is missing: gaze is timed by it; export the world video too, or copy it there")
-    frames_s = [parse_finite(field, FRAME_TIME, world, line) for line, (field,) in _table(world, (FRAME_TIME,))]
+    world = frames_table(path, FILE, CORE_TIME)
+    frames_s = [parse_finite(field, CORE_TIME, world, line) for line, (field,) in _table(world, (CORE_TIME,))]
     if not frames_s:
         raise InputError(f"{world} has a header and no row: export the recording again")
     start_s = min(frames_s)
@@ -54,7 +55,9 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str
 
 
 def _rows(path: Path, min_confidence: float) -> Iterator[tuple[float, float, float, GazeEvent]]:
-    for line, (time, *place, confidence) in _table(path, COLUMNS):
-        x, y = (parse_number(field, name, path, line) for field, name in zip(place, COLUMNS[1:3], strict=True))
+    old = known_columns(csv_header(path), OLD_COLUMNS) == [*OLD_COLUMNS]
+    columns = OLD_COLUMNS[:4] if old else COLUMNS
+    for line, (time, *place, confidence) in _table(path, columns):
+        x, y = (parse_number(field, name, path, line) for field, name in zip(place, columns[1:3], strict=True))
         sure = parse_confidence(confidence, path, line) >= min_confidence
-        yield parse_finite(time, COLUMNS[0], path, line), x, 1 - y, GazeEvent.UNKNOWN if sure else GazeEvent.UNTRACKED
+        yield parse_finite(time, columns[0], path, line), x, 1 - y, GazeEvent.UNKNOWN if sure else GazeEvent.UNTRACKED
