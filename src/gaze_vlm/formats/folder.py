@@ -10,7 +10,14 @@ from gaze_vlm.formats import video_header
 from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns
 from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
-from gaze_vlm.formats.gaze_tables import EXPORTS, GazeFormat, gaze_format, read_gaze_table
+from gaze_vlm.formats.gaze_tables import (
+    EXPORTS,
+    GazeFormat,
+    gaze_format,
+    read_gaze_table,
+    recording_file,
+    where_instead,
+)
 from gaze_vlm.formats.participants import read_participants
 from gaze_vlm.formats.recording import (
     VIDEO_SUFFIXES,
@@ -130,11 +137,14 @@ class FolderReader:
         """
         if recording.gaze is None:
             name = recording.video.stem
+            own = [path for path, other in _names_in(self.root / "gaze") if id_of(other, "") == recording.video_id]
+            if instead := next(filter(None, map(where_instead, own)), ""):
+                raise InputError(f"{name} has no gaze: {instead}")
             places = f"{name}.csv, or a folder {name} with {' or '.join(EXPORTS)}"
             raise InputError(f"{self.root / 'gaze'} has no gaze of {name}: put there {places}{self._similar(name)}")
         return read_gaze_table(
             recording.gaze,
-            self.gaze or gaze_format(recording.gaze),
+            gaze_format(recording.gaze, self.gaze),
             self.min_confidence,
             (recording.gaze_width_px, recording.gaze_height_px),
             _info(recording.video),
@@ -168,9 +178,9 @@ class FolderReader:
         """Tables and exports of gaze by the id of their video; an export's best file stands for it."""
         found: dict[str, list[Path]] = {}
         for path, name in _names_in(self.root / "gaze"):
-            files = [path / file for file in EXPORTS if (path / file).is_file()][:1] if path.is_dir() else [path]
-            if path.is_dir() or path.suffix.lower() in TABLE_SUFFIXES:
-                found.setdefault(id_of(name, str(path)), []).extend(files)
+            file = recording_file(path) if path.is_dir() else path
+            if file is not None and (path.is_dir() or path.suffix.lower() in TABLE_SUFFIXES):
+                found.setdefault(id_of(name, str(path)), []).append(file)
         return found
 
     def _named(self) -> list[str]:
@@ -204,7 +214,7 @@ def _info(video: Path) -> VideoInfo | None:
 def _names_in(folder: Path) -> list[tuple[Path, str]]:
     """Files and folders of a folder with their names, without suffix; hidden ones are left out."""
     paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    return [(path, path.name if path.is_dir() else path.stem) for path in paths]
+    return [(path, path.stem if path.is_file() else path.name) for path in paths]
 
 
 def _only(found: Sequence[Path], video: Path) -> Path | None:

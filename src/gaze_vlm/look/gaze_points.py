@@ -8,7 +8,7 @@ import torch
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
-from gaze_vlm.formats.gaze_tables import EXPORTS, gaze_format, read_gaze_table
+from gaze_vlm.formats.gaze_tables import EXPORTS, gaze_format, read_gaze_table, recording_file, where_instead
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.mixture import GazeMixture
 
@@ -34,10 +34,11 @@ def gaze_at_frames(
         InputError: it cannot be read as gaze, or has nothing of the time of any frame.
     """
     if path.is_dir():
-        files = [path / name for name in EXPORTS if (path / name).is_file()]
-        if not files:
-            raise InputError(f"--gaze: {path} is a folder without any of {', '.join(EXPORTS)}: name a file in it")
-        path = files[0]
+        file = recording_file(path)
+        if file is None:
+            none = f"{path} is a folder without any of {', '.join(EXPORTS)}: name a file in it"
+            raise InputError(f"--gaze: {where_instead(path) or none}")
+        path = file
     if not path.is_file():
         raise MissingFileError(f"--gaze: {path} does not exist")
     samples = read_gaze_table(path, gaze_format(path), MIN_CONFIDENCE, size_px, video)
