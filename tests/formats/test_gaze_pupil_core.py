@@ -10,6 +10,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.gaze_pupil_core import read_pupil_core_gaze
 from gaze_vlm.formats.gaze_tables import gaze_format
 from gaze_vlm.formats.video_header import VideoInfo
+from gaze_vlm.gaze.events import identify_saccades
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 
 UNKNOWN, OUT, UNTRACKED = GazeEvent.UNKNOWN, GazeEvent.OUT_OF_FRAME, GazeEvent.UNTRACKED
@@ -38,11 +39,34 @@ def test_places_are_counted_from_the_bottom_and_times_from_the_first_frame(tmp_p
 
 
 def test_events(tmp_path: Path) -> None:
-    rows = [row(0, confidence=0.59), row(1, confidence=0.6), row(2, confidence=""), row(3, "", ""), row(4, 0.5, 1.5)]
-    gaze = read(tmp_path, [*rows, row(5), row(6)])
-    assert gaze.event.tolist() == [UNTRACKED, UNKNOWN, UNTRACKED, UNTRACKED, OUT, UNKNOWN, UNKNOWN]
+    rows = [row(0, confidence=0.59), row(1, confidence=0.6), row(2, confidence=""), row(2.5, confidence=0)]
+    gaze = read(tmp_path, [*rows, row(3, "", ""), row(4, 0.5, 1.5), row(5), row(6)])
+    assert gaze.event.tolist() == [UNTRACKED, UNKNOWN, UNTRACKED, UNTRACKED, UNTRACKED, OUT, UNKNOWN, UNKNOWN]
     lenient = read_pupil_core_gaze(tmp_path / "gaze_positions.csv", min_confidence=0.5)
     assert lenient.event[0] == UNKNOWN
+
+
+def test_an_eye_that_is_lost_alone_does_not_hide_saccades(tmp_path: Path) -> None:
+    """Rows of two eyes alternate; gaze rests for half a second, and then elsewhere."""
+    at = np.where(np.arange(240) < 120, 0.3, 0.7)
+    both = [row(k / 240, x, 0.5) for k, x in enumerate(at)]
+    one = [row(k / 240, x, 0.5, 0.9 if k % 2 else 0.2) for k, x in enumerate(at)]
+    gaze = identify_saccades(read(tmp_path, both), aspect=4 / 3)
+    moved = gaze.t_s[gaze.event == GazeEvent.SACCADE]
+    assert (len(gaze), len(moved)) == (240, 8)  # a span of 33 ms has 8 of them
+    gaze = identify_saccades(read(tmp_path, one), aspect=4 / 3)
+    moved = gaze.t_s[gaze.event == GazeEvent.SACCADE]
+    assert set(gaze.event[1:].tolist()) == {GazeEvent.FIXATION, GazeEvent.SACCADE}
+    assert len(moved) == 4
+    np.testing.assert_allclose(moved.mean(), 0.5, atol=1 / 120)
+
+
+def test_gaze_that_is_lost_for_longer_is_untracked(tmp_path: Path) -> None:
+    """A sample at the ends is kept: nothing says that another eye had the gaze."""
+    sure = (0.2, 0.9, 0.2, 0.9, 0.2, 0.2, 0.9, 0.2)
+    gaze = read(tmp_path, [row(k / 100, confidence=value) for k, value in enumerate(sure)])
+    np.testing.assert_allclose(gaze.t_s, [0, 0.01, 0.03, 0.04, 0.05, 0.06, 0.07], atol=1e-9)
+    assert gaze.event.tolist() == [UNTRACKED, UNKNOWN, UNKNOWN, UNTRACKED, UNTRACKED, UNKNOWN, UNTRACKED]
 
 
 @pytest.mark.parametrize(

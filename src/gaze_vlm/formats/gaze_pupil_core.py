@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_finite, parse_number
@@ -29,7 +30,8 @@ def read_pupil_core_gaze(
     Columns: exports of before call the times `timestamp`; they are known by their `base_data`.
 
     Points: normalised to the frame, origin **bottom left**. A sample whose `confidence` is below `min_confidence`, or
-        empty, is `UNTRACKED`, and the others are `UNKNOWN`.
+        empty, is `UNTRACKED`, and the others are `UNKNOWN`. One such sample between two others is left out: rows of
+        both eyes may alternate, and where one eye is lost alone every second row would end a fixation.
 
     Video: a row of the world timestamps is a frame of `video`, whose length they are compared with; None is not
         compared.
@@ -45,9 +47,14 @@ def read_pupil_core_gaze(
     start_s = min(frames_s)
     if video is not None:
         check_frames(world, len(frames_s), max(frames_s) - start_s, video)
-    rows = distinct_rows(_rows(path, min_confidence), 4, path)
+    rows = _without_single_losses(distinct_rows(_rows(path, min_confidence), 4, path))
     gaze = placed_samples(rows[:, 0] - start_s, rows[:, 1:3], rows[:, 3].astype(np.uint8))
     return check_places(gaze, path, "is it the export of a scene camera's recording?")
+
+
+def _without_single_losses(rows: Float64[np.ndarray, "row column"]) -> Float64[np.ndarray, "kept column"]:
+    lost = np.pad(rows[:, 3] == GazeEvent.UNTRACKED, 1, constant_values=True)
+    return rows[~lost[1:-1] | lost[:-2] | lost[2:]]
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
