@@ -65,7 +65,7 @@ def test_gaze_that_lies_deeper_is_named(tmp_path: Path, files: list[str], where:
     folder = tmp_path / "gaze" / "P 1"
     for file in files:
         write(folder / file, "")
-    expected = f"{folder} has gaze in {where}: put one such folder, or a link to it, in its place"
+    expected = f"{folder} has gaze in {where}: give one such folder, or a link to it, instead"
     assert said_without_gaze(reader) == f"P 1 has no gaze: {expected}"
     with pytest.raises(InputError) as refused:
         gaze_at_frames(folder, [0.0], (64, 48))

@@ -69,9 +69,7 @@ def where_instead(folder: Path) -> str:
         )
     found = {path.parent for below in ("*", "*/*") for name in EXPORTS for path in folder.glob(f"{below}/{name}")}
     deeper = sorted(str(path.relative_to(folder)) for path in found)
-    return (
-        f"{folder} has gaze in {first_of(deeper)}: put one such folder, or a link to it, in its place" if deeper else ""
-    )
+    return f"{folder} has gaze in {first_of(deeper)}: give one such folder, or a link to it, instead" if deeper else ""
 
 
 def read_gaze_table(
