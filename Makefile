@@ -27,8 +27,8 @@ endef
 
 # As in `requires-python` of pyproject.toml.
 define check_python
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
-		|| { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not a program), and Python 3.11 to 3.13 is needed:" \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2> /dev/null \
+		|| { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not a program), and Python 3.11 to 3.14 is needed:" \
 			"name one, as in \`make install PYTHON=python3.13\`"; exit 1; }
 endef
 

@@ -39,7 +39,7 @@ def test_install_by_uv_or_by_pip(tmp_path: Path, uv: int, works: int, pip_instal
 
 
 @pytest.mark.parametrize(
-    ("version", "taken"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False), ((2, 7), False)]
+    ("version", "taken"), [((3, 10), False), ((3, 11), True), ((3, 14), True), ((3, 15), False), ((2, 7), False)]
 )
 def test_a_python_that_is_too_old_or_too_new_is_refused(tmp_path: Path, version: tuple[int, int], taken: bool) -> None:
     """In one line, before an environment is made."""
@@ -61,7 +61,7 @@ exit 3
     )
     assert done.returncode != 0  # the stand-in makes no environment
     assert ("-m venv" in done.stdout) == taken
-    refusal = f"{python} is Python {version[0]}.{version[1]}.0, and Python 3.11 to 3.13 is needed: name one, as in"
+    refusal = f"{python} is Python {version[0]}.{version[1]}.0, and Python 3.11 to 3.14 is needed: name one, as in"
     assert (refusal in done.stdout) != taken
 
 
@@ -72,4 +72,4 @@ def test_a_python_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         ["make", "install", "PYTHON=python9"], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    assert "not a program, and Python 3.11 to 3.13 is needed" in done.stdout
+    assert "not a program, and Python 3.11 to 3.14 is needed" in done.stdout
