@@ -1,5 +1,6 @@
 """Why a process has died, by its signal and the kernel's counts."""
 
+import multiprocessing
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules import dataset as datasets
-from gaze_vlm.datamodules.loader_deaths import loader_deaths, start_loader_process
+from gaze_vlm.datamodules.loader_deaths import loader_deaths, loader_processes
 from gaze_vlm.deaths import MemoryKills
 from gaze_vlm.errors import CommandError
 from gaze_vlm.runs.directory import RunDirectory
@@ -92,9 +93,19 @@ DEATHS = {
 
 @pytest.mark.parametrize(("act", "said"), DEATHS.values(), ids=DEATHS)
 def test_a_loader_process_that_dies_is_one_line(act: Any, said: str) -> None:
-    loader = DataLoader(Dies(act), num_workers=1, collate_fn=list, worker_init_fn=start_loader_process)  # type: ignore[arg-type]
+    loader = DataLoader(Dies(act), collate_fn=list, **loader_processes(1))  # type: ignore[arg-type]
     with pytest.raises(CommandError, match=rf"^a loader process \(pid \d+\) {said}"), loader_deaths():
         list(loader)
+
+
+def test_loaders_processes_are_forks_whatever_pythons_default_is() -> None:
+    """Since Python 3.14 they would not be: started from nothing, each would import torch first."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("forkserver", force=True)
+    try:
+        assert list(DataLoader(Dies(lambda: "made"), collate_fn=list, **loader_processes(1))) == [["made"]]  # type: ignore[arg-type]
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_it_is_seen_after_a_training_too(

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from gaze_vlm.cli import message_of
 from gaze_vlm.datamodules import ClipDataModule
 from gaze_vlm.datamodules.dataset import ClipDataset
+from gaze_vlm.datamodules.loader_deaths import loader_processes
 from gaze_vlm.errors import TimeLimitError
 from gaze_vlm.formats.video import frames_at, timed_frames
 from gaze_vlm.formats.video_header import video_info
@@ -80,7 +81,7 @@ def test_a_clip_of_another_video_stands_for_one_whose_decoder_hangs(
     workers: int, hanging: Callable[[int], ClipDataset]
 ) -> None:
     dataset = hanging(1)
-    (clips,) = DataLoader(dataset, sampler=[0], num_workers=workers, collate_fn=list)
+    (clips,) = DataLoader(dataset, sampler=[0], collate_fn=list, **loader_processes(workers))
     assert clips[0].video_id != dataset.records[0].video_id
     assert clips[0].stands_for.startswith(f"{dataset.records[0].clip_id}: ")
     assert SAID in clips[0].stands_for
@@ -89,6 +90,6 @@ def test_a_clip_of_another_video_stands_for_one_whose_decoder_hangs(
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_file_system_that_hangs_is_an_error_of_one_line(workers: int, hanging: Callable[[int], ClipDataset]) -> None:
     with pytest.raises(TimeLimitError) as error:
-        next(iter(DataLoader(hanging(99), sampler=[0], num_workers=workers, collate_fn=list)))
+        next(iter(DataLoader(hanging(99), sampler=[0], collate_fn=list, **loader_processes(workers))))
     assert SAID in (message_of(error.value) or "")
     assert "\n" not in (message_of(error.value) or "")

@@ -1,4 +1,5 @@
 import json
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,21 @@ def test_a_clip(prepared: Path) -> None:
     assert first.prompt != second.prompt
     assert first.gaze.aspect == pytest.approx(4 / 3)
     assert made.labels.verb(first.target) == first.verb
+
+
+@pytest.mark.parametrize("cached", [0, 4])
+def test_what_a_loaders_process_is_given_can_be_sent_to_it(prepared: Path, cached: int) -> None:
+    """Where it is no fork, as on a Mac; what is kept in memory stays behind."""
+    made = module(prepared, cached_clips=cached, train_gaze="shuffled")
+    dataset = made.datasets["train"]
+    dataset.prepare_for(torch.neg, None)
+    clip = dataset[0]
+    sent = pickle.loads(pickle.dumps(dataset))
+    assert sent.visual.cache_info().currsize == sent.described.cache_info().currsize == 0
+    read = sent[0]
+    assert torch.equal(read.visual["pixel_values"], clip.visual["pixel_values"])
+    assert torch.equal(read.gaze.xy, clip.gaze.xy)
+    assert (read.clip_id, read.target) == (clip.clip_id, clip.target)
 
 
 def test_every_clip_is_in_one_split_and_served_once_a_task(prepared: Path) -> None:

@@ -176,7 +176,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_command(file: Path, code: str) -> None:
-    file.write_text(f"#!{sys.executable}\n{code}\n")
+    file.write_text(f"#!/home/ada/gaze_vlm/.venv/bin/python\n{code}\n")  # a checkout's usual place
     file.chmod(0o755)
 
 

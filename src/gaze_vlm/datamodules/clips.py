@@ -22,7 +22,7 @@ from gaze_vlm.datamodules.gaze_input import GazeInput
 from gaze_vlm.datamodules.gaze_options import GazeNoise, GazeOptions
 from gaze_vlm.datamodules.gaze_sources import GazeSource, StoredGaze, TrainingGaze, gaze_of_training
 from gaze_vlm.datamodules.gaze_summaries import fixations_of_sessions, valid_share
-from gaze_vlm.datamodules.loader_deaths import start_loader_process
+from gaze_vlm.datamodules.loader_deaths import loader_processes
 from gaze_vlm.datamodules.targets import read_targets
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.vocabulary import Vocabulary, read_word_list, vocabulary
@@ -330,8 +330,7 @@ class ClipDataModule(L.LightningDataModule):
         dataset.prepare_for(collator.pixel_values, self.keep_features([dataset]))
         return {
             "collate_fn": collator,
-            "num_workers": self.workers,
-            "worker_init_fn": start_loader_process,
+            **loader_processes(self.workers),
             "persistent_workers": self.workers > 0,
             "pin_memory": torch.cuda.is_available(),
             "generator": torch.Generator(),  # of its own: a training draws the same, whether it validates or not

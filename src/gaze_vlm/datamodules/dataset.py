@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -92,8 +92,9 @@ class ClipDataset(Dataset[Clip]):
         self.targets = targets
         self.replaces = replaces
         self.decode_timeout_s = decode_timeout_s
-        self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
-        self.visual: Callable[[int], Mapping[str, Tensor]] | None = None
+        self.pixel_values: Callable[[Tensor], Tensor] | None = None
+        self.features: FeatureFiles | None = None
+        self._keep_in_memory()
 
     def prepare_for(self, pixel_values: Callable[[Tensor], Tensor], features: FeatureFiles | None) -> None:
         """Serve what a model reads of a clip's frames, rather than these.
@@ -103,12 +104,27 @@ class ClipDataset(Dataset[Clip]):
             features: where the features of every clip are, which are served in their place.
         """
 
-        def visual(position: int) -> Mapping[str, Tensor]:
-            if features is not None:
-                return {"features": features.read(self.described(position).content)}
-            return {"pixel_values": pixel_values(self.decode(position))}
+        self.pixel_values, self.features = pixel_values, features
+        self.visual = lru_cache(maxsize=self.cached_clips)(self.read)
 
-        self.visual = lru_cache(maxsize=self.cached_clips)(visual)
+    def _keep_in_memory(self) -> None:
+        self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)
+        self.visual = lru_cache(maxsize=self.cached_clips)(self.read)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a loader's process that is no fork of this one: what is kept in memory stays here."""
+        return {name: value for name, value in vars(self).items() if name not in ("described", "visual")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._keep_in_memory()
+
+    def read(self, position: int) -> Mapping[str, Tensor]:
+        """Return what a model reads of a record's frames, once `prepare_for` has named it."""
+        if self.features is not None:
+            return {"features": self.features.read(self.described(position).content)}
+        assert self.pixel_values is not None
+        return {"pixel_values": self.pixel_values(self.decode(position))}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -167,7 +183,7 @@ class ClipDataset(Dataset[Clip]):
         others = (one for one in in_turn if self.records[one].video_id not in hanging)
         for one in islice(others, MOST_UNREADABLE if self.replaces else 1):
             try:
-                read = self.decode(one) if self.visual is None else self.visual(one)
+                read = self.decode(one) if self.pixel_values is None else self.visual(one)
             except (UserError, OSError) as error:
                 refused = refused or error
                 if isinstance(error, TimeLimitError):

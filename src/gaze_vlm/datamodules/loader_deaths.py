@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -79,6 +80,16 @@ def death_of_loader(error: BaseException, kills: MemoryKills) -> str | None:
     if number == signal.SIGTERM:
         advice = "a batch system, a launcher or somebody sent it twice"
     return f"a loader process (pid {found['pids']}) {kills.why(number)}: {advice}"
+
+
+def loader_processes(workers: int) -> dict[str, Any]:
+    """Return the options of a `DataLoader` for its processes.
+
+    On Linux they are forks of this one, whatever Python's default is (since 3.14 they are not): a fork has at once what
+    is imported here, and its end is seen.
+    """
+    forked = {"multiprocessing_context": "fork"} if workers and sys.platform == "linux" else {}
+    return {"num_workers": workers, "worker_init_fn": start_loader_process, **forked}
 
 
 def start_loader_process(worker: int) -> None:

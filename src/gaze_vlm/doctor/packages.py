@@ -1,5 +1,6 @@
 """Checks of what is installed: Python, packages, commands on the PATH, what ships."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -21,6 +22,7 @@ from gaze_vlm.shipped.configs import shipped_configs
 PACKAGE = "gaze-vlm-lightning"
 NAMESAKE = "gaze-vlm"
 COMMANDS = ("gaze-vlm", "lightning")
+OURS = re.compile(r"^(from|import) gaze_vlm\b", re.MULTILINE)  # not the path of its Python, which a checkout is in
 
 
 def check_python() -> Iterator[Finding]:
@@ -84,7 +86,7 @@ def check_commands() -> Iterator[Finding]:
     activate = f"activate the environment: `. {ours / 'activate'}`; {instead}"
     for name in COMMANDS:
         found, script, others = shutil.which(name), ours / name, ", ".join(_others_with(name))
-        if script.is_file() and "gaze_vlm" not in script.read_text(encoding="utf-8", errors="replace"):
+        if script.is_file() and not OURS.search(script.read_text(encoding="utf-8", errors="replace")):
             text = f"{script} is not ours: {others or 'another package'} wrote it"
             fix = f"install this package again, with pip's --force-reinstall --no-deps; {instead}"
             yield Finding(name, "problem", text, fix)

@@ -16,7 +16,7 @@ from gaze_vlm.backbones.kept_features import features_identity, why_none_is_kept
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.datamodules.dataset import ClipDataset
 from gaze_vlm.datamodules.feature_files import FeatureFiles, folder_bytes
-from gaze_vlm.datamodules.loader_deaths import start_loader_process
+from gaze_vlm.datamodules.loader_deaths import loader_processes
 from gaze_vlm.errors import UserError
 from gaze_vlm.progress import say, track
 from gaze_vlm.training.module import GazeVLM
@@ -58,8 +58,8 @@ class FrozenFeatures:
             self.files.write(*first)
             missing.take(trainer.global_rank, trainer.world_size)
             # A generator of its own: a training draws the same, whether features were missing or not.
-            apart: dict[str, Any] = {"generator": torch.Generator(), "worker_init_fn": start_loader_process}
-            loader = DataLoader(missing, batch_size=None, num_workers=data.workers, **apart)
+            apart: dict[str, Any] = {"generator": torch.Generator(), **loader_processes(data.workers)}
+            loader = DataLoader(missing, batch_size=None, **apart)
             for position, (clip, pixel_values) in enumerate(track(loader, "features", len(missing))):
                 if position % LOOK_AGAIN_AFTER == 0 and not self.still_fits(missing, first[1].nbytes):
                     break
