@@ -105,6 +105,8 @@ def test_a_run_ends_what_its_parts_leave_for_the_end_and_has_no_input(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "of_my_lab.py").write_text(
         "import atexit, os, torch\n"
+        "from multiprocessing.util import Finalize\n"
+        "Finalize(None, print, ('its locks are gone',), exitpriority=0)\n"
         "print('input and threads', os.read(0, 1), torch.get_num_threads())\n"
         "atexit.register(print, 'at the end of the run')\n"
         "raise SystemExit(3)\n"
@@ -113,7 +115,7 @@ def test_a_run_ends_what_its_parts_leave_for_the_end_and_has_no_input(
     process = WarmedProcess({"OMP_NUM_THREADS": "1"}, ["torch"])
     options = ["fit", "--trainer.callbacks=of_my_lab.Recorder", "--allow_packages=of_my_lab"]
     assert process.start(options, log, {"OMP_NUM_THREADS": "2"}).wait() == 3
-    assert log.read_text() == "input and threads b'' 2\nat the end of the run\n"
+    assert log.read_text() == "input and threads b'' 2\nat the end of the run\nits locks are gone\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -168,10 +168,11 @@ def _run(begun: Connection, args: Sequence[str], log: Path, environment: Mapping
     multiprocessing.set_start_method(None, force=True)  # loaders' processes start as they do elsewhere
     sys.argv = ["gaze_vlm", *args]
     atexit._clear()  # what the server is to do at its end
+    atexit.register(util._exit_function)  # type: ignore[attr-defined]  # which is of a run too: locks are taken from the system, daemons end
     try:
         runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
     finally:
-        atexit._run_exitfuncs()  # as multiprocessing does not: loggers end their runs so
+        atexit._run_exitfuncs()  # as multiprocessing does since Python 3.14 alone: loggers end their runs so
 
 
 def _begin(folder: Path) -> None:
