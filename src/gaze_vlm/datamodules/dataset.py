@@ -103,9 +103,8 @@ class ClipDataset(Dataset[Clip]):
             pixel_values: makes the model's pixels of frames.
             features: where the features of every clip are, which are served in their place.
         """
-
         self.pixel_values, self.features = pixel_values, features
-        self.visual = lru_cache(maxsize=self.cached_clips)(self.read)
+        self.visual.cache_clear()  # what another model reads
 
     def _keep_in_memory(self) -> None:
         self.described = lru_cache(maxsize=DESCRIBED_CLIPS)(self.describe)

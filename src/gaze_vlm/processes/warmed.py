@@ -168,7 +168,7 @@ def _run(begun: Connection, args: Sequence[str], log: Path, environment: Mapping
     multiprocessing.set_start_method(None, force=True)  # loaders' processes start as they do elsewhere
     sys.argv = ["gaze_vlm", *args]
     atexit._clear()  # what the server is to do at its end
-    atexit.register(util._exit_function)  # type: ignore[attr-defined]  # which is of a run too: locks are taken from the system, daemons end
+    atexit.register(util._exit_function)  # type: ignore[attr-defined]  # a run gives its own locks back
     try:
         runpy.run_module("gaze_vlm", run_name="__main__", alter_sys=True)
     finally:
