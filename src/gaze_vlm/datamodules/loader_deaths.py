@@ -1,4 +1,4 @@
-"""Processes of loaders that die: one line that says why, and none is waited for for ever."""
+"""Processes of loaders: how they start, and where one dies a line that says why; none is waited for for ever."""
 
 import os
 import re

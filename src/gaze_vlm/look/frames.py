@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import files_in
-from gaze_vlm.formats.video_header import video_info, warn_of_hdr
+from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_hdr
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.inference.windows import WindowTimes, read_windows
 from gaze_vlm.suggestions import nearest_path
@@ -27,12 +27,14 @@ class Frames:
     """Frames, RGB in [0, 255].
 
     `start_s` is from the video's first frame, `times_s` from there. Players show that frame `offset_s` into the file.
+    `video`: the header of the video; None for images.
     """
 
     images: UInt8[Tensor, "frame 3 height width"]
     start_s: float
     times_s: Sequence[float]
     offset_s: float = 0.0
+    video: VideoInfo | None = None
 
     @property
     def video_times_s(self) -> list[float]:
@@ -73,7 +75,7 @@ def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Fram
     (window,) = read_windows(path, times, [round(end_s - info.offset_s, 6)], TIMEOUT_S)
     if window.frames is None:
         raise InputError(f"{path}: a frame before {end_s:g} s is damaged: give another end_s")
-    return Frames(window.frames, window.start_s, window.frame_times_s, info.offset_s)
+    return Frames(window.frames, window.start_s, window.frame_times_s, info.offset_s, info)
 
 
 def frames_of_images(paths: Sequence[Path]) -> Frames:

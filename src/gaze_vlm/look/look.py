@@ -13,7 +13,6 @@ from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.loading import Dtype, chosen_device
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.errors import InputError, OptionError
-from gaze_vlm.formats.video_header import video_info
 from gaze_vlm.gaze.mixture import GazeMixture, average_groups
 from gaze_vlm.home import in_home
 from gaze_vlm.inference.clips import clip_of_frames
@@ -21,7 +20,7 @@ from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.inference.questions import trained_on
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.look.figure import MOST_PANELS, draw_look, rows_of
-from gaze_vlm.look.frames import TIMEOUT_S, Frames, frames_of_images, frames_of_video
+from gaze_vlm.look.frames import Frames, frames_of_images, frames_of_video
 from gaze_vlm.look.gaze_points import gaze_at_frames
 from gaze_vlm.look.kept_maps import TITLES, MapKeeper
 from gaze_vlm.look.page import left_out, render_look
@@ -124,8 +123,7 @@ def look(
     points = None
     if gaze is not None:
         height_px, width_px = frames.images.shape[-2:]
-        header = None if video is None else video_info(video, TIMEOUT_S)
-        points = gaze_at_frames(gaze, frames.video_times_s, (width_px, height_px), header)
+        points = gaze_at_frames(gaze, frames.video_times_s, (width_px, height_px), frames.video)
     on = chosen_device(device)
     chosen: dict[str, Any] = {"frame_size_px": frame_size_px, "dtype": dtype, "max_new_tokens": max_new_tokens}
     backbone = load_backbone(model, **{name: value for name, value in chosen.items() if value is not None})
