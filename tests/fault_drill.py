@@ -140,6 +140,11 @@ DRILL: dict[str, list[Fault]] = {
             ),
         ),
         Fault(
+            "a training that is suspended for hours (Ctrl-Z, a cluster's suspend)",
+            "once continued it goes on; the log may hold a stack, as of one that stands still",
+            ("training/test_stalls.py::test_a_process_that_was_suspended_is_well_afterwards",),
+        ),
+        Fault(
             "resumed with another length",
             "it goes on to that, with a warning; the learning rate follows the schedule of the new length at once",
             ("training/test_resuming.py::test_another_length_is_obeyed_and_the_learning_rate_follows_it",),

@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,8 +58,44 @@ def test_a_call_that_lets_no_thread_run_is_seen_too(capfd: pytest.CaptureFixture
     ctypes.PyDLL(None).usleep(int(4 * STALLED_S * 1e6))
     watch.stop()
     shown = capfd.readouterr().err
-    assert "Timeout (0:00:00." in shown
+    assert "most recent call first" in shown
     assert "in test_a_call_that_lets_no_thread_run_is_seen_too" in shown
+
+
+def test_a_process_that_was_suspended_is_well_afterwards() -> None:
+    """As by Ctrl-Z, or by a cluster that lets another job run: its threads ran while one of them was read."""
+    code = f"""
+import threading, time
+from types import SimpleNamespace
+from gaze_vlm.training.stalls import StallWatch
+def busy(depth):
+    return depth and busy(depth - 1)
+def work():
+    while True:
+        busy(50)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+watch = StallWatch({STALLED_S})
+watch.start(SimpleNamespace(global_rank=0, world_size=1), None)
+end_s = time.monotonic() + 8 * {STALLED_S}
+print("begun", flush=True)
+while time.monotonic() < end_s:
+    watch.batch_ended()
+    busy(50)
+watch.stop()
+print("well")
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(STALLED_S)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4 * STALLED_S)
+        process.send_signal(signal.SIGCONT)
+        said, shown = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "well\n"), shown
+    assert "Stack (most recent call first)" in shown  # the timer ended, and a thread wrote its own
 
 
 def test_a_training_is_watched(

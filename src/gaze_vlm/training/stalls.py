@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import signal
 import socket
 import threading
 import time
@@ -21,10 +22,10 @@ STDERR = 2
 class StallWatch(Callback):
     """Write the stacks of all threads to stderr where no batch has ended for some time; the run is left alone.
 
-    Each process watches itself from a thread. Where a call into C keeps this thread from running, `faulthandler` writes
-    the stacks from a thread of the system, once, without saying which process it is: it stops no thread while it reads
-    its stack, and one that runs meanwhile may bring the process down. What comes before the first batch, such as
-    features of frames that are made, is not watched.
+    Each process watches itself from a thread. Where a call into C keeps this thread from running, a timer of the system
+    (SIGALRM) makes the main thread write its own stack, once, without saying which process it is. Any thread may do so
+    in a process that was suspended for as long and is continued. None reads another's stack while that runs: this can
+    bring the process down. What comes before the first batch, such as features of frames that are made, is not watched.
 
     Args:
         seconds: how long.
@@ -45,6 +46,7 @@ class StallWatch(Callback):
         self.batch_ended()
         if self.thread is None:
             self.ended.clear()
+            faulthandler.register(signal.SIGALRM, file=STDERR, all_threads=False)
             rank = f"rank {trainer.global_rank} of {trainer.world_size}, "
             label = f"{rank if trainer.world_size > 1 else ''}pid {os.getpid()} on {socket.gethostname()}"
             self.thread = threading.Thread(target=self._watch, args=(label,), daemon=True)
@@ -64,17 +66,18 @@ class StallWatch(Callback):
             self.ended.set()
             self.thread.join()
             self.thread = None
+            faulthandler.unregister(signal.SIGALRM)
 
     teardown = on_exception = stop
 
     def _watch(self, label: str) -> None:
         period_s = self.seconds / LOOKS
         while not self.ended.wait(period_s):
-            faulthandler.dump_traceback_later(self.frozen_after_s, file=STDERR)
+            signal.setitimer(signal.ITIMER_REAL, self.frozen_after_s)
             if self.reports < REPORTS and time.monotonic() - self.last_s >= self.seconds * (self.reports + 1):
                 self.reports += 1
                 say(report(label, self.seconds * self.reports))
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def report(label: str, seconds: float) -> str:
