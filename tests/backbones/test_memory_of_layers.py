@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from backbone_families import DEVICE, Family, make_backbone, make_batch
@@ -52,3 +53,27 @@ def test_a_layer_keeps_what_the_doctor_says(family: Family, checkpoint: Path, pa
     size, shape = saved_bytes(backbone, layer)
     kept = stack_of(backbone.hf, attentions, shape[-1], 0).kept
     assert size / (2 * shape.numel()) == pytest.approx(kept, rel=0.2)
+
+
+def test_under_autocast_inputs_of_lora_are_kept_once(family: Family, checkpoint: Path) -> None:
+    """peft's own cast makes a copy for each layer; what is learned is the same bit for bit."""
+
+    def gradients_and_bytes(peft_casts: bool) -> tuple[dict[str, Tensor], int]:
+        lora = Lora(("language",), rank=2)
+        backbone = make_backbone(family, checkpoint, None, train=(), lora=lora, dtype="bfloat16")
+        layers = [module for module in backbone.modules() if isinstance(module, LoraLayer)]
+        for layer in layers:
+            nn.init.ones_(layer.lora_B["default"].weight)  # which begins as zeros, and A would have no gradient
+            if peft_casts:
+                del layer._cast_input_dtype
+        attentions = backbone.language_attention_modules()
+        size, _ = saved_bytes(backbone, layer_of(backbone.hf, attentions[max(attentions)]))
+        with torch.autocast(DEVICE.type, torch.bfloat16):
+            backbone(make_batch(backbone)).cross_entropy.sum().backward()
+        return {n: p.grad for n, p in backbone.named_parameters() if p.grad is not None}, size
+
+    (ours, our_bytes), (pefts, pefts_bytes) = gradients_and_bytes(False), gradients_and_bytes(True)
+    assert ours.keys() == pefts.keys()
+    assert all(torch.equal(ours[name], pefts[name]) for name in ours)
+    assert any(gradient.any() for gradient in ours.values())
+    assert our_bytes < pefts_bytes

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import cast_adapter_dtype
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts, parameters_by_part, part_of_modules
@@ -104,6 +105,18 @@ def add_lora(hf: Any, parts: ModelParts, lora: Lora, unused: Collection[nn.Param
         warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # which peft then fixes, layer by layer
         inject_adapter_in_model(config, hf, ADAPTER)
     cast_adapter_dtype(hf, ADAPTER)  # steps of 1e-4 are lost on weights of 16 bits
+    for module in hf.modules():
+        if isinstance(module, LoraLayer):
+            module._cast_input_dtype = cast_unless_autocast  # type: ignore[method-assign, assignment]
+
+
+def cast_unless_autocast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Cast the input of A to A's own dtype; under autocast leave it as it is.
+
+    peft casts in either case: to 32 bits, of which autocast makes 16 again. No value changes by it, but each layer then
+    keeps its own copy of what it reads for the backward pass, where layers that read the same could share it.
+    """
+    return x if torch.is_autocast_enabled(x.device.type) else x.to(dtype)
 
 
 def set_trainable(

@@ -89,7 +89,7 @@ def activation_bytes(stacks: Iterable[LayerStack], bytes_per_number: int, checkp
 def kept_widths(layer: nn.Module, width: int) -> float:
     """Return what a layer keeps of a token for its backward pass, in widths.
 
-    12 + 2 · RMSNorms + 2 · inner / width, or 4 · inner / width where the feed-forward is gated. 12 for attention
+    11 + 2 · RMSNorms + 2 · inner / width, or 4 · inner / width where the feed-forward is gated. 11 for attention
     without a map of scores, the residual stream and two norms; an RMSNorm keeps what it computes in 32 bits; the
     feed-forward keeps what goes into and comes out of its nonlinearity, and of a gated one the gate and the product
     too. tests/backbones/test_memory_of_layers.py holds it to what autograd saves, within a fifth, in layers of every
@@ -104,7 +104,7 @@ def kept_widths(layer: nn.Module, width: int) -> float:
     # A gate and what it opens are two layers, or one twice as wide.
     into = sum(outputs for inputs, outputs in inputs_outputs if inputs == width and outputs % inner == 0)
     norms = sum(type(module).__name__.endswith("RMSNorm") for module in layer.modules())
-    return 12 + 2 * norms + (4 if into == 2 * inner else 2) * inner / width
+    return 11 + 2 * norms + (4 if into == 2 * inner else 2) * inner / width
 
 
 def stack_of(model: nn.Module, attentions: Mapping[int, nn.Module], width: int, tokens: int) -> LayerStack:
