@@ -74,6 +74,23 @@ def test_cross_entropy_is_the_librarys(plain: Backbone) -> None:
     assert (made.cross_entropy.sum() / made.tokens).item() == pytest.approx(loss.item(), rel=1e-5)
 
 
+def test_answers_of_different_lengths_are_trained_on_without_a_mask(plain: Backbone) -> None:
+    """A mask for the padding would keep the language model from its fastest attention."""
+    masks = []
+    hooks = [
+        module.register_forward_pre_hook(
+            lambda _, args, kwargs: masks.append(kwargs["attention_mask"]), with_kwargs=True
+        )
+        for module in plain.language_attention_modules().values()
+    ]
+    batch = make_batch(plain)
+    plain(batch)
+    for hook in hooks:
+        hook.remove()
+    assert not batch.inputs["attention_mask"].all()
+    assert masks == [None] * len(hooks) != []
+
+
 def test_inputs_are_the_processors_own(plain: Backbone) -> None:
     clip, collator = make_clip(0), plain.collator()
     question, _ = collator.render(clip.prompt, clip.target, FRAMES)

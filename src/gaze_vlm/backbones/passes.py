@@ -81,14 +81,15 @@ class ModelPasses(ModelFamily, ABC):
 
     def forward(self, batch: Batch) -> BackboneOutput:
         """Compute the cross-entropy of the targets, and the attention, without gaze."""
-        inputs = dict(batch.inputs)
+        inputs = at_left_edge(batch.inputs)
         labels = inputs.pop("labels")
-        longest = int((labels != IGNORED).sum(1).max())
+        predicted = labels.shape[1] - int((labels != IGNORED).int().argmax(1).min())  # from the first answer's start on
         capturing = nullcontext() if self.source is None else self.source.capturing()
         with capturing, self.reading(batch) as visual:
             prepared = self.prepare({**inputs, **visual})
-            # Answers end at the right edge, so the head runs on that edge alone.
-            logits = self.generative_model(**prepared, logits_to_keep=longest + 1, use_cache=False).logits
+            for name in ("attention_mask", "position_ids"):  # no token reads the padding, which stands behind it
+                prepared.pop(name, None)
+            logits = self.generative_model(**prepared, logits_to_keep=predicted + 1, use_cache=False).logits
         return self.output(logits, batch, inputs["input_ids"], labels)
 
     def output(
@@ -174,6 +175,16 @@ class ModelPasses(ModelFamily, ABC):
                 **memory,
             ).logits
         return self.output(logits, batch, input_ids, labels), answers
+
+
+def at_left_edge(inputs: dict[str, Int[Tensor, "batch token"]]) -> dict[str, Int[Tensor, "batch token"]]:
+    """Move texts with padding on their left to the left edge, and the padding behind them.
+
+    A causal model needs no mask for such a batch, and its attention is faster without one.
+    """
+    mask = inputs["attention_mask"]
+    places = torch.arange(mask.shape[1], device=mask.device) - mask.sum(1, keepdim=True)
+    return {name: value.gather(1, places % mask.shape[1]) for name, value in inputs.items()}
 
 
 def of_samples(value: Tensor, rows: Tensor | None) -> Tensor:
