@@ -70,6 +70,17 @@ def test_a_video_in_hdr(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
 
 
+def test_a_video_that_lacks_frames(root: Path, tmp_path: Path) -> None:
+    """Gaze goes on where a recording paused, and would be laid on its last frame without a word."""
+    pts = [100 * k + (7200 if k >= 36 else 0) for k in range(120)]
+    write_video(root / "videos" / "a.mp4", [texture(0)[:96, :128]] * 120, pts)
+    places = "".join(f"{k / 30},{0.3 + k / 1000},0.5\n" for k in range(240))
+    (root / "gaze" / "a.csv").write_text(f"t_s,x,y\n{places}")
+    said = r"for 1 s or more in 1 of 2 videos \(a: 2\.0 to 4\.0 s\): are frames missing there\? Gaze of these seconds"
+    with pytest.warns(UserWarning, match=said):
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
+
+
 def test_the_aspect_of_pixels_that_are_not_square(root: Path, tmp_path: Path) -> None:
     """Else a Gaussian of gaze, round where a player shows it, is an ellipse."""
     write_video(root / "videos" / "a.mp4", [texture(0)[:96, :96]] * 120, pixel_aspect=Fraction(4, 3))

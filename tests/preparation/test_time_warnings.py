@@ -22,6 +22,7 @@ def said(
     counts = VideoCounts(LENGTH_S, {}, 0, {}, start_s, end_s, 1 / hz)
     share = {"valid_gaze_share": valid}
     row: dict[str, Any] = {"duration_s": LENGTH_S, "clock": clock_figures(counts), "frames": share}
+    row["longest_frame_s"] = [1.0, 1.5]
     texts = tuple(Action(t_s, t_s + 2, "cuts", None, None) for t_s in actions)
     recording = Recording("v", Path("v.mp4"), None, "p", 4, 3, texts)
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""What a preparation warns of: gaze and actions that may be of another clock than their video."""
+"""What a preparation warns of: gaze and actions that may be of another clock than their video, and frames it lacks."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,19 @@ OTHER_PACE = 0.05
 SAME_PACE = 0.01
 ENOUGH = 3  # videos whose paces are the same by no accident
 SAME_RATE = 0.01
+LONG_S = 1.0  # on screen, of one frame: cameras drop single frames
 LATE_S = 1.0  # an action that begins at the video's end may be rounded
 SHOWN = 3
 
 
 def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) -> None:
-    """Warn, in a line each, of what most likely has the times of another clock.
+    """Warn, in a line each, of what most likely has the times of another clock, or lacks frames.
 
     That is: few sampled frames with valid gaze; gaze as long as its video, which starts and ends later, or earlier, by
     the same; gaze from the start of its video that is longer or shorter by as much as its sampling rate is off the
-    rate of a tracker, or by the same in `ENOUGH` videos or more; actions that begin after the end of their video. Gaze
-    that starts before its video and ends after it passes, and so does gaze that covers a part of it.
+    rate of a tracker, or by the same in `ENOUGH` videos or more; a frame that is on screen for `LONG_S` or more;
+    actions that begin after the end of their video. Gaze that starts before its video and ends after it passes, and so
+    does gaze that covers a part of it.
 
     Args:
         report: of the store; see `quality_report`.
@@ -48,6 +50,14 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
         _warn(
             f"gaze of {len(paced)} of {len(rows)} videos seems to be timed by a faster or slower clock than its video "
             f"({_spans(paced, rows)}): scale its times, which are seconds of the video"
+        )
+    stays = {name: row["longest_frame_s"] for name, row in rows.items()}
+    if long := [name for name, (start_s, end_s) in stays.items() if end_s - start_s >= LONG_S]:
+        spans = [f"{name}: {stays[name][0]:.1f} to {stays[name][1]:.1f} s" for name in long[:SHOWN]]
+        _warn(
+            f"one frame stays on screen for {LONG_S:g} s or more in {len(long)} of {len(rows)} videos "
+            f"({_listed(spans, long)}): are frames missing there? Gaze of these seconds is laid on that frame: cut "
+            "the video there, or leave it out"
         )
     late = {
         recording.video_id: sum(
@@ -114,4 +124,8 @@ def _spans(names: Sequence[str], rows: Mapping[str, Any]) -> str:
     said = [
         f"{name}: {start_s:.1f} to {end_s:.1f} s of 0 to {length_s:.1f} s" for name, start_s, end_s, length_s in spans
     ]
-    return "; ".join(said + ["…"] * (len(names) > SHOWN))
+    return _listed(said, names)
+
+
+def _listed(said: Sequence[str], names: Sequence[str]) -> str:
+    return "; ".join([*said, *["…"] * (len(names) > SHOWN)])
