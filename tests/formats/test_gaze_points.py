@@ -56,6 +56,7 @@ def places(xy: np.ndarray) -> GazeSamples:
 
 
 SPREAD = np.random.default_rng(0).uniform(0.1, 0.9, (200, 2))
+FEW = (np.arange(200) % 40 < 1)[:, None]
 SOME = (np.arange(200) % 10 < 3)[:, None]
 MANY = (np.arange(200) % 10 < 6)[:, None]
 
@@ -68,6 +69,7 @@ MANY = (np.arange(200) % 10 < 6)[:, None]
             r"g.csv: \d+ % of the places are outside the frame \(x from 0.1\d+ to 1.1\d+, y from .*\); fix",
         ),
         (SPREAD / 2, r"no place is in the lower or the right half of the frame \(x from 0.05\d+ to 0.44"),
+        (np.where(FEW, 0, SPREAD), r"g.csv: 2 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
         (np.where(SOME, 0, SPREAD), r"g.csv: 30 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
         (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly \(0.5, 0.5\): leave x and y"),
         (np.zeros((200, 2)), r"g.csv: 100 % of the places are exactly \(0, 0\): leave"),
@@ -77,6 +79,11 @@ MANY = (np.arange(200) % 10 < 6)[:, None]
 def test_places_of_another_scale_or_of_lost_gaze_are_warned_of(xy: np.ndarray, said: str) -> None:
     with pytest.warns(UserWarning, match=said):
         check_places(places(xy), Path("g.csv"), "fix")
+
+
+def test_lost_gaze_at_one_place_does_not_hide_another_scale() -> None:
+    with pytest.warns(UserWarning, match="no place is in the lower"), pytest.warns(UserWarning, match="30 % of the pl"):
+        check_places(places(np.where(SOME, 0, SPREAD / 2)), Path("g.csv"), "fix")
 
 
 @pytest.mark.parametrize(

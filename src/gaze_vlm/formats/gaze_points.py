@@ -14,7 +14,7 @@ from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 FARTHEST = 1e6  # in frames; the store keeps places as float32
 ENOUGH = 100  # places for a judgement
 MANY_OUTSIDE = 0.05
-MANY_ZERO = 0.2
+MANY_ZERO = 0.01  # no eye rests on the very corner
 MANY_AT_ONCE = 3  # samples of one time: of two eyes, and of what was made of both
 MIN_CONFIDENCE = 0.6  # Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1
 MOST_CONFIDENCE = 1.001  # with room for rounding
@@ -127,9 +127,9 @@ def placed_samples(
 def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, int] | None = None) -> GazeSamples:
     """Return `gaze` unchanged, after a check of its places.
 
-    Of `ENOUGH` places or more it warns, in a line each: where `MANY_OUTSIDE` of them are outside the frame, or all are
-    in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place. Of `ENOUGH`
-    samples it warns where none has a place.
+    Of `ENOUGH` places or more it warns, in a line each: where `MANY_OUTSIDE` of them are outside the frame, or all but
+    (0, 0) are in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place. Of
+    `ENOUGH` samples it warns where none has a place.
 
     Args:
         gaze: samples of one table.
@@ -155,7 +155,7 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
     zeros = float(np.mean((xy == 0).all(axis=1)))
     if outside >= MANY_OUTSIDE * len(xy):
         said = f"{100 * outside / len(xy):.0f} % of the places are outside the frame ({_range(xy, size_px)}); {fix}"
-    elif zeros <= MANY_ZERO and (xy < 0.5).all():
+    elif len(seen := xy[xy.any(axis=1)]) >= ENOUGH and (seen < 0.5).all():
         said = f"no place is in the lower or the right half of the frame ({_range(xy, size_px)}); {fix}"
     else:
         said = ""
