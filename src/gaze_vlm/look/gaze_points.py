@@ -11,6 +11,7 @@ from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
 from gaze_vlm.formats.gaze_tables import EXPORTS, gaze_format, read_gaze_table, recording_file, where_instead
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.mixture import GazeMixture
+from gaze_vlm.preparation.gaze_time import check_times
 
 WINDOW_S = 0.2  # gaze up to this long before a frame is the frame's, as in a prepared store
 SIGMA = 0.0184  # of a point, in frame widths: the paper's 20 px of 1088
@@ -31,7 +32,7 @@ def gaze_at_frames(
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it cannot be read as gaze, or has nothing of the time of any frame.
+        InputError: it cannot be read as gaze, is not timed by `video`, or has nothing of the time of any frame.
     """
     if path.is_dir():
         file = recording_file(path)
@@ -42,6 +43,8 @@ def gaze_at_frames(
     if not path.is_file():
         raise MissingFileError(f"--gaze: {path} does not exist")
     samples = read_gaze_table(path, gaze_format(path), MIN_CONFIDENCE, size_px, video)
+    if video is not None:
+        check_times(path, samples, video)
     windows = [samples.window(time_s - WINDOW_S, time_s) for time_s in times_s]
     if not any(map(len, windows)):
         raise InputError(
