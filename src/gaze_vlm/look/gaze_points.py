@@ -9,6 +9,7 @@ import torch
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
 from gaze_vlm.formats.gaze_tables import EXPORTS, gaze_format, read_gaze_table, recording_file, where_instead
+from gaze_vlm.formats.video import TIME_TOLERANCE_S
 from gaze_vlm.formats.video_header import VideoInfo
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.preparation.gaze_time import check_times
@@ -28,7 +29,8 @@ def gaze_at_frames(
         path: in any format of `gaze_tables`, or the folder of a recording or an export that holds one.
         times_s: of the frames, from the video's first.
         size_px: width and height of a frame.
-        video: header of the video that the frames are of; None where they are of none.
+        video: header of the video that the frames are of, whose shown size places in pixels are of; None where they are
+            of none.
 
     Raises:
         MissingFileError: there is no such file.
@@ -42,10 +44,12 @@ def gaze_at_frames(
         path = file
     if not path.is_file():
         raise MissingFileError(f"--gaze: {path} does not exist")
-    samples = read_gaze_table(path, gaze_format(path), MIN_CONFIDENCE, size_px, video)
+    shown_px = size_px if video is None else video.shown_px
+    samples = read_gaze_table(path, gaze_format(path), MIN_CONFIDENCE, shown_px, video)
     if video is not None:
         check_times(path, samples, video)
-    windows = [samples.window(time_s - WINDOW_S, time_s) for time_s in times_s]
+    ends_s = [time_s + TIME_TOLERANCE_S for time_s in times_s]
+    windows = [samples.window(end_s - WINDOW_S, end_s) for end_s in ends_s]
     if not any(map(len, windows)):
         raise InputError(
             f"{path} has gaze from {samples.t_s[0]:.2f} s to {samples.t_s[-1]:.2f} s, none of it within "
