@@ -1,4 +1,4 @@
-"""Containers with more than one stream: sound that outlasts the picture, and cover pictures."""
+"""Containers with more than one stream: sound that outlasts the picture, cover pictures, and two videos."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,9 @@ from av.stream import Disposition
 from egtea_files import iterate_frames, texture
 from gaze_vlm.formats.video import frames_at, timed_frames
 from gaze_vlm.formats.video_header import open_video, video_info
+from gaze_vlm.inference.videos import plan
+from gaze_vlm.inference.windows import WindowTimes
+from gaze_vlm.look.frames import frames_of_video
 from gaze_vlm.preparation.frame_sampling import sample_frames
 
 SECONDS = 3
@@ -116,3 +119,26 @@ def test_a_cover_picture_alone_is_no_video(tmp_path: Path) -> None:
                     target.mux(packet)
     with pytest.raises(ValueError, match=r"alone\.mp4: no video stream"):
         video_info(alone)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_file_of_two_videos_is_warned_of(tmp_path: Path, suffix: str) -> None:
+    """As of a scene camera and of an eye's: the first is taken, whichever that is."""
+    path = tmp_path / f"v.{suffix}"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=24) for _ in range(2)]
+        for stream, side_px in zip(streams, (32, 64), strict=True):
+            stream.width, stream.height, stream.pix_fmt = side_px, side_px, "yuv420p"
+        for i in range(24 * SECONDS):
+            for stream in streams:
+                image = texture(0)[: stream.height, i : i + stream.width]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+                frame.pts, frame.time_base = i, Fraction(1, 24)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    times = WindowTimes(1.0, 1.0, 1.0)
+    with pytest.warns(UserWarning, match=rf"v\.{suffix}: it holds 2 videos, and the first is taken, of 32×32 px"):
+        plan({path.name: path}, times)
+    with pytest.warns(UserWarning, match="it holds 2 videos"):
+        frames_of_video(path, times, None)

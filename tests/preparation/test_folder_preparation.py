@@ -70,6 +70,12 @@ def test_a_video_in_hdr(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
 
 
+def test_a_file_of_two_videos(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_header, "possible_videos", lambda container: [*container.streams.video] * 2)
+    with pytest.warns(UserWarning, match=r"[ab]: .*[ab]\.mp4: it holds 2 videos, and the first is taken"):
+        prepare("folder", root, tmp_path / "store", PARAMETERS, workers=1)
+
+
 def test_a_video_that_lacks_frames(root: Path, tmp_path: Path) -> None:
     """Gaze goes on where a recording paused, and would be laid on its last frame without a word."""
     pts = [100 * k + (7200 if k >= 36 else 0) for k in range(120)]

@@ -30,7 +30,8 @@ class VideoInfo:
     Players count from the start of the file, `offset_s` before that: sound may begin earlier. `frames` is 0 where the
     container does not state it. `header` gives the coded size, `video_info` that of the frames turned as players show
     them. Where `pixel_aspect`, a pixel's width over its height, is not 1, players show them that much wider. `hdr`
-    names the curve of a high dynamic range; it is empty otherwise.
+    names the curve of a high dynamic range; it is empty otherwise. `streams` counts what may be the video: the first of
+    them is taken.
     """
 
     width_px: int
@@ -43,6 +44,7 @@ class VideoInfo:
     offset_s: float = 0.0
     pixel_aspect: float = 1.0
     hdr: str = ""
+    streams: int = 1
 
     @property
     def shown_px(self) -> tuple[int, int]:
@@ -63,20 +65,17 @@ def address(path: Path) -> str:
 def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a container and its video stream, set to decode with one thread.
 
-    Cover pictures are skipped: a stream marked as one, and one that lasts less than half as long as another.
+    It is the first of `possible_videos`.
 
     Raises:
         InputError: the file is missing, empty or damaged (also while it is decoded), or has no video.
     """
     try:
         with av.open(address(path)) as container:
-            streams = [
-                stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
-            ]
+            streams = possible_videos(container)
             if not streams:
                 raise InputError(f"{path}: no video stream; copy the file again or delete it")
-            lengths_s = [own_duration_s(stream) or 0.0 for stream in streams]
-            stream = next(one for one, s in zip(streams, lengths_s, strict=True) if 2 * s >= max(lengths_s))
+            stream = streams[0]
             if stream.codec_context is None:  # FFmpeg has no decoder for what the header names
                 raise InputError(f"{path}: its codec is unknown; copy the file again, or convert it to H.264")
             stream.codec_context.thread_count = 1
@@ -86,6 +85,16 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
         raise InputError(
             f"{path}: cannot be decoded ({error.strerror}); is it empty or cut short? Copy it again"
         ) from error
+
+
+def possible_videos(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """Return a file's video streams without its cover pictures.
+
+    These are marked as such, or last less than half as long as another.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    lengths_s = [own_duration_s(stream) or 0.0 for stream in streams]
+    return [stream for stream, length_s in zip(streams, lengths_s, strict=True) if 2 * length_s >= max(lengths_s)]
 
 
 def video_info(path: Path, timeout_s: float | None = None) -> VideoInfo:
@@ -131,11 +140,18 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
         offset_s=max(0.0, start_s - (container.start_time or 0) / av.time_base),
         pixel_aspect=aspect if 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED else 1.0,
         hdr=HDR.get(int(stream.codec_context.color_trc), ""),
+        streams=len(possible_videos(container)),
     )
 
 
-def warn_of_hdr(path: Path, info: VideoInfo) -> None:
-    """Warn of a video of a high dynamic range: players map its light to a screen's, and nothing here does."""
+def warn_of_header(path: Path, info: VideoInfo) -> None:
+    """Warn of a file of several videos, of which one is taken, and of a high dynamic range, which nothing here maps."""
+    if info.streams > 1:
+        warnings.warn(
+            f"{path}: it holds {info.streams} videos, and the first is taken, of {info.width_px}×{info.height_px} px. "
+            "If another is the scene camera's, write that alone, as by `ffmpeg -i OLD -map 0:v:1 -c copy NEW.mp4`",
+            stacklevel=2,
+        )
     if info.hdr:
         warnings.warn(
             f"{path}: its light is coded in HDR ({info.hdr}), which nothing here maps to a screen's: a model sees it "

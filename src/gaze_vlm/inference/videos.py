@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gaze_vlm.errors import InputError, MissingFileError
-from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_hdr
+from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_header
 from gaze_vlm.inference.windows import WindowTimes
 from gaze_vlm.output import NAME_BYTES
 from gaze_vlm.preparation.files import fingerprint
@@ -100,7 +100,7 @@ def plan(
             left_out[name] = str(error)
             continue
         if ends_s := times.ends_s(info.duration_s):
-            warn_of_hdr(path, info)
+            warn_of_header(path, info)
             planned.append(PlannedVideo(name, path, info, ends_s))
         else:
             left_out[name] = (

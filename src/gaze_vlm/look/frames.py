@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.formats.recording import files_in
-from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_hdr
+from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_header
 from gaze_vlm.gaze.view import to_frames
 from gaze_vlm.inference.windows import WindowTimes, read_windows
 from gaze_vlm.suggestions import nearest_path
@@ -64,7 +64,7 @@ def frames_of_video(path: Path, times: WindowTimes, end_s: float | None) -> Fram
     if not path.is_file():
         raise MissingFileError(f"--video: {path} does not exist{nearest_path(path)}")
     info = video_info(path, TIMEOUT_S)
-    warn_of_hdr(path, info)
+    warn_of_header(path, info)
     last_s = info.offset_s + info.duration_s
     end_s = last_s if end_s is None else end_s
     if not times.observation_s <= end_s - info.offset_s + 1e-6 <= info.duration_s + 2e-6:

@@ -14,7 +14,7 @@ from gaze_vlm.errors import InputError, OutputError
 from gaze_vlm.formats.recording import Reader, Recording
 from gaze_vlm.formats.reencode import reencoded_pts, reencoder
 from gaze_vlm.formats.video import TimedFrame
-from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_hdr
+from gaze_vlm.formats.video_header import VideoInfo, video_info, warn_of_header
 from gaze_vlm.gaze.events import with_events
 from gaze_vlm.gaze.samples import GazeSamples
 from gaze_vlm.output import draft_of, writing
@@ -84,7 +84,7 @@ class PrepareRecording:
         gaze = self.reader.read_gaze(recording)
         info = video_info(recording.video, self.decode_timeout_s)
         check_start(recording.video, info)
-        warn_of_hdr(recording.video, info)
+        warn_of_header(recording.video, info)
         check_times(recording.gaze or recording.video, gaze, info)
         check_actions(recording.actions, recording.video, info)
         aspect = recording.gaze_width_px / recording.gaze_height_px
