@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -67,6 +68,23 @@ def test_timestamps_must_ascend(variable: Path, pts: list[int]) -> None:
         frames_at(variable, pts)
 
 
+def test_frames_of_a_video_without_key_frames(tmp_path: Path) -> None:
+    """Its pictures are refreshed column by column: each frame is whole, also where it is looked for alone."""
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as container:
+        options = {"x264-params": "intra-refresh=1:keyint=20:bframes=0:threads=1"}
+        stream = container.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for i in range(FRAMES):
+            image = np.ascontiguousarray(texture(0)[:96, i:][:, :128])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    frames = list(iterate_frames(path))
+    assert len(frames) == FRAMES
+    for pts, _, image in frames[6::20]:
+        np.testing.assert_array_equal(frames_at(path, [pts])[0], image)
+
+
 def test_unknown_timestamp(variable: Path) -> None:
     with pytest.raises(ValueError, match=r"v.mp4: no frame with pts 1"):
         frames_at(variable, [1])
@@ -88,8 +106,6 @@ def test_damaged_videos_name_the_file(variable: Path, tmp_path: Path) -> None:
 
 def test_video_that_ends_early(tmp_path: Path) -> None:
     """A cut file whose header survives: mp4 with the header in front."""
-    import av
-
     path = write_video(tmp_path / "whole.mp4", [texture(0)[:96, shift_px(i) :][:, :128] for i in range(120)])
     front = tmp_path / "front.mp4"
     with av.open(str(path)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as target:

@@ -9,6 +9,7 @@ import av
 from gaze_vlm.errors import InputError
 
 WRITE_ANEW = "write the video anew, as by `ffmpeg -i OLD NEW.mp4`"
+REFRESHED = ("h264", "hevc")  # codecs of videos without key frames, whose pictures are made anew bit by bit
 SEEK_S = 2.0  # without an index of key frames: decode on over gaps up to this
 Decoded = tuple[int, av.VideoFrame | None]
 """A frame by its pts; None if it is damaged."""
@@ -94,13 +95,18 @@ class Decoder:
         return target - position > self.reach_pts
 
     def _seek(self, target: int) -> None:
-        """To a key frame at or before `target`; further back where a container lands late."""
+        """To a key frame at or before `target`; further back where a container lands late, or on no key frame.
+
+        Of a video that is refreshed bit by bit a decoder gives frames that lack a part, and does not mark all of them.
+        """
         start = self.stream.start_time or 0
         for offset in (target, max(start, target - self.reach_pts), start):
             self.container.seek(offset, stream=self.stream, backward=True)
             self.frames = decoded(self.container, self.stream, self.path)
             self.current, self.following = None, next(self.frames, None)
-            if self.following is not None and self.following[0] <= target:
+            pts, frame = self.following or (math.inf, None)
+            begins = frame is None or frame.key_frame or self.stream.codec_context.name not in REFRESHED
+            if pts <= target and begins:
                 return
 
 
