@@ -52,6 +52,22 @@ def test_frames_are_those_on_screen(variable: Path, stride_s: float) -> None:
             np.testing.assert_array_equal(frame.permute(1, 2, 0).numpy(), expected)
 
 
+def test_windows_of_a_container_that_states_few_times(tmp_path: Path) -> None:
+    """A program stream: after a seek its packets would have other times."""
+    path = tmp_path / "v.mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg1video", rate=24, options={"g": "15", "bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for level in range(200):
+            image = np.full((48, 64, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    times = WindowTimes(observation_s=1.0, stride_s=1.0, frame_hz=1.0)
+    for end_s in np.arange(2.0, 8.0, 0.5).tolist():
+        (window,) = read_windows(path, times, [end_s])
+        np.testing.assert_array_equal(window.frames[0].permute(1, 2, 0).numpy(), on_screen(path, end_s))
+
+
 def test_some_windows_alone_are_as_among_all(variable: Path) -> None:
     times = WindowTimes(observation_s=1.0, stride_s=1.0, frame_hz=3.0)
     ends_s = times.ends_s(video_info(variable).duration_s)
