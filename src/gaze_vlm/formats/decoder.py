@@ -87,9 +87,7 @@ class Decoder:
         self.current, self.following = following, None
 
     def _seek_is_shorter(self, target: int) -> bool:
-        if (
-            self.container.format.name == "mpeg"
-        ):  # few packets state their time, and after a seek the others' is guessed
+        if self.container.format.name == "mpeg":  # few packets state their time; after a seek, others' are guessed
             return False
         position = (self.stream.start_time or 0) if self.current is None else self.current[0]
         index = self.stream.index_entries
