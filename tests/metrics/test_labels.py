@@ -89,6 +89,7 @@ def test_the_vocabulary_keeps_its_spelling_and_is_no_pattern():
     assert vocabulary((), ()).noun("anything") is None
     assert vocabulary((), ("", "?")).noun("anything?") is None
     assert vocabulary((), ("Äpfel", "玉ねぎ")).named_nouns("玉ねぎを切る, schält A\u0308pfel") == ("玉ねぎ", "Äpfel")
+    assert vocabulary((), ("コーヒー",)).noun("コーヒー2杯を入れる") == "コーヒー"
 
 
 def test_scores_of_labels():

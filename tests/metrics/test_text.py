@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaze_vlm.formats.words import words
+from gaze_vlm.formats.words import normalise, words
 from gaze_vlm.metrics.texts import TEXT_SCORES, bleu, chrf, exact_match, rouge_l
 
 
@@ -141,6 +141,10 @@ def test_exact_match_ignores_forms_of_unicode():
         ("режет лук", "режет|лук"),
         ("يقطع البصل", "يقطع|البصل"),
         ("? \U0001f345", ""),
+        ("\u2615\ufe0f \u2764\ufe0f", ""),  # emoji, each with the mark that chooses its form
+        ("1\ufe0f\u20e3 \u845b\U000e0100", "1|葛"),
+        ("コーヒー2杯、〆A", "コ|ー|ヒ|ー|2|杯|〆|a"),
+        ("İçiyor", "içiyor"),
     ],
 )
 def test_words_of_every_script(text, expected):
@@ -148,6 +152,17 @@ def test_words_of_every_script(text, expected):
     if expected:
         assert [score(text, text) for score in (rouge_l, bleu, chrf)] == pytest.approx([1, 1, 1])
         assert (rouge_l("cut red cup", text), bleu("cut red cup", text)) == (0, 0)
+
+
+def test_two_emoji_share_nothing_but_what_is_not_seen():
+    cup, heart = "\u2615\ufe0f", "\u2764\ufe0f"
+    assert [score(heart, cup) for score in TEXT_SCORES.values()] == [0, 0, 0, 0]
+    assert [score("\u2615", cup) for score in TEXT_SCORES.values()] == [1, 1, 1, 1]
+
+
+@given(st.text())
+def test_the_form_in_which_texts_are_compared_is_its_own(text):
+    assert normalise(normalise(text)) == normalise(text)
 
 
 def test_rouge_l_of_scripts_without_spaces_compares_characters():
