@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaze_vlm.formats.vocabulary import vocabulary
+from gaze_vlm.errors import InputError
+from gaze_vlm.formats.vocabulary import read_word_list, vocabulary
 from gaze_vlm.metrics.scores import SCORES, hallucination, label_scores, score_sample
 from gaze_vlm.metrics.texts import TEXT_SCORES
 
@@ -90,6 +91,17 @@ def test_the_vocabulary_keeps_its_spelling_and_is_no_pattern():
     assert vocabulary((), ("", "?")).noun("anything?") is None
     assert vocabulary((), ("Äpfel", "玉ねぎ")).named_nouns("玉ねぎを切る, schält A\u0308pfel") == ("玉ねぎ", "Äpfel")
     assert vocabulary((), ("コーヒー",)).noun("コーヒー2杯を入れる") == "コーヒー"
+
+
+@pytest.mark.parametrize("label", ["杯子（马克杯，玻璃杯）", "杯子 (马克杯、玻璃杯)", "杯子／马克杯"])
+def test_synonyms_are_parted_by_the_signs_of_their_script(label):
+    assert {vocabulary((), (label,)).noun(text) for text in ("拿马克杯", "拿杯子")} == {label}
+
+
+def test_an_object_that_no_text_can_name_is_refused(tmp_path):
+    (tmp_path / "objects.txt").write_text("cup\n\u2615\ufe0f\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"'\u2615\ufe0f' has no letter or digit, so no text can name it"):
+        read_word_list(tmp_path / "objects.txt")
 
 
 def test_scores_of_labels():

@@ -14,6 +14,7 @@ from gaze_vlm.formats.words import normalise, words
 
 Kind = Literal["VERB", "NOUN"]
 SYNONYMS = re.compile(r"([^()]+)\(([^()]*)\)\s*")
+COMMA = re.compile("[,、،]")
 
 
 class Named(NamedTuple):
@@ -51,13 +52,14 @@ def label_forms(label: str) -> Iterator[tuple[tuple[str, ...], int]]:
     """Yield the ways to write a label, as words, with their rank.
 
     "divide/pull apart" is also either of the two. "cut (trim, slice)", as Ego4D's taxonomy has it, is "cut", and
-    "trim" and "slice" are its synonyms.
+    "trim" and "slice" are its synonyms. Slash, parentheses and comma may be those of other scripts.
     """
+    label = normalise(label)  # where （／，） are (/,)
     yield tuple(words(label)), 0
     listed = SYNONYMS.fullmatch(label)
     for name in (listed[1] if listed else label).split("/"):
         yield tuple(words(name)), 0
-    for name in listed[2].split(",") if listed else ():
+    for name in COMMA.split(listed[2]) if listed else ():
         yield tuple(words(name)), 1
 
 
@@ -154,13 +156,15 @@ def read_word_list(path: Path) -> tuple[str, ...]:
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is not UTF-8, or has no label.
+        InputError: it is not UTF-8, has no label, or one without a letter or digit, which no text can name.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: write the words to it, one a line")
     listed = tuple(dict.fromkeys(line.strip() for line in read_lines(path) if line.strip()))
     if not listed:
         raise InputError(f"{path} has no word: write the words to it, one a line")
+    if unnamed := [label for label in listed if not words(label)]:
+        raise InputError(f"{path}: {unnamed[0]!r} has no letter or digit, so no text can name it: write it in words")
     return listed
 
 
