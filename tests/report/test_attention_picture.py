@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 
 from gaze_vlm.cli import main
 from gaze_vlm.datamodules.clip import Clip
+from gaze_vlm.gaze import lettering
 from gaze_vlm.gaze.mixture import GazeMixture
 from gaze_vlm.gaze.view import Grid, View
+from gaze_vlm.report import figures
 from gaze_vlm.report.attention import check_frame
-from gaze_vlm.report.attention_figure import ClipAttention, draw_attention
+from gaze_vlm.report.attention_figure import LINE_LENGTH, ClipAttention, draw_attention
 
 FRAMES, GRID = 3, Grid(2, 4)
 
@@ -110,3 +112,16 @@ def test_another_kind_is_refused_before_a_run_is_looked_for(
 def test_every_kind_is_written(kind: str, tmp_path: Path) -> None:
     draw_attention([clip("a")], -1, [attention("gaze")], [["x"]]).savefig(tmp_path / f"a.{kind}")
     assert (tmp_path / f"a.{kind}").stat().st_size > 1000
+
+
+def test_texts_of_any_script_fit_their_panel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "font_families", lambda: ["DejaVu Sans"])
+    lettering.say_boxes.cache_clear()
+    figure = draw_attention([clip("a", "切番茄" * 20)], -1, [attention("gaze")], [["x"]])
+    assert [len(line) for line in panels(figure, 3)[0][0].get_xlabel().splitlines()][1:] == [LINE_LENGTH // 2] * 2 + [1]
+    figures.save(figure, tmp_path / "a.png")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("letters that no font in use has are drawn as boxes")

@@ -11,7 +11,7 @@ from gaze_vlm.cli import main
 from gaze_vlm.comparison.runs import read_run
 from gaze_vlm.formats.video import frames_between, timed_frames
 from gaze_vlm.gaze import lettering
-from gaze_vlm.gaze.lettering import text_image
+from gaze_vlm.gaze.lettering import one_line, text_image, wrapped
 from gaze_vlm.preparation.store import Store
 from gaze_vlm.report.clip_video import BAR_PX, PANEL_PX, bar, names_of
 
@@ -69,3 +69,14 @@ def test_texts_of_any_script_are_drawn(capsys: pytest.CaptureFixture[str], monke
     assert re.fullmatch(r"letters that no font in use has are drawn as boxes: install .*\n", capsys.readouterr().err)
     assert drawn.shape == (50, 300, 3)
     assert drawn[:25].max() == drawn[25:].max() == 255
+
+
+def test_a_line_has_half_as_many_wide_letters() -> None:
+    assert wrapped("gaze: 切番茄洗碗 and go", 10, "  ", "    ") == ["  gaze: 切", "    番茄洗", "    碗 and", "    go"]
+    assert wrapped("cuts an onion", 8) == ["cuts an", "onion"]
+
+
+def test_a_title_without_spaces_is_cut_and_not_left_out() -> None:
+    assert one_line("2026-05-01_kitchen_session_of_participant_12.mp4", 20) == "2026-05-01_kitchen_…"
+    assert one_line("切番茄洗碗", 7) == "切番茄…"
+    assert (one_line("cup.mp4", 8), one_line("", 8)) == ("cup.mp4", "")

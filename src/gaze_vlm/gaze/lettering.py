@@ -1,9 +1,12 @@
 """Texts drawn as images, to stand above and below frames."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from textwrap import wrap
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib as mpl
 import numpy as np
@@ -15,8 +18,9 @@ from matplotlib.font_manager import fontManager
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.progress import say
 
-LINE_PX, LETTER_PX = 24, 9.2  # height of a line, width of a letter at most
+LINE_PX, LETTER_PX = 24, 9.2  # height of a line, width of a letter at most; wide ones have two
 DPI, FONT_PT = 100, 11
+HALF = "\uffff"  # of a wide letter; no text has this one
 WIDE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "WenQuanYi Zen Hei", "Arial Unicode MS", "FreeSans")
 
 
@@ -26,7 +30,7 @@ def text_image(
     """Draw texts in white on black, one below the other, or in columns.
 
     The height is made even. Letters that matplotlib's font lacks are taken from those of `WIDE_FONTS` that are
-    installed. Boxes stand for what these lack too, which is said once.
+    installed; see `boxes_said`.
     """
     height_px += height_px % 2
     figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="black")
@@ -37,15 +41,42 @@ def text_image(
         look: dict[str, Any] = {"color": "white", "fontsize": FONT_PT, "family": font_families(), "va": "center"}
         figure.text(x, y, visible(text), **look, parse_math=False)
     canvas = FigureCanvasAgg(figure)
+    with boxes_said():
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def wrapped(text: str, letters: int, first: str = "", others: str = "") -> list[str]:
+    """Break a text into lines of so many letters, of which a wide one, as of Chinese, takes the room of two.
+
+    Args:
+        text: to be drawn.
+        letters: of a line.
+        first: what the first line begins with.
+        others: what the others begin with.
+    """
+    halves = "".join(one + HALF if east_asian_width(one) in "WF" else one for one in text)
+    lines = wrap(halves, letters, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+    return [line.replace(HALF, "") for line in lines]
+
+
+def one_line(text: str, letters: int) -> str:
+    """Return the first line of a text, see `wrapped`, with … where more follows."""
+    lines = wrapped(text, letters - 1)
+    return f"{lines[0]}…" if len(lines) > 1 else "".join(lines)
+
+
+@contextmanager
+def boxes_said() -> Iterator[None]:
+    """Say once, in place of a warning a letter, that letters which no font has are drawn as boxes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", "Glyph")  # one for each letter that no font has
-        canvas.draw()
+        yield
     for one in caught:
         if str(one.message).startswith("Glyph"):
             say_boxes()
         else:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 @cache

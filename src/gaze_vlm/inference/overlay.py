@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
-from textwrap import shorten, wrap
 
 import av
 import numpy as np
@@ -19,7 +18,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import TIME_TOLERANCE_S, Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import VideoInfo
-from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image
+from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, one_line, text_image, wrapped
 from gaze_vlm.gaze.overlay import coloured, laid_on, one_scale, resized
 from gaze_vlm.gaze.view import View
 from gaze_vlm.inference.caption_file import Caption
@@ -96,7 +95,7 @@ def write_overlay(
     titles = [f"attention ({SOURCES[backbone.source.name]})"]
     if len(asked) > 1:
         titles = [f"{titles[0]}, {label(one.task, one.prompt).rstrip(':')}" for one in asked]
-    panels = [shorten(title, LETTERS) for title in (video.name, *titles)]
+    panels = [one_line(title, LETTERS) for title in (video.name, *titles)]
     head = text_image(panels, width_px, TITLE_PX, columns=len(panels))
     frames = with_texts(head, scenes, drawn(video, scenes, len(titles), backbone.covered_view))
     first = next(frames)
@@ -186,15 +185,15 @@ def with_texts(
 ) -> Iterator[tuple[TimedFrame, Image]]:
     """Put a head above frames, and below them the answers of the scene that each is in."""
     width_px = head.shape[1]
-    wrapped = {
-        id(scene): [part for line in scene.cue.text.splitlines() for part in wrap(line, int(width_px / LETTER_PX))]
+    texts = {
+        id(scene): [part for line in scene.cue.text.splitlines() for part in wrapped(line, int(width_px / LETTER_PX))]
         for scene in scenes
     }
-    height_px = LINE_PX * max(1, *map(len, wrapped.values()))
+    height_px = LINE_PX * max(1, *map(len, texts.values()))
     shown, foot = None, text_image([], width_px, height_px)
     for timed, scene, image in frames:
         if scene is not shown:
             shown = scene
-            lines = [] if scene is None else wrapped[id(scene)]
+            lines = [] if scene is None else texts[id(scene)]
             foot = text_image(lines + [""] * (height_px // LINE_PX - len(lines)), width_px, height_px)
         yield timed, np.concatenate([head, image, foot])

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 
 from gaze_vlm.datamodules.clip import Clip
 from gaze_vlm.foreign_text import visible
+from gaze_vlm.gaze.lettering import wrapped
 from gaze_vlm.gaze.overlay import COLOURS, OPACITY, density, faded, one_scale
 from gaze_vlm.gaze.view import View
 from gaze_vlm.metrics.texts import exact_match
@@ -148,4 +148,4 @@ def show_frame(
 
 def below(axis: Axes, text: str, colour: str = "black") -> None:
     """Write a text under a panel, in lines that fit its width."""
-    axis.set_xlabel(fill(visible(text), LINE_LENGTH), fontsize=9, color=colour, parse_math=False)
+    axis.set_xlabel("\n".join(wrapped(visible(text), LINE_LENGTH)), fontsize=9, color=colour, parse_math=False)

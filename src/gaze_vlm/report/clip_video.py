@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from textwrap import wrap
 
 import av
 import numpy as np
@@ -18,7 +17,7 @@ from gaze_vlm.errors import InputError
 from gaze_vlm.formats.reencode import reencoder
 from gaze_vlm.formats.video import Pixels, TimedFrame, frames_between
 from gaze_vlm.formats.video_header import video_info
-from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image
+from gaze_vlm.gaze.lettering import LETTER_PX, LINE_PX, text_image, wrapped
 from gaze_vlm.gaze.overlay import POINT, one_scale, resized, with_density, with_points
 from gaze_vlm.output import draft_of
 from gaze_vlm.progress import track
@@ -118,7 +117,7 @@ def caption(attention: ComparedAttention, runs: Mapping[str, Run], letters: int)
         answers = {name: prediction_of(run, attention.clips[0].clip_id, task) for name, run in runs.items()}
         given = {name: one for name, one in answers.items() if one is not None}
         for target in list(dict.fromkeys(one.target for one in given.values()))[:1]:
-            made += wrap(f"{question}  Target: {target}", letters)
+            made += wrapped(f"{question}  Target: {target}", letters)
         for name, one in given.items():
-            made += wrap(f"{name}: {one.prediction}", letters, initial_indent="   ", subsequent_indent="      ")
+            made += wrapped(f"{name}: {one.prediction}", letters, "   ", "      ")
     return made
