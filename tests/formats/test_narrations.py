@@ -29,6 +29,9 @@ from gaze_vlm.formats.recording import Action
         ("#O A man X walks", None),
         ("#unsure #o man walks", None),
         ("#summary C cooked a meal", None),
+        ("#C C切番茄 #unsure洗碗", "切番茄 洗碗"),
+        ("#O男が歩く", None),
+        ("#Café and #C2", "#Café and #C2"),
     ],
 )
 def test_tags(text: str, words: str | None) -> None:

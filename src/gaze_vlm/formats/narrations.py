@@ -8,13 +8,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import regex
+
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.recording import Action
 from gaze_vlm.formats.text_files import json_members
 
 Others = Literal["drop", "keep"]
 NarrationPass = Literal["first", "second", "both"]
-TAG = re.compile(r"#\s*(?:(?P<wearer>C[\s_]*C\b|C\b)|(?P<other>O\b)|(?P<summary>summary\b)|unsure\b)", re.IGNORECASE)
+TAG = regex.compile(
+    r"#\s*(?:(?P<wearer>C[\s_]*C|C)|(?P<other>O)|(?P<summary>summary)|unsure)"
+    r"(?![\p{Latin}\p{N}\p{M}_])",  # letters of a script without spaces may follow
+    regex.IGNORECASE,
+)
 
 
 class Narration(NamedTuple):
