@@ -15,6 +15,12 @@ def first_of(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
+def shortened(text: str, letters: int) -> str:
+    """Write a text of any script in one line of at most so many letters, for a message."""
+    text = " ".join(text.split())
+    return text if len(text) <= letters else f"{text[: letters - 1].rstrip()}…"
+
+
 class UserError(Exception):
     """What the user can fix. Raised as one of the classes below.
 

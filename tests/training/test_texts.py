@@ -131,10 +131,10 @@ def test_no_room_for_a_text(tiny_llava: Path, prepared: Path, tmp_path: Path, ca
 def test_texts_that_the_sentence_encoder_does_not_know_are_counted(
     tiny_llava: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    store = with_text(prepared, tmp_path / "store", "切菜", slice(0, 2))
+    store = with_text(prepared, tmp_path / "store", "切菜" * 60, slice(0, 2))
     found, _ = problems(configure(arguments(tmp_path, tiny_llava, store)).training)
     (problem,) = [problem for problem in found if "sentence encoder" in problem.text]
     assert not problem.fatal
-    assert problem.text.startswith("the texts of 2 clips, such as P01-R01-Pizza-")
+    assert re.match(rf"the texts of 2 clips, such as P01-R01-Pizza-\d+ '{'切菜' * 39}切…', ", problem.text)
     found, _ = problems(configure(arguments(tmp_path, tiny_llava, prepared)).training)
     assert not [problem for problem in found if "sentence encoder" in problem.text]

@@ -1,7 +1,6 @@
 """What a training would be, and what would fail, before any weight is loaded or fetched."""
 
 from dataclasses import dataclass, field
-from textwrap import shorten
 
 from gaze_vlm.attention.sources import choose_layers
 from gaze_vlm.backbones.base import Backbone
@@ -9,7 +8,7 @@ from gaze_vlm.backbones.parts import count_numbers
 from gaze_vlm.datamodules.clips import ClipDataModule
 from gaze_vlm.doctor.amounts import amounts_in_words, kept_in_words
 from gaze_vlm.doctor.memory import GB, estimate
-from gaze_vlm.errors import InputError, UserError
+from gaze_vlm.errors import InputError, UserError, shortened
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.preparation.files import StoreFiles
 from gaze_vlm.preparation.parameters import PreparationParameters
@@ -146,7 +145,7 @@ def longest_sample(backbone: Backbone, data: ClipDataModule, frames: int) -> tup
     collator, times_s = backbone.collator(), [float(second) for second in range(1, frames + 1)]
     tokens = {data.prompts[task]: collator.tokenize(data.prompts[task], text, times_s) for task in data.tasks}
     question, (prompt, answer) = max(tokens.items(), key=lambda one: len(one[1][0]))
-    return question, len(prompt), shorten(text, 80), len(answer)
+    return question, len(prompt), shortened(text, 80), len(answer)
 
 
 def count_by_part(backbone: Backbone) -> dict[str, tuple[int, int]]:

@@ -1,10 +1,9 @@
 """Checks of the target texts against the model's tokenizer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from textwrap import shorten
 
 from gaze_vlm.datamodules.gaze_input import all_written
-from gaze_vlm.errors import first_of
+from gaze_vlm.errors import first_of, shortened
 from gaze_vlm.foreign_text import visible
 from gaze_vlm.metrics.sentence_encoder import MiniLM
 from gaze_vlm.training.checks.problem import Problem, Training
@@ -98,4 +97,4 @@ def unknown_words(training: Training) -> Iterable[Problem]:
 def _counted(clips: Mapping[str, list[str]], texts: Sequence[str]) -> str:
     """How many clips have one of the texts, with the first."""
     count = sum(len(clips[text]) for text in texts)
-    return f"the texts of {count} clips, such as {clips[texts[0]][0]} {shorten(texts[0], LETTERS)!r},"
+    return f"the texts of {count} clips, such as {clips[texts[0]][0]} {shortened(texts[0], LETTERS)!r},"
