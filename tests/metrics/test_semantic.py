@@ -118,6 +118,15 @@ def test_texts_that_the_encoder_does_not_know_are_found():
     assert semantic_similarity(["切菜"], ["洗碗"], encoder) == pytest.approx([1], abs=1e-5)  # which is why
 
 
+def test_texts_that_the_encoder_spells_are_found():
+    encoder = default_encoder()
+    spelled = ["режет помидор", "κόβει", "يقطع", "חותך", "काटता है", "토마토"]
+    assert encoder.spelled(["cut 5 µl", "schält Äpfel", "doğruyor", "\U0001f345", *spelled]) == spelled
+    assert encoder.unknown(spelled) == []
+    same, other = semantic_similarity(["нарезает томаты", "моет посуду"], ["режет помидор"] * 2, encoder)
+    assert same - other < 0.05  # which is why
+
+
 def test_the_encoder_is_sentence_transformers_own():
     """Cosines that sentence-transformers 6.2 gave for the official model; the fifth text is cut at 256 tokens."""
     sentences = ["cut red cup", "slice the red cup", "schält Äpfel", "", "a " * 400 + "cup"]

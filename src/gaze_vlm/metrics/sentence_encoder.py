@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import regex
 from jaxtyping import Float
 from tokenizers import Tokenizer
 
@@ -36,6 +37,7 @@ TOKENIZER = PackagedFile(
 )
 MOST_TOKENS = 256
 UNKNOWN = "[UNK]"
+FOREIGN = regex.compile(r"[\p{L}--\p{Latin}--\p{Common}]", regex.VERSION1)
 
 
 class Embedded(NamedTuple):
@@ -96,6 +98,13 @@ class MiniLM:
         """
         foreign = [sentence for sentence in sentences if not sentence.isascii()]  # it knows all of ASCII
         return [sentence for sentence in foreign if UNKNOWN in self._tokenizer.encode(sentence).tokens]
+
+    def spelled(self, sentences: Sequence[str]) -> list[str]:
+        """Return the sentences in other letters than Latin ones.
+
+        The model has no words of them and reads them letter by letter, so their embeddings are of their spelling.
+        """
+        return [sentence for sentence in sentences if FOREIGN.search(sentence)]
 
     def encode(self, sentences: list[str], /) -> Float[np.ndarray, "sentence 384"]:
         """Embed sentences at unit length.

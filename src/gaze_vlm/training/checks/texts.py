@@ -83,13 +83,21 @@ def texts_of_the_model(training: Training) -> Iterable[Problem]:
 
 
 def unknown_words(training: Training) -> Iterable[Problem]:
-    """Warn of texts with words that the sentence encoder does not know."""
+    """Warn of texts with words that the sentence encoder does not know, or spells."""
     encoder = training.module.encoder
     clips = training.clips_by_text
-    if isinstance(encoder, MiniLM) and (unknown := encoder.unknown([*clips])):
+    if not isinstance(encoder, MiniLM):
+        return
+    if unknown := encoder.unknown([*clips]):
         yield Problem(
             f"{_counted(clips, unknown)} have words that the sentence encoder does not know, which is of English: "
             "another such text can have a semantic score of 1. Set model.encoder",
+            fatal=False,
+        )
+    if spelled := encoder.spelled([text for text in clips if text not in unknown]):
+        yield Problem(
+            f"{_counted(clips, spelled)} are not in Latin letters, which the sentence encoder reads one by one, for it "
+            "is of English: semantic and BERTScore compare their spelling more than their meaning. Set model.encoder",
             fatal=False,
         )
 
