@@ -7,6 +7,7 @@ import pytest
 from gaze_vlm.errors import InputError
 from gaze_vlm.formats.captions import read_captions, read_spans
 from gaze_vlm.formats.csv_tables import csv_header
+from gaze_vlm.formats.folder import FolderReader
 from gaze_vlm.formats.recording import Action
 
 
@@ -81,6 +82,19 @@ def test_malformed_spans(tmp_path: Path, row: str, said: str) -> None:
     path.write_text(f"video_id,start_s,end_s,text\n{row}\n")
     with pytest.raises(ValueError, match=rf"captions.csv, {said}"):
         read_spans(path)
+
+
+@pytest.mark.parametrize(("columns", "times"), [("second", "{0}"), ("start_s,end_s", "{0},{0}.5")])
+def test_texts_that_stand_for_none_are_warned_of(tmp_path: Path, columns: str, times: str) -> None:
+    for folder in ("videos", "gaze"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
+    texts = ("nan", "cuts bread", "N/A", "nan", "no", "切る")
+    rows = [f"a,{times.format(second)},{text}\n" for second, text in enumerate(texts)]
+    (tmp_path / "captions.csv").write_text("".join([f"video_id,{columns},text\n", *rows]), encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"captions\.csv: the text of 3 rows is 'nan', 'N/A', as programs write"):
+        (recording,) = FolderReader(tmp_path).recordings()
+    assert [action.text for action in recording.actions] == list(texts)
 
 
 def test_a_header_beyond_what_csv_takes_is_one_line(tmp_path: Path) -> None:

@@ -1,11 +1,20 @@
 """Texts of seconds or spans of video, written by a vision-language model or by people."""
 
 import re
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from gaze_vlm.errors import InputError
-from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns, parse_finite, parse_number, read_rows
+from gaze_vlm.errors import InputError, first_of
+from gaze_vlm.formats.csv_tables import (
+    MISSING,
+    csv_header,
+    csv_rows,
+    known_columns,
+    parse_finite,
+    parse_number,
+    read_rows,
+)
 from gaze_vlm.formats.recording import Action, check_name, id_of
 from gaze_vlm.formats.text_files import read_lines
 
@@ -13,6 +22,7 @@ SECOND_COLUMNS = ("video_id", "second", "text")
 SPAN_COLUMNS = ("video_id", "start_s", "end_s", "text")
 SPAN_LABELS = ("verb", "noun")
 DESCRIPTIONS = "image_descriptions.txt"
+NO_TEXT = (*MISSING, "nan", "#n/a", "<na>")
 FAILED = re.compile(r"Skipping chunk \d+ due to error", re.IGNORECASE)
 
 
@@ -67,6 +77,22 @@ def read_spans(path: Path) -> dict[str, list[Action]]:
 
     read_rows(csv_rows(path, names, names), read)
     return actions
+
+
+def warn_of_no_texts(actions: Iterable[Action], path: Path) -> None:
+    """Warn of texts such as "nan", which programs write where there is none.
+
+    Args:
+        actions: of a table.
+        path: the table.
+    """
+    if found := [action.text for action in actions if action.text.casefold() in NO_TEXT]:
+        shown = first_of([repr(text) for text in dict.fromkeys(found)])
+        warnings.warn(
+            f"{path}: the text of {len(found)} rows is {shown}, as programs write where there is none, and is to be "
+            "answered as it stands: delete these rows if they have no text",
+            stacklevel=2,
+        )
 
 
 def described_seconds(path: Path, chunk_s: int = 1) -> dict[int, str]:

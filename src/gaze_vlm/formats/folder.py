@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, get_args
 
 from gaze_vlm.errors import InputError, first_of
 from gaze_vlm.formats import video_header
-from gaze_vlm.formats.captions import read_captions, read_spans
+from gaze_vlm.formats.captions import read_captions, read_spans, warn_of_no_texts
 from gaze_vlm.formats.csv_tables import csv_header, csv_rows, known_columns
 from gaze_vlm.formats.gaze_points import MIN_CONFIDENCE
 from gaze_vlm.formats.gaze_tables import (
@@ -100,6 +101,7 @@ class FolderReader:
         """Return all videos, sorted by name."""
         videos, gaze = self._videos(), self._gaze_files()
         actions = self._actions(list(videos))
+        warn_of_no_texts(chain.from_iterable(actions.values()), self._captions)
         participants = read_participants(self.root / "participants.csv", videos)
         if not actions.keys() & videos.keys() and (named := sorted({name.strip() for name in self._named()})):
             raise InputError(
