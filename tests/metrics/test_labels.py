@@ -82,6 +82,7 @@ def test_forms_that_several_labels_share():
     assert vocabulary(("see", "saw"), ()).verb("saw the plank") == "saw"  # as it is written
     assert vocabulary(("see",), ()).verb("saw a cup") == "see"
     assert vocabulary(("put (leave)", "leave"), ()).verb("leaves the room") == "leave"  # a name before a synonym
+    assert vocabulary((), ("cup/mug", "cup")).noun("takes a cup") == "cup"  # a name before a part of one
     assert vocabulary((), ("leave", "leaf")).noun("leaves") == "leave"  # the first of the vocabulary
 
 

@@ -26,7 +26,7 @@ class Named(NamedTuple):
 
 
 class Form(NamedTuple):
-    """One way to write a label; a synonym has rank 1, `place` is its order."""
+    """One way to write a label; its name has rank 0, a part or synonym of it 1, `place` is its order."""
 
     words: tuple[str, ...]
     rank: int
@@ -57,10 +57,12 @@ def label_forms(label: str) -> Iterator[tuple[tuple[str, ...], int]]:
     label = normalise(label)  # where （／，） are (/,)
     yield tuple(words(label)), 0
     listed = SYNONYMS.fullmatch(label)
-    for name in (listed[1] if listed else label).split("/"):
-        yield tuple(words(name)), 0
-    for name in COMMA.split(listed[2]) if listed else ():
-        yield tuple(words(name)), 1
+    name = listed[1] if listed else label
+    yield tuple(words(name)), 0
+    for part in name.split("/"):
+        yield tuple(words(part)), 1
+    for synonym in COMMA.split(listed[2]) if listed else ():
+        yield tuple(words(synonym)), 1
 
 
 class LabelFinder:
@@ -88,7 +90,7 @@ class LabelFinder:
         """Find the labels that a text names in any inflection, none inside another.
 
         Of labels that begin at one word the longest counts, then one that is written just so, then a name before a
-        synonym, then the first of the vocabulary.
+        part or synonym, then the first of the vocabulary.
         """
         said = words(text)
         found: list[Named] = []
