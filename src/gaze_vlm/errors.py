@@ -10,9 +10,9 @@ SHOWN = 200
 LONG = re.compile(r"\S{1000,}")
 
 
-def first_of(names: Sequence[str], most: int = 3) -> str:
+def first_of(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
     """Write the first of some names, for a message."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    return between.join([*names[:most], *["…"] * (len(names) > most)])
 
 
 def shortened(text: str, letters: int) -> str:

@@ -73,6 +73,9 @@ MANY = (np.arange(200) % 10 < 6)[:, None]
         (np.where(SOME, 0, SPREAD), r"g.csv: 30 % of the places are exactly \(0, 0\): leave x and y of lost samples"),
         (np.where(MANY, 0.5, SPREAD), r"g.csv: 60 % of the places are exactly \(0.5, 0.5\): leave x and y"),
         (np.zeros((200, 2)), r"g.csv: 100 % of the places are exactly \(0, 0\): leave"),
+        (np.where(FEW, 1, SPREAD), r"g.csv: 2 % of the places are exactly \(1, 1\): leave x and y of lost samples"),
+        (np.where(FEW, (0, 1), SPREAD), r"g.csv: 2 % of the places are exactly \(0, 1\): leave x and y of"),
+        (np.clip(SPREAD * 1.3 - 0.15, 0, 1), r"g.csv: \d+ % of the places are exactly on the frame's border: leave"),
         (np.full((200, 2), np.nan), r"g.csv: none of 200 samples is tracked: was the tracker calibrated"),
     ],
 )
@@ -92,6 +95,8 @@ def test_lost_gaze_at_one_place_does_not_hide_another_scale() -> None:
         SPREAD,
         np.where(SOME, np.nan, SPREAD),
         np.where(SOME, 0.5, SPREAD),
+        np.where(FEW, 0.5, SPREAD),
+        np.where(np.arange(200)[:, None] == (7, 8), 1, SPREAD),
         SPREAD * (0.5, 1),
         SPREAD[:99] / 2,
         SPREAD[:99] * np.nan,

@@ -1,6 +1,7 @@
 """The page in headless Chromium, with the network off; skipped with the reason where no Chromium is found."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gaze_vlm.look.page import render_look
 from gaze_vlm.look.watching import watched_layers
 
 SCREENSHOTS = os.environ.get("GAZE_VLM_SCREENSHOTS")
+RIGHT_TO_LEFT = ["يقطع", " الكوب", " الأحمر"]
 FIRST_PAD = "document.querySelector('.frames canvas').toDataURL()"
 
 
@@ -69,3 +71,18 @@ def test_a_token_a_layer_and_a_head_are_chosen_by_mouse_and_keyboard(
         page.screenshot(path=pictures / f"look-{name}.png", full_page=True)
     assert page.pdf(path=pictures / "look.pdf").startswith(b"%PDF")
     assert said == []
+
+
+def test_an_answer_runs_from_right_to_left(browser: Any, tiny_llava: Path, tmp_path: Path) -> None:
+    backbone, clip = load_backbone(tiny_llava), make_clip(0)
+    frames = Frames(clip.frames, 0.0, clip.frame_times_s)
+    watched = {"language": watched_layers(backbone, "language")}
+    made = look_at(backbone, frames, "what is the camera wearer doing ?", "cut red cup", watched, 10**6)
+    page = browser.new_context(offline=True, viewport={"width": 1280, "height": 800}).new_page()
+    for tokens, sign in ((made.tokens, 1), (RIGHT_TO_LEFT[: len(made.tokens)], -1)):
+        file = tmp_path / "page.html"
+        file.write_text(render_look(replace(made, tokens=tokens), "gaze-vlm look"), encoding="utf-8")
+        page.goto(file.as_uri())
+        lefts = [box["x"] for box in (one.bounding_box() for one in page.locator(".tokens label").all())]
+        assert lefts == sorted(lefts, reverse=sign < 0)
+        assert len(set(lefts)) == len(lefts)

@@ -94,6 +94,9 @@ def test_clips_that_are_asked_for_come_first(compared: Path, written: str, tmp_p
     assert text.count('class="clip"') == 1
     parsed = Page(text)
     assert sum((image["alt"] or "").startswith("Attention of the arm") for image in parsed.all("img")) == 4
+    rows = read_run(compared.parent / "runs" / "gaze" / "seed0").predictions
+    apart = {answer for tag, answer in parsed.texts if tag == "bdi"}  # each runs in its own direction
+    assert {row.prediction for row in rows if row.clip_id == clip} <= apart
 
 
 def test_without_clips_no_model_is_run(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

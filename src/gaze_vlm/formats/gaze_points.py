@@ -14,7 +14,7 @@ from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 FARTHEST = 1e6  # in frames; the store keeps places as float32
 ENOUGH = 100  # places for a judgement
 MANY_OUTSIDE = 0.05
-MANY_ZERO = 0.01  # no eye rests on the very corner
+MANY_ON_BORDER = 0.01  # no eye rests on the very border
 MANY_AT_ONCE = 3  # samples of one time: of two eyes, and of what was made of both
 MIN_CONFIDENCE = 0.6  # Pupil Labs' own threshold for useful gaze, on a scale from 0 to 1
 MOST_CONFIDENCE = 1.001  # with room for rounding
@@ -128,8 +128,8 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
     """Return `gaze` unchanged, after a check of its places.
 
     Of `ENOUGH` places or more it warns, in a line each: where `MANY_OUTSIDE` of them are outside the frame, or all but
-    (0, 0) are in its upper left quarter; where more than `MANY_ZERO` are (0, 0), or more than half are one place. Of
-    `ENOUGH` samples it warns where none has a place.
+    (0, 0) are in its upper left quarter; where more than `MANY_ON_BORDER` are one corner of the frame, or are on its
+    border, or more than half are one place. Of `ENOUGH` samples it warns where none has a place.
 
     Args:
         gaze: samples of one table.
@@ -152,21 +152,33 @@ def check_places(gaze: GazeSamples, path: Path, fix: str, size_px: tuple[int, in
         )
     if len(xy) < ENOUGH:
         return gaze
-    zeros = float(np.mean((xy == 0).all(axis=1)))
     if outside >= MANY_OUTSIDE * len(xy):
         said = f"{100 * outside / len(xy):.0f} % of the places are outside the frame ({_range(xy, size_px)}); {fix}"
     elif len(seen := xy[xy.any(axis=1)]) >= ENOUGH and (seen < 0.5).all():
         said = f"no place is in the lower or the right half of the frame ({_range(xy, size_px)}); {fix}"
     else:
         said = ""
-    places, counts = np.unique(xy[:, 0] + 1j * xy[:, 1], return_counts=True)
-    place, most = places[counts.argmax()], counts.max() / len(xy)
-    lost = f"{100 * zeros:.0f} % of the places are exactly (0, 0)" if zeros > MANY_ZERO else ""
-    stuck = f"{100 * most:.0f} % of the places are exactly ({place.real:.4g}, {place.imag:.4g})" if most > 0.5 else ""
-    for text in (said, f"{lost or stuck}: leave x and y of lost samples empty" if lost or stuck else ""):
+    for text in (said, _repeated(xy)):
         if text:
             warnings.warn(f"{path}: {text}", stacklevel=3)
     return gaze
+
+
+def _repeated(xy: Float[np.ndarray, "place 2"]) -> str:
+    """What is said of places that stand for lost gaze, or for gaze outside the frame."""
+    places, counts = np.unique(xy[:, 0] + 1j * xy[:, 1], return_counts=True)
+    place, most = places[counts.argmax()], counts.max() / len(xy)
+    is_corner = {place.real, place.imag} <= {0.0, 1.0}
+    if most > (MANY_ON_BORDER if is_corner else 0.5):
+        at = f"({place.real:.4g}, {place.imag:.4g})"
+        return f"{100 * most:.0f} % of the places are exactly {at}: leave x and y of lost samples empty"
+    on_border = float(np.mean(((xy == 0) | (xy == 1)).any(axis=1)))
+    if on_border > MANY_ON_BORDER:
+        return (
+            f"{100 * on_border:.0f} % of the places are exactly on the frame's border: leave places outside the frame "
+            "as they are, and x and y of lost samples empty"
+        )
+    return ""
 
 
 def _range(xy: Float[np.ndarray, "place 2"], size_px: tuple[int, int] | None) -> str:

@@ -30,8 +30,8 @@ class VideoInfo:
     Players count from the start of the file, `offset_s` before that: sound may begin earlier. `frames` is 0 where the
     container does not state it. `header` gives the coded size, `video_info` that of the frames turned as players show
     them. Where `pixel_aspect`, a pixel's width over its height, is not 1, players show them that much wider. `hdr`
-    names the curve of a high dynamic range; it is empty otherwise. `streams` counts what may be the video: the first of
-    them is taken.
+    names the curve of a high dynamic range; it is empty otherwise. Frames that are `interlaced` hold two moments, line
+    by line: `video_info` looks at the first. `streams` counts what may be the video: the first of them is taken.
     """
 
     width_px: int
@@ -44,6 +44,7 @@ class VideoInfo:
     offset_s: float = 0.0
     pixel_aspect: float = 1.0
     hdr: str = ""
+    interlaced: bool = False
     streams: int = 1
 
     @property
@@ -113,10 +114,15 @@ def video_info(path: Path, timeout_s: float | None = None) -> VideoInfo:
 def _video_info(path: Path) -> VideoInfo:
     with open_video(path) as (container, stream):
         info = header(container, stream, path)
-        turn = _orientation(container, stream, path)
+        frame = _first_frame(container, stream)
+    try:
+        turn = orientation_of(frame) if frame else Orientation()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     width_px, height_px = turn.size(info.width_px, info.height_px)
     pixel_aspect = 1 / info.pixel_aspect if turn.swapped else info.pixel_aspect
-    return replace(info, width_px=width_px, height_px=height_px, pixel_aspect=pixel_aspect)
+    interlaced = frame is not None and frame.interlaced_frame
+    return replace(info, width_px=width_px, height_px=height_px, pixel_aspect=pixel_aspect, interlaced=interlaced)
 
 
 def header(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> VideoInfo:
@@ -145,7 +151,10 @@ def header(container: av.container.InputContainer, stream: av.VideoStream, path:
 
 
 def warn_of_header(path: Path, info: VideoInfo) -> None:
-    """Warn of a file of several videos, of which one is taken, and of a high dynamic range, which nothing here maps."""
+    """Warn of a file of several videos, of which one is taken, and of frames that a model does not see as players do.
+
+    Those of a high dynamic range, which nothing here maps, and interlaced ones.
+    """
     if info.streams > 1:
         warnings.warn(
             f"{path}: it holds {info.streams} videos, and the first is taken, of {info.width_px}×{info.height_px} px. "
@@ -156,6 +165,12 @@ def warn_of_header(path: Path, info: VideoInfo) -> None:
         warnings.warn(
             f"{path}: its light is coded in HDR ({info.hdr}), which nothing here maps to a screen's: a model sees it "
             "pale and dark. Convert it to SDR (BT.709) first, as FFmpeg's filters zscale and tonemap do",
+            stacklevel=2,
+        )
+    if info.interlaced:
+        warnings.warn(
+            f"{path}: its frames are marked as interlaced: what moves has a comb's edges where every second line is of "
+            "another moment. Make whole frames first, as by `ffmpeg -i OLD -vf yadif NEW.mp4`",
             stacklevel=2,
         )
 
@@ -201,16 +216,13 @@ def _first_pts(path: Path, stream: av.VideoStream) -> int:
         return next((pts for pts in packets if pts is not None), 0)
 
 
-def _orientation(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> Orientation:
-    """How the first frame that can be decoded is turned; the others are turned alike."""
+def _first_frame(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
+    """The first that can be decoded: the others are turned, and interlaced, alike."""
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
         except av.FFmpegError:
             continue
         if frames:
-            try:
-                return orientation_of(frames[0])
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from error
-    return Orientation()
+            return frames[0]
+    return None

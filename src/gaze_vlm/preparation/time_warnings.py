@@ -17,7 +17,6 @@ ENOUGH = 3  # videos whose paces are the same by no accident
 SAME_RATE = 0.01
 LONG_S = 1.0  # on screen, of one frame: cameras drop single frames
 LATE_S = 1.0  # an action that begins at the video's end may be rounded
-SHOWN = 3
 
 
 def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) -> None:
@@ -53,11 +52,10 @@ def warn_of_times(report: Mapping[str, Any], recordings: Sequence[Recording]) ->
         )
     stays = {name: row["longest_frame_s"] for name, row in rows.items()}
     if long := [name for name, (start_s, end_s) in stays.items() if end_s - start_s >= LONG_S]:
-        spans = [f"{name}: {stays[name][0]:.1f} to {stays[name][1]:.1f} s" for name in long[:SHOWN]]
+        spans = first_of([f"{name}: {stays[name][0]:.1f} to {stays[name][1]:.1f} s" for name in long], between="; ")
         _warn(
-            f"one frame stays on screen for {LONG_S:g} s or more in {len(long)} of {len(rows)} videos "
-            f"({_listed(spans, long)}): are frames missing there? Gaze of these seconds is laid on that frame: cut "
-            "the video there, or leave it out"
+            f"one frame stays on screen for {LONG_S:g} s or more in {len(long)} of {len(rows)} videos ({spans}): are "
+            "frames missing there? Gaze of these seconds is laid on that frame: cut the video there, or leave it out"
         )
     late = {
         recording.video_id: sum(
@@ -120,12 +118,8 @@ def _is_rate(rate_hz: float) -> bool:
 
 
 def _spans(names: Sequence[str], rows: Mapping[str, Any]) -> str:
-    spans = [(name, *(_span(rows[name]) or ()), rows[name]["duration_s"]) for name in names[:SHOWN]]
+    spans = [(name, *(_span(rows[name]) or ()), rows[name]["duration_s"]) for name in names]
     said = [
         f"{name}: {start_s:.1f} to {end_s:.1f} s of 0 to {length_s:.1f} s" for name, start_s, end_s, length_s in spans
     ]
-    return _listed(said, names)
-
-
-def _listed(said: Sequence[str], names: Sequence[str]) -> str:
-    return "; ".join([*said, *["…"] * (len(names) > SHOWN)])
+    return first_of(said, between="; ")
