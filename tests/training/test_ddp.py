@@ -15,6 +15,7 @@ from gaze_vlm.inference.models import load_backbone
 from gaze_vlm.runs.alignment import Alignment, read_alignment
 from gaze_vlm.training.checkpoint_files import read_checkpoint
 from gaze_vlm.training.configured import load_run
+from killed_training import train
 from training_files import arguments, logged
 
 STEPS = 3
@@ -25,16 +26,20 @@ LAUNCHED = {  # by Lightning, which starts the second process itself, and by tor
 
 
 def run(
-    folder: Path, checkpoint: Path, store: Path, *more: str, launched: str = "lightning"
+    folder: Path, checkpoint: Path, store: Path, *more: str, launched: str | None = None
 ) -> tuple[dict, list[dict], dict[str, torch.Tensor], Alignment]:
-    """Fit and test in fresh processes; mean scores, rows, what was learned, and each head's alignment."""
+    """Fit and test, here or launched; mean scores, rows, what was learned, and each head's alignment."""
     # Plain SGD: Adam would blow the rounding of near-zero gradients up to whole steps.
     sgd = folder.parent / f"{folder.name}-sgd.yaml"
     sgd.write_text("model: {optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.5}}}")
     options = [*arguments(folder, checkpoint, store, steps=STEPS), f"--config={sgd}"]
-    command = [*LAUNCHED[launched], "fit", *options, "--run.test_after_fit=true", *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    options += ["--run.test_after_fit=true", *more]
+    if launched is None:
+        assert train(options, log := folder.parent / f"{folder.name}.txt") == [0], log.read_text()
+    else:
+        command = [*LAUNCHED[launched], "fit", *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     state = read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
     return json.loads((folder / "metrics.json").read_text()), rows, state, read_alignment(folder / "alignment.json")
