@@ -15,7 +15,7 @@ from gaze_vlm.doctor.doctor import doctor
 from gaze_vlm.gaze.samples import GazeEvent
 from gaze_vlm.gaze.view import View
 from gaze_vlm.runs.directory import RunDirectory
-from gaze_vlm.training.checks import problems, refuse_what_would_fail
+from gaze_vlm.training.checks import model, problems, refuse_what_would_fail
 from gaze_vlm.training.checks.scores import monitored_scores
 from gaze_vlm.training.checks.steps import whole_steps
 from gaze_vlm.training.configured import configure
@@ -116,6 +116,23 @@ def test_what_would_be_ignored_is_refused(
     for command in ("fit", "doctor"):
         assert main([command, *arguments(tmp_path / "run", tiny_llava, prepared), option]) == 1
         assert message in capsys.readouterr().err
+
+
+def test_frozen_weights_that_every_token_rounds_are_warned_of(
+    tiny_llava: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "MANY_WEIGHTS", 1)
+    lora = f"{MODEL}.lora={{rank: 2}}"
+
+    def warned(*options: str) -> bool:
+        found, _ = problems(configure([*arguments(tmp_path, tiny_llava, prepared), *options]).training)
+        assert not any(one.fatal for one in found)
+        return any("frozen weights of the language model are kept in 32 bits" in one.text for one in found)
+
+    assert warned(f"{MODEL}.train=[]", lora, "--trainer.precision=bf16-mixed")
+    assert not warned(f"{MODEL}.train=[]", lora)
+    assert not warned(f"{MODEL}.train=[]", lora, "--trainer.precision=bf16-mixed", f"{MODEL}.dtype=bfloat16")
+    assert not warned(f"{MODEL}.train=[language]", "--trainer.precision=bf16-mixed")
 
 
 def test_a_calibrated_weight_that_is_never_measured_is_refused(

@@ -25,6 +25,7 @@ from gaze_vlm.training.checks.configuration import (
 from gaze_vlm.training.checks.model import (
     clips_fit,
     divergence_has_gradient,
+    frozen_weights_in_16_bits,
     heads_there,
     optimizer_fits,
     something_trainable,
@@ -59,6 +60,7 @@ CONFIGURATION: tuple[Check, ...] = (
 MODEL: tuple[Check, ...] = (
     something_trainable,
     divergence_has_gradient,
+    frozen_weights_in_16_bits,
     heads_there,
     sharded_model,
     optimizer_fits,
