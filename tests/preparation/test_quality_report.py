@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
-from gaze_vlm.preparation.quality_report import VideoQuality, clock_figures, longest_frame, quality_report, summary
-from gaze_vlm.preparation.video_gaze import NO_PTS, FramePoints, VideoGaze
+from gaze_vlm.preparation.quality_report import VideoQuality, clock_figures, quality_report, summary
+from gaze_vlm.preparation.video_gaze import FramePoints, VideoGaze
 
 
 def points(
@@ -79,23 +79,6 @@ def test_clock_of_a_video(video: VideoGaze) -> None:
 @pytest.mark.parametrize("hz", [5, 24, 72, 75, 80, 150, 240, 400, 2000])
 def test_a_trackers_rate_is_no_drift(video: VideoGaze, hz: int) -> None:
     assert clock_figures(replace(video.counts, gaze_interval_s=1 / hz))["drift"] == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("pts", "longest_s"),
-    [
-        ([0, 10, 20, 30], (1.0, 1.0)),
-        ([0, 0, 10, 10, 10, 20, 20], (3.0, 5.0)),
-        ([0, 10, 20, 20], (3.0, 4.0)),
-        ([0, NO_PTS, NO_PTS, NO_PTS, 40, 40], (5.0, 6.0)),
-        ([NO_PTS], (0.0, 0.0)),
-    ],
-)
-def test_the_frame_that_is_on_screen_longest(pts: list[int], longest_s: tuple[float, float]) -> None:
-    """Sampled frame k is at k + 1 seconds."""
-    rows = [replace(points(k, [], [], [], 0), pts=one) for k, one in enumerate(pts)]
-    nothing = GazeSamples(np.zeros(0), np.zeros((0, 2)), np.zeros(0, dtype=np.uint8))
-    assert longest_frame(VideoGaze.pack(rows, 9.0, nothing)) == longest_s
 
 
 def test_a_data_set_adds_up(video: VideoGaze) -> None:

@@ -122,12 +122,18 @@ def prepare_video(
     grey = GreyFrames(Pixels("gray", width, height))
     transport = transport_by(parameters.flow_options, parameters.error_radius, parameters.frame_epsilon)
     seen = Counter[bool]()
+    longest_s = (0.0, 0.0)
 
     def frames() -> Iterator[TimedFrame]:
+        nonlocal longest_s
+        start_s = 0.0
         for frame in timed_frames(path, timeout_s):
             if frame.t_s > until_s:
                 return
             seen[frame.frame is None] += 1
+            if frame.t_s - start_s > longest_s[1] - longest_s[0]:
+                longest_s = start_s, frame.t_s
+            start_s = frame.t_s
             for call in on_frame:
                 call(frame)
             yield frame
@@ -139,7 +145,8 @@ def prepare_video(
             yield carry_window(sampled, window, grey, transport)
 
     packed = VideoGaze.pack(rows(), info.duration_s, gaze)
-    return replace(packed, counts=replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True]))
+    counts = replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True], longest_frame_s=longest_s)
+    return replace(packed, counts=counts)
 
 
 def carry_window(sampled: SampledFrame, gaze: GazeSamples, grey: GreyFrames, transport: Transport) -> FramePoints:

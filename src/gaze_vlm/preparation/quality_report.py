@@ -33,7 +33,7 @@ class VideoQuality:
     `windows` has the number of sampled frames with 0, 1, 2, … points in the frame, `centre` those points by the cell
     that they were looked at in, rows from the top. Occlusion is by the default ε and η; `left_frame` counts points
     that were in their own frame and that the flow carries out of the sampled one. `valid` counts sampled frames with
-    valid gaze; see `VideoGaze.valid_points`. `longest_frame_s` is as of `longest_frame`.
+    valid gaze; see `VideoGaze.valid_points`.
     """
 
     counts: VideoCounts
@@ -45,7 +45,6 @@ class VideoQuality:
     occluded_local: int
     occluded_frame: int
     occluded_share_sum: float
-    longest_frame_s: tuple[float, float]
 
     @classmethod
     def of(cls, gaze: VideoGaze) -> "VideoQuality":
@@ -68,7 +67,6 @@ class VideoQuality:
             occluded_local=int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "local"))),
             occluded_frame=int(np.sum(tracked & ~visible(gaze.error, gaze.occluded_share, "frame"))),
             occluded_share_sum=float(np.sum(gaze.occluded_share[tracked])),
-            longest_frame_s=longest_frame(gaze),
         )
 
     def row(self) -> dict[str, object]:
@@ -82,22 +80,8 @@ class VideoQuality:
             "frames": _frames([self]),
             "carried": _carried([self]),
             "damaged_frames": counts.damaged_frames,
-            "longest_frame_s": list(self.longest_frame_s),
+            "longest_frame_s": list(counts.longest_frame_s),
         }
-
-
-def longest_frame(gaze: VideoGaze) -> tuple[float, float]:
-    """Return when the first and the last sample were taken of the frame that is on screen longest.
-
-    Both times are one where no frame is sampled twice, and 0 without a frame. Damaged frames do not count.
-    """
-    t_s, pts = (array[~gaze.damaged] for array in (gaze.frame_t_s, gaze.frame_pts))
-    if not len(pts):
-        return 0.0, 0.0
-    _, first = np.unique(pts, return_index=True)
-    last = np.append(first[1:], len(pts)) - 1
-    longest = np.argmax(t_s[last] - t_s[first])
-    return float(t_s[first[longest]]), float(t_s[last[longest]])
 
 
 def clock_figures(counts: VideoCounts) -> dict[str, float | None]:

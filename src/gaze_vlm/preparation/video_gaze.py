@@ -48,9 +48,9 @@ class VideoCounts:
     `events` counts the samples of all windows by their event after carrying, padding left out; `carried`
     those that were looked at in an earlier frame than the sampled one. The next four fields are of the gaze of the
     whole video: `samples` by their event, the first and the last time, and, equal ones counted once, the median between
-    two; None where there are too few. `video_frames` and `damaged_frames` are of the video, not of the samples.
-    `copy_bytes` and `copy_ends` identify the store's copy of the video, if there is one; see `fingerprint`. A file may
-    be older than these two.
+    two; None where there are too few. `video_frames` and `damaged_frames` are of the video, not of the samples;
+    `longest_frame_s` is when the frame that stays on screen longest begins and ends. `copy_bytes` and `copy_ends`
+    identify the store's copy of the video, if there is one; see `fingerprint`. A file may be older than these three.
     """
 
     duration_s: float
@@ -62,6 +62,7 @@ class VideoCounts:
     gaze_interval_s: float | None
     video_frames: int = 0
     damaged_frames: int = 0
+    longest_frame_s: tuple[float, float] = (0.0, 0.0)
     copy_bytes: int = 0
     copy_ends: str = ""
 
