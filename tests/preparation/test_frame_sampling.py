@@ -1,5 +1,6 @@
 """The work on one video: sampling, carrying, and gaze that is short, outside or missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from gaze_vlm.gaze.flow import FlowName
 from gaze_vlm.gaze.occlusion import to_px, visible
 from gaze_vlm.gaze.samples import GazeEvent, GazeSamples
 from gaze_vlm.gaze.transport import Carried
+from gaze_vlm.preparation import frame_sampling
 from gaze_vlm.preparation.frame_sampling import GreyFrames, carry_window, prepare_video, sample_frames
 from gaze_vlm.preparation.parameters import PreparationParameters
 
@@ -193,3 +195,21 @@ def test_video_shorter_than_a_sample(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [texture(0)[:96, :128]] * 12)
     with pytest.raises(ValueError, match=r"v.mp4: 0.50 s long"):
         prepare_video(path, gaze_of([(0.0, 0.5, 0.5, 0)]), PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("gap_at", "last_s", "longest_s"),
+    [(30, 1 / 24, (29 / 24, 2.25)), (30, 1.5, (95 / 24 + 1, 95 / 24 + 2.5)), (95, 1 / 24, (94 / 24, 95 / 24 + 1))],
+)
+def test_the_frame_that_is_on_screen_longest(
+    gap_at: int, last_s: float, longest_s: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 96 frames one stays a second longer; the last one ends by its own duration."""
+    path = write_video(
+        tmp_path / "v.mp4", [texture(0)[:96, :128]] * 96, [100 * k + 2400 * (k >= gap_at) for k in range(96)]
+    )
+    frames = [*timed_frames(path)]
+    frames[-1] = replace(frames[-1], duration_s=last_s)
+    monkeypatch.setattr(frame_sampling, "timed_frames", lambda *_: iter(frames))
+    counts = prepare_video(path, gaze_of([(0.5, 0.5, 0.5, GazeEvent.FIXATION)]), PARAMETERS).counts
+    assert counts.longest_frame_s == pytest.approx(longest_s, abs=1e-3)

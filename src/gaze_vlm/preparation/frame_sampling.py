@@ -122,18 +122,14 @@ def prepare_video(
     grey = GreyFrames(Pixels("gray", width, height))
     transport = transport_by(parameters.flow_options, parameters.error_radius, parameters.frame_epsilon)
     seen = Counter[bool]()
-    longest_s = (0.0, 0.0)
+    edges_s = [0.0]  # where each frame begins, and where the last one ends
 
     def frames() -> Iterator[TimedFrame]:
-        nonlocal longest_s
-        start_s = 0.0
         for frame in timed_frames(path, timeout_s):
             if frame.t_s > until_s:
                 return
             seen[frame.frame is None] += 1
-            if frame.t_s - start_s > longest_s[1] - longest_s[0]:
-                longest_s = start_s, frame.t_s
-            start_s = frame.t_s
+            edges_s[-1:] = frame.t_s, frame.t_s + frame.duration_s
             for call in on_frame:
                 call(frame)
             yield frame
@@ -145,7 +141,13 @@ def prepare_video(
             yield carry_window(sampled, window, grey, transport)
 
     packed = VideoGaze.pack(rows(), info.duration_s, gaze)
-    counts = replace(packed.counts, video_frames=seen.total(), damaged_frames=seen[True], longest_frame_s=longest_s)
+    longest = int(np.argmax(np.diff(edges_s)))
+    counts = replace(
+        packed.counts,
+        video_frames=seen.total(),
+        damaged_frames=seen[True],
+        longest_frame_s=(edges_s[longest], edges_s[longest + 1]),
+    )
     return replace(packed, counts=counts)
 
 
