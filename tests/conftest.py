@@ -65,9 +65,12 @@ def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; the test is skipped with the reason where there is none."""
+    """Headless Chromium; the test is skipped with the reason where there is none.
+
+    It ends with its module: its end would wait for processes that other tests fork, which hold its pipes too.
+    """
     from playwright.sync_api import sync_playwright
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
