@@ -92,10 +92,13 @@ def load(model: LargeModel, folder: Path, **options: Any) -> Backbone:
     backbone = model.make(str(folder), **{**model.options, **options})
     model_class = backbone.model_class
 
-    def from_pretrained(checkpoint: str, **more: Any) -> PreTrainedModel:
+    def from_pretrained(
+        checkpoint: str, *, output_loading_info: bool, ignore_mismatched_sizes: bool, **more: Any
+    ) -> tuple[PreTrainedModel, dict[str, set[str]]]:
         build = getattr(model_class, "from_config", None) or model_class._from_config
         with torch.device(DEVICE):
-            return build(AutoConfig.from_pretrained(checkpoint), **more)
+            built = build(AutoConfig.from_pretrained(checkpoint), **more)
+        return built, {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
 
     random = {"from_pretrained": staticmethod(from_pretrained)}
     backbone.model_class = type(model_class.__name__, (model_class,), random)

@@ -24,14 +24,14 @@ def main(checkpoint: str = "kitchen-llava", steps: int = 4) -> list[float]:
 
     def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
         images = [[Image.open(DATA / row["image"])] for row in rows]
-        asked = [[{"type": "image"}, {"type": "text", "text": row["prompt"]}] for row in rows]
-        chats = [[{"role": "user", "content": content}] for content in asked]
+        image, end = {"type": "image"}, processor.tokenizer.eos_token
+        chats = [[{"role": "user", "content": [image, {"type": "text", "text": row["prompt"]}]}] for row in rows]
         prompts = processor.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
-        answers = [row["answer"] + processor.tokenizer.eos_token for row in rows]
-        texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+        texts = [prompt + row["answer"] + end for prompt, row in zip(prompts, rows, strict=True)]
         inputs = processor(text=texts, images=images, padding=True, padding_side="left", return_tensors="pt")
-        ids, own = inputs["input_ids"], processor.tokenizer(answers, add_special_tokens=False)["input_ids"]
-        labels = ids.masked_fill(torch.arange(-ids.shape[1], 0) < -torch.tensor([[len(one)] for one in own]), -100)
+        asked, whole = (torch.tensor([*map(len, processor.tokenizer(of)["input_ids"])]) for of in (prompts, texts))
+        ids = inputs["input_ids"]
+        labels = ids.masked_fill(torch.arange(-ids.shape[1], 0) < (asked - whole)[:, None], -100)
         regions = [[*(Spot(*xy) for xy in row["gaze"]), *(Box(*sides) for sides in row["boxes"])] for row in rows]
         aims = [FrameRegions([one], SIGMA, of.width / of.height) for one, (of,) in zip(regions, images, strict=True)]
         return {**inputs, "labels": labels, **targets(inputs, aims)}

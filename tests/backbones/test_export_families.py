@@ -92,7 +92,7 @@ def test_the_folder_keeps_what_an_answer_needs(family: Family, checkpoint: Path,
     assert json.loads((tmp_path / "gaze_vlm.json").read_text())["clip"] == {"frames": 4, "frame_hz": RATE_HZ}
     config = GenerationConfig.from_pretrained(tmp_path)
     assert (config.do_sample, config.max_new_tokens) == (False, backbone.options.max_new_tokens)
-    assert (config.temperature, config.top_p, config.repetition_penalty) == (None, None, 1.05)
+    assert (config.temperature, config.top_p, config.repetition_penalty) == (None, None, None)
     processor = AutoProcessor.from_pretrained(tmp_path)
     if family.name != "smolvlm2":  # whose processor's class brings its own
         assert processor.tokenizer.chat_template or processor.chat_template

@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, SiglipVisionConfig
 
-from backbone_families import FAMILIES, make_backbone, make_batch
+from backbone_checks import moved_cells, vit_difference
+from backbone_families import FAMILIES, WORDS, make_backbone, make_batch
 from gaze_vlm.backbones import InternVL, Llava, Lora, QwenVL
-from gaze_vlm.backbones.loading import check_model_type
+from gaze_vlm.backbones.loading import check_model_type, save_checkpoint
+from gaze_vlm.backbones.tiny.common import draw_weights, vision_sizes
+from gaze_vlm.backbones.tiny.llava import TinyLlavaSize, build_tiny_llava
 from gaze_vlm.errors import InputError
 
 LLAVA = FAMILIES[0]
@@ -84,3 +89,28 @@ def test_code_of_a_checkpoint_is_never_run(
         with pytest.raises(InputError, match="code of a checkpoint is never run"):
             check_model_type(str(folder), "Llava", ("llava",))
     assert not (tmp_path / "ran").exists()
+
+
+def build_siglip_llava() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """A LLaVA with SigLIP's tower, which has no class token and a head that LLaVA does not read."""
+    size = TinyLlavaSize(48, patch=12, vision_width=32, vision_layers=2, language_width=32)
+    like, processor = build_tiny_llava(WORDS, size)
+    tower = SiglipVisionConfig(**vision_sizes(32, 48, 12))
+    settings = {"vision_config": tower, "vision_feature_select_strategy": "full", "vision_feature_layer": -1}
+    config = LlavaConfig(**like.config.to_dict() | settings)
+    return draw_weights(lambda: LlavaForConditionalGeneration(config), 0), processor
+
+
+def test_a_tower_without_a_class_token(tmp_path: Path) -> None:
+    """With a class token taken for granted, the first patch would be left out and every other one moved by one."""
+    family = replace(LLAVA, build=build_siglip_llava)
+    save_checkpoint(*family.build(), tmp_path)
+    for options in ({"output": "modulate"}, {"output": None, "vit_layers": (1,)}):
+        backbone = make_backbone(family, tmp_path, **options)
+        cells = list(range(len(backbone.grid)))
+        gaze, moved = moved_cells(family, backbone, cells)
+        assert gaze == moved == cells
+    assert vit_difference(family, tmp_path) < 1e-5
+    whole = make_backbone(family, tmp_path, None, train=("vision", "projector", "language"))
+    whole(make_batch(whole)).cross_entropy.sum().backward()
+    assert all(p.grad is not None for p in whole.hf.parameters() if p.requires_grad)  # the head's are not asked for

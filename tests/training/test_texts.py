@@ -69,7 +69,7 @@ def test_a_long_text_is_cut_and_counted(tiny_llava: Path, prepared: Path, tmp_pa
     backbone.load(weights=False)
     collator = backbone.collator()
     end = collator.processor.tokenizer.eos_token_id
-    whole = collator.answer_ids(collator.render("", long, 4)[1])
+    whole = collator.answer_ids(*collator.render("", long, 4))
     _, answer = collator.tokenize("what is it ?", long, [1.0, 2.0, 3.0, 4.0])
     assert len(whole) >= 181
     assert answer == [*whole[:39], end]

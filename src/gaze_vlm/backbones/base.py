@@ -21,12 +21,14 @@ from gaze_vlm.attention.sources import (
     choose_layers,
 )
 from gaze_vlm.backbones.collator import Collator, one_per_group
+from gaze_vlm.backbones.greedy import greedy_config
 from gaze_vlm.backbones.layout import check_frame_size, covered_part
 from gaze_vlm.backbones.loading import check_model_type, four_bit_config, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
 from gaze_vlm.backbones.options import BackboneOptions
 from gaze_vlm.backbones.parts import parameters_by_part
 from gaze_vlm.backbones.passes import ModelPasses
+from gaze_vlm.backbones.processor_checks import check_processor
 from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import Grid, View
 from gaze_vlm.home import in_home
@@ -70,6 +72,11 @@ class Backbone(ModelPasses):
             return
         self.check_checkpoint()
         self.load_model(weights)
+        self.check_processor()
+        own = self.generative_model.generation_config
+        self.generative_model.generation_config = greedy_config(
+            own, self.processor.tokenizer, self.options.max_new_tokens
+        )
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.options.checkpoint)
         with nullcontext() if weights else torch.device("meta"):
             self.add_trainable_weights()
@@ -93,6 +100,14 @@ class Backbone(ModelPasses):
         if weights and options.quantization is not None:
             self.hf, self.processor = load(quantized=four_bit_config(self.hf, self.parts(), options.train))
         self.hf.train()  # from_pretrained leaves eval mode, in which gradient checkpointing is silently off
+
+    def check_processor(self) -> None:
+        """Refuse a processor that is not the model's.
+
+        Raises:
+            InputError: see `processor_checks.check_processor`.
+        """
+        check_processor(self.processor, self.hf.config, self.media, self.options.checkpoint)
 
     def add_trainable_weights(self) -> None:
         """Choose the trainable parameters, add LoRA, and make the gaze block."""

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Int
+from jinja2 import TemplateError
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.datamodules.clip import IGNORED
-from gaze_vlm.errors import InputError
+from gaze_vlm.errors import InputError, shortened
 from gaze_vlm.foreign_text import visible
 
 Media = Literal["image", "video"]
@@ -56,7 +57,8 @@ class ChatTexts:
     @property
     def padding(self) -> int:
         """Token id that fills a text up."""
-        id_: int = self.processor.tokenizer.pad_token_id
+        tokenizer = self.processor.tokenizer
+        id_: int = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         return id_
 
     @cached_property
@@ -153,7 +155,8 @@ class ChatTexts:
 
     def _token_ids(self, prompt: str, target: str, times_s: tuple[float, ...]) -> tuple[TokenIds, list[int]]:
         question, answer = self.render(prompt, target, len(times_s))
-        return self.question_ids(self.with_media(question, times_s)), self.answer_ids(answer)
+        asked = self.with_media(question, times_s)
+        return self.question_ids(asked), self.answer_ids(asked, answer)
 
     @cached_property
     def question_ids(self) -> Callable[[str], TokenIds]:
@@ -161,18 +164,24 @@ class ChatTexts:
         tokenizer = self.processor.tokenizer
         return lru_cache(maxsize=KEPT_QUESTIONS)(lambda text: np.array(tokenizer(text)["input_ids"], np.int64))
 
-    def answer_ids(self, answer: str) -> list[int]:
-        """Return all token ids of a rendered answer, with its end of text."""
-        tokenizer = self.processor.tokenizer
-        ids: list[int] = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    def answer_ids(self, question: str, answer: str) -> list[int]:
+        """Return all token ids of a rendered answer behind its question, with its end of text.
+
+        By itself an answer may have other tokens: Llama's tokenizer puts a space before the first word of any text.
+        """
+        tokenizer, answer = self.processor.tokenizer, answer.rstrip()  # some templates write a space behind it
+        asked, whole = self.question_ids(question).tolist(), tokenizer(question + answer)["input_ids"]
+        if whole[: len(asked)] == asked:
+            ids: list[int] = [*whole[len(asked) :], tokenizer.eos_token_id]
+        else:  # a token reaches from one into the other, or the tokenizer adds some at the end
+            ids = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         return ids[: ids.index(tokenizer.eos_token_id) + 1]  # templates that close a message write more behind it
 
     def is_cut(self, target: str) -> bool:
         """Whether a target text is longer than the model trains on, in tokens."""
         if len(target.encode()) < self.max_target_tokens - TEMPLATE_TOKENS:  # a token holds a byte or more
             return False
-        _, answer = self.render("", target, 1)
-        return len(self.answer_ids(answer)) > self.max_target_tokens
+        return len(self.answer_ids(*self.render("", target, 1))) > self.max_target_tokens
 
     def with_media(self, question: str, times_s: Sequence[float]) -> str:
         """Write the media in the place of the template's placeholders.
@@ -215,12 +224,28 @@ class ChatTexts:
         """
         question = self.question(prompt, frames)
         answered = {"role": "assistant", "content": [{"type": "text", "text": target}]}
-        whole: str = self.processor.apply_chat_template([self.asked(prompt, frames), answered], tokenize=False)
+        whole = self.written([self.asked(prompt, frames), answered])
         if not whole.startswith(question):
             raise InputError(
                 "the chat template does not begin an answered chat with the prompt itself: fix the template"
             )
         return question, whole.removeprefix(question)
+
+    def written(self, messages: list[dict[str, Any]], **options: bool) -> str:
+        """Write messages by the checkpoint's chat template.
+
+        Raises:
+            InputError: there is none, or it cannot write them.
+        """
+        try:
+            text: str = self.processor.apply_chat_template(messages, tokenize=False, **options)
+        except (ValueError, TemplateError) as error:
+            raise InputError(
+                f"{self.processor.tokenizer.name_or_path or 'this checkpoint'} has no chat template that writes a "
+                f"question about frames and its answer ({shortened(str(error), 120)}): add its chat_template.jinja, or "
+                "take the checkpoint that was tuned for instructions"
+            ) from error
+        return text
 
     def asked(self, prompt: str, frames: int) -> dict[str, Any]:
         """Return the message that asks about a clip."""
@@ -232,8 +257,6 @@ class ChatTexts:
         """A prompt about so many frames, as the chat template writes it, remembered."""
 
         def write(prompt: str, frames: int) -> str:
-            messages = [self.asked(prompt, frames)]
-            written: str = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            return written
+            return self.written([self.asked(prompt, frames)], add_generation_prompt=True)
 
         return lru_cache(maxsize=KEPT_QUESTIONS)(write)

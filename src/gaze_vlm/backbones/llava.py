@@ -13,11 +13,14 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.layout import Layout, processed_view, square_layout
+from gaze_vlm.backbones.loading import config_of
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
+from gaze_vlm.errors import InputError
 from gaze_vlm.gaze.view import View
 
+TOWERS = {"clip_vision_model": True, "dinov2": True, "siglip_vision_model": False}  # whether it has a class token
 LLAVA_PROCESSORS = (LlavaImageProcessor, LlavaImageProcessorPil)
 
 
@@ -29,8 +32,20 @@ class Llava(Backbone):
 
     model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
-    pooled: ClassVar[int] = 1  # patches that make a visual token, along a side
-    has_class_token = True
+
+    def check_checkpoint(self) -> str:
+        model_type = super().check_checkpoint()
+        tower_has_class_token(config_of(self.options.checkpoint), self.options.checkpoint)
+        return model_type
+
+    @property
+    def has_class_token(self) -> bool:
+        return tower_has_class_token(self.hf.config, self.options.checkpoint)
+
+    @property
+    def pooled(self) -> int:
+        """Patches that make a visual token of a video, along a side."""
+        return 1
 
     def encoding_modules(self) -> list[nn.Module]:
         return [self.hf.model.vision_tower]
@@ -62,8 +77,9 @@ class Llava(Backbone):
 
     def unused_parameters(self) -> list[nn.Parameter]:
         tower, feature_layer = self.hf.model.vision_tower, self.hf.config.vision_feature_layer
-        if hasattr(tower.encoder, "layers"):  # CLIP and SigLIP, whose last norm is for their pooled output
-            return parameters_of([*unused_layers(tower.encoder.layers, feature_layer), tower.post_layernorm])
+        if hasattr(tower.encoder, "layers"):  # CLIP and SigLIP, whose last norm and head are for their pooled output
+            pooling = [tower.post_layernorm, *([tower.head] if getattr(tower, "use_head", False) else [])]
+            return parameters_of([*unused_layers(tower.encoder.layers, feature_layer), *pooling])
         mask = getattr(tower.embeddings, "mask_token", None)  # DINOv2's, for its own training; some have none
         above = unused_layers(tower.encoder.layer, feature_layer)
         return [*parameters_of([*above, tower.layernorm]), *([] if mask is None else [mask])]
@@ -93,3 +109,25 @@ class Llava(Backbone):
         # A CLIP processor pads to a size of its own, if at all; LLaVA's to a square.
         is_padded = medium.is_padded or (isinstance(own, LLAVA_PROCESSORS) and bool(own.do_pad))
         return processed_view(own, aspect, is_padded)
+
+
+def tower_has_class_token(config: Any, checkpoint: str) -> bool:
+    """Whether the tower's sequence begins with a class token, which the model then leaves out of the visual tokens.
+
+    Raises:
+        InputError: a tower that is not known, or a config that leaves out a patch or keeps the class token.
+    """
+    tower, strategy = config.vision_config.model_type, config.vision_feature_select_strategy
+    if tower not in TOWERS:
+        raise InputError(
+            f"{checkpoint} has a {tower} as its vision tower, whose patches are not known: "
+            f"choose from {', '.join(TOWERS)}"
+        )
+    expected = "default" if TOWERS[tower] else "full"
+    if strategy != expected:
+        says = "leaves out its first patch" if strategy == "default" else f"needs {expected}"
+        raise InputError(
+            f"{checkpoint}: vision_feature_select_strategy is {strategy}, which with a {tower} {says}: set it to "
+            f"{expected} in config.json, if the checkpoint was trained so"
+        )
+    return TOWERS[tower]

@@ -19,7 +19,10 @@ class LlavaNextVideo(Llava):
 
     model_class: ClassVar[Any] = LlavaNextVideoForConditionalGeneration
     media: Media = "video"
-    pooled: ClassVar[int] = 2
+
+    @property
+    def pooled(self) -> int:
+        return int(self.hf.config.spatial_pool_stride)
 
     def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
         if media == "image":

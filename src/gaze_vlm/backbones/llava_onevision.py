@@ -10,7 +10,7 @@ from transformers.models.llava_onevision.modeling_llava_onevision import image_s
 
 from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.parts import ModelParts, parameters_of
+from gaze_vlm.backbones.parts import ModelParts
 from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.gaze.view import WHOLE_FRAME, View
 
@@ -23,17 +23,15 @@ class LlavaOnevision(Llava):
 
     model_class: ClassVar[Any] = LlavaOnevisionForConditionalGeneration
     media: Media = "video"
-    pooled: ClassVar[int] = 2
-    has_class_token = False
     tokens_after_clip: ClassVar[int] = 1  # the newline
+
+    @property
+    def pooled(self) -> int:
+        return 2  # in the library's code
 
     def parts(self) -> ModelParts:
         parts = super().parts()
         return {**parts, "projector": [*parts["projector"], nn.ParameterList([self.hf.model.image_newline])]}
-
-    def unused_parameters(self) -> list[nn.Parameter]:
-        tower = self.hf.model.vision_tower
-        return [*super().unused_parameters(), *parameters_of([tower.head] if tower.use_head else [])]
 
     def medium(self, media: Media, number: int, visual: VisualTokens, inputs: Mapping[str, Any]) -> Medium:
         if media == "video":

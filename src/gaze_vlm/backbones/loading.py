@@ -11,9 +11,10 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
+from gaze_vlm.backbones.checkpoint_files import OF_THE_KITCHEN, WHOLE, check_files, check_read, check_weights
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
 from gaze_vlm.cores import has_gpu
-from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.errors import InputError, MissingFileError, shortened
 from gaze_vlm.output import writing
 from gaze_vlm.shipped.checkpoints import locate_checkpoint
 from gaze_vlm.suggestions import nearest_path
@@ -21,7 +22,7 @@ from gaze_vlm.suggestions import nearest_path
 Dtype = Literal["float32", "bfloat16"]
 Quantization = Literal["4bit"]
 OWN_CODE: dict[str, Any] = {"trust_remote_code": False}  # a checkpoint brings none, and nobody is asked
-OF_THE_KITCHEN = "for the kitchen kitchen-llava ships, and `gaze-vlm backbone` makes others"
+READ: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}  # `check_read` refuses them
 
 
 def chosen_device(device: str | None = None) -> str:
@@ -42,14 +43,19 @@ def chosen_device(device: str | None = None) -> str:
     return device
 
 
-def model_type_of(checkpoint: str) -> str:
-    """Return the checkpoint's `model_type`.
+def config_of(checkpoint: str) -> Any:
+    """Return the checkpoint's config.
 
     Raises:
         MissingFileError: see `load_checkpoint`.
-        InputError: one that needs code of its own.
+        InputError: see `load_checkpoint`, or one that needs code of its own.
     """
-    return str(_reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE)).model_type)
+    return _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE))
+
+
+def model_type_of(checkpoint: str) -> str:
+    """Return the checkpoint's `model_type`; raises as `config_of`."""
+    return str(config_of(checkpoint).model_type)
 
 
 def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
@@ -90,17 +96,19 @@ def load_checkpoint(
 
     Raises:
         MissingFileError: the checkpoint is a path without a model, or a name that no reachable hub has.
-        InputError: its weights are damaged.
+        InputError: its files are damaged, or lack weights of the model.
     """
     processor = _reached(checkpoint, partial(AutoProcessor.from_pretrained, **OWN_CODE))
     if not weights:
-        config = _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE))
+        config = config_of(checkpoint)
         build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
         with torch.device("meta"):
             return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
     more = {} if quantized is None else {"quantization_config": quantized}
-    load = partial(model_class.from_pretrained, dtype=dtype, attn_implementation=attention, **more)
-    return _reached(checkpoint, load), processor
+    load = partial(model_class.from_pretrained, dtype=dtype, attn_implementation=attention, **READ, **more)
+    model, info = _reached(checkpoint, load)
+    check_read(checkpoint, info)
+    return model, processor
 
 
 def save_checkpoint(model: Any, processor: Any, folder: Path) -> None:
@@ -114,12 +122,16 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
     """What the library loads of a checkpoint, with our word on where it is not."""
     place = locate_checkpoint(checkpoint)
     is_hub_name = place.count("/") == 1 and not place.startswith((".", "/"))
-    if (Path(place).exists() or not is_hub_name) and not Path(place, "config.json").is_file():
-        close = "" if Path(place).exists() else nearest_path(Path(place))
-        raise MissingFileError(f"no model in {place}: it has no config.json; {OF_THE_KITCHEN}{close}")
+    if Path(place).exists():
+        check_files(Path(place))
+    elif not is_hub_name:
+        raise MissingFileError(f"no model in {place}: no such folder; {OF_THE_KITCHEN}{nearest_path(Path(place))}")
     try:
         return load(place)
     except OSError as error:
+        if Path(place).exists():
+            check_weights(Path(place))
+            raise MissingFileError(f"{place} lacks a file ({shortened(str(error), 200)}): {WHOLE}") from error
         raise MissingFileError(f"no model in {place}: {how_to_fetch(place, error)}; {OF_THE_KITCHEN}") from error
     except ValueError as error:
         if "trust_remote_code" not in str(error) and "model type" not in str(error):

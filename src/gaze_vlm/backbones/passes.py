@@ -137,11 +137,9 @@ class ModelPasses(ModelFamily, ABC):
     def answer_ids(self, prepared: dict[str, Tensor]) -> tuple[Int[Tensor, "batch made"], Any]:
         """Answer prepared prompts; return token ids with their end of text, and the cache of what was read."""
         inputs = {name: value for name, value in prepared.items() if name != "position_ids"}  # made from the mask
-        limit, read = self.options.max_new_tokens, inputs["input_ids"].shape[1]
+        read = inputs["input_ids"].shape[1]
         made = self.generative_model.generate(
             **inputs,
-            max_new_tokens=limit,
-            do_sample=False,
             return_dict_in_generate=True,
             synced_gpus=self.passes_in_step,  # a process whose answers ended early runs on with the others
         )

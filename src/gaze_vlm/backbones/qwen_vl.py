@@ -67,6 +67,18 @@ class QwenVL(Backbone):
             )
         return model_type
 
+    def check_processor(self) -> None:
+        super().check_processor()
+        own, vision = getattr(self.processor, f"{self.media}_processor"), self.hf.config.vision_config
+        sizes = {"patch_size": "patch_size", "merge_size": "spatial_merge_size", "temporal_patch_size": None}
+        for name, of_model in sizes.items():
+            found, expected = getattr(own, name), getattr(vision, of_model or name)
+            if found != expected:
+                raise InputError(
+                    f"{self.options.checkpoint}: its processor has {name} {found}, and the model {expected}: take "
+                    "processor and weights of one checkpoint"
+                )
+
     def parts(self) -> ModelParts:
         model = self.hf.model
         mergers = [model.visual.merger, *getattr(model.visual, "deepstack_merger_list", [])]

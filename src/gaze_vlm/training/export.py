@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from safetensors.torch import save_file
-from transformers import GenerationConfig
 
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.export_files import BLOCK, SETTINGS, ClipShape
+from gaze_vlm.backbones.greedy import greedy_config
 from gaze_vlm.backbones.lora import merge_lora, save_adapter
 from gaze_vlm.datamodules.clip import PROMPTS
 from gaze_vlm.errors import InputError
 from gaze_vlm.preparation.records import Task
-
-OF_SAMPLING = ("temperature", "top_p", "top_k", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
-
 
 Form = Literal["whole", "adapter", "block"]
 
@@ -59,7 +56,8 @@ def export_backbone(
         if chosen.lora is not None:
             merge_lora(backbone.hf)
         backbone.hf.save_pretrained(output)
-    greedy_config(backbone).save_pretrained(output)
+    own, tokenizer = backbone.hf.generation_config, backbone.processor.tokenizer
+    greedy_config(own, tokenizer, chosen.max_new_tokens).save_pretrained(output)
     frame_processor(backbone).save_pretrained(output)
     trained_on = {
         "clip": None if clip is None else asdict(clip),
@@ -67,16 +65,6 @@ def export_backbone(
         "gaze_input": gaze_input,
     }
     write_settings(backbone, output, trained_on)
-
-
-def greedy_config(backbone: Backbone) -> GenerationConfig:
-    """Return the model's generation config, with which plain `generate()` answers as a run does.
-
-    It is greedy, and an answer has at most the run's `max_new_tokens`.
-    """
-    own = backbone.hf.generation_config.to_dict()
-    kept = {name: value for name, value in own.items() if name not in OF_SAMPLING and not name.startswith("_")}
-    return GenerationConfig(**kept | {"do_sample": False, "max_new_tokens": backbone.options.max_new_tokens})
 
 
 def frame_processor(backbone: Backbone) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from gaze_vlm.backbones.checkpoint_files import check_weights
 from gaze_vlm.backbones.loading import check_four_bits
 from gaze_vlm.datamodules.gaze_sources import StoredGaze
 from gaze_vlm.errors import UserError
@@ -51,11 +52,7 @@ def weights_there(training: Training) -> Iterable[Problem]:
     Weights under the name of a hub are looked for when they are loaded.
     """
     folder = Path(training.module.backbone.options.checkpoint)
-    weights = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
-    if (folder / "config.json").is_file() and not weights:
-        yield Problem(
-            f"{folder} has a config.json and no weights (*.safetensors): copy or download the whole checkpoint"
-        )
+    return refusals(partial(check_weights, folder)) if (folder / "config.json").is_file() else ()
 
 
 def prepared_store(training: Training) -> Iterable[Problem]:

@@ -1,0 +1,28 @@
+"""Greedy answers, whatever a checkpoint's generation_config.json says."""
+
+from typing import Any
+
+from transformers import GenerationConfig
+
+TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+
+
+def greedy_config(own: GenerationConfig, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
+    """Make a generation config that changes no logits.
+
+    Checkpoints bring sampling, penalties and banned words: Qwen2.5-VL-Instruct has a repetition penalty of 1.05, which
+    is applied to greedy answers too. Of theirs the special tokens alone are kept.
+
+    Args:
+        own: the model's.
+        tokenizer: the checkpoint's; its end of text, with which answers are trained to end, ends them too.
+        max_new_tokens: tokens of the longest answer.
+    """
+    kept = {name: getattr(own, name, None) for name in TOKENS}
+    ends = kept["eos_token_id"]
+    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    ends = [*dict.fromkeys([*ends, tokenizer.eos_token_id])]
+    kept["eos_token_id"] = ends if len(ends) > 1 else ends[0]
+    if kept["pad_token_id"] is None:
+        kept["pad_token_id"] = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return GenerationConfig(**kept, do_sample=False, max_new_tokens=max_new_tokens)
