@@ -14,8 +14,8 @@ from gaze_vlm.comparison.statistics import paired_interval
 from gaze_vlm.comparison.table import build_table
 
 COLUMNS = (
-    "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,p,p_holm,"
-    "baseline_diff,baseline_low,baseline_high,baseline_p,baseline_p_holm,clips,published,published_on"
+    "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,diff_sd,p,p_holm,"
+    "baseline_diff,baseline_low,baseline_high,baseline_sd,baseline_p,baseline_p_holm,clips,published,published_on"
 )
 CLIPS = 48
 
@@ -61,8 +61,9 @@ def test_csv_holds_the_worked_out_numbers(tmp_path, runs, right):
     assert float(gaze["sd"]) == pytest.approx(100 * seeds.std(ddof=1), abs=1e-3)
     arms = [np.stack([right[arm, seed][0] for seed in (0, 1)]).astype(float) for arm in ("gaze", "control")]
     expected = paired_interval(*arms, [f"P{clip // 4:02d}" for clip in range(CLIPS)])
-    got = [float(gaze[name]) for name in ("diff", "diff_low", "diff_high")]
-    assert got == pytest.approx([100 * x for x in (expected.mean, expected.low, expected.high)], abs=1e-3)
+    got = [float(gaze[name]) for name in ("diff", "diff_low", "diff_high", "diff_sd")]
+    sd = (arms[0] - arms[1]).mean(axis=1).std(ddof=1)
+    assert got == pytest.approx([100 * x for x in (expected.mean, expected.low, expected.high, sd)], abs=1e-3)
 
     same = line("gaze", "future/same", "exact_match")
     assert same["clips"] == "16"
@@ -147,10 +148,12 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     activity = page.split("## ")[1]
     any_ = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun_any"]
     shown = [f"{row.mean:.1f} ± {row.sd:.1f}" for row in (noun, any_)]
-    difference = f"{noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
+    difference = (
+        f"{noun.diff:+.1f} ± {noun.diff_sd:.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
+    )
     assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 | {difference} |" in activity
     assert "CHAIRs and CHAIRi, where less is better" in page
-    assert "| gaze | 1.50 ± 0.00 | -1.00 [-1.00, -1.00], p < 0.001 |" in activity
+    assert "| gaze | 1.50 ± 0.00 | -1.00 ± 0.00 [-1.00, -1.00], p < 0.001 |" in activity
     assert "repeats the current action" not in activity
     same = page.split("## ")[3]
     assert "| *oracle: repeats the current action* | 100.0 | — | — | 100.0 | — |" in same

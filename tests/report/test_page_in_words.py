@@ -54,7 +54,9 @@ def test_a_task_without_the_score_is_left_out(page: Callable[..., str], change: 
     assert "Training with gaze helped" in said
     assert "40 test clips of 10 sessions" in said
     assert "The action that comes next. After training with gaze, the model names" in said
-    assert "In brackets: 95 % intervals over sessions. The action that comes next" in said  # above the chart
+    assert (
+        "In brackets: 95 % intervals over sessions, for this one seed. The action that comes next" in said
+    )  # above the chart
 
 
 def test_the_treatment_is_compared_with_its_own_control(page: Callable[..., str]) -> None:

@@ -14,9 +14,7 @@ def mean_cell(row: Row | None) -> str:
     """Write a mean, with the standard deviation over seeds."""
     if row is None:
         return DASH
-    decimals = _decimals(row.metric)
-    deviation = "" if isnan(row.sd) else f" ± {row.sd:.{decimals}f}"
-    return f"{row.mean:z.{decimals}f}{deviation}"
+    return f"{row.mean:z.{_decimals(row.metric)}f}{_deviation(row.metric, row.sd)}"
 
 
 def difference_cell(row: Row | None, control: str) -> str:
@@ -27,14 +25,16 @@ def difference_cell(row: Row | None, control: str) -> str:
     if row is None:
         return DASH
     against = "" if row.control in ("", control) else f" (vs {row.control})"
-    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.p_holm) + against
+    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.diff_sd, row.p_holm) + against
 
 
 def baseline_cell(row: Row | None) -> str:
     """Write the difference from the baseline."""
     if row is None:
         return DASH
-    return _signed(row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_p_holm)
+    return _signed(
+        row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_sd, row.baseline_p_holm
+    )
 
 
 def estimate_cell(metric: str, estimate: Estimate | None) -> str:
@@ -64,10 +64,15 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def _signed(metric: str, mean: float, low: float, high: float, p: float = nan) -> str:
+def _deviation(metric: str, sd: float) -> str:
+    return "" if isnan(sd) else f" ± {sd:.{_decimals(metric)}f}"
+
+
+def _signed(metric: str, mean: float, low: float, high: float, sd: float = nan, p: float = nan) -> str:
     if isnan(mean):
         return DASH
     shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
+    shown += _deviation(metric, sd)
     if isnan(low):
         return f"{shown} {NO_INTERVAL}"
     return f"{shown} [{from_}, {to}]" + ("" if isnan(p) else f", {p_text(p)}")

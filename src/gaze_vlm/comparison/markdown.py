@@ -153,9 +153,10 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
         *([f"- {SEES_GAZE_NOTE}"] if not table.sees_gaze.isdisjoint(arms) else []),
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
-        f"in nats. Differences are paired with {as_code(table.control)} on the same seeds and clips. The interval is "
-        "a t interval clustered by session, seeds averaged first, so it holds for these trained seeds. p is two-sided, "
-        "of sign flips of whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
+        f"in nats. Differences are paired with {as_code(table.control)} on the same seeds and clips, and so is their "
+        "deviation. The interval is a t interval clustered by session, seeds averaged first: it holds for these "
+        "trained seeds, and ± says how far others may lie. p is two-sided, of sign flips of "
+        "whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
         f"{LEAST_SESSIONS} sessions there is neither (docs/scores.md).",
     ]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from gaze_vlm.comparison.groups import in_task
 from gaze_vlm.comparison.permutation import paired_p
 from gaze_vlm.comparison.runs import METRICS, Run
-from gaze_vlm.comparison.statistics import Estimate, paired_interval, ratio_values
+from gaze_vlm.comparison.statistics import Estimate, paired_interval, ratio_values, sd_over_seeds
 from gaze_vlm.metrics.scores import SCORES
 
 
@@ -30,9 +30,10 @@ class ArmScores(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Arm − reference with its interval by sessions, and the p of no difference, not corrected."""
+    """Arm − reference with its interval by sessions, its sd over seeds, and the p of no difference, not corrected."""
 
     estimate: Estimate
+    sd: float
     p: float
 
 
@@ -57,7 +58,11 @@ def paired_difference(arm: ArmScores, reference: ArmScores, metric: str) -> Diff
         return None
     treated = arm.of(metric)[_rows(arm.seeds, shared)]
     untreated = reference.of(metric)[_rows(reference.seeds, shared)]
-    return Difference(paired_interval(treated, untreated, arm.sessions), paired_p(treated, untreated, arm.sessions))
+    return Difference(
+        paired_interval(treated, untreated, arm.sessions),
+        sd_over_seeds(treated - untreated),
+        paired_p(treated, untreated, arm.sessions),
+    )
 
 
 def _rows(seeds: tuple[int, ...], chosen: Iterable[int]) -> list[int]:

@@ -31,9 +31,9 @@ class Row:
 
     `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `control`: the arm that this is compared
     with, blank for the control itself. `diff`: arm − control on the seeds and clips of both, with its 95 % interval by
-    sessions, the p of no difference, and that p corrected over the arms of the task and score. `baseline_…`: the same
-    against the baseline. NaN where no pair exists. `published`: a paper's figure and what it was measured on, NaN for
-    none.
+    sessions, its sd over seeds, the p of no difference, and that p corrected over the arms of the task and score.
+    `baseline_…`: the same against the baseline. NaN where no pair exists. `published`: a paper's figure and what it was
+    measured on, NaN for none.
     """
 
     backbone: str
@@ -49,11 +49,13 @@ class Row:
     diff: float
     diff_low: float
     diff_high: float
+    diff_sd: float
     p: float
     p_holm: float
     baseline_diff: float
     baseline_low: float
     baseline_high: float
+    baseline_sd: float
     baseline_p: float
     baseline_p_holm: float
     clips: int
@@ -165,8 +167,8 @@ def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], refe
     own = scores[run.arm]
     values = own.of(metric)
     counted = ~np.isnan(values).any(axis=0)
-    diff, low, high, p = _against(own, scores.get(reference), metric)
-    baseline_diff, baseline_low, baseline_high, baseline_p = _against(
+    diff, low, high, sd, p = _against(own, scores.get(reference), metric)
+    baseline_diff, baseline_low, baseline_high, baseline_sd, baseline_p = _against(
         own, None if run.arm == baseline else scores.get(baseline), metric
     )
     return Row(
@@ -183,24 +185,27 @@ def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], refe
         diff=diff,
         diff_low=low,
         diff_high=high,
+        diff_sd=sd,
         p=p,
         p_holm=nan,
         baseline_diff=baseline_diff,
         baseline_low=baseline_low,
         baseline_high=baseline_high,
+        baseline_sd=baseline_sd,
         baseline_p=baseline_p,
         baseline_p_holm=nan,
         clips=int(counted.sum()),
     )
 
 
-def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> tuple[float, float, float, float]:
-    """Difference, its interval and p; NaN where there is no pair."""
+def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> tuple[float, float, float, float, float]:
+    """Difference, its interval, sd over seeds and p; NaN where there is no pair."""
     gain = None if reference is None else paired_difference(arm, reference, metric)
     if gain is None:
-        return nan, nan, nan, nan
-    mean, low, high = (points(metric, value) for value in (gain.estimate.mean, gain.estimate.low, gain.estimate.high))
-    return mean, low, high, gain.p
+        return nan, nan, nan, nan, nan
+    estimate = gain.estimate
+    mean, low, high, sd = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high, gain.sd))
+    return mean, low, high, sd, gain.p
 
 
 def points(metric: str, value: float) -> float:

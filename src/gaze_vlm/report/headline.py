@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import NamedTuple
 
 from gaze_vlm.comparison.config import Comparison
@@ -152,9 +152,10 @@ def verdict(one: Headline | None, roles: Roles) -> str:
     return f"No sure effect of {'gaze' if roles.is_gaze else f'the arm {roles.treatment}'}"
 
 
-def signed(mean: float, low: float, high: float) -> str:
-    """Write a difference with its interval, as far as they exist."""
+def signed(mean: float, low: float, high: float, sd: float = nan) -> str:
+    """Write a difference with its sd over seeds and its interval, as far as they exist."""
     if isnan(mean):
         return DASH
     interval = "" if isnan(low) else f" [{low:+z.1f}, {high:+z.1f}]"
-    return f"{mean:+z.1f}{interval}"
+    deviation = "" if isnan(sd) else f" ± {sd:.1f}"
+    return f"{mean:+z.1f}{deviation}{interval}"

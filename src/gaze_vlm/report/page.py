@@ -89,6 +89,7 @@ def page_of(found: Compared, output: Path, count: int, named: Sequence[str]) -> 
         verdict=verdict(main, roles),
         headlines=headlines,
         tested=max(tested),
+        seeds=max(map(len, arms.values())),
         sees_gaze=sorted(table.sees_gaze & arms.keys()),
         control=table.control,
         meaning=MEANING[metric],
