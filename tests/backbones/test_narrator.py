@@ -1,11 +1,13 @@
 """What the narrator alone does; the rest is in test_contract.py."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2LMHeadModel, VisionEncoderDecoderModel
 
@@ -146,3 +148,14 @@ def test_a_bad_part_is_named(
     assert main(["narrator", *usual, *options]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gpt2_that_lacks_a_weight_is_refused(gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Its cross-attention alone is new."""
+    language = Path(shutil.copytree(gpt2, tmp_path / "gpt2"))
+    weights = load_file(language / "model.safetensors")
+    del weights["transformer.ln_f.weight"]
+    save_file(weights, language / "model.safetensors", {"format": "pt"})
+    options = [f"--language={language}", f"--output={tmp_path / 'out'}", "--pretrained=false"]
+    assert main(["narrator", "--vision=vit_tiny_patch16_224", *options]) == 1
+    assert f"{language} lacks 1 weights of its model, which would be random: transformer.ln" in capsys.readouterr().err

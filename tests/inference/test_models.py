@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from backbone_families import make_clip
 from gaze_vlm import load_backbone
@@ -138,4 +139,20 @@ def test_what_is_missing_or_of_another_model_is_named(tiny_llava: Path, tmp_path
         load_backbone(retold(tmp_path, base_checkpoint="kitchen-llava", options=OPTIONS))
     (tmp_path / "adapter_model.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"adapter_model\.safetensors is missing"):
+        load_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["lora_A", "multi_modal_projector"])
+def test_an_adapter_whose_weights_have_other_names_is_refused(part: str, tiny_llava: Path, tmp_path: Path) -> None:
+    """As where a library named its modules anew: the model would answer as its base, or as half of the adapter."""
+    backbone = trained(tiny_llava, lora=Lora(("vision", "language"), rank=2), train=("projector",))
+    export_backbone(backbone, tmp_path, "adapter")
+    file = tmp_path / "adapter_model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if part in name)
+    save_file({key: value for key, value in weights.items() if key != name}, file)
+    with pytest.raises(InputError, match=rf"holds no adapter of .*: it lacks .*{part}"):
+        load_backbone(tmp_path)
+    save_file(weights | {f"{name}.more": weights[name].clone()}, file)
+    with pytest.raises(InputError, match=rf"the model has no .*{part}.*more"):
         load_backbone(tmp_path)

@@ -22,7 +22,8 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from gaze_vlm.backbones.loading import OWN_CODE, how_to_fetch, save_checkpoint
+from gaze_vlm.backbones.checkpoint_files import check_read
+from gaze_vlm.backbones.loading import OWN_CODE, READ, how_to_fetch, save_checkpoint
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import check_new_folder
 from gaze_vlm.ranges import at_least
@@ -69,7 +70,9 @@ def compose_narrator(
         raise MissingFileError(f"language {language}: {how_to_fetch(language, error)}") from error
     if kind != "gpt2":
         raise InputError(f"language {language} is a {kind}: a narrator needs a GPT-2, which takes cross-attention")
-    decoder = GPT2LMHeadModel.from_pretrained(language, add_cross_attention=True, is_decoder=True)
+    gpt2: Any = GPT2LMHeadModel
+    decoder, info = gpt2.from_pretrained(language, add_cross_attention=True, is_decoder=True, **READ)
+    check_read(language, {**info, "missing_keys": {name for name in info["missing_keys"] if "cross" not in name}})
     for name, parameter in decoder.named_parameters():
         if name.endswith("crossattention.c_proj.weight"):
             nn.init.zeros_(parameter)

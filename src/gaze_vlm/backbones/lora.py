@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from gaze_vlm.backbones.parts import ModelPart, ModelParts, parameters_by_part, part_of_modules
-from gaze_vlm.errors import InputError, MissingFileError
+from gaze_vlm.errors import InputError, MissingFileError, first_of
 from gaze_vlm.ranges import above_zero, at_least
 
 ADAPTER = "default"
@@ -185,7 +185,7 @@ def merge_adapter(hf: Any, folder: Path) -> None:
             raise MissingFileError(f"{folder / name} is missing: export the run again, or copy its whole folder")
     try:
         config = LoraConfig.from_pretrained(str(folder))
-        config.modules_to_save = None  # whole modules, whose weights take the place of the base model's
+        whole_modules, config.modules_to_save = config.modules_to_save or [], None  # these replace the base model's
         weights = {key.removeprefix(OF_PEFT): value for key, value in load_file(folder / ADAPTER_FILE).items()}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "fan_in_fan_out is set to")
@@ -193,9 +193,12 @@ def merge_adapter(hf: Any, folder: Path) -> None:
         added = {key: value for key, value in weights.items() if "lora_" in key}
         whole = {key: value for key, value in weights.items() if key not in added}
         set_peft_model_state_dict(hf, added, adapter_name=ADAPTER)
-        unexpected = hf.load_state_dict(whole, strict=False).unexpected_keys
+        expected = {*get_peft_model_state_dict(hf, adapter_name=ADAPTER, save_embedding_layers=False)}
+        expected |= {f"{name}.{key}" for name in whole_modules for key in hf.get_submodule(name).state_dict()}
+        hf.load_state_dict(whole, strict=False)
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder} holds no adapter of {hf.name_or_path}: {str(error).splitlines()[0]}") from error
-    if unexpected:
-        raise InputError(f"{folder} holds no adapter of {hf.name_or_path}: that has no {unexpected[0]}")
+    if differing := sorted(expected ^ weights.keys()):
+        lacks = "the model has no" if differing[0] in weights else "it lacks"
+        raise InputError(f"{folder} holds no adapter of {hf.name_or_path}: {lacks} {first_of(differing)}")
     merge_lora(hf)
