@@ -2,11 +2,13 @@
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from backbone_families import FAMILIES, make_backbone, make_clip
 from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.loading import save_checkpoint
+from gaze_vlm.errors import InputError
 
 TEMPLATE = (  # in the manner of LLaVA 1.5's: a space behind each text, none behind the last colon
     "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
@@ -67,3 +69,43 @@ def test_a_token_that_reaches_over_the_edge(collator: Collator) -> None:
     ids = collator.answer_ids("ASSISTANT: cu", "t onion")
     assert ids[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(ids[:-1]).strip() == "t onion"
+
+
+ONEVISION = (  # in the manner of LLaVA-OneVision's: a space behind a role in a chat, a new line in a prompt
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + ' ' }}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ '\n' + part['text'] }}{% endif %}"
+    "{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def test_a_template_with_other_white_space_before_an_answer(
+    collator: Collator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question stays as it is asked at test."""
+    monkeypatch.setattr(collator.processor, "chat_template", ONEVISION)
+    monkeypatch.setattr(collator, "question", type(collator).question.func(collator))  # it remembers
+    question, answer = collator.render("what is it ?", "cut onion", 2)
+    assert question.endswith("<|im_start|>assistant\n")
+    assert answer == "cut onion<|im_end|>\n"
+    monkeypatch.setattr(collator.processor, "chat_template", ONEVISION.replace("'<|im_start|>assistant", "'another"))
+    monkeypatch.setattr(collator, "question", type(collator).question.func(collator))
+    with pytest.raises(InputError, match="does not begin an answered chat with the prompt itself"):
+        collator.render("what is it ?", "cut onion", 2)
+
+
+def test_one_start_and_no_end_of_a_question(collator: Collator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where template and tokenizer both write the start of text, and where the tokenizer ends every text."""
+    tokenizer = collator.processor.tokenizer
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    marks = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", start), ("</s>", end)])
+    monkeypatch.setattr(tokenizer.backend_tokenizer, "post_processor", marks)
+    for text in ("USER: what", "<s>USER: what"):
+        ids = collator.ids_of(text)
+        assert (ids.count(start), ids.count(end)) == (1, 0)
+    assert tokenizer.convert_ids_to_tokens(collator.answer_ids("USER: ASSISTANT:", " cut onion ")) == [
+        "▁cut",
+        "▁onion",
+        "</s>",
+    ]

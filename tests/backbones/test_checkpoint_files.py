@@ -62,6 +62,26 @@ def without_end(folder: Path) -> None:
     edit(folder / "tokenizer_config.json", eos_token=None)
 
 
+def beside_adapter(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+
+
+def cut_bin(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes()[:5000])
+
+
+def as_plain_texts(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
+    )
+
+
+def without_head(folder: Path) -> None:
+    edit_weights(folder / "model.safetensors", lambda weights: weights.pop("language_model.lm_head.weight"))
+
+
 DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("no weights", lambda f: (f / "model.safetensors").unlink(), r"has a config.json and no weights \(model.safeten"),
     ("a shard", to_shards, r"lacks 1 of its 2 files of weights \(model-00002-of-00002.safetensors\)"),
@@ -73,6 +93,26 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("pointer to a config", lambda f: (f / "config.json").write_text(POINTER), "config.json is a pointer of Git LFS"),
     ("pointer to a tokenizer", lambda f: (f / "tokenizer.json").write_text(POINTER), "tokenizer.json is a pointer"),
     ("cut config", lambda f: (f / "config.json").write_text('{"model_type"'), r"config.json is damaged \(.*\): copy"),
+    ("adapter beside a model", beside_adapter, "holds an adapter beside its model, which would be added to it: remove"),
+    ("cut tokenizer", lambda f: (f / "tokenizer.json").write_text('{"version'), "a file that transformers cannot read"),
+    (
+        "size in letters",
+        lambda f: edit(f / "config.json", text_config={"hidden_size": "32"}),
+        "transformers cannot read",
+    ),
+    (
+        "no model type",
+        lambda f: (f / "config.json").write_text("{}"),
+        "config.json is of no model that transformers has",
+    ),
+    ("cut weights of torch", cut_bin, "a damaged one|its weights are damaged"),
+    (
+        "several layers",
+        lambda f: edit(f / "config.json", vision_feature_layer=[-2, -1]),
+        r"joins the vision layers \[-2, -",
+    ),
+    ("template of plain texts", as_plain_texts, "has no chat template that writes a question about frames"),
+    ("head", without_head, "lacks lm_head.weight, which would be random: set tie_word_embeddings to true"),
     ("adapter", as_adapter, "it is an adapter of llava-hf/llava-1.5-7b-hf: merge it"),
     ("gguf", as_gguf, r"it holds weights of llama.cpp \(GGUF\)"),
     ("cache", as_cache, r"it is a hub's cache: name the folder .*snapshots/1a2b"),
@@ -133,6 +173,22 @@ def test_a_whole_folder_in_shards_is_read(tiny_llava: Path, tmp_path: Path) -> N
     assert torch.equal(shards(make_batch(shards)).cross_entropy, whole(make_batch(whole)).cross_entropy)
 
 
+def test_files_that_nobody_reads_may_be_pointers(tiny_llava: Path, tmp_path: Path) -> None:
+    """As of a clone that fetched the safetensors alone."""
+    folder = Path(shutil.copytree(tiny_llava, tmp_path / "checkpoint"))
+    for name in ("flax_model.msgpack", "pytorch_model.bin"):
+        (folder / name).write_text(POINTER)
+    make_backbone(LLAVA, folder)
+
+
+def test_a_template_that_the_tokenizer_alone_has(tiny_llava: Path, tmp_path: Path) -> None:
+    folder, usual = Path(shutil.copytree(tiny_llava, tmp_path / "checkpoint")), make_backbone(LLAVA, tiny_llava, None)
+    edit(folder / "tokenizer_config.json", chat_template=(folder / "chat_template.jinja").read_text())
+    (folder / "chat_template.jinja").unlink()
+    backbone = make_backbone(LLAVA, folder, None)
+    assert torch.equal(make_batch(backbone).inputs["input_ids"], make_batch(usual).inputs["input_ids"])
+
+
 @pytest.mark.parametrize("name", ["patch_size", "merge_size", "temporal_patch_size"])
 def test_a_processor_of_another_qwen_is_refused(name: str, tmp_path: Path) -> None:
     """Qwen2.5-VL's patches have 14 px, Qwen3-VL's 16: frames would be cut otherwise than the model learned."""
@@ -187,3 +243,6 @@ def test_another_stride_of_pooling(tmp_path: Path) -> None:
     backbone = make_backbone(family, tmp_path)
     assert (backbone.layout.language.rows, backbone.layout.language.columns) == (2, 2)
     assert backbone(make_batch(backbone)).attention.log_probs.shape[-1] == 4
+    edit(tmp_path / "config.json", spatial_pool_stride=3)
+    with pytest.raises(UserError, match="spatial_pool_stride 3 leaves patches out of 8 a side"):
+        make_backbone(family, tmp_path)

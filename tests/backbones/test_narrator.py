@@ -111,7 +111,8 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gpt2")
     model, processor = build_tiny_narrator(WORDS)
     config = model.decoder.config
-    config.add_cross_attention = config.is_decoder = False
+    config.add_cross_attention = False
+    del config.is_decoder  # as a GPT-2 of the hub, which knows of neither
     GPT2LMHeadModel(config).save_pretrained(folder)
     processor.tokenizer.chat_template = None
     processor.tokenizer.save_pretrained(folder)

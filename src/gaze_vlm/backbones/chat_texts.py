@@ -161,8 +161,14 @@ class ChatTexts:
     @cached_property
     def question_ids(self) -> Callable[[str], TokenIds]:
         """Token ids of a question with its media, remembered."""
+        return lru_cache(maxsize=KEPT_QUESTIONS)(lambda text: np.array(self.ids_of(text), np.int64))
+
+    def ids_of(self, text: str) -> list[int]:
+        """Return the token ids of a text from a chat's start on, with one start of text and no end that it has not."""
         tokenizer = self.processor.tokenizer
-        return lru_cache(maxsize=KEPT_QUESTIONS)(lambda text: np.array(tokenizer(text)["input_ids"], np.int64))
+        starts, end = tokenizer.bos_token, tokenizer.eos_token
+        ids: list[int] = tokenizer(text, add_special_tokens=not (starts and text.startswith(starts)))["input_ids"]
+        return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] and not text.rstrip().endswith(end) else ids
 
     def answer_ids(self, question: str, answer: str) -> list[int]:
         """Return all token ids of a rendered answer behind its question, with its end of text.
@@ -170,10 +176,10 @@ class ChatTexts:
         By itself an answer may have other tokens: Llama's tokenizer puts a space before the first word of any text.
         """
         tokenizer, answer = self.processor.tokenizer, answer.rstrip()  # some templates write a space behind it
-        asked, whole = self.question_ids(question).tolist(), tokenizer(question + answer)["input_ids"]
+        asked, whole = self.question_ids(question).tolist(), self.ids_of(question + answer)
         if whole[: len(asked)] == asked:
             ids: list[int] = [*whole[len(asked) :], tokenizer.eos_token_id]
-        else:  # a token reaches from one into the other, or the tokenizer adds some at the end
+        else:  # a token reaches from one into the other
             ids = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         return ids[: ids.index(tokenizer.eos_token_id) + 1]  # templates that close a message write more behind it
 
@@ -225,11 +231,15 @@ class ChatTexts:
         question = self.question(prompt, frames)
         answered = {"role": "assistant", "content": [{"type": "text", "text": target}]}
         whole = self.written([self.asked(prompt, frames), answered])
-        if not whole.startswith(question):
+        if whole.startswith(question):
+            return question, whole.removeprefix(question)
+        # Some templates, such as LLaVA-OneVision's, write other white space before an answer than before a prompt's.
+        place = whole.rfind(target.strip())
+        if place < 0 or whole[:place].split() != question.split():
             raise InputError(
                 "the chat template does not begin an answered chat with the prompt itself: fix the template"
             )
-        return question, whole.removeprefix(question)
+        return question, whole[place:]
 
     def written(self, messages: list[dict[str, Any]], **options: bool) -> str:
         """Write messages by the checkpoint's chat template.
@@ -239,7 +249,7 @@ class ChatTexts:
         """
         try:
             text: str = self.processor.apply_chat_template(messages, tokenize=False, **options)
-        except (ValueError, TemplateError) as error:
+        except (ValueError, TypeError, TemplateError) as error:
             raise InputError(
                 f"{self.processor.tokenizer.name_or_path or 'this checkpoint'} has no chat template that writes a "
                 f"question about frames and its answer ({shortened(str(error), 120)}): add its chat_template.jinja, or "

@@ -12,6 +12,7 @@ WHOLE = "copy or download the whole checkpoint"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 POINTER = b"version https://git-lfs"
 POINTER_BYTES = 1024  # the specification's bound
+ADAPTER = "adapter_config.json"
 
 
 def check_files(folder: Path) -> None:
@@ -19,18 +20,31 @@ def check_files(folder: Path) -> None:
 
     Raises:
         MissingFileError: it has no config.json.
-        InputError: a file is a pointer of Git LFS or damaged, or the weights are quantized.
+        InputError: a file is a pointer of Git LFS, or there is an adapter.
     """
     if (pointer := next(_pointers(folder), None)) is not None:
         raise InputError(f"{pointer} is a pointer of Git LFS, not the file itself: run `git lfs pull` in {folder}")
     config = folder / "config.json"
     if not config.is_file():
         raise MissingFileError(f"no model in {folder}: {_instead_of_config(folder)}")
-    quantization = parse_object(config.read_bytes(), config, WHOLE).get("quantization_config")
-    if quantization:
+    parse_object(config.read_bytes(), config, WHOLE)
+    if (folder / ADAPTER).is_file():
+        raise InputError(
+            f"{folder} holds an adapter beside its model, which would be added to it: remove {ADAPTER} if the weights "
+            "are merged; else merge them by peft's `merge_and_unload`, and name what `save_pretrained` writes"
+        )
+
+
+def check_not_quantized(config: Any, checkpoint: str) -> None:
+    """Refuse weights that are quantized already.
+
+    Raises:
+        InputError: they are.
+    """
+    if quantization := getattr(config, "quantization_config", None):
         method = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
         raise InputError(
-            f"{folder} holds quantized weights ({method or 'of an unknown method'}): name the checkpoint that they "
+            f"{checkpoint} holds quantized weights ({method or 'of an unknown method'}): name the checkpoint that they "
             "were made from; `quantization: 4bit` holds that one in 4 bits"
         )
 
@@ -70,6 +84,11 @@ def check_read(checkpoint: str, info: Mapping[str, Set[Any]]) -> None:
     """
     if missing := sorted(info["missing_keys"]):
         found = sorted(info["unexpected_keys"])
+        if missing == ["lm_head.weight"]:
+            raise InputError(
+                f"{checkpoint} lacks lm_head.weight, which would be random: set tie_word_embeddings to true at the top "
+                "of config.json, if it is the embeddings' own; else take the whole checkpoint"
+            )
         others = f" It has others that the model does not know: {first_of(found)}." if found else ""
         raise InputError(
             f"{checkpoint} lacks {len(missing)} weights of its model, which would be random: {first_of(missing)}."
@@ -84,7 +103,10 @@ def check_read(checkpoint: str, info: Mapping[str, Set[Any]]) -> None:
 
 
 def _pointers(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+    """Files that are read, and are pointers."""
+    read = [*folder.glob("*.json"), *folder.glob("*.jinja"), *folder.glob("*.safetensors")]
+    read += [] if any(folder.glob("*.safetensors")) else [*folder.glob("*.bin")]
+    for file in sorted(read):
         if file.is_file() and file.stat().st_size < POINTER_BYTES:
             with file.open("rb") as opened:
                 if opened.read(len(POINTER)) == POINTER:
@@ -93,7 +115,7 @@ def _pointers(folder: Path) -> Iterator[Path]:
 
 def _instead_of_config(folder: Path) -> str:
     """What a folder without a config.json is, where one can tell."""
-    if (adapter := folder / "adapter_config.json").is_file():
+    if (adapter := folder / ADAPTER).is_file():
         base = parse_object(adapter.read_bytes(), adapter, WHOLE).get("base_model_name_or_path")
         return (
             f"it is an adapter of {base or 'a model that it does not name'}: merge it into that one by peft's "

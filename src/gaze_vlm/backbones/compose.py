@@ -1,12 +1,12 @@
 """Join a vision tower and a language model into an ordinary checkpoint; what joins them is new."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoTokenizer,
     GPT2LMHeadModel,
     LlavaConfig,
@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from gaze_vlm.backbones.checkpoint_files import check_read
-from gaze_vlm.backbones.loading import OWN_CODE, READ, how_to_fetch, save_checkpoint
+from gaze_vlm.backbones.loading import OWN_CODE, READ, config_of, reached, save_checkpoint
 from gaze_vlm.errors import InputError, MissingFileError
 from gaze_vlm.output import check_new_folder
 from gaze_vlm.ranges import at_least
@@ -64,19 +64,17 @@ def compose_narrator(
     at_least(1, frame_size_px=frame_size_px)
     options = {} if frame_size_px is None else {"img_size": frame_size_px}
     tower = timm_tower(vision, pretrained, **options)
-    try:
-        kind = AutoConfig.from_pretrained(language, **OWN_CODE).model_type
-    except OSError as error:
-        raise MissingFileError(f"language {language}: {how_to_fetch(language, error)}") from error
-    if kind != "gpt2":
+    config = config_of(language)
+    if (kind := config.model_type) != "gpt2":
         raise InputError(f"language {language} is a {kind}: a narrator needs a GPT-2, which takes cross-attention")
-    gpt2: Any = GPT2LMHeadModel
-    decoder, info = gpt2.from_pretrained(language, add_cross_attention=True, is_decoder=True, **READ)
+    config.is_decoder = config.add_cross_attention = True
+    decoder, info = reached(language, partial(GPT2LMHeadModel.from_pretrained, config=config, **READ))
     check_read(language, {**info, "missing_keys": {name for name in info["missing_keys"] if "cross" not in name}})
     for name, parameter in decoder.named_parameters():
         if name.endswith("crossattention.c_proj.weight"):
             nn.init.zeros_(parameter)
-    save_checkpoint(*join_narrator(tower, decoder, AutoTokenizer.from_pretrained(language, **OWN_CODE)), output)
+    tokenizer = reached(language, partial(AutoTokenizer.from_pretrained, **OWN_CODE))
+    save_checkpoint(*join_narrator(tower, decoder, tokenizer), output)
     return output
 
 

@@ -34,8 +34,14 @@ class Llava(Backbone):
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
 
     def check_checkpoint(self) -> str:
-        model_type = super().check_checkpoint()
-        tower_has_class_token(config_of(self.options.checkpoint), self.options.checkpoint)
+        model_type, checkpoint = super().check_checkpoint(), self.options.checkpoint
+        config = config_of(checkpoint)
+        tower_has_class_token(config, checkpoint)
+        if not isinstance(config.vision_feature_layer, int):
+            raise InputError(
+                f"{checkpoint} joins the vision layers {config.vision_feature_layer} (vision_feature_layer): one alone "
+                "can be taken"
+            )
         return model_type
 
     @property

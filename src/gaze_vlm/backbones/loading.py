@@ -4,14 +4,23 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
 from huggingface_hub import constants
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor, BitsAndBytesConfig
 
-from gaze_vlm.backbones.checkpoint_files import OF_THE_KITCHEN, WHOLE, check_files, check_read, check_weights
+from gaze_vlm.backbones.checkpoint_files import (
+    OF_THE_KITCHEN,
+    WHOLE,
+    check_files,
+    check_not_quantized,
+    check_read,
+    check_weights,
+)
 from gaze_vlm.backbones.parts import ModelPart, ModelParts
 from gaze_vlm.cores import has_gpu
 from gaze_vlm.errors import InputError, MissingFileError, shortened
@@ -48,9 +57,11 @@ def config_of(checkpoint: str) -> Any:
 
     Raises:
         MissingFileError: see `load_checkpoint`.
-        InputError: see `load_checkpoint`, or one that needs code of its own.
+        InputError: see `load_checkpoint`, one that needs code of its own, or whose weights are quantized.
     """
-    return _reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE))
+    config = reached(checkpoint, partial(AutoConfig.from_pretrained, **OWN_CODE))
+    check_not_quantized(config, checkpoint)
+    return config
 
 
 def model_type_of(checkpoint: str) -> str:
@@ -98,7 +109,9 @@ def load_checkpoint(
         MissingFileError: the checkpoint is a path without a model, or a name that no reachable hub has.
         InputError: its files are damaged, or lack weights of the model.
     """
-    processor = _reached(checkpoint, partial(AutoProcessor.from_pretrained, **OWN_CODE))
+    processor = reached(checkpoint, partial(AutoProcessor.from_pretrained, **OWN_CODE))
+    if not getattr(processor, "chat_template", None):  # older checkpoints have it in the tokenizer alone
+        processor.chat_template = getattr(getattr(processor, "tokenizer", None), "chat_template", None)
     if not weights:
         config = config_of(checkpoint)
         build: Callable[..., Any] = getattr(model_class, "from_config", None) or model_class._from_config
@@ -106,7 +119,7 @@ def load_checkpoint(
             return build(config, dtype=getattr(torch, dtype), attn_implementation=attention), processor
     more = {} if quantized is None else {"quantization_config": quantized}
     load = partial(model_class.from_pretrained, dtype=dtype, attn_implementation=attention, **READ, **more)
-    model, info = _reached(checkpoint, load)
+    model, info = reached(checkpoint, load)
     check_read(checkpoint, info)
     return model, processor
 
@@ -118,8 +131,17 @@ def save_checkpoint(model: Any, processor: Any, folder: Path) -> None:
         processor.save_pretrained(folder)
 
 
-def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
-    """What the library loads of a checkpoint, with our word on where it is not."""
+def reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
+    """Return what the library loads of a checkpoint.
+
+    Args:
+        checkpoint: folder, hub name, or name of a shipped checkpoint.
+        load: takes where it is.
+
+    Raises:
+        MissingFileError: it is not there, or lacks a file.
+        InputError: a file is damaged.
+    """
     place = locate_checkpoint(checkpoint)
     is_hub_name = place.count("/") == 1 and not place.startswith((".", "/"))
     if Path(place).exists():
@@ -131,16 +153,21 @@ def _reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
     except OSError as error:
         if Path(place).exists():
             check_weights(Path(place))
-            raise MissingFileError(f"{place} lacks a file ({shortened(str(error), 200)}): {WHOLE}") from error
+            raise MissingFileError(
+                f"{place} lacks a file, or has a damaged one ({shortened(str(error), 200)}): {WHOLE}"
+            ) from error
         raise MissingFileError(f"no model in {place}: {how_to_fetch(place, error)}; {OF_THE_KITCHEN}") from error
-    except ValueError as error:
-        if "trust_remote_code" not in str(error) and "model type" not in str(error):
+    except (ValueError, StrictDataclassError) as error:
+        if any(words in str(error) for words in ("trust_remote_code", "model type", "model_type")):
+            raise InputError(
+                f"{place}: its config.json is of no model that transformers has; code of a checkpoint is never run: "
+                "name a checkpoint of a family in docs/backbones.md"
+            ) from error
+        said = shortened(str(error), 200)
+        raise InputError(f"{place} has a file that transformers cannot read ({said}): {WHOLE}") from error
+    except (SafetensorError, UnpicklingError, EOFError, RuntimeError) as error:
+        if type(error) is RuntimeError and "PytorchStreamReader" not in str(error):
             raise
-        raise InputError(
-            f"{place}: its config.json is of no model that transformers has; code of a checkpoint is never run: name "
-            "a checkpoint of a family in docs/backbones.md"
-        ) from error
-    except SafetensorError as error:
         raise InputError(
             f"{place}: its weights are damaged ({error}): copy or download the checkpoint again"
         ) from error

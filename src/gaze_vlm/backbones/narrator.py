@@ -15,7 +15,6 @@ from gaze_vlm.attention.capture import AttentionCapture
 from gaze_vlm.attention.fused_capture import FusedCapture
 from gaze_vlm.attention.sources import NO_PLACEHOLDER
 from gaze_vlm.backbones.base import Backbone
-from gaze_vlm.backbones.collator import Collator
 from gaze_vlm.backbones.layout import Layout
 from gaze_vlm.backbones.parts import ModelParts, parameters_of
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
@@ -36,10 +35,6 @@ class Narrator(Backbone):
     vision_attention: ClassVar[str | None] = None  # timm has its own, and transformers 5.10 refuses any other by name
     vision_capture: ClassVar[type[AttentionCapture]] = FusedCapture
     visual_token = NO_PLACEHOLDER
-
-    def collator(self) -> Collator:
-        self.processor.chat_template = self.processor.tokenizer.chat_template  # the processor's class keeps none
-        return super().collator()
 
     def parts(self) -> ModelParts:
         """List the modules by part.

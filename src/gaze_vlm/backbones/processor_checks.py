@@ -29,7 +29,7 @@ def check_processor(processor: Any, config: Any, media: Media, checkpoint: str) 
         )
     if tokenizer.eos_token_id is None:
         raise InputError(f"{checkpoint}: its tokenizer has no end of text: set eos_token in its tokenizer_config.json")
-    for kind in KINDS:
+    for kind in (media,) if hasattr(config, f"{media}_token_id") else KINDS:
         token, expected = getattr(processor, f"{kind}_token", None), getattr(config, f"{kind}_token_id", None)
         found = None if token is None else tokenizer.convert_tokens_to_ids(str(token))
         if None not in (expected, found) and found != expected:
