@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from backbone_families import FAMILIES, asked, make_backbone, make_batch
-from gaze_vlm.backbones import QwenVL
+from gaze_vlm.backbones import Llava, QwenVL, loading
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.tiny.qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.errors import UserError
@@ -163,6 +163,15 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(
         make_batch(make_backbone(LLAVA, folder))
     assert str(folder) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_memory_that_is_short_is_no_damage(tiny_llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_pretrained(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(Llava.model_class, "from_pretrained", from_pretrained)
+    with pytest.raises(torch.OutOfMemoryError):
+        loading.load_checkpoint(Llava.model_class, str(tiny_llava), "float32", {})
 
 
 def test_a_whole_folder_in_shards_is_read(tiny_llava: Path, tmp_path: Path) -> None:

@@ -166,8 +166,8 @@ def reached(checkpoint: str, load: Callable[[str], Any]) -> Any:
         said = shortened(str(error), 200)
         raise InputError(f"{place} has a file that transformers cannot read ({said}): {WHOLE}") from error
     except (SafetensorError, UnpicklingError, EOFError, RuntimeError) as error:
-        if type(error) is RuntimeError and "PytorchStreamReader" not in str(error):
-            raise
+        if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
+            raise  # of the machine, as where memory is short
         raise InputError(
             f"{place}: its weights are damaged ({error}): copy or download the checkpoint again"
         ) from error
