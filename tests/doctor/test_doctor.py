@@ -122,7 +122,7 @@ def test_what_would_fail_is_printed(
         bad("no hub checkpoint of this name can be reached", f"{MODEL}.checkpoint=no/where"),
         bad("`hf download no/where` fetches it into the cache /", f"{MODEL}.checkpoint=no/where"),
         bad("HF_HUB_OFFLINE=1 then reads it", f"{MODEL}.checkpoint=no/where"),
-        bad("it has no config.json", f"{MODEL}.checkpoint=./nowhere"),
+        bad("no such folder", f"{MODEL}.checkpoint=./nowhere"),
         bad("is a llava checkpoint, InternVL takes internvl", "--model.backbone=gaze_vlm.backbones.InternVL"),
         bad("takes 48×48 alone", f"{MODEL}.frame_size_px=[48,64]"),
         bad("vit_layers 7: the model's layers to choose from", f"{MODEL}.vit_layers=[7]"),

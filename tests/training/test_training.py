@@ -130,7 +130,7 @@ def bad(message: str, *options: str) -> object:
     [
         bad("must be 0 or more", "--model.regularizer.init_args.weight=-1"),
         bad("hands over no attention", "--model.backbone.init_args.block=null"),
-        bad("has no config.json", "--model.backbone.init_args.checkpoint=./nowhere"),
+        bad("no such folder", "--model.backbone.init_args.checkpoint=./nowhere"),
         bad("no hub checkpoint of this name can be reached", "--model.backbone.init_args.checkpoint=no/where"),
         bad("run `gaze-vlm prepare`", "--data.store=./nowhere"),
         bad("train_clips is 999", "--data.train_clips=999"),

@@ -21,7 +21,6 @@ from gaze_vlm.attention.sources import (
     choose_layers,
 )
 from gaze_vlm.backbones.collator import Collator, one_per_group
-from gaze_vlm.backbones.greedy import greedy_config
 from gaze_vlm.backbones.layout import check_frame_size, covered_part
 from gaze_vlm.backbones.loading import check_model_type, four_bit_config, load_checkpoint
 from gaze_vlm.backbones.lora import set_trainable
@@ -73,10 +72,6 @@ class Backbone(ModelPasses):
         self.check_checkpoint()
         self.load_model(weights)
         self.check_processor()
-        own = self.generative_model.generation_config
-        self.generative_model.generation_config = greedy_config(
-            own, self.processor.tokenizer, self.options.max_new_tokens
-        )
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.options.checkpoint)
         with nullcontext() if weights else torch.device("meta"):
             self.add_trainable_weights()

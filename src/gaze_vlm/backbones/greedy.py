@@ -1,5 +1,7 @@
 """Greedy answers, whatever a checkpoint's generation_config.json says."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import GenerationConfig
@@ -26,3 +28,17 @@ def greedy_config(own: GenerationConfig, tokenizer: Any, max_new_tokens: int) ->
     if kept["pad_token_id"] is None:
         kept["pad_token_id"] = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     return GenerationConfig(**kept, do_sample=False, max_new_tokens=max_new_tokens)
+
+
+@contextmanager
+def answering_greedily(model: Any, tokenizer: Any, max_new_tokens: int) -> Iterator[None]:
+    """Let a model generate by `greedy_config`; its own generation config, which it is saved with, comes back.
+
+    Given to `generate` instead, what it leaves open would be filled from the model's own.
+    """
+    own = model.generation_config
+    model.generation_config = greedy_config(own, tokenizer, max_new_tokens)
+    try:
+        yield
+    finally:
+        model.generation_config = own

@@ -16,6 +16,7 @@ from transformers.generation import GenerateDecoderOnlyOutput
 from gaze_vlm.attention.patch_attention import PatchAttention
 from gaze_vlm.attention.sources import AttentionSource
 from gaze_vlm.backbones.family import ModelFamily
+from gaze_vlm.backbones.greedy import answering_greedily
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam
 from gaze_vlm.datamodules.clip import IGNORED, Batch
 from gaze_vlm.precision import upcast
@@ -137,12 +138,13 @@ class ModelPasses(ModelFamily, ABC):
     def answer_ids(self, prepared: dict[str, Tensor]) -> tuple[Int[Tensor, "batch made"], Any]:
         """Answer prepared prompts; return token ids with their end of text, and the cache of what was read."""
         inputs = {name: value for name, value in prepared.items() if name != "position_ids"}  # made from the mask
-        read = inputs["input_ids"].shape[1]
-        made = self.generative_model.generate(
-            **inputs,
-            return_dict_in_generate=True,
-            synced_gpus=self.passes_in_step,  # a process whose answers ended early runs on with the others
-        )
+        read, model = inputs["input_ids"].shape[1], self.generative_model
+        with answering_greedily(model, self.processor.tokenizer, self.options.max_new_tokens):
+            made = model.generate(
+                **inputs,
+                return_dict_in_generate=True,
+                synced_gpus=self.passes_in_step,  # a process whose answers ended early runs on with the others
+            )
         return made.sequences[:, read:], made[CACHE]
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from backbone_families import FAMILIES, asked, make_backbone, make_batch
 from gaze_vlm.backbones import Llava, QwenVL, loading
+from gaze_vlm.backbones.greedy import greedy_config
 from gaze_vlm.backbones.loading import save_checkpoint
 from gaze_vlm.backbones.tiny.qwen_vl import build_tiny_qwen_vl
 from gaze_vlm.errors import UserError
@@ -222,6 +223,7 @@ def test_answers_are_greedy_whatever_the_checkpoint_says(tiny_llava: Path, tmp_p
     with torch.no_grad():
         made = backbone.answer_ids(backbone.prepare(asked(batch)))[0]
     assert torch.equal(made, ids)
+    assert backbone.hf.generation_config.repetition_penalty == 50  # what the checkpoint is saved with
     assert len(set(ids[0].tolist())) < len(ids[0])  # a penalty would have changed it
 
 
@@ -230,9 +232,10 @@ def test_an_answer_ends_with_the_tokenizers_end_of_text(tiny_llava: Path, tmp_pa
     folder = Path(shutil.copytree(tiny_llava, tmp_path / "checkpoint"))
     edit(folder / "generation_config.json", eos_token_id=3, pad_token_id=None)
     backbone = make_backbone(LLAVA, folder, None)
-    own, tokenizer = backbone.hf.generation_config, backbone.processor.tokenizer
-    assert own.eos_token_id == [3, tokenizer.eos_token_id]
-    assert own.pad_token_id == tokenizer.pad_token_id
+    tokenizer = backbone.processor.tokenizer
+    greedy = greedy_config(backbone.hf.generation_config, tokenizer, 5)
+    assert greedy.eos_token_id == [3, tokenizer.eos_token_id]
+    assert (greedy.pad_token_id, greedy.max_new_tokens) == (tokenizer.pad_token_id, 5)
 
 
 def test_a_tokenizer_without_padding(tiny_llava: Path, tmp_path: Path) -> None:
