@@ -123,6 +123,6 @@ def _instead_of_config(folder: Path) -> str:
         )
     if any(folder.glob("*.gguf")):
         return "it holds weights of llama.cpp (GGUF): name the checkpoint of `transformers` that they were made from"
-    if (snapshots := sorted(folder.glob("snapshots/*/config.json"))) != []:
+    if snapshots := sorted(folder.glob("snapshots/*/config.json")):
         return f"it is a hub's cache: name the folder {snapshots[-1].parent}"
     return f"it has no config.json; {OF_THE_KITCHEN}"
