@@ -49,14 +49,6 @@ class Backbone(ModelPasses):
         self.block: GazeBlock | None = None
         self.source: AttentionSource | None = None
 
-    def check_checkpoint(self) -> str:
-        """Refuse a checkpoint that the backbone cannot serve, before its weights are read.
-
-        Returns:
-            Its `model_type`.
-        """
-        return check_model_type(self.options.checkpoint, type(self).__name__, self.model_types)
-
     def load(self, weights: bool = True) -> None:
         """Load the model and make it ready for training; do nothing the second time.
 
@@ -69,7 +61,7 @@ class Backbone(ModelPasses):
         """
         if self.hf is not None:
             return
-        self.check_checkpoint()
+        self.check_config(check_model_type(self.options.checkpoint, type(self).__name__, self.model_types))
         self.load_model(weights)
         self.check_processor()
         check_frame_size(self.frame_size_px, self.own_frame_size_px, self.frame_unit_px, self.options.checkpoint)

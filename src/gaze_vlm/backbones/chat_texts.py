@@ -57,9 +57,7 @@ class ChatTexts:
     @property
     def padding(self) -> int:
         """Token id that fills a text up."""
-        tokenizer = self.processor.tokenizer
-        id_: int = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        return id_
+        return padding_of(self.processor.tokenizer)
 
     @cached_property
     def special_tokens(self) -> re.Pattern[str]:
@@ -270,3 +268,8 @@ class ChatTexts:
             return self.written([self.asked(prompt, frames)], add_generation_prompt=True)
 
         return lru_cache(maxsize=KEPT_QUESTIONS)(write)
+
+
+def padding_of(tokenizer: Any) -> int:
+    """Return the token id that fills a text up: the end of text where a tokenizer has none for it, as Llama's."""
+    return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)

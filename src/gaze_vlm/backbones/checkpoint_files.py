@@ -13,6 +13,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 POINTER = b"version https://git-lfs"
 POINTER_BYTES = 1024  # the specification's bound
 ADAPTER = "adapter_config.json"
+BY_PEFT = "by peft's `merge_and_unload`, and name what `save_pretrained` writes"
 
 
 def check_files(folder: Path) -> None:
@@ -31,7 +32,7 @@ def check_files(folder: Path) -> None:
     if (folder / ADAPTER).is_file():
         raise InputError(
             f"{folder} holds an adapter beside its model, which would be added to it: remove {ADAPTER} if the weights "
-            "are merged; else merge them by peft's `merge_and_unload`, and name what `save_pretrained` writes"
+            f"are merged; else merge them {BY_PEFT}"
         )
 
 
@@ -117,10 +118,7 @@ def _instead_of_config(folder: Path) -> str:
     """What a folder without a config.json is, where one can tell."""
     if (adapter := folder / ADAPTER).is_file():
         base = parse_object(adapter.read_bytes(), adapter, WHOLE).get("base_model_name_or_path")
-        return (
-            f"it is an adapter of {base or 'a model that it does not name'}: merge it into that one by peft's "
-            "`merge_and_unload`, and name what `save_pretrained` writes"
-        )
+        return f"it is an adapter of {base or 'a model that it does not name'}: merge it into that one {BY_PEFT}"
     if any(folder.glob("*.gguf")):
         return "it holds weights of llama.cpp (GGUF): name the checkpoint of `transformers` that they were made from"
     if snapshots := sorted(folder.glob("snapshots/*/config.json")):

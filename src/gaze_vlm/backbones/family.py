@@ -47,6 +47,16 @@ class ModelFamily(nn.Module, ABC):
         """The `model_type` that a checkpoint's config may have."""
         return (self.model_class.config_class.model_type,)
 
+    def check_config(self, config: Any) -> None:
+        """Refuse a checkpoint that the family cannot serve, before its weights are read; here none.
+
+        Args:
+            config: the checkpoint's, of one of `model_types`.
+
+        Raises:
+            InputError: naming what of it cannot be served.
+        """
+
     def parts(self) -> ModelParts:
         """List the model's modules by part; here by the names that most families give them.
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from gaze_vlm.backbones.chat_texts import padding_of
+
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
@@ -26,7 +28,7 @@ def greedy_config(own: GenerationConfig, tokenizer: Any, max_new_tokens: int) ->
     ends = [*dict.fromkeys([*ends, tokenizer.eos_token_id])]
     kept["eos_token_id"] = ends if len(ends) > 1 else ends[0]
     if kept["pad_token_id"] is None:
-        kept["pad_token_id"] = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        kept["pad_token_id"] = padding_of(tokenizer)
     return GenerationConfig(**kept, do_sample=False, max_new_tokens=max_new_tokens)
 
 

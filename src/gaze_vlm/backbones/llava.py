@@ -13,7 +13,6 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from gaze_vlm.backbones.base import Backbone
 from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.layout import Layout, processed_view, square_layout
-from gaze_vlm.backbones.loading import config_of
 from gaze_vlm.backbones.parts import parameters_of, unused_layers, used_layers
 from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.backbones.visual_features import ClipFeatures, FeatureSeam, hidden_states_output
@@ -33,16 +32,14 @@ class Llava(Backbone):
     model_class: ClassVar[Any] = LlavaForConditionalGeneration
     image_options: ClassVar[dict[str, bool]] = {"do_resize": False, "do_center_crop": False}
 
-    def check_checkpoint(self) -> str:
-        model_type, checkpoint = super().check_checkpoint(), self.options.checkpoint
-        config = config_of(checkpoint)
+    def check_config(self, config: Any) -> None:
+        checkpoint = self.options.checkpoint
         tower_has_class_token(config, checkpoint)
         if not isinstance(config.vision_feature_layer, int):
             raise InputError(
                 f"{checkpoint} joins the vision layers {config.vision_feature_layer} (vision_feature_layer): one alone "
                 "can be taken"
             )
-        return model_type
 
     @property
     def has_class_token(self) -> bool:

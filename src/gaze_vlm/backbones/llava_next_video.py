@@ -7,7 +7,6 @@ from transformers import LlavaNextVideoForConditionalGeneration
 
 from gaze_vlm.backbones.chat_texts import Media
 from gaze_vlm.backbones.llava import Llava
-from gaze_vlm.backbones.loading import config_of
 from gaze_vlm.backbones.placement import Medium, VisualTokens
 from gaze_vlm.errors import InputError
 
@@ -21,15 +20,14 @@ class LlavaNextVideo(Llava):
     model_class: ClassVar[Any] = LlavaNextVideoForConditionalGeneration
     media: Media = "video"
 
-    def check_checkpoint(self) -> str:
-        model_type, config = super().check_checkpoint(), config_of(self.options.checkpoint)
+    def check_config(self, config: Any) -> None:
+        super().check_config(config)
         side, stride = config.vision_config.image_size // config.vision_config.patch_size, config.spatial_pool_stride
         if side % stride:
             raise InputError(
                 f"{self.options.checkpoint}: spatial_pool_stride {stride} leaves patches out of {side} a side: it must "
                 "divide them"
             )
-        return model_type
 
     @property
     def pooled(self) -> int:

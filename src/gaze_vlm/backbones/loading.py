@@ -69,8 +69,8 @@ def model_type_of(checkpoint: str) -> str:
     return str(config_of(checkpoint).model_type)
 
 
-def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> str:
-    """Return the checkpoint's `model_type`, and refuse one of another family.
+def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) -> Any:
+    """Return the checkpoint's config, and refuse one of another family.
 
     The library would load it with random weights and a warning.
 
@@ -78,13 +78,13 @@ def check_model_type(checkpoint: str, backbone: str, expected: tuple[str, ...]) 
         MissingFileError: see `load_checkpoint`.
         InputError: another family, or one that needs code of its own.
     """
-    found = model_type_of(checkpoint)
-    if found not in expected:
+    config = config_of(checkpoint)
+    if config.model_type not in expected:
         raise InputError(
-            f"{checkpoint} is a {found} checkpoint, {backbone} takes {' or '.join(expected)}: "
+            f"{checkpoint} is a {config.model_type} checkpoint, {backbone} takes {' or '.join(expected)}: "
             "choose its own class_path (docs/backbones.md)"
         )
-    return found
+    return config
 
 
 def load_checkpoint(

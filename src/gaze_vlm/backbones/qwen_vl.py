@@ -58,14 +58,12 @@ class QwenVL(Backbone):
         super().__init__(checkpoint, **options)
         self.media = media
 
-    def check_checkpoint(self) -> str:
-        model_type = super().check_checkpoint()
-        if self.media == "video" and model_type == "qwen2_5_vl" and not TIMES_GROUPS:
+    def check_config(self, config: Any) -> None:
+        if self.media == "video" and config.model_type == "qwen2_5_vl" and not TIMES_GROUPS:
             raise InputError(
                 f"transformers {transformers.__version__} cuts the time between frame groups of a Qwen2.5-VL's video "
                 "to whole seconds: install 5.18 or later, or give the backbone `media: image`"
             )
-        return model_type
 
     def check_processor(self) -> None:
         super().check_processor()
