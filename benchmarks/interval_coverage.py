@@ -4,7 +4,8 @@
 
 It is the choice of `comparison/statistics.py` and `comparison/permutation.py`, with few sessions and many. Scores are
 simulated whose mean is known: of 20 clips a session, or of 2 to some 80 (log-normal, sigma 0.7), that differ between
-sessions. A figure is a share of 10,000 trials in percent; its standard error is 0.2.
+sessions, and of arms that differ between seeds. A figure is a share of 10,000 trials in percent; its standard error is
+0.2.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from result import cpu_name, write_result
 from scipy.stats import t as student_t
 
 from gaze_vlm.comparison.permutation import sign_flip_p
-from gaze_vlm.comparison.statistics import cluster_t
+from gaze_vlm.comparison.statistics import cluster_t, crossed_t
 
 TRIALS, SESSIONS, DRAWS, LEVEL = 10_000, (6, 7, 10, 20, 60), 399, 0.95
 Simulated = tuple[np.ndarray, float]
@@ -24,6 +25,11 @@ Interval = tuple[np.ndarray, np.ndarray]
 def logistic(value: np.ndarray) -> np.ndarray:
     """Chance of a right answer."""
     return 1 / (1 + np.exp(-value))
+
+
+def of_t(freedom: int) -> float:
+    """Return the factor of a plain t interval."""
+    return float(student_t.ppf((1 + LEVEL) / 2, freedom))
 
 
 def sizes(random: np.random.Generator, kind: str, sessions: int) -> np.ndarray:
@@ -67,6 +73,21 @@ def no_difference(random: np.random.Generator, clips: np.ndarray) -> Simulated:
     return np.subtract(*(random.binomial(3 * clips, arm) for arm in arms)) / 3, 0.0
 
 
+def of_seeds(random: np.random.Generator, clips: np.ndarray, seeds: int, spread: float) -> Simulated:
+    """Accuracy of one arm less that of another, by seed: sessions differ in the gain, seeds in both arms' logits."""
+
+    def shares(of_seed: object, of_session: object, everywhere: object) -> list[np.ndarray]:
+        session, gain = random.normal(size=of_session) - 1, 0.3 + 0.3 * random.normal(size=of_session)
+        arms = session + gain, session
+        return [logistic(arm + spread * random.normal(size=of_seed) + np.zeros(everywhere)) for arm in arms]
+
+    trials, sessions = clips.shape
+    treated, control = shares((trials, seeds, 1), (trials, 1, sessions), (trials, seeds, sessions))
+    truth = float(np.subtract(*shares(1_000_000, 1_000_000, 1_000_000)).mean())
+    totals = random.binomial(clips[:, None], treated) - random.binomial(clips[:, None], control)
+    return totals.astype(float), truth
+
+
 SCORES = {
     "a score": normal,
     "accuracy, 30 % right": accuracy(-1.0),
@@ -84,7 +105,7 @@ def chosen(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -
 def plain_t(totals: np.ndarray, clips: np.ndarray, random: np.random.Generator) -> Interval:
     """The cluster-robust variance that most packages have (CR1), with sessions − 1 degrees of freedom."""
     mean, sessions = totals.sum(axis=1) / clips.sum(axis=1), clips.shape[1]
-    half = student_t.ppf((1 + LEVEL) / 2, sessions - 1) * _error(totals, clips, mean)
+    half = of_t(sessions - 1) * _error(totals, clips, mean)
     return mean - half, mean + half
 
 
@@ -107,6 +128,7 @@ def bootstrap_t(totals: np.ndarray, clips: np.ndarray, random: np.random.Generat
     return mean - high * error, mean - low * error
 
 
+SEEDS, OF_SEEDS = (2, 3, 6), {"seeds alike": 0.0, "seeds differ": 0.15, "seeds differ much": 0.5}
 NULLS = {"arms alike": no_difference, "mean 0, gains differ": difference}
 METHODS = {"chosen": chosen, "cluster t": plain_t, "bootstrap t": bootstrap_t, "percentile bootstrap": percentile}
 
@@ -145,6 +167,22 @@ def main() -> None:
                 case = f"false findings, {name}, {kind}, {sessions} sessions"
                 figures[f"{case}: p <= 0.05"] = round(100 * float((p <= 0.05).mean()), 1)
                 figures[f"{case}: interval without 0"] = round(100 * float((np.abs(mean) > half).mean()), 1)
+    for name, spread in OF_SEEDS.items():
+        for kind in ("equal", "unequal"):
+            for seeds in SEEDS:
+                for sessions in (6, 20, 60):
+                    clips = sizes(random, kind, sessions)
+                    totals, truth = of_seeds(random, clips, seeds, spread)
+                    error = np.abs(totals.sum(axis=(1, 2)) / clips.sum(axis=1) / seeds - truth)
+                    means = totals.sum(axis=2) / clips.sum(axis=1, keepdims=True)
+                    halves = {
+                        "both": crossed_t(totals, clips, LEVEL),
+                        "sessions alone": cluster_t(totals.mean(axis=1), clips, LEVEL),
+                        "seeds alone": of_t(seeds - 1) * means.std(axis=1, ddof=1) / seeds**0.5,
+                    }
+                    for method, half in halves.items():
+                        case = f"other seeds, {name}, {kind}, {seeds} seeds, {sessions} sessions: {method}"
+                        figures[case] = round(100 * float((error <= half).mean()), 1)
     conditions = {"trials": TRIALS, "level": LEVEL, "draws": DRAWS, "clips_a_session": 20, "seed": 0}
     write_result(
         "interval_coverage",

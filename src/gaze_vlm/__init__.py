@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gaze_vlm.backbones.capturing import capture_attention as capture_attention
     from gaze_vlm.backbones.patch_targets import PatchTargets as PatchTargets
     from gaze_vlm.comparison.statistics import paired_interval as paired_interval
+    from gaze_vlm.comparison.statistics import seeds_interval as seeds_interval
     from gaze_vlm.comparison.statistics import session_interval as session_interval
     from gaze_vlm.datamodules import ClipDataModule as ClipDataModule
     from gaze_vlm.gaze.mixture import GazeMixture as GazeMixture
@@ -54,6 +55,7 @@ _MODULES = {
     "load_backbone": "inference.models",
     "paired_interval": "comparison.statistics",
     "patch_distribution": "gaze.mixture",
+    "seeds_interval": "comparison.statistics",
     "session_interval": "comparison.statistics",
 }
 __all__ = list(_MODULES)

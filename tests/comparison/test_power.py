@@ -4,7 +4,7 @@ import pytest
 from fake_runs import answers, rows, write_run
 from gaze_vlm.cli import main
 from gaze_vlm.comparison.power import Variation, detectable, power_of, sessions_needed, variation
-from gaze_vlm.comparison.statistics import cluster_t
+from gaze_vlm.comparison.statistics import cluster_t, crossed_t
 
 FOUND = Variation(sessions=0.02, clips=0.3, seeds=0.0)
 
@@ -18,6 +18,17 @@ def test_the_chance_of_a_finding_is_that_of_a_simulation(sessions, difference):
     half = cluster_t(20 * means, clips, 0.95)
     share = (np.abs(means.mean(axis=1)) > half).mean()
     assert power_of(FOUND, clips[0], 3, 0.05, difference) == pytest.approx(share, abs=0.025)
+
+
+@pytest.mark.parametrize(("seeds", "of_seeds"), [(3, 0.001), (3, 0.01), (6, 0.01)])
+def test_seeds_that_differ_count_in_the_chance(seeds, of_seeds):
+    random = np.random.default_rng(seeds)
+    clips, difference = np.full((4000, 24), 20), 0.12
+    of_session = random.normal(difference, (FOUND.sessions + FOUND.clips / 20) ** 0.5, (4000, 1, 24))
+    means = of_session + random.normal(scale=of_seeds**0.5, size=(4000, seeds, 1))
+    share = (np.abs(means.mean(axis=(1, 2))) > crossed_t(20 * means, clips, 0.95)).mean()
+    found = Variation(FOUND.sessions, FOUND.clips, of_seeds)
+    assert power_of(found, clips[0], seeds, 0.05, difference) == pytest.approx(share, abs=0.08)
 
 
 def test_variances_are_found_again():

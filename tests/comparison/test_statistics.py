@@ -3,11 +3,14 @@ import pytest
 from scipy.stats import t as student_t
 
 from gaze_vlm.comparison.statistics import (
+    LEAST_SEEDS,
     LEAST_SESSIONS,
     cluster_t,
+    crossed_t,
     paired_interval,
     ratio_values,
     sd_over_seeds,
+    seeds_interval,
     session_interval,
 )
 
@@ -57,6 +60,58 @@ def test_an_interval_of_95_percent_covers_in_93_to_97(scores, kind, sessions):
     totals, truth = scores(random, clips)
     error = np.abs(totals.sum(axis=1) / clips.sum(axis=1) - truth)
     assert 0.93 <= (error <= cluster_t(totals, clips, 0.95)).mean() <= 0.97
+
+
+def differences_of_seeds(random, clips, seeds, seeds_vary):
+    """Nouns right with gaze less those right without, by seed: sessions differ in the gain, seeds in both arms."""
+
+    def shares(of_seed, of_session, everywhere):
+        session, gain = random.normal(size=of_session) - 1, 0.3 + 0.3 * random.normal(size=of_session)
+        arms = session + gain, session
+        return [logistic(arm + seeds_vary * random.normal(size=of_seed) + np.zeros(everywhere)) for arm in arms]
+
+    trials, sessions = clips.shape
+    treated, control = shares((trials, seeds, 1), (trials, 1, sessions), (trials, seeds, sessions))
+    truth = np.subtract(*shares(1_000_000, 1_000_000, 1_000_000)).mean()
+    return random.binomial(clips[:, None], treated) - random.binomial(clips[:, None], control), truth
+
+
+@pytest.mark.parametrize("seeds_vary", [0.15, 0.5])
+@pytest.mark.parametrize("kind", ["equal", "unequal"])
+@pytest.mark.parametrize(("seeds", "sessions"), [(3, 6), (3, 60), (6, 20)])
+def test_an_interval_for_other_seeds_covers_where_that_of_sessions_does_not(seeds, sessions, kind, seeds_vary):
+    random = np.random.default_rng(seeds)
+    clips = sizes(random, kind, sessions)[: TRIALS // 2]
+    totals, truth = differences_of_seeds(random, clips, seeds, seeds_vary)
+    error = np.abs(totals.mean(axis=1).sum(axis=1) / clips.sum(axis=1) - truth)
+    of_both = (error <= crossed_t(totals.astype(float), clips, 0.95)).mean()
+    assert of_both >= 0.91
+    if seeds_vary == 0.5:
+        assert (error <= cluster_t(totals.mean(axis=1), clips, 0.95)).mean() < 0.88 < of_both
+
+
+def test_the_interval_for_other_seeds_adds_both_variances():
+    random = np.random.default_rng(4)
+    values, sessions = random.normal(size=(4, 70)), [f"s{clip // 10}" for clip in range(70)]
+    got, of_sessions = seeds_interval(values, sessions), session_interval(values, sessions)
+    error = (of_sessions.high - of_sessions.mean) / student_t.ppf(0.975, 6)
+    of_seeds = values.mean(axis=1).var(ddof=1) / 4
+    freedom = (error**2 + of_seeds) ** 2 / (error**4 / 6 + of_seeds**2 / 3)
+    half = student_t.ppf(0.975, freedom) * np.sqrt(error**2 + of_seeds)
+    assert (got.low, got.mean, got.high) == pytest.approx((values.mean() - half, values.mean(), values.mean() + half))
+    alike = seeds_interval(np.full((3, 12), 0.25), list("abcdef") * 2)
+    assert (alike.low, alike.mean, alike.high) == (0.25, 0.25, 0.25)
+
+
+def test_too_few_seeds_or_sessions_say_nothing_of_other_seeds():
+    values = np.random.default_rng(5).normal(size=(LEAST_SEEDS, 4 * LEAST_SESSIONS))
+    sessions = [str(clip % LEAST_SESSIONS) for clip in range(values.shape[1])]
+    for few, of in ((values[1:], sessions), (values[:, : LEAST_SESSIONS - 1], sessions[: LEAST_SESSIONS - 1])):
+        got = seeds_interval(few, of)
+        assert got.mean == pytest.approx(few.mean())
+        assert np.isnan([got.low, got.high]).all()
+    assert seeds_interval(values, sessions).low < values.mean()
+    assert np.isnan(seeds_interval(np.full((3, 2), np.nan), ["a", "b"]).mean)
 
 
 def test_clips_are_not_independent():

@@ -10,12 +10,12 @@ from gaze_vlm.comparison.curve import curve_figure, curve_points, write_curve_cs
 from gaze_vlm.comparison.markdown import comparison_page, headline_metric
 from gaze_vlm.comparison.permutation import holm, paired_p
 from gaze_vlm.comparison.runs import read_run
-from gaze_vlm.comparison.statistics import paired_interval
+from gaze_vlm.comparison.statistics import paired_interval, seeds_interval
 from gaze_vlm.comparison.table import build_table
 
 COLUMNS = (
-    "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,diff_sd,p,p_holm,"
-    "baseline_diff,baseline_low,baseline_high,baseline_sd,baseline_p,baseline_p_holm,clips,published,published_on"
+    "backbone,arm,task,dataset,trained_on,metric,seeds,mean,sd,control,diff,diff_low,diff_high,diff_seeds_low,diff_seeds_high,diff_sd,p,p_holm,"
+    "baseline_diff,baseline_low,baseline_high,baseline_seeds_low,baseline_seeds_high,baseline_sd,baseline_p,baseline_p_holm,clips,published,published_on"
 )
 CLIPS = 48
 
@@ -102,6 +102,26 @@ def test_p_values_are_those_of_the_sessions_corrected_over_the_arms(runs, right)
     assert "KL vs baseline" not in page  # it has no attention
 
 
+def test_three_seeds_say_what_others_may_give(tmp_path):
+    runs = []
+    for seed in range(3):
+        for arm, share in (("control", 0.5), ("gaze", (0.5, 0.7, 0.9)[seed])):
+            path = tmp_path / arm / str(seed)
+            runs.append(read_run(write_run(path, rows(answers(CLIPS, share, seed)), arm, seed, weight=1.0)))
+    table = build_table(runs, "control", 0.8, baseline="control")
+    row = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun"]
+    values = np.stack([answers(CLIPS, share, seed)[0] for seed, share in enumerate((0.5, 0.7, 0.9))]).astype(float)
+    values -= np.stack([answers(CLIPS, 0.5, seed)[0] for seed in range(3)])
+    expected = seeds_interval(values, [f"P{clip // 4:02d}" for clip in range(CLIPS)])
+    assert (row.diff_seeds_low, row.diff_seeds_high) == pytest.approx((100 * expected.low, 100 * expected.high))
+    assert (row.baseline_seeds_low, row.baseline_seeds_high) == (row.diff_seeds_low, row.diff_seeds_high)
+    assert row.diff_seeds_low < 0 < row.diff_low
+    assert row.difference.interval == (row.diff_seeds_low, row.diff_seeds_high)
+    assert not row.difference.is_sure
+    page = comparison_page(table, runs, 0.8, "x", "y")
+    assert f", p < 0.001; with other seeds [{row.diff_seeds_low:+.1f}, {row.diff_seeds_high:+.1f}] |" in page
+
+
 def test_every_figure_has_its_runs_and_what_they_cost(tmp_path, runs):
     dear = [replace(run, train_seconds=60.0 + run.seed, parameters=1_000_000, device="A100") for run in runs]
     table = build_table(runs, "control", 0.8)
@@ -148,12 +168,10 @@ def test_markdown_shows_every_task_its_arms_and_the_oracles(runs):
     activity = page.split("## ")[1]
     any_ = table.of("kitchen", "tiny-llava", "activity")["gaze"]["noun_any"]
     shown = [f"{row.mean:.1f} ± {row.sd:.1f}" for row in (noun, any_)]
-    difference = (
-        f"{noun.diff:+.1f} ± {noun.diff_sd:.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
-    )
+    difference = f"{noun.diff:+.1f} [{noun.diff_low:+.1f}, {noun.diff_high:+.1f}], p = {noun.p_holm:.3f}"
     assert f"| gaze | {shown[0]} | {shown[1]} | 25.0 ± 0.0 | 100.0 ± 0.0 | {difference} |" in activity
     assert "CHAIRs and CHAIRi, where less is better" in page
-    assert "| gaze | 1.50 ± 0.00 | -1.00 ± 0.00 [-1.00, -1.00], p < 0.001 |" in activity
+    assert "| gaze | 1.50 ± 0.00 | -1.00 [-1.00, -1.00], p < 0.001 |" in activity
     assert "repeats the current action" not in activity
     same = page.split("## ")[3]
     assert "| *oracle: repeats the current action* | 100.0 | — | — | 100.0 | — |" in same

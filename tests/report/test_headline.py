@@ -9,13 +9,14 @@ import pytest
 from gaze_vlm.comparison.config import load_comparison
 from gaze_vlm.comparison.runs import by_arm, read_run
 from gaze_vlm.comparison.table import Row
-from gaze_vlm.report.headline import Headline, Roles, headline, roles_of, verdict
+from gaze_vlm.report.headline import Headline, Roles, headline, in_sentence, roles_of, verdict
 from gaze_vlm.report.score_tables import control_difference
 
 
-def row(diff: float, low: float, high: float) -> Row:
+def row(diff: float, low: float, high: float, **more: float) -> Row:
     unset = {field.name: np.nan if field.type is float else "noun" for field in fields(Row)}
-    return Row(**(unset | {"diff": diff, "diff_low": low, "diff_high": high, "p_holm": 0.01, "control": "control"}))
+    known = {"diff": diff, "diff_low": low, "diff_high": high, "p_holm": 0.01, "control": "control"}
+    return Row(**(unset | known | more))
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,30 @@ def test_the_verdict_is_of_the_interval(low: float, high: float, said: str) -> N
     assert verdict(one, Roles("shuffled", "control", None)) == verdict(None, roles) == "No comparison yet"
 
 
+@pytest.mark.parametrize(
+    ("of_seeds", "said", "shown"),
+    [
+        ((0.05, 0.4), "Training with gaze helped", "+0.2 [+0.1, +0.4]"),
+        ((-0.2, 0.6), "Training with gaze helped with these seeds; others may differ", "+0.2 [-0.2, +0.6]"),
+        ((np.nan, np.nan), "Training with gaze helped", "+0.2 [+0.1, +0.3]"),
+    ],
+)
+def test_other_seeds_decide_where_there_are_enough(of_seeds: tuple[float, float], said: str, shown: str) -> None:
+    gaze = row(0.2, 0.1, 0.3, diff_seeds_low=of_seeds[0], diff_seeds_high=of_seeds[1])
+    one, roles = Headline("noun", "activity", {}, {"gaze": gaze, "control": gaze}), Roles("gaze", "control", None)
+    assert verdict(one, roles) == said
+    assert in_sentence(gaze.difference) == shown
+    assert one.is_of_other_seeds(roles) is not np.isnan(of_seeds[0])
+    assert control_difference(gaze, "control").sure is not said.endswith("differ")
+
+
 def test_a_difference_is_bold_where_its_interval_leaves_out_zero() -> None:
     cell = control_difference(row(2, 1, 3), "control")
     assert (cell.text, cell.value, cell.sure) == ("+2.0 [+1.0, +3.0], p = 0.010", 2, True)
     assert control_difference(row(2, -1, 3), "control").sure is False
     assert control_difference(row(2, np.nan, np.nan), "control").text == "+2.0 [too few sessions]"
+    of_seeds = control_difference(row(2, 1, 3, diff_seeds_low=-0.5, diff_seeds_high=4.5), "another")
+    assert of_seeds.text == "+2.0 [+1.0, +3.0], p = 0.010; with other seeds [-0.5, +4.5] (vs control)"
     assert control_difference(row(2, 1, 3), "another").text.endswith("(vs control)")
     assert control_difference(None, "control").text == "—"
 

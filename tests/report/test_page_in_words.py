@@ -54,9 +54,8 @@ def test_a_task_without_the_score_is_left_out(page: Callable[..., str], change: 
     assert "Training with gaze helped" in said
     assert "40 test clips of 10 sessions" in said
     assert "The action that comes next. After training with gaze, the model names" in said
-    assert (
-        "In brackets: 95 % intervals over sessions, for this one seed. The action that comes next" in said
-    )  # above the chart
+    chart = "The action that comes next"
+    assert f"In brackets: 95 % intervals for other sessions, with this one seed. {chart}" in said
 
 
 def test_the_treatment_is_compared_with_its_own_control(page: Callable[..., str]) -> None:
@@ -79,6 +78,16 @@ def test_no_arm_stands_for_a_gaze_that_failed(page: Callable[..., str]) -> None:
     assert "No comparison yet" in said
     assert "None" not in said
     assert "The arm shuffled did harm" in page()
+
+
+def test_three_seeds_have_intervals_for_others(page: Callable[..., str]) -> None:
+    for seed, share in enumerate((0.5, 0.7, 0.9)):
+        run_of("control", 0.4, 0.0, seed=seed)
+        run_of("gaze", share, 1.0, seed=seed)
+    said = page(seeds=[0, 1, 2])
+    assert "Training with gaze helped with these seeds; others may differ" in said
+    assert "In brackets: 95 % intervals for other sessions and other seeds than these 3." in said
+    assert " with other seeds [-" in said
 
 
 def test_arms_without_a_seed_in_common_have_no_difference(page: Callable[..., str]) -> None:

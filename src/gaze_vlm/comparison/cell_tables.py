@@ -11,14 +11,14 @@ from gaze_vlm.comparison.cells import (
     difference_cell,
     duration_text,
     estimate_cell,
-    gain_cell,
     mean_cell,
+    signed,
 )
 from gaze_vlm.comparison.curve import CurvePoint
 from gaze_vlm.comparison.groups import oracles_of
 from gaze_vlm.comparison.missing import Missing
 from gaze_vlm.comparison.runs import COST, METRICS, Run, by_arm
-from gaze_vlm.comparison.table import Row, Table
+from gaze_vlm.comparison.table import Row, Table, in_points
 from gaze_vlm.metrics.scores import DASH, HEADLINES, SCORES
 from gaze_vlm.runs.prediction import TASKS
 
@@ -143,12 +143,18 @@ def curve_cells(curve: Sequence[CurvePoint], control: str) -> CellTable:
             at = {p.arm: p for p in curve if p.task == task and p.train_clips == size}
             seeds = ", ".join(dict.fromkeys(str(point.seeds) for point in at.values()))
             cells = [estimate_cell(metric, at[arm].mean if arm in at else None) for arm in arms]
-            cells += [gain_cell(metric, at[arm].difference if arm in at else None) for arm in others]
+            cells += [_gain(at.get(arm)) for arm in others]
             rows.append([task, f"{size:,}", seeds, *cells])
     means = (f"{arm} [95 % interval]" for arm in arms)
     return CellTable(
         ["Task", "Train clips", "Seeds", *means, *(f"{arm} vs {control} [95 % interval]" for arm in others)], rows
     )
+
+
+def _gain(point: CurvePoint | None) -> str:
+    if point is None or point.difference is None:
+        return DASH
+    return signed(point.metric, in_points(point.metric, point.difference))
 
 
 def cost_cells(runs: Sequence[Run]) -> CellTable | None:

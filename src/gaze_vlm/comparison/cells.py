@@ -1,7 +1,8 @@
 """How numbers of a comparison are written in the cells of a page's tables."""
 
-from math import isnan, nan
+from math import isnan
 
+from gaze_vlm.comparison.paired import Difference
 from gaze_vlm.comparison.statistics import Estimate
 from gaze_vlm.comparison.table import Row, points
 from gaze_vlm.metrics.scores import DASH, SCORES
@@ -25,16 +26,14 @@ def difference_cell(row: Row | None, control: str) -> str:
     if row is None:
         return DASH
     against = "" if row.control in ("", control) else f" (vs {row.control})"
-    return _signed(row.metric, row.diff, row.diff_low, row.diff_high, row.diff_sd, row.p_holm) + against
+    return signed(row.metric, row.difference) + against
 
 
 def baseline_cell(row: Row | None) -> str:
     """Write the difference from the baseline."""
     if row is None:
         return DASH
-    return _signed(
-        row.metric, row.baseline_diff, row.baseline_low, row.baseline_high, row.baseline_sd, row.baseline_p_holm
-    )
+    return signed(row.metric, row.baseline_difference)
 
 
 def estimate_cell(metric: str, estimate: Estimate | None) -> str:
@@ -44,13 +43,6 @@ def estimate_cell(metric: str, estimate: Estimate | None) -> str:
     mean, low, high = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high))
     shown, from_, to = (f"{value:z.{_decimals(metric)}f}" for value in (mean, low, high))
     return f"{shown} {NO_INTERVAL}" if isnan(low) else f"{shown} [{from_}, {to}]"
-
-
-def gain_cell(metric: str, estimate: Estimate | None) -> str:
-    """Write a difference with its interval."""
-    if estimate is None:
-        return DASH
-    return _signed(metric, *(points(metric, value) for value in (estimate.mean, estimate.low, estimate.high)))
 
 
 def p_text(p: float) -> str:
@@ -68,14 +60,20 @@ def _deviation(metric: str, sd: float) -> str:
     return "" if isnan(sd) else f" ± {sd:.{_decimals(metric)}f}"
 
 
-def _signed(metric: str, mean: float, low: float, high: float, sd: float = nan, p: float = nan) -> str:
-    if isnan(mean):
+def signed(metric: str, difference: Difference) -> str:
+    """Write a difference with its intervals and p, as far as they exist."""
+    if isnan(difference.mean):
         return DASH
-    shown, from_, to = (f"{value:+z.{_decimals(metric)}f}" for value in (mean, low, high))
-    shown += _deviation(metric, sd)
-    if isnan(low):
-        return f"{shown} {NO_INTERVAL}"
-    return f"{shown} [{from_}, {to}]" + ("" if isnan(p) else f", {p_text(p)}")
+    mean = f"{difference.mean:+z.{_decimals(metric)}f}"
+    if isnan(difference.low):
+        return f"{mean} {NO_INTERVAL}"
+    p = "" if isnan(difference.p) else f", {p_text(difference.p)}"
+    of_seeds = "" if isnan(difference.seeds_low) else f"; with other seeds {_interval(metric, *difference[3:5])}"
+    return f"{mean} {_interval(metric, difference.low, difference.high)}{p}{of_seeds}"
+
+
+def _interval(metric: str, low: float, high: float) -> str:
+    return f"[{low:+z.{_decimals(metric)}f}, {high:+z.{_decimals(metric)}f}]"
 
 
 def _decimals(metric: str) -> int:

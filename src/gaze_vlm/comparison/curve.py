@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gaze_vlm.comparison.paired import arm_scores, paired_difference
+from gaze_vlm.comparison.paired import Difference, arm_scores, paired_difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
-from gaze_vlm.comparison.table import points
+from gaze_vlm.comparison.table import in_points, points
 from gaze_vlm.foreign_text import in_csv, visible
 from gaze_vlm.output import write_csv
 from gaze_vlm.runs.prediction import TASKS
@@ -30,6 +30,8 @@ CSV_COLUMNS = (
     "diff",
     "diff_low",
     "diff_high",
+    "diff_seeds_low",
+    "diff_seeds_high",
 )
 
 
@@ -46,7 +48,7 @@ class CurvePoint:
     train_clips: int
     seeds: int
     mean: Estimate
-    difference: Estimate | None
+    difference: Difference | None
 
 
 def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePoint]:
@@ -71,8 +73,7 @@ def curve_points(runs: Sequence[Run], control: str, metric: str) -> list[CurvePo
                 pair = arm != control and control in scores
                 gain = paired_difference(own, scores[control], metric) if pair else None
                 mean = session_interval(own.of(metric), own.sessions)
-                estimate = None if gain is None else gain.estimate
-                made.append(CurvePoint(arm, task, metric, train_clips, len(own.seeds), mean, estimate))
+                made.append(CurvePoint(arm, task, metric, train_clips, len(own.seeds), mean, gain))
     return made
 
 
@@ -83,8 +84,10 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
     """
     rows = []
     for p in curve:
-        difference = ["", "", ""] if p.difference is None else _shown(p.metric, p.difference)
-        rows.append([in_csv(p.arm), p.task, p.metric, p.train_clips, p.seeds, *_shown(p.metric, p.mean), *difference])
+        mean = [points(p.metric, value) for value in (p.mean.mean, p.mean.low, p.mean.high)]
+        difference = [nan] * 5 if p.difference is None else in_points(p.metric, p.difference)[:5]
+        numbers = ("" if isnan(value) else f"{value:.4f}" for value in (*mean, *difference))
+        rows.append([in_csv(p.arm), p.task, p.metric, p.train_clips, p.seeds, *numbers])
     write_csv(file, CSV_COLUMNS, rows)
 
 
@@ -125,8 +128,3 @@ def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
         text.set_parse_math(False)
     figure.suptitle(visible(title), x=0.01, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     return figure
-
-
-def _shown(metric: str, estimate: Estimate) -> list[str]:
-    numbers = (estimate.mean, estimate.low, estimate.high)
-    return ["" if isnan(value) else f"{points(metric, value):.4f}" for value in numbers]

@@ -39,7 +39,7 @@ LAST_LATIN = 0x17F
 CAPTION = (
     "{title}, on {tested} with {backbone}: {clips:,} clips of {sessions:,} sessions. Points of a hundred, mean ± sd "
     "over seeds; KL and other measures of attention as they are. Differences are paired by seed and clip, with 95 % t "
-    "intervals clustered by session{p}."
+    "intervals clustered by session{p}. An interval with other seeds holds for other sessions and other seeds."
 )
 
 

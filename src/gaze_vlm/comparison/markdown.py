@@ -25,7 +25,7 @@ from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.missing import Missing, notice
 from gaze_vlm.comparison.published import published_cells
 from gaze_vlm.comparison.runs import Run, by_arm
-from gaze_vlm.comparison.statistics import LEAST_SESSIONS
+from gaze_vlm.comparison.statistics import LEAST_SEEDS, LEAST_SESSIONS
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.foreign_text import as_code, in_markdown
 from gaze_vlm.metrics.scores import DASH, SCORES
@@ -153,11 +153,11 @@ def _facts(table: Table, runs: Sequence[Run], section: Section, command: str, ve
         *([f"- {SEES_GAZE_NOTE}"] if not table.sees_gaze.isdisjoint(arms) else []),
         *([ABSENT] if any("noun_absent" in p.scores for run in runs for p in run.predictions) else []),
         "- Numbers are points of a hundred, mean over clips and seeds ± standard deviation over seeds; KL is "
-        f"in nats. Differences are paired with {as_code(table.control)} on the same seeds and clips, and so is their "
-        "deviation. The interval is a t interval clustered by session, seeds averaged first: it holds for these "
-        "trained seeds, and ± says how far others may lie. p is two-sided, of sign flips of "
-        "whole sessions; Holm's correction is over the arms of one task and score. With fewer than "
-        f"{LEAST_SESSIONS} sessions there is neither (docs/scores.md).",
+        f"in nats. Differences are paired with {as_code(table.control)} on the same seeds and clips. The interval is a "
+        "t interval clustered by session, seeds averaged first: it holds for these trained seeds. So does p, which is "
+        "two-sided, of sign flips of whole sessions; Holm's correction is over the arms of one task and score. What "
+        f"is said *with other seeds*, of {LEAST_SEEDS} seeds or more, holds for other seeds and other sessions. With "
+        f"fewer than {LEAST_SESSIONS} sessions there is neither interval nor p (docs/scores.md).",
     ]
 
 

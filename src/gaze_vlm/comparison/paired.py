@@ -1,7 +1,7 @@
 """Scores of runs by clip, and the difference of two arms on the seeds and clips of both."""
 
 from collections.abc import Iterable, Mapping
-from math import nan
+from math import isnan, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from gaze_vlm.comparison.groups import in_task
 from gaze_vlm.comparison.permutation import paired_p
 from gaze_vlm.comparison.runs import METRICS, Run
-from gaze_vlm.comparison.statistics import Estimate, paired_interval, ratio_values, sd_over_seeds
+from gaze_vlm.comparison.statistics import ratio_values, sd_over_seeds, seeds_interval, session_interval
 from gaze_vlm.metrics.scores import SCORES
 
 
@@ -30,11 +30,29 @@ class ArmScores(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Arm − reference with its interval by sessions, its sd over seeds, and the p of no difference, not corrected."""
+    """Arm − reference with its interval by sessions, and the one for other seeds too; its sd over seeds; the p of none.
 
-    estimate: Estimate
+    NaN where a number does not exist.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds_low: float
+    seeds_high: float
     sd: float
     p: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval for other seeds too where there is one, else the one by sessions."""
+        return (self.low, self.high) if isnan(self.seeds_low) else (self.seeds_low, self.seeds_high)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether `interval` leaves out 0."""
+        low, high = self.interval
+        return low > 0 or high < 0
 
 
 def arm_scores(arm: Mapping[int, Run], task: str, reach_s: float) -> ArmScores:
@@ -58,10 +76,16 @@ def paired_difference(arm: ArmScores, reference: ArmScores, metric: str) -> Diff
         return None
     treated = arm.of(metric)[_rows(arm.seeds, shared)]
     untreated = reference.of(metric)[_rows(reference.seeds, shared)]
+    values = treated - untreated
+    of_sessions, of_seeds = session_interval(values, arm.sessions), seeds_interval(values, arm.sessions)
     return Difference(
-        paired_interval(treated, untreated, arm.sessions),
-        sd_over_seeds(treated - untreated),
-        paired_p(treated, untreated, arm.sessions),
+        mean=of_sessions.mean,
+        low=of_sessions.low,
+        high=of_sessions.high,
+        seeds_low=of_seeds.low,
+        seeds_high=of_seeds.high,
+        sd=sd_over_seeds(values),
+        p=paired_p(treated, untreated, arm.sessions),
     )
 
 

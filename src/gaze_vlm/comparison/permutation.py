@@ -23,8 +23,8 @@ def paired_p(
     Seeds are averaged first, as for the interval; then `sign_flip_p` takes the sessions' sums of differences. NaN with
     fewer than `LEAST_SESSIONS` sessions, of which no flips give a p that says anything.
     """
-    totals, _ = session_totals(treatment - control, sessions)
-    return sign_flip_p(totals) if len(totals) >= LEAST_SESSIONS else float("nan")
+    totals, clips = session_totals(treatment - control, sessions)
+    return sign_flip_p(totals.mean(axis=0)) if len(clips) >= LEAST_SESSIONS else float("nan")
 
 
 def sign_flip_p(totals: Float[np.ndarray, " session"]) -> float:

@@ -12,7 +12,13 @@ from scipy.stats import t as student_t
 
 from gaze_vlm.comparison.paired import arm_scores
 from gaze_vlm.comparison.runs import by_arm, check_same_clips, read_run
-from gaze_vlm.comparison.statistics import LEAST_SESSIONS, degrees_of_freedom, session_totals
+from gaze_vlm.comparison.statistics import (
+    LEAST_SEEDS,
+    LEAST_SESSIONS,
+    degrees_of_freedom,
+    satterthwaite,
+    session_totals,
+)
 from gaze_vlm.errors import InputError
 from gaze_vlm.foreign_text import in_markdown
 from gaze_vlm.metrics.scores import HEADLINES, SCORES
@@ -49,8 +55,8 @@ def power(
 ) -> None:
     """Print how many test sessions and clips show a difference, and what difference a test can show.
 
-    Shown is what the interval by sessions that `compare` writes leaves 0 out of. What differs between sessions, clips
-    and seeds is taken from the pilot's runs.
+    Shown is what the widest interval that `compare` writes leaves 0 out of: for other sessions, and from three seeds on
+    for other seeds too. What differs between sessions, clips and seeds is taken from the pilot's runs.
 
     Args:
         pilot: directories of finished runs of two arms, one of them the control, on the same test clips.
@@ -89,8 +95,8 @@ def power(
         of_arms = [arm_scores({seed: arms[arm][seed] for seed in shared}, task, 0.0) for arm in (treatment, control)]
         for metric in HEADLINES.values():
             difference = of_arms[0].of(metric) - of_arms[1].of(metric)
-            totals, clips = session_totals(difference, of_arms[0].sessions)
-            if not SCORES[metric].in_points or not totals.size:
+            _, clips = session_totals(difference, of_arms[0].sessions)
+            if not SCORES[metric].in_points or not clips.size:
                 continue
             if len(clips) < LEAST_SESSIONS:
                 raise InputError(f"--pilot was tested on {len(clips)} sessions: test it on {LEAST_SESSIONS} or more")
@@ -117,7 +123,7 @@ def variation(difference: Float[np.ndarray, "seed clip"], sessions: Sequence[str
     counted = ~np.isnan(difference).any(axis=0)
     totals, clips = session_totals(difference, sessions)
     values, count = difference[:, counted].mean(axis=0), clips.sum()
-    means = totals / clips
+    means = totals.mean(axis=0) / clips
     between = (clips * (means - values.mean()) ** 2).sum() / (len(clips) - 1)
     inside = max(0.0, float((values**2).sum() - (clips * means**2).sum())) / max(1, count - len(clips))
     typical = (count - (clips**2).sum() / count) / (len(clips) - 1)
@@ -137,10 +143,10 @@ def power_of(
     difference: float,
     times: float = 1.0,
 ) -> float:
-    """Return the chance that the interval by sessions leaves out 0.
+    """Return the chance that the interval leaves out 0.
 
-    The interval is `statistics.cluster_t`: with k sessions its error is √(k / (k − 1)) of the plain one. The variance
-    between seeds is added to that of sessions, which is cautious: the interval does not have it.
+    It is `statistics.crossed_t`, or `cluster_t` of fewer than `LEAST_SEEDS` seeds: with k sessions its error is
+    √(k / (k − 1)) of the plain one. The variance between seeds counts in both, which is cautious for the second.
 
     Args:
         found: of the difference.
@@ -152,10 +158,14 @@ def power_of(
     """
     share = clips / clips.sum()
     sessions = len(clips) * times
-    variance = float((share**2 * (found.sessions + found.clips / clips)).sum()) / times + found.seeds / seeds
+    of_sessions = float((share**2 * (found.sessions + found.clips / clips)).sum()) / times
+    of_seeds = found.seeds / seeds
+    variance = of_sessions + of_seeds
     if variance < NO_VARIANCE:
         return float(difference != 0)
     freedom = (float(degrees_of_freedom(share)) + 1) * times - 1
+    if seeds >= LEAST_SEEDS:
+        freedom = float(satterthwaite([of_sessions, of_seeds], [freedom, seeds - 1.0]))
     limit = student_t.ppf(1 - alpha / 2, freedom) * (sessions / (sessions - 1)) ** 0.5
     shift = difference / variance**0.5
     # Scipy has NaN for what is next to 0 or 1.

@@ -11,14 +11,13 @@ from gaze_vlm.errors import InputError
 
 LEAST_SESSIONS = 6
 """With fewer sessions there is no interval: none covers as often as it says (docs/scores.md)."""
+LEAST_SEEDS = 3
+"""With fewer seeds none says what others would give: as for sessions."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval, which is NaN with too few sessions.
-
-    Fewer than `LEAST_SESSIONS` are too few.
-    """
+    """A mean with its interval, which is NaN with too few sessions or seeds."""
 
     mean: float
     low: float
@@ -31,9 +30,8 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
     """Estimate the mean over seeds and clips, with an interval for other sessions.
 
     The values are first averaged over seeds; then `cluster_t` takes the sessions. So the interval says how far the mean
-    would move with other sessions *for the runs at hand*; how far it moves with other seeds is `sd_over_seeds`, since
-    two or three seeds are too few to tell. For a paired comparison give the differences of two arms on the same seeds
-    and clips (`paired_interval`).
+    would move with other sessions *for the runs at hand*; `seeds_interval` is for other seeds too. For a paired
+    comparison give the differences of two arms on the same seeds and clips (`paired_interval`).
 
     Args:
         values: a score or a difference of every seed and clip; a clip with a NaN is left out.
@@ -50,31 +48,41 @@ def session_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[
         >>> print(f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]")
         0.15 [0.07, 0.23]
     """
-    if values.ndim != 2 or values.shape[1] != len(sessions):
-        raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
-    if not 0 < level < 1:
-        raise InputError(f"interval level {level} is not between 0 and 1: give 0.95 for a 95 % interval")
-    totals, clips = session_totals(values, sessions)
-    if not clips.size:
-        return Estimate(np.nan, np.nan, np.nan, clips=0, sessions=0)
-    mean, half = float(totals.sum() / clips.sum()), np.nan
-    if len(clips) >= LEAST_SESSIONS:
-        half = float(cluster_t(totals, clips, level))
-    return Estimate(mean, mean - half, mean + half, clips=int(clips.sum()), sessions=len(clips))
+    totals, clips = _checked_totals(values, sessions, level)
+    half = float(cluster_t(totals.mean(axis=0), clips, level)) if len(clips) >= LEAST_SESSIONS else np.nan
+    return _estimate(totals, clips, half)
+
+
+def seeds_interval(values: Float[np.ndarray, "seed clip"], sessions: Sequence[str], level: float = 0.95) -> Estimate:
+    """Estimate the mean over seeds and clips, with an interval for other seeds *and* other sessions (`crossed_t`).
+
+    Arguments and errors are those of `session_interval`. The interval is NaN with fewer than `LEAST_SEEDS` seeds too.
+
+    Example:
+        The mean of three seeds, of which one gains nothing:
+
+        >>> values = np.array([[0.2, 0.1, 0.0, 0.3, 0.1, 0.2], [0.3, 0.1, 0.1, 0.3, 0.2, 0.2], [0.0] * 6])
+        >>> interval = seeds_interval(values, list("abcdef"))
+        >>> print(f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]")
+        0.12 [-0.10, 0.33]
+    """
+    totals, clips = _checked_totals(values, sessions, level)
+    enough = len(clips) >= LEAST_SESSIONS and len(totals) >= LEAST_SEEDS
+    return _estimate(totals, clips, float(crossed_t(totals, clips, level)) if enough else np.nan)
 
 
 def session_totals(
     values: Float[np.ndarray, "seed clip"], sessions: Sequence[str]
-) -> tuple[Float[np.ndarray, " session"], Int[np.ndarray, " session"]]:
-    """Return the sum of each session's values, averaged over seeds, and the number of its clips.
+) -> tuple[Float[np.ndarray, "seed session"], Int[np.ndarray, " session"]]:
+    """Return the sum of each session's values of every seed, and the number of its clips.
 
     A clip with a NaN is left out, and so is a session without a clip.
     """
     counted = ~np.isnan(values).any(axis=0)
     if values.shape[0] == 0 or not counted.any():
-        return np.zeros(0), np.zeros(0, dtype=int)
+        return np.zeros((values.shape[0], 0)), np.zeros(0, dtype=int)
     _, session = np.unique(np.asarray(sessions)[counted], return_inverse=True)
-    return np.bincount(session, weights=values[:, counted].mean(axis=0)), np.bincount(session)
+    return np.stack([np.bincount(session, weights=seed) for seed in values[:, counted]]), np.bincount(session)
 
 
 def cluster_t(
@@ -91,10 +99,52 @@ def cluster_t(
         clips: number of each session's clips, above 0; two sessions or more.
         level: how often the interval shall cover the mean.
     """
-    share = clips / clips.sum(axis=-1, keepdims=True)
-    mean = totals.sum(axis=-1, keepdims=True) / clips.sum(axis=-1, keepdims=True)
-    without = (totals - mean * clips) / clips.sum(axis=-1, keepdims=True) / (1 - share)
-    return student_t.ppf((1 + level) / 2, degrees_of_freedom(share)) * np.sqrt((without**2).sum(axis=-1))
+    freedom = degrees_of_freedom(clips / clips.sum(axis=-1, keepdims=True))
+    return student_t.ppf((1 + level) / 2, freedom) * np.sqrt(jackknife_variance(totals, clips))
+
+
+def crossed_t(
+    totals: Float[np.ndarray, "*sample seed session"], clips: Int[np.ndarray, "*sample session"], level: float
+) -> Float[np.ndarray, "*sample"] | np.float64:
+    """Return half the width of a t interval of the mean, for other seeds and other sessions.
+
+    The variance is the jackknife's over sessions and that over seeds together, both of which hold the noise of single
+    answers: it errs on the wide side (MacKinnon, Nielsen and Webb 2024, of two-way clusters). The degrees of freedom
+    are those of `satterthwaite`.
+
+    Args:
+        totals: sum of a score over each session's clips, of every seed; two seeds or more.
+        clips: number of each session's clips, above 0; two sessions or more.
+        level: how often the interval shall cover the mean.
+    """
+    number = totals.shape[-2]
+    of_sessions = jackknife_variance(totals.mean(axis=-2), clips)
+    of_seeds = (totals.sum(axis=-1) / clips.sum(axis=-1, keepdims=True)).var(axis=-1, ddof=1) / number
+    freedom = degrees_of_freedom(clips / clips.sum(axis=-1, keepdims=True))
+    both = satterthwaite([of_sessions, of_seeds], [freedom, number - 1.0])
+    return student_t.ppf((1 + level) / 2, both) * np.sqrt(of_sessions + of_seeds)
+
+
+def satterthwaite(
+    variances: Sequence[Float[np.ndarray, "*sample"] | float], freedoms: Sequence[Float[np.ndarray, "*sample"] | float]
+) -> Float[np.ndarray, "*sample"]:
+    """Return the degrees of freedom of a sum of independent variances, each with its own (Satterthwaite 1946).
+
+    They are 1 where all variances are 0.
+    """
+    total = np.asarray(sum(variances))
+    spread = sum(variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    return np.divide(total**2, spread, out=np.ones_like(total), where=total > 0)
+
+
+def jackknife_variance(
+    totals: Float[np.ndarray, "*sample session"], clips: Int[np.ndarray, "*sample session"]
+) -> Float[np.ndarray, "*sample"] | np.float64:
+    """Return the variance of the mean, which leaves out one session after the other."""
+    count = clips.sum(axis=-1, keepdims=True)
+    mean = totals.sum(axis=-1, keepdims=True) / count
+    without = (totals - mean * clips) / count / (1 - clips / count)
+    return (without**2).sum(axis=-1)
 
 
 def degrees_of_freedom(share: Float[np.ndarray, "*sample session"]) -> Float[np.ndarray, "*sample"] | np.float64:
@@ -124,6 +174,21 @@ def paired_interval(
     if treatment.shape != control.shape:
         raise InputError(f"treatment {treatment.shape} and control {control.shape} differ: pair seeds and clips")
     return session_interval(treatment - control, sessions)
+
+
+def _checked_totals(
+    values: Float[np.ndarray, "seed clip"], sessions: Sequence[str], level: float
+) -> tuple[Float[np.ndarray, "seed session"], Int[np.ndarray, " session"]]:
+    if values.ndim != 2 or values.shape[1] != len(sessions):
+        raise InputError(f"values of shape {values.shape} for {len(sessions)} sessions: give [seed, clip]")
+    if not 0 < level < 1:
+        raise InputError(f"interval level {level} is not between 0 and 1: give 0.95 for a 95 % interval")
+    return session_totals(values, sessions)
+
+
+def _estimate(totals: Float[np.ndarray, "seed session"], clips: Int[np.ndarray, " session"], half: float) -> Estimate:
+    mean = float(totals.mean(axis=0).sum() / clips.sum()) if clips.size else np.nan
+    return Estimate(mean, mean - half, mean + half, clips=int(clips.sum()), sessions=len(clips))
 
 
 def sd_over_seeds(values: Float[np.ndarray, "seed clip"]) -> float:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
-from gaze_vlm.comparison.paired import ArmScores, arm_scores, paired_difference
+from gaze_vlm.comparison.paired import ArmScores, Difference, arm_scores, paired_difference
 from gaze_vlm.comparison.permutation import holm
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import sd_over_seeds
@@ -21,6 +21,7 @@ from gaze_vlm.output import write_csv
 NONE: Mapping[str, str] = MappingProxyType({})
 POINTS = 100
 CSV_DECIMALS = 4
+NO_DIFFERENCE = Difference(nan, nan, nan, nan, nan, nan, nan)
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Row:
 
     `dataset`: of the test. `seeds` and `clips`: how many. `sd`: over seeds. `control`: the arm that this is compared
     with, blank for the control itself. `diff`: arm − control on the seeds and clips of both, with its 95 % interval by
-    sessions, its sd over seeds, the p of no difference, and that p corrected over the arms of the task and score.
-    `baseline_…`: the same against the baseline. NaN where no pair exists. `published`: a paper's figure and what it was
-    measured on, NaN for none.
+    sessions, the one for other seeds too (`diff_seeds_…`), its sd over seeds, the p of no difference, and that p
+    corrected over the arms of the task and score. `baseline_…`: the same against the baseline. NaN where no pair
+    exists. `published`: a paper's figure and what it was measured on, NaN for none.
     """
 
     backbone: str
@@ -49,18 +50,48 @@ class Row:
     diff: float
     diff_low: float
     diff_high: float
+    diff_seeds_low: float
+    diff_seeds_high: float
     diff_sd: float
     p: float
     p_holm: float
     baseline_diff: float
     baseline_low: float
     baseline_high: float
+    baseline_seeds_low: float
+    baseline_seeds_high: float
     baseline_sd: float
     baseline_p: float
     baseline_p_holm: float
     clips: int
     published: float = nan
     published_on: str = ""
+
+    @property
+    def difference(self) -> Difference:
+        """Arm − control; its p is the corrected one."""
+        return Difference(
+            self.diff,
+            self.diff_low,
+            self.diff_high,
+            self.diff_seeds_low,
+            self.diff_seeds_high,
+            self.diff_sd,
+            self.p_holm,
+        )
+
+    @property
+    def baseline_difference(self) -> Difference:
+        """Arm − baseline; its p is the corrected one."""
+        return Difference(
+            self.baseline_diff,
+            self.baseline_low,
+            self.baseline_high,
+            self.baseline_seeds_low,
+            self.baseline_seeds_high,
+            self.baseline_sd,
+            self.baseline_p_holm,
+        )
 
 
 @dataclass(frozen=True)
@@ -167,10 +198,8 @@ def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], refe
     own = scores[run.arm]
     values = own.of(metric)
     counted = ~np.isnan(values).any(axis=0)
-    diff, low, high, sd, p = _against(own, scores.get(reference), metric)
-    baseline_diff, baseline_low, baseline_high, baseline_sd, baseline_p = _against(
-        own, None if run.arm == baseline else scores.get(baseline), metric
-    )
+    diff = _against(own, scores.get(reference), metric)
+    from_baseline = _against(own, None if run.arm == baseline else scores.get(baseline), metric)
     return Row(
         backbone=run.backbone,
         arm=run.arm,
@@ -182,35 +211,41 @@ def _row(run: Run, task: str, metric: str, scores: Mapping[str, ArmScores], refe
         mean=points(metric, float(values[:, counted].mean())),
         sd=points(metric, sd_over_seeds(values)),
         control=reference,
-        diff=diff,
-        diff_low=low,
-        diff_high=high,
-        diff_sd=sd,
-        p=p,
+        diff=diff.mean,
+        diff_low=diff.low,
+        diff_high=diff.high,
+        diff_seeds_low=diff.seeds_low,
+        diff_seeds_high=diff.seeds_high,
+        diff_sd=diff.sd,
+        p=diff.p,
         p_holm=nan,
-        baseline_diff=baseline_diff,
-        baseline_low=baseline_low,
-        baseline_high=baseline_high,
-        baseline_sd=baseline_sd,
-        baseline_p=baseline_p,
+        baseline_diff=from_baseline.mean,
+        baseline_low=from_baseline.low,
+        baseline_high=from_baseline.high,
+        baseline_seeds_low=from_baseline.seeds_low,
+        baseline_seeds_high=from_baseline.seeds_high,
+        baseline_sd=from_baseline.sd,
+        baseline_p=from_baseline.p,
         baseline_p_holm=nan,
         clips=int(counted.sum()),
     )
 
 
-def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> tuple[float, float, float, float, float]:
-    """Difference, its interval, sd over seeds and p; NaN where there is no pair."""
-    gain = None if reference is None else paired_difference(arm, reference, metric)
-    if gain is None:
-        return nan, nan, nan, nan, nan
-    estimate = gain.estimate
-    mean, low, high, sd = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high, gain.sd))
-    return mean, low, high, sd, gain.p
+def _against(arm: ArmScores, reference: ArmScores | None, metric: str) -> Difference:
+    """The difference; NaN where there is no pair."""
+    found = None if reference is None else paired_difference(arm, reference, metric)
+    return NO_DIFFERENCE if found is None else in_points(metric, found)
 
 
 def points(metric: str, value: float) -> float:
     """Return a metric in points of a hundred, but a KL in nats."""
     return POINTS * value if SCORES[metric].in_points else value
+
+
+def in_points(metric: str, found: Difference) -> Difference:
+    """Return a difference in points of a hundred, but of KL in nats."""
+    scores = ("mean", "low", "high", "seeds_low", "seeds_high", "sd")
+    return found._replace(**{name: points(metric, getattr(found, name)) for name in scores})
 
 
 def _shown(scores: dict[str, float]) -> dict[str, float]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan, nan
+from math import isnan
 from typing import NamedTuple
 
 from gaze_vlm.comparison.config import Comparison
-from gaze_vlm.comparison.paired import arm_scores
+from gaze_vlm.comparison.paired import Difference, arm_scores
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.statistics import Estimate, session_interval
 from gaze_vlm.comparison.table import Row, points
@@ -121,6 +121,11 @@ class Headline:
         treated, untreated = (self.rows.get(arm or "") for arm in (roles.treatment, roles.control))
         return None if treated is None or untreated is None or isnan(treated.diff) else (treated, untreated)
 
+    def is_of_other_seeds(self, roles: Roles) -> bool:
+        """Return whether the difference has an interval for other seeds too."""
+        found = self.compared(roles)
+        return found is not None and not isnan(found[0].diff_seeds_low)
+
 
 def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metric: str, reach_s: float) -> Headline:
     """Estimate the headline score of every arm.
@@ -142,20 +147,18 @@ def verdict(one: Headline | None, roles: Roles) -> str:
     compared = None if one is None else one.compared(roles)
     if compared is None:
         return "No comparison yet"
-    row = compared[0]
-    if isnan(row.diff_low):
+    found = compared[0].difference
+    if isnan(found.low):
         return "Too few sessions to tell"
-    if row.diff_low > 0:
-        return f"{roles.treated} helped"
-    if row.diff_high < 0:
-        return f"{roles.treated} did harm"
-    return f"No sure effect of {'gaze' if roles.is_gaze else f'the arm {roles.treatment}'}"
+    if not (found.low > 0 or found.high < 0):
+        return f"No sure effect of {'gaze' if roles.is_gaze else f'the arm {roles.treatment}'}"
+    effect = f"{roles.treated} {'helped' if found.low > 0 else 'did harm'}"
+    return effect if found.is_sure else f"{effect} with these seeds; others may differ"
 
 
-def signed(mean: float, low: float, high: float, sd: float = nan) -> str:
-    """Write a difference with its sd over seeds and its interval, as far as they exist."""
-    if isnan(mean):
+def in_sentence(difference: Difference) -> str:
+    """Write a headline difference with its widest interval, as far as they exist."""
+    if isnan(difference.mean):
         return DASH
-    interval = "" if isnan(low) else f" [{low:+z.1f}, {high:+z.1f}]"
-    deviation = "" if isnan(sd) else f" ± {sd:.1f}"
-    return f"{mean:+z.1f}{deviation}{interval}"
+    low, high = difference.interval
+    return f"{difference.mean:+z.1f}" + ("" if isnan(low) else f" [{low:+z.1f}, {high:+z.1f}]")

@@ -20,7 +20,7 @@ from gaze_vlm.metrics.scores import DASH, SCORES
 from gaze_vlm.report.alignment_views import alignment_views
 from gaze_vlm.report.charts import Mean, inline_svg, means_chart
 from gaze_vlm.report.compared import Compared
-from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, roles_of, signed, verdict
+from gaze_vlm.report.headline import MEANING, Headline, Roles, headline, in_sentence, roles_of, verdict
 from gaze_vlm.report.html import render_page
 from gaze_vlm.report.pictured import pictured, shown_runs
 from gaze_vlm.report.score_tables import GroupTable, group_tables
@@ -93,7 +93,8 @@ def page_of(found: Compared, output: Path, count: int, named: Sequence[str]) -> 
         sees_gaze=sorted(table.sees_gaze & arms.keys()),
         control=table.control,
         meaning=MEANING[metric],
-        signed=signed,
+        in_sentence=in_sentence,
+        with_seeds=main is not None and main.is_of_other_seeds(roles),
         roles=roles,
         missing=found.missing,
         charts=[(one.asked, means_svg(one, roles, f"top-{one.task}")) for one in headlines],

@@ -89,14 +89,14 @@ def control_difference(row: Row | None, control: str) -> Cell:
     """Return the difference from the arm's control."""
     if row is None or isnan(row.diff):
         return Cell()
-    return Cell(difference_cell(row, control), row.diff, row.diff_low > 0 or row.diff_high < 0)
+    return Cell(difference_cell(row, control), row.diff, row.difference.is_sure)
 
 
 def baseline_difference(row: Row | None) -> Cell:
     """Return the difference from the baseline."""
     if row is None or isnan(row.baseline_diff):
         return Cell()
-    return Cell(baseline_cell(row), row.baseline_diff, row.baseline_low > 0 or row.baseline_high < 0)
+    return Cell(baseline_cell(row), row.baseline_diff, row.baseline_difference.is_sure)
 
 
 def _oracles(table: Table, dataset: str, task: str, metrics: Sequence[str], references: int) -> list[Line]:
