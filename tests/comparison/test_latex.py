@@ -46,6 +46,7 @@ def test_names_are_escaped(tables):
     )
     assert re.search(r"\$-\$\d", tables)
     assert tables.isascii()
+    assert "other seeds" not in tables  # which one seed says nothing of
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX")

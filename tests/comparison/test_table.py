@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from fake_runs import answers, rows, write_run
+from gaze_vlm.comparison.cell_tables import sections_of
 from gaze_vlm.comparison.curve import curve_figure, curve_points, write_curve_csv
+from gaze_vlm.comparison.latex import OTHER_SEEDS, latex_tables
 from gaze_vlm.comparison.markdown import comparison_page, headline_metric
 from gaze_vlm.comparison.permutation import holm, paired_p
 from gaze_vlm.comparison.runs import read_run
@@ -120,6 +122,7 @@ def test_three_seeds_say_what_others_may_give(tmp_path):
     assert not row.difference.is_sure
     page = comparison_page(table, runs, 0.8, "x", "y")
     assert f", p < 0.001; with other seeds [{row.diff_seeds_low:+.1f}, {row.diff_seeds_high:+.1f}] |" in page
+    assert OTHER_SEEDS in latex_tables(table, sections_of(runs), 0.8, "x")
 
 
 def test_every_figure_has_its_runs_and_what_they_cost(tmp_path, runs):

@@ -2,6 +2,7 @@ r"""The tables of a comparison for a paper: LaTeX with booktabs, to be taken in 
 
 import re
 from collections.abc import Sequence
+from math import isnan
 
 from gaze_vlm.comparison.cell_tables import SEES_GAZE_NOTE, TITLES, CellTable, Emphasised, Section, score_cells
 from gaze_vlm.comparison.cells import NO_INTERVAL
@@ -29,6 +30,7 @@ SPECIAL = {
 }
 MINUS = re.compile(r"(?<!\w)-(?=\d)")
 TOO_FEW = "(too few sessions)"
+OTHER_SEEDS = " An interval with other seeds holds for other sessions and other seeds."
 HEAD = r"""% {command}
 % Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}. Wide tables are scaled to the width of the text.
 """
@@ -39,7 +41,7 @@ LAST_LATIN = 0x17F
 CAPTION = (
     "{title}, on {tested} with {backbone}: {clips:,} clips of {sessions:,} sessions. Points of a hundred, mean ± sd "
     "over seeds; KL and other measures of attention as they are. Differences are paired by seed and clip, with 95 % t "
-    "intervals clustered by session{p}. An interval with other seeds holds for other sessions and other seeds."
+    "intervals clustered by session{p}.{seeds}"
 )
 
 
@@ -61,6 +63,7 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
                 clips=clips,
                 sessions=sessions,
                 p=" and Holm-corrected permutation p" if sessions >= LEAST_SESSIONS else "",
+                seeds="" if all(isnan(row.diff_seeds_low) for row in table.rows) else OTHER_SEEDS,
             )
             label = re.sub(r"[^\w.+]+", "-", "-".join((section.dataset, *_other(section), section.backbone, task)))
             parts += [
