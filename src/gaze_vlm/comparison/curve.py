@@ -94,7 +94,7 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
 def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
     """Draw the metric over the number of train clips, a panel a task.
 
-    Bands are 95 % intervals.
+    Bands are 95 % intervals over sessions.
     """
     # A Figure without pyplot: no backend is chosen for the whole process, and no figure stays open.
     figure = Figure(figsize=(9, 4), layout="constrained")

@@ -59,7 +59,7 @@ def compared_with(comparison: Comparison) -> str:
 def sweeps_figure(found: Mapping[str, Mapping[str, Sequence[Gain]]], control: str, metric: str) -> Figure:
     """Draw gains over the control, a panel a sweep and a line a task.
 
-    The numbers stand equally far apart. Bars are 95 % intervals.
+    The numbers stand equally far apart. Bars are 95 % intervals over sessions.
     """
     figure = Figure(figsize=(1 + 3.6 * len(found), 3.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]

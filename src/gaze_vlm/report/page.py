@@ -114,7 +114,8 @@ def means_svg(one: Headline, roles: Roles, name: str) -> Markup:
     """Return the chart of the headline score of every arm."""
     means = [Mean(arm, roles.of(arm), estimate) for arm, estimate in one.means.items()]
     axis = MEANING[one.metric].axis
-    interval = " The numbers in brackets are 95 % intervals." if any("[" in str(mean) for mean in means) else ""
+    with_intervals = any("[" in str(mean) for mean in means)
+    interval = " The numbers in brackets are 95 % intervals over sessions." if with_intervals else ""
     figure = means_chart(means, axis)
     return inline_svg(figure, name, f"Each arm: {axis}, {one.task}", "; ".join(map(str, means)) + "." + interval)
 
