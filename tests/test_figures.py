@@ -1,6 +1,10 @@
-"""Every difference with an interval that README and docs quote is one of results/, or is named here."""
+"""Differences that README and docs quote with an interval are some row's of results/, or are named here.
+
+Which row it is of, this does not tell.
+"""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -63,3 +67,18 @@ def test_a_quoted_difference_was_measured(document: Path, measured: set[str]) ->
 def test_figures_are_found_however_they_are_written() -> None:
     text = "**+6.1** [+2.6, +9.6] and −0.06 ± 0.04 [−0.16,\n+0.05]; 31.7 ± 4.0 is none, [+1.0, +2.0] neither"
     assert quoted(text) == ["+6.1 [+2.6, +9.6]", "-0.06 [-0.16, +0.05]"]
+
+
+def test_the_coverage_of_intervals_is_that_of_the_benchmark() -> None:
+    """The rows of docs/scores.md whose intervals are for other seeds too."""
+    measured = json.loads((ROOT / "benchmarks/results/interval_coverage.json").read_text())["figures"]
+    names = {"not at all": "seeds alike", "some": "seeds differ", "much": "seeds differ much"}
+    rows = re.findall(r"^\| (\d?) ?\| (not at all|some|much) \| (.*) \|$", (ROOT / "docs/scores.md").read_text(), re.M)
+    assert [said for _, said, _ in rows] == [*names, *names]
+    for number, (_, said, cells) in enumerate(rows):
+        seeds = (3, 6)[number // len(names)]
+        for method, cell in zip(("both", "sessions alone", "seeds alone"), cells.split(" | "), strict=True):
+            case = f"other seeds, {names[said]}, equal, {seeds} seeds"
+            assert cell == " / ".join(
+                str(measured[f"{case}, {sessions} sessions: {method}"]) for sessions in (6, 20, 60)
+            )

@@ -48,6 +48,9 @@ def test_what_is_shown_needs_just_that_many_sessions():
     least = detectable(FOUND, clips, 3, 0.05, 0.8)
     assert power_of(FOUND, clips, 3, 0.05, least) == pytest.approx(0.8, abs=1e-3)
     assert sessions_needed(FOUND, clips, 3, 0.05, 0.8, least + 1e-4) == 24
+    few_seeds = Variation(0.02, 0.3, 0.001)  # with very many sessions their t is 4.3
+    assert sessions_needed(few_seeds, clips, 3, 0.05, 0.8, 0.1) == pytest.approx(46, abs=3)
+    assert power_of(few_seeds, clips, 3, 0.05, 0.1, 100_000 / 24) < 0.8
     assert sessions_needed(Variation(0.0, 0.3, 0.5), clips, 3, 0.05, 0.8, 0.01) is None  # seeds differ too much
 
 

@@ -103,6 +103,16 @@ def test_the_interval_for_other_seeds_adds_both_variances():
     assert (alike.low, alike.mean, alike.high) == (0.25, 0.25, 0.25)
 
 
+def test_it_is_never_narrower_than_that_of_the_sessions():
+    random = np.random.default_rng(6)
+    sessions = [f"s{i}" for i, clips in enumerate([100, 5, 5, 5, 5, 5]) for _ in range(clips)]
+    for _ in range(50):
+        values = random.normal(size=(6, 1)) * random.uniform(0, 0.2) + random.normal(size=(6, len(sessions)))
+        of_seeds, of_sessions = seeds_interval(values, sessions), session_interval(values, sessions)
+        assert of_seeds.low <= of_sessions.low
+        assert of_sessions.high <= of_seeds.high
+
+
 def test_too_few_seeds_or_sessions_say_nothing_of_other_seeds():
     values = np.random.default_rng(5).normal(size=(LEAST_SEEDS, 4 * LEAST_SESSIONS))
     sessions = [str(clip % LEAST_SESSIONS) for clip in range(values.shape[1])]

@@ -86,7 +86,7 @@ def test_three_seeds_have_intervals_for_others(page: Callable[..., str]) -> None
         run_of("gaze", share, 1.0, seed=seed)
     said = page(seeds=[0, 1, 2])
     assert "Training with gaze helped with these seeds; others may differ" in said
-    assert "In brackets: 95 % intervals for other sessions and other seeds than these 3." in said
+    assert "95 % intervals for other sessions; for other seeds too, where both arms have 3 seeds or more." in said
     assert " with other seeds [-" in said
 
 

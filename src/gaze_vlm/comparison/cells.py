@@ -68,8 +68,9 @@ def signed(metric: str, difference: Difference) -> str:
     if isnan(difference.low):
         return f"{mean} {NO_INTERVAL}"
     p = "" if isnan(difference.p) else f", {p_text(difference.p)}"
-    of_seeds = "" if isnan(difference.seeds_low) else f"; with other seeds {_interval(metric, *difference[3:5])}"
-    return f"{mean} {_interval(metric, difference.low, difference.high)}{p}{of_seeds}"
+    of_seeds = _interval(metric, difference.seeds_low, difference.seeds_high)
+    more = "" if isnan(difference.seeds_low) else f"; with other seeds {of_seeds}"
+    return f"{mean} {_interval(metric, difference.low, difference.high)}{p}{more}"
 
 
 def _interval(metric: str, low: float, high: float) -> str:

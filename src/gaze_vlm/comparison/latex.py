@@ -8,7 +8,7 @@ from gaze_vlm.comparison.cell_tables import SEES_GAZE_NOTE, TITLES, CellTable, E
 from gaze_vlm.comparison.cells import NO_INTERVAL
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.statistics import LEAST_SESSIONS
-from gaze_vlm.comparison.table import Table
+from gaze_vlm.comparison.table import Row, Table
 from gaze_vlm.foreign_text import visible
 
 SPECIAL = {
@@ -56,6 +56,8 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
             clips, sessions = table.tested[section.dataset, task]
             if not clips:
                 continue
+            arms = table.of(section.dataset, section.backbone, task, section.trained_on)
+            rows = [row for of_arm in arms.values() for row in of_arm.values()]
             caption = CAPTION.format(
                 title=TITLES[task].format(reach_s=reach_s),
                 tested=section.tested[:1].lower() + section.tested[1:] if " " in section.tested else section.tested,
@@ -63,7 +65,7 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
                 clips=clips,
                 sessions=sessions,
                 p=" and Holm-corrected permutation p" if sessions >= LEAST_SESSIONS else "",
-                seeds="" if all(isnan(row.diff_seeds_low) for row in table.rows) else OTHER_SEEDS,
+                seeds=OTHER_SEEDS if any(_has_other_seeds(row) for row in rows) else "",
             )
             label = re.sub(r"[^\w.+]+", "-", "-".join((section.dataset, *_other(section), section.backbone, task)))
             parts += [
@@ -84,6 +86,10 @@ def latex_tables(table: Table, sections: Sequence[Section], reach_s: float, comm
 def escaped(text: str) -> str:
     """Return text in which LaTeX reads every character as itself, in one line."""
     return "".join(SPECIAL.get(character, character) for character in visible(text, keep=""))
+
+
+def _has_other_seeds(row: Row) -> bool:
+    return not (isnan(row.diff_seeds_low) and isnan(row.baseline_seeds_low))
 
 
 def _other(section: Section) -> list[str]:

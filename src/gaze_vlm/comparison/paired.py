@@ -30,7 +30,7 @@ class ArmScores(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Arm − reference with its interval by sessions, and the one for other seeds too; its sd over seeds; the p of none.
+    """Arm − reference, with its interval by sessions and the one for other seeds too, sd over seeds, and p.
 
     NaN where a number does not exist.
     """

@@ -145,7 +145,7 @@ def power_of(
 ) -> float:
     """Return the chance that the interval leaves out 0.
 
-    It is `statistics.crossed_t`, or `cluster_t` of fewer than `LEAST_SEEDS` seeds: with k sessions its error is
+    It is `statistics.crossed_t`, or `cluster_t` of fewer than `LEAST_SEEDS` seeds: with k sessions their error is
     √(k / (k − 1)) of the plain one. The variance between seeds counts in both, which is cautious for the second.
 
     Args:
@@ -185,17 +185,20 @@ def detectable(found: Variation, clips: Int[np.ndarray, " session"], seeds: int,
 def sessions_needed(
     found: Variation, clips: Int[np.ndarray, " session"], seeds: int, alpha: float, wanted: float, difference: float
 ) -> int | None:
-    """Return how many sessions show a difference; None where no number does.
+    """Return the least number of sessions that show a difference; None where none up to `MOST_SESSIONS` does.
 
-    They are sessions like these, and show it with the wanted power.
+    They are sessions like these, and show it with the wanted power. Of many more a few seeds may show it less often
+    again: then all that varies are the seeds, and t is theirs.
     """
-    low, high = LEAST_SESSIONS - 1, MOST_SESSIONS
 
     def shows(sessions: int) -> bool:
         return power_of(found, clips, seeds, alpha, difference, sessions / len(clips)) >= wanted
 
-    if not shows(high):
-        return None
+    low, high = LEAST_SESSIONS - 1, LEAST_SESSIONS
+    while not shows(high):
+        if high == MOST_SESSIONS:
+            return None
+        low, high = high, min(MOST_SESSIONS, high + 1 + high // 10)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if shows(middle) else (middle, high)

@@ -110,7 +110,8 @@ def crossed_t(
 
     The variance is the jackknife's over sessions and that over seeds together, both of which hold the noise of single
     answers: it errs on the wide side (MacKinnon, Nielsen and Webb 2024, of two-way clusters). The degrees of freedom
-    are those of `satterthwaite`.
+    are those of `satterthwaite`. Where one session holds most clips, these can be more than the sessions' own: it is
+    never narrower than `cluster_t`.
 
     Args:
         totals: sum of a score over each session's clips, of every seed; two seeds or more.
@@ -122,7 +123,8 @@ def crossed_t(
     of_seeds = (totals.sum(axis=-1) / clips.sum(axis=-1, keepdims=True)).var(axis=-1, ddof=1) / number
     freedom = degrees_of_freedom(clips / clips.sum(axis=-1, keepdims=True))
     both = satterthwaite([of_sessions, of_seeds], [freedom, number - 1.0])
-    return student_t.ppf((1 + level) / 2, both) * np.sqrt(of_sessions + of_seeds)
+    half = student_t.ppf((1 + level) / 2, both) * np.sqrt(of_sessions + of_seeds)
+    return np.maximum(half, cluster_t(totals.mean(axis=-2), clips, level))
 
 
 def satterthwaite(

@@ -121,11 +121,6 @@ class Headline:
         treated, untreated = (self.rows.get(arm or "") for arm in (roles.treatment, roles.control))
         return None if treated is None or untreated is None or isnan(treated.diff) else (treated, untreated)
 
-    def is_of_other_seeds(self, roles: Roles) -> bool:
-        """Return whether the difference has an interval for other seeds too."""
-        found = self.compared(roles)
-        return found is not None and not isnan(found[0].diff_seeds_low)
-
 
 def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metric: str, reach_s: float) -> Headline:
     """Estimate the headline score of every arm.
@@ -157,7 +152,7 @@ def verdict(one: Headline | None, roles: Roles) -> str:
 
 
 def in_sentence(difference: Difference) -> str:
-    """Write a headline difference with its widest interval, as far as they exist."""
+    """Write a headline difference with the interval that it goes by, as far as they exist."""
     if isnan(difference.mean):
         return DASH
     low, high = difference.interval

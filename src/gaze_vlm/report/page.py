@@ -14,6 +14,7 @@ from gaze_vlm.comparison.curve import CurvePoint, curve_figure
 from gaze_vlm.comparison.groups import SPLIT_TASKS
 from gaze_vlm.comparison.markdown import headline_metric, package_versions
 from gaze_vlm.comparison.runs import Run, by_arm
+from gaze_vlm.comparison.statistics import LEAST_SEEDS
 from gaze_vlm.comparison.sweeps import compared_with, in_words, sweep_gains, sweeps_figure
 from gaze_vlm.comparison.table import Table
 from gaze_vlm.metrics.scores import DASH, SCORES
@@ -94,7 +95,7 @@ def page_of(found: Compared, output: Path, count: int, named: Sequence[str]) -> 
         control=table.control,
         meaning=MEANING[metric],
         in_sentence=in_sentence,
-        with_seeds=main is not None and main.is_of_other_seeds(roles),
+        least_seeds=LEAST_SEEDS,
         roles=roles,
         missing=found.missing,
         charts=[(one.asked, means_svg(one, roles, f"top-{one.task}")) for one in headlines],
