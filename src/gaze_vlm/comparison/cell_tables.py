@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import nan
 from statistics import mean
 from typing import NamedTuple
 
@@ -154,7 +155,7 @@ def curve_cells(curve: Sequence[CurvePoint], control: str) -> CellTable:
 def _gain(point: CurvePoint | None) -> str:
     if point is None or point.difference is None:
         return DASH
-    return signed(point.metric, in_points(point.metric, point.difference))
+    return signed(point.metric, in_points(point.metric, point.difference)._replace(p=nan))  # p is of the main table
 
 
 def cost_cells(runs: Sequence[Run]) -> CellTable | None:
