@@ -4,7 +4,7 @@ from math import isnan
 
 from gaze_vlm.comparison.paired import Difference
 from gaze_vlm.comparison.statistics import Estimate
-from gaze_vlm.comparison.table import Row, points
+from gaze_vlm.comparison.table import Row, estimate_in_points
 from gaze_vlm.metrics.scores import DASH, SCORES
 
 INTERVAL = "[95 % interval], p (Holm)"
@@ -40,9 +40,9 @@ def estimate_cell(metric: str, estimate: Estimate | None) -> str:
     """Write a mean with its interval."""
     if estimate is None:
         return DASH
-    mean, low, high = (points(metric, value) for value in (estimate.mean, estimate.low, estimate.high))
-    shown, from_, to = (f"{value:z.{_decimals(metric)}f}" for value in (mean, low, high))
-    return f"{shown} {NO_INTERVAL}" if isnan(low) else f"{shown} [{from_}, {to}]"
+    one = estimate_in_points(metric, estimate)
+    shown, from_, to = (f"{value:z.{_decimals(metric)}f}" for value in (one.mean, one.low, one.high))
+    return f"{shown} {NO_INTERVAL}" if isnan(one.low) else f"{shown} [{from_}, {to}]"
 
 
 def p_text(p: float) -> str:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from gaze_vlm.comparison.paired import Difference, arm_scores, paired_difference
 from gaze_vlm.comparison.runs import Run, by_arm, check_same_clips
 from gaze_vlm.comparison.statistics import Estimate, session_interval
-from gaze_vlm.comparison.table import in_points, points
+from gaze_vlm.comparison.table import estimate_in_points, in_points
 from gaze_vlm.foreign_text import in_csv, visible
 from gaze_vlm.output import write_csv
 from gaze_vlm.runs.prediction import TASKS
@@ -84,9 +84,9 @@ def write_curve_csv(curve: Sequence[CurvePoint], file: Path) -> None:
     """
     rows = []
     for p in curve:
-        mean = [points(p.metric, value) for value in (p.mean.mean, p.mean.low, p.mean.high)]
+        mean = estimate_in_points(p.metric, p.mean)
         difference = [nan] * 5 if p.difference is None else in_points(p.metric, p.difference)[:5]
-        numbers = ("" if isnan(value) else f"{value:.4f}" for value in (*mean, *difference))
+        numbers = ("" if isnan(value) else f"{value:.4f}" for value in (mean.mean, mean.low, mean.high, *difference))
         rows.append([in_csv(p.arm), p.task, p.metric, p.train_clips, p.seeds, *numbers])
     write_csv(file, CSV_COLUMNS, rows)
 
@@ -107,9 +107,8 @@ def curve_figure(curve: Sequence[CurvePoint], title: str) -> Figure:
             colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
             own = [p for p in curve if p.arm == arm and p.task == task]
             x = [p.train_clips for p in own]
-            low, mean, high = (
-                [points(p.metric, getattr(p.mean, part)) for p in own] for part in ("low", "mean", "high")
-            )
+            means = [estimate_in_points(p.metric, p.mean) for p in own]
+            low, mean, high = ([getattr(one, part) for one in means] for part in ("low", "mean", "high"))
             panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
             lines += panel.plot(x, mean, color=colour, marker=marker, markersize=5, linewidth=2)
         panel.set_title(task.capitalize(), loc="left", fontsize=11)

@@ -12,7 +12,7 @@ from gaze_vlm.comparison.groups import ORACLES, SPLIT_TASKS, in_task, oracles_of
 from gaze_vlm.comparison.paired import ArmScores, Difference, arm_scores, paired_difference
 from gaze_vlm.comparison.permutation import holm
 from gaze_vlm.comparison.runs import METRICS, Run, by_arm, check_same_clips
-from gaze_vlm.comparison.statistics import sd_over_seeds
+from gaze_vlm.comparison.statistics import Estimate, sd_over_seeds
 from gaze_vlm.foreign_text import in_csv
 from gaze_vlm.metrics.scores import SCORES
 from gaze_vlm.metrics.semantic import Encoder
@@ -246,6 +246,12 @@ def in_points(metric: str, found: Difference) -> Difference:
     """Return a difference in points of a hundred, but of KL in nats."""
     scores = ("mean", "low", "high", "seeds_low", "seeds_high", "sd")
     return found._replace(**{name: points(metric, getattr(found, name)) for name in scores})
+
+
+def estimate_in_points(metric: str, found: Estimate) -> Estimate:
+    """Return a mean and its interval in points of a hundred, but those of KL in nats."""
+    mean, low, high = (points(metric, value) for value in (found.mean, found.low, found.high))
+    return replace(found, mean=mean, low=low, high=high)
 
 
 def _shown(scores: dict[str, float]) -> dict[str, float]:

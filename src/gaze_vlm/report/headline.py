@@ -9,7 +9,7 @@ from gaze_vlm.comparison.config import Comparison
 from gaze_vlm.comparison.paired import Difference, arm_scores
 from gaze_vlm.comparison.runs import Run
 from gaze_vlm.comparison.statistics import Estimate, session_interval
-from gaze_vlm.comparison.table import Row, points
+from gaze_vlm.comparison.table import Row, estimate_in_points
 from gaze_vlm.metrics.scores import DASH
 
 TREATMENT = "gaze"
@@ -132,8 +132,7 @@ def headline(arms: Arms, rows: Mapping[str, Mapping[str, Row]], task: str, metri
         scores = arm_scores(seeds, task, reach_s)
         mean = session_interval(scores.of(metric), scores.sessions)
         if not isnan(mean.mean):
-            middle, low, high = (points(metric, value) for value in (mean.mean, mean.low, mean.high))
-            means[arm] = Estimate(middle, low, high, mean.clips, mean.sessions)
+            means[arm] = estimate_in_points(metric, mean)
     return Headline(metric, task, means, {arm: own[metric] for arm, own in rows.items() if metric in own})
 
 
